@@ -1,0 +1,110 @@
+//! `setup`, `keys`, `certs`, `token`.
+
+use std::time::Duration;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use crate::server::namespace::NamespaceName;
+
+#[derive(Args, Debug)]
+pub struct SetupArgs {
+    /// Replace keys too: every token made so far stops working
+    #[arg(long)]
+    pub force: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum KeysCommand {
+    /// Make the key pair, if there is none
+    Generate(SetupArgs),
+    /// Show the public keys that the server trusts
+    Show,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum CertsCommand {
+    /// Make the CA, server and client certificates, where missing or out of date
+    Generate(SetupArgs),
+    /// Show names and dates of the certificates
+    Show,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum TokenCommand {
+    /// Print a new token, and nothing else
+    #[command(after_help = "\
+Without a namespace the token opens every namespace: {\"a\":\"rw\"} or {\"a\":\"ro\"}.
+With one it carries the `p` claim. See `demo token inspect` for what a server makes of it.
+
+Examples:
+  demo token mint --ttl 15m
+  demo token mint --namespace shop --read-namespace catalogue
+  TOKEN=$(demo token mint --access ro)")]
+    Mint(MintArgs),
+    /// Say what a token claims, which key verifies it, and what the server would allow
+    ///
+    /// Exit 0 when the server would accept it, 4 when it would not.
+    Inspect {
+        /// The token, or - for stdin [default: the project's own token]
+        #[arg(value_name = "TOKEN", allow_hyphen_values = true)]
+        token: Option<String>,
+    },
+}
+
+#[derive(Args, Debug)]
+pub struct MintArgs {
+    /// What the token allows
+    #[arg(long, value_enum, default_value_t)]
+    pub access: AccessArg,
+    /// A namespace that the token opens, with --access; may be repeated
+    #[arg(long, value_name = "NS")]
+    pub namespace: Vec<NamespaceName>,
+    /// A namespace that the token may only read; may be repeated
+    #[arg(long, value_name = "NS")]
+    pub read_namespace: Vec<NamespaceName>,
+    /// A namespace that the token may read and attach; may be repeated
+    #[arg(long, value_name = "NS")]
+    pub attach_namespace: Vec<NamespaceName>,
+    /// Life of the token, such as 15m, 24h or 7d, or `never`
+    #[arg(long, default_value = "24h", value_parser = parse_ttl)]
+    pub ttl: Ttl,
+    /// The `sub` claim: for whom it is
+    #[arg(long, value_name = "S")]
+    pub subject: Option<String>,
+    /// The `nbf` claim, an RFC 3339 time; this server version does not check it
+    #[arg(long, value_name = "TIME")]
+    pub not_before: Option<jiff::Timestamp>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
+pub enum AccessArg {
+    /// Read and write
+    #[default]
+    Rw,
+    /// Read only
+    Ro,
+}
+
+/// The life of a token.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Ttl {
+    For(Duration),
+    Never,
+}
+
+/// Reads `24h`, `7d` or `never`.
+fn parse_ttl(text: &str) -> Result<Ttl, String> {
+    if text == "never" {
+        return Ok(Ttl::Never);
+    }
+    let life = humantime::parse_duration(text)
+        .map_err(|error| format!("{error}; write 15m, 24h, 7d or never"))?;
+    if life < Duration::from_secs(1) {
+        return Err("a token must live for a second at least".to_owned());
+    }
+    // A hundred years: past that the server's own arithmetic is the limit.
+    if life > Duration::from_secs(100 * 365 * 24 * 3600) {
+        return Err("that is over a hundred years; write `never` if you mean it".to_owned());
+    }
+    Ok(Ttl::For(life))
+}

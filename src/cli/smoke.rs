@@ -1,0 +1,69 @@
+//! `smoke`: the scenarios.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::{Args, ValueEnum};
+
+use super::stack::EngineArg;
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  demo smoke --scenario namespaces --keep
+  demo smoke --report junit=smoke.xml --report markdown=smoke.md
+  EXPECT_NAMESPACE_REPLICA=pass demo smoke")]
+pub struct SmokeArgs {
+    /// Only this scenario; may be repeated
+    #[arg(long, value_name = "NAME", value_parser = scenario_names())]
+    pub scenario: Vec<String>,
+    /// What runs the servers
+    #[arg(long, value_enum, value_name = "E")]
+    pub engine: Option<EngineArg>,
+    /// Scenarios at once [default: the number of processors, 4 at most]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub jobs: Option<u16>,
+    /// Write a report as well; FORMAT is text, json, junit or markdown; may be repeated
+    #[arg(long, value_name = "FORMAT=PATH")]
+    pub report: Vec<ReportTarget>,
+    /// Leave the servers and their files for a look; `demo cleanup` removes them
+    #[arg(long)]
+    pub keep: bool,
+}
+
+fn scenario_names() -> clap::builder::PossibleValuesParser {
+    crate::smoke::scenarios().iter().map(|scenario| scenario.name).collect::<Vec<_>>().into()
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum ReportFormat {
+    Text,
+    Json,
+    Junit,
+    Markdown,
+}
+
+/// A report and where it goes.
+#[derive(Clone, Debug)]
+pub struct ReportTarget {
+    pub format: ReportFormat,
+    pub path: PathBuf,
+}
+
+impl FromStr for ReportTarget {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wanted = "write FORMAT=PATH, such as junit=smoke.xml";
+        let (format, path) = text.split_once('=').ok_or(wanted)?;
+        if path.is_empty() {
+            return Err(wanted.to_owned());
+        }
+        Ok(Self {
+            format: ReportFormat::from_str(format, false).map_err(|_| {
+                format!("`{format}` is no report format; there are text, json, junit, markdown")
+            })?,
+            path: path.into(),
+        })
+    }
+}

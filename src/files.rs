@@ -1,0 +1,96 @@
+//! Files that are either whole or not there, with the mode they need from birth.
+
+use std::fs::{self, DirBuilder, File, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::Path;
+
+use tempfile::NamedTempFile;
+
+use crate::error::{Fault, Result};
+
+/// Readable by its owner alone: private keys and tokens.
+pub const MODE_SECRET: u32 = 0o600;
+/// Readable by all: what the server's own user inside a container must read.
+pub const MODE_SHARED: u32 = 0o644;
+/// A program.
+pub const MODE_PROGRAM: u32 = 0o755;
+/// A folder for its owner alone.
+pub const MODE_SECRET_DIR: u32 = 0o700;
+/// A folder that others may enter, when they get as far as its parent.
+pub const MODE_SHARED_DIR: u32 = 0o755;
+
+/// Writes `bytes` to `path` so that a reader sees the old file or the new one,
+/// never a part: written beside it, synced, renamed.
+///
+/// # Errors
+/// Exit 2 with the path when it cannot be written; the old file stays.
+pub fn write_atomic(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
+    replace_with(path, mode, |file| file.write_all(bytes))
+}
+
+/// As [`write_atomic`], for content that a function writes.
+///
+/// # Errors
+/// Exit 2 with the path when it cannot be written; the old file stays.
+pub fn replace_with(
+    path: &Path,
+    mode: u32,
+    fill: impl FnOnce(&mut File) -> io::Result<()>,
+) -> Result<()> {
+    let folder = parent(path);
+    let attempt = || -> io::Result<()> {
+        let mut beside = NamedTempFile::new_in(folder)?;
+        fill(beside.as_file_mut())?;
+        beside.as_file().set_permissions(Permissions::from_mode(mode))?;
+        beside.as_file().sync_all()?;
+        beside.persist(path).map_err(|error| error.error)?;
+        File::open(folder)?.sync_all()
+    };
+    attempt().map_err(|error| unwritable(path, error).into())
+}
+
+/// Makes `path` and what is missing above it, `path` itself with `mode`.
+///
+/// # Errors
+/// Exit 2 with the path when it cannot be made.
+pub fn create_dir(path: &Path, mode: u32) -> Result<()> {
+    let attempt = || -> io::Result<()> {
+        DirBuilder::new().recursive(true).mode(mode).create(path)?;
+        if fs::metadata(path)?.permissions().mode() & 0o7777 != mode {
+            fs::set_permissions(path, Permissions::from_mode(mode))?;
+        }
+        Ok(())
+    };
+    attempt().map_err(|error| unwritable(path, error).into())
+}
+
+/// Reads a text file; `what` names its part in the message ("token file").
+///
+/// # Errors
+/// Exit 5 when it is not there, exit 2 when it cannot be read.
+pub fn read_text(path: &Path, what: &str) -> Result<String> {
+    fs::read_to_string(path).map_err(|error| unreadable(path, what, error).into())
+}
+
+/// The fault for a file that could not be read.
+pub fn unreadable(path: &Path, what: &str, error: io::Error) -> Fault {
+    if error.kind() == io::ErrorKind::NotFound {
+        Fault::not_found(format!("there is no {what} at {}", path.display()))
+    } else {
+        Fault::input(format!("cannot read the {what} {}", path.display())).because(error)
+    }
+}
+
+fn unwritable(path: &Path, error: io::Error) -> Fault {
+    Fault::input(format!("cannot write {}", path.display()))
+        .because(error)
+        .hint("make the folder writable, or choose another with --project-dir")
+}
+
+fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}

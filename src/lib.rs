@@ -1,0 +1,32 @@
+//! The harness with which people find out what a self-hosted libSQL server does.
+//!
+//! ```text
+//! compose files + .env + flags --> Settings --> StackPlan --> Engine --> running stack
+//!                                                   |
+//!            client, server::admin, server::hrana <-+-> smoke --> Report --> text, JSON, JUnit, Markdown
+//! ```
+//!
+//! Dependencies point downwards: `main`, `cli`, `commands`, then `smoke`, then
+//! `client`, `engine`, `credentials`, then `plan`, `ready`, `state`, `server`,
+//! then `compose`, then `files`, `error`, `exit_code`. Only `output` prints;
+//! only `settings` reads the environment.
+
+pub mod assets;
+pub mod cli;
+pub mod client;
+pub mod commands;
+pub mod compose;
+pub mod credentials;
+pub mod engine;
+pub mod env_vars;
+pub mod error;
+pub mod exit_code;
+pub mod files;
+pub mod output;
+pub mod plan;
+pub mod ready;
+pub mod report;
+pub mod server;
+pub mod settings;
+pub mod smoke;
+pub mod state;

