@@ -65,6 +65,32 @@ pub fn create_dir(path: &Path, mode: u32) -> Result<()> {
     attempt().map_err(|error| unwritable(path, error).into())
 }
 
+/// Removes a file; one that is not there is as good as removed.
+///
+/// # Errors
+/// Exit 2 with the path when it cannot be removed.
+pub fn remove(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(unwritable(path, error).into())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Removes a folder with all that is in it; one that is not there is as good as removed.
+///
+/// # Errors
+/// Exit 2 with the path when it cannot be removed.
+pub fn remove_dir(path: &Path) -> Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(unwritable(path, error).into())
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Reads a text file; `what` names its part in the message ("token file").
 ///
 /// # Errors

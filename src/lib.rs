@@ -30,3 +30,4 @@ pub mod server;
 pub mod settings;
 pub mod smoke;
 pub mod state;
+pub mod style;

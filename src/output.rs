@@ -8,29 +8,12 @@ use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::time::Duration;
 
 use anstream::{AutoStream, ColorChoice};
-use anstyle::{AnsiColor, Style};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
 use crate::cli::{ColorWhen, GlobalArgs, OutputFormat};
 use crate::error::{Diagnosis, Result};
-
-/// Colour with a meaning; every use says the same in words.
-pub mod style {
-    use super::{AnsiColor, Style};
-
-    pub const GOOD: Style = AnsiColor::Green.on_default();
-    pub const BAD: Style = AnsiColor::Red.on_default().bold();
-    pub const NOTE: Style = AnsiColor::Yellow.on_default();
-    pub const HINT: Style = AnsiColor::Cyan.on_default();
-    pub const NAME: Style = Style::new().bold();
-    pub const FAINT: Style = Style::new().dimmed();
-}
-
-/// `text` in `style`; the stream strips it where colour is off.
-pub fn paint(style: Style, text: impl Display) -> String {
-    format!("{style}{text}{style:#}")
-}
+use crate::style::{self, paint};
 
 /// Where and how a command's words appear.
 #[derive(Clone, Copy, Debug)]

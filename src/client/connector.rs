@@ -1,0 +1,139 @@
+//! How the `libsql` crate reaches a server: our own connections.
+//!
+//! The crate's own connector loads the TLS roots (20 ms) and looks
+//! `NAME.localhost` up in DNS, where it mostly is not; without its `tls`
+//! feature it has none at all.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http02::Uri;
+use hyper014::client::connect::{Connected, Connection};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use rustls_platform_verifier::BuilderVerifierExt;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::endpoint::{Dial, Endpoint};
+use crate::error::{Fault, Result};
+
+/// Opens connections to one endpoint, whatever host the URL names.
+#[derive(Clone)]
+pub struct Connector {
+    dial: Dial,
+    tls: Option<(TlsConnector, ServerName<'static>)>,
+}
+
+impl Connector {
+    /// # Errors
+    /// Exit 2 when the endpoint's name can be in no certificate, 1 when the
+    /// machine's trusted roots cannot be used.
+    pub fn new(endpoint: &Endpoint) -> Result<Self> {
+        let tls = if endpoint.tls() { Some(tls_for(endpoint)?) } else { None };
+        Ok(Self { dial: endpoint.dial().clone(), tls })
+    }
+
+    async fn open(self) -> io::Result<Socket> {
+        let stream = match &self.dial {
+            Dial::Address(address) => TcpStream::connect(address).await?,
+            Dial::Name(host, port) => TcpStream::connect((host.as_str(), *port)).await?,
+        };
+        // One small request after another: waiting to fill a packet costs 40 ms.
+        stream.set_nodelay(true)?;
+        Ok(match self.tls {
+            None => Socket::Plain(stream),
+            Some((connector, name)) => {
+                Socket::Tls(Box::new(connector.connect(name, stream).await?))
+            }
+        })
+    }
+}
+
+fn tls_for(endpoint: &Endpoint) -> Result<(TlsConnector, ServerName<'static>)> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .and_then(BuilderVerifierExt::with_platform_verifier)
+        .map_err(|error| Fault::failed("this machine's trusted roots cannot be used").because(error))?
+        .with_no_client_auth();
+    let host = match endpoint.dial() {
+        Dial::Address(address) => address.ip().to_string(),
+        Dial::Name(host, _) => host.clone(),
+    };
+    let uri_host = endpoint.url().parse::<Uri>().ok().and_then(|u| u.host().map(str::to_owned));
+    let name = ServerName::try_from(uri_host.unwrap_or(host))
+        .map_err(|error| Fault::input("the server's name can be in no certificate").because(error))?;
+    Ok((TlsConnector::from(Arc::new(config)), name))
+}
+
+impl tower_service::Service<Uri> for Connector {
+    type Response = Socket;
+    type Error = io::Error;
+    type Future = Pin<Box<dyn Future<Output = io::Result<Socket>> + Send>>;
+
+    fn poll_ready(&mut self, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _uri: Uri) -> Self::Future {
+        Box::pin(self.clone().open())
+    }
+}
+
+/// A connection, in the shape that hyper 0.14 wants.
+pub enum Socket {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Connection for Socket {
+    fn connected(&self) -> Connected {
+        Connected::new()
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
+            Self::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
+            Self::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_flush(context),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(context),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_shutdown(context),
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(context),
+        }
+    }
+}

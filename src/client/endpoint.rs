@@ -1,0 +1,162 @@
+//! Which server and which namespace a URL means, and where to dial for it.
+
+use std::net::SocketAddr;
+
+use http02::Uri;
+
+use crate::error::{Fault, Result};
+use crate::server::namespace::NamespaceName;
+
+/// A database of a server.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Endpoint {
+    /// What goes into the URL and the `Host` header.
+    authority: String,
+    tls: bool,
+    /// Path in front of the API's own, without a slash at its end.
+    path: String,
+    dial: Dial,
+    namespace: Option<NamespaceName>,
+}
+
+/// To what the connector opens a connection.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Dial {
+    /// An address of this machine: nothing is looked up.
+    Address(SocketAddr),
+    /// A name that DNS knows.
+    Name(String, u16),
+}
+
+impl Endpoint {
+    /// A server of this machine. Its URL has the name `NAMESPACE.localhost`,
+    /// whose first label the server reads; plain Debian cannot resolve it.
+    pub fn local(address: SocketAddr, namespace: Option<&NamespaceName>) -> Self {
+        Self {
+            authority: crate::server::http::host_header(namespace, address),
+            tls: false,
+            path: String::new(),
+            dial: Dial::Address(address),
+            namespace: namespace.cloned(),
+        }
+    }
+
+    /// The server that `url` names; a namespace becomes the first label of its host.
+    ///
+    /// # Errors
+    /// Exit 2 for what is no http or https URL of a server.
+    pub fn parse(url: &str, namespace: Option<&NamespaceName>) -> Result<Self> {
+        let refuse = |why: &str| {
+            Fault::input(format!("`{url}` is no URL of a server: {why}"))
+                .hint("write http://127.0.0.1:8080 or https://db.example.com")
+        };
+        let url = url.trim_end_matches('/');
+        let uri: Uri = url.parse().map_err(|error| refuse("").because(error))?;
+        let (tls, default_port) = match uri.scheme_str() {
+            Some("http") => (false, 80),
+            Some("https" | "libsql") => (true, 443),
+            _ => return Err(refuse("it begins with neither http:// nor https://").into()),
+        };
+        if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+            return Err(refuse("a user name or password does not belong there").into());
+        }
+        if uri.query().is_some() {
+            return Err(refuse("it has a query").into());
+        }
+        let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(|| refuse("no host"))?;
+        let port = uri.port_u16().unwrap_or(default_port);
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        let ip = bare.parse().ok();
+        let labelled = match namespace {
+            // A number has no labels in front; the server of this machine answers to localhost.
+            Some(name) if ip.is_some() => format!("{name}.localhost"),
+            Some(name) => format!("{name}.{host}"),
+            None => host.to_owned(),
+        };
+        let dial = match ip {
+            Some(ip) => Dial::Address(SocketAddr::new(ip, port)),
+            None if bare == "localhost" || bare.ends_with(".localhost") => {
+                Dial::Address(SocketAddr::from(([127, 0, 0, 1], port)))
+            }
+            None => Dial::Name(host.to_owned(), port),
+        };
+        let authority =
+            if port == default_port { labelled } else { format!("{labelled}:{port}") };
+        let path = uri.path().trim_end_matches('/').to_owned();
+        Ok(Self { authority, tls, path, dial, namespace: namespace.cloned() })
+    }
+
+    /// The URL for the `libsql` crate.
+    pub fn url(&self) -> String {
+        let scheme = if self.tls { "https" } else { "http" };
+        format!("{scheme}://{}{}", self.authority, self.path)
+    }
+
+    /// What a person reads: the address that is dialled.
+    pub fn describe(&self) -> String {
+        let scheme = if self.tls { "https" } else { "http" };
+        match &self.dial {
+            Dial::Address(address) => format!("{scheme}://{address}{}", self.path),
+            Dial::Name(..) => self.url(),
+        }
+    }
+
+    /// Where a connection goes.
+    pub fn dial(&self) -> &Dial {
+        &self.dial
+    }
+
+    /// Whether the connection is encrypted.
+    pub fn tls(&self) -> bool {
+        self.tls
+    }
+
+    /// The namespace that was asked for.
+    pub fn namespace(&self) -> Option<&NamespaceName> {
+        self.namespace.as_ref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(url: &str, namespace: Option<&str>) -> (String, Dial) {
+        let namespace = namespace.map(|name| name.parse().unwrap());
+        let endpoint = Endpoint::parse(url, namespace.as_ref()).unwrap();
+        (endpoint.url(), endpoint.dial().clone())
+    }
+
+    fn loopback(port: u16) -> Dial {
+        Dial::Address(SocketAddr::from(([127, 0, 0, 1], port)))
+    }
+
+    #[test]
+    fn a_namespace_is_the_first_label() {
+        assert_eq!(
+            parse("http://127.0.0.1:8080", Some("shop")),
+            ("http://shop.localhost:8080".into(), loopback(8080))
+        );
+        assert_eq!(
+            parse("http://localhost:1/", Some("shop")),
+            ("http://shop.localhost:1".into(), loopback(1))
+        );
+        assert_eq!(
+            parse("https://db.example.com/x/", Some("shop")),
+            ("https://shop.db.example.com/x".into(), Dial::Name("db.example.com".into(), 443))
+        );
+    }
+
+    #[test]
+    fn a_local_name_is_never_looked_up() {
+        assert_eq!(parse("http://a.localhost:9", None), ("http://a.localhost:9".into(), loopback(9)));
+    }
+
+    #[test]
+    fn what_is_no_server_is_refused() {
+        for url in ["", "localhost:8080", "ftp://x", "http://", "http://u:p@x", "http://x?y=1"] {
+            let error = Endpoint::parse(url, None).unwrap_err().to_string();
+            assert!(error.contains("is no URL of a server"), "{url}: {error}");
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! What an error of the `libsql` crate means, and what to do about it.
+//!
+//! The crate hands the server's answer on as text: `status=401 Unauthorized,
+//! body=...` for a refusal, `http error` for a connection that did not come
+//! about (read in its source, 0.10.0).
+
+use super::endpoint::Endpoint;
+use crate::error::Fault;
+use crate::server::http::excerpt;
+
+/// The fault for `error`, seen while talking to `endpoint`.
+pub fn explain(error: &libsql::Error, endpoint: &Endpoint) -> Fault {
+    let text = error.to_string();
+    let server = endpoint.describe();
+    if let Some((status, body)) = api_status(&text) {
+        return refused(status, &excerpt(&server_message(body)), endpoint);
+    }
+    if text.contains("http error:") {
+        let cause = ["Connection refused", "timed out", "certificate", "lookup"]
+            .into_iter()
+            .find(|word| text.contains(word))
+            .map_or_else(|| root_text(&text), str::to_lowercase);
+        return Fault::unreachable(format!("nothing answers at {server}"))
+            .because(cause)
+            .hint("start a stack with `demo up`, or name a server with `--url`");
+    }
+    if text.contains("PROXY_ERROR") || text.contains("PermissionDenied") {
+        return Fault::rejected(format!("{server}, through its primary, refused the statement"))
+            .because(root_text(&text))
+            .hint("`demo token inspect` says what the token allows");
+    }
+    let fault = Fault::failed(format!("{server} refused the statement")).because(root_text(&text));
+    if text.contains("no such table: items") {
+        return fault.hint("`demo init` with the same options makes the table");
+    }
+    fault
+}
+
+fn refused(status: u16, body: &str, endpoint: &Endpoint) -> Fault {
+    let server = endpoint.describe();
+    let why = if body.is_empty() { format!("status {status}") } else { body.to_owned() };
+    match (status, endpoint.namespace()) {
+        (401, _) => Fault::rejected(format!("{server} refused the token (401)"))
+            .because(why)
+            .hint("`demo token inspect` says what is wrong with it"),
+        (403, _) => Fault::rejected(format!("{server} forbids this with the token (403)"))
+            .because(why)
+            .hint("`demo token inspect` says what the token allows"),
+        (404, Some(name)) => {
+            Fault::not_found(format!("there is no namespace `{name}` at {server}"))
+                .because(why)
+                .hint(format!("`demo namespace create {name}` makes it"))
+        }
+        (404, None) => Fault::not_found(format!("{server} has no default namespace"))
+            .because(why)
+            .hint("name one with --namespace"),
+        (400, None) if body.contains("host header") || body.contains("namespace") => {
+            Fault::input(format!("{server} has no default namespace"))
+                .because(why)
+                .hint("name one with --namespace; `demo namespace create NAME` makes one")
+        }
+        _ => Fault::failed(format!("{server} answered {status}")).because(why),
+    }
+}
+
+/// `status=401 Unauthorized, body=...` anywhere in `text`.
+fn api_status(text: &str) -> Option<(u16, &str)> {
+    let (_, rest) = text.split_once("status=")?;
+    let (status, body) = rest.split_once(", body=")?;
+    let digits = status.split(' ').next()?;
+    Some((digits.parse().ok()?, body.trim_end_matches('`')))
+}
+
+/// The server's `{"error":"..."}`, or the body as it is.
+fn server_message(body: &str) -> String {
+    let json: Option<serde_json::Value> = serde_json::from_str(body).ok();
+    let message = json.as_ref().and_then(|json| json.get("error")?.as_str());
+    message.unwrap_or(body).to_owned()
+}
+
+/// The innermost quoted message: the crate wraps it once for every layer.
+fn root_text(text: &str) -> String {
+    if let Some((_, rest)) = text.split_once("message: \"") {
+        let end = rest.find("\", code").or_else(|| rest.rfind('"')).unwrap_or(rest.len());
+        return rest[..end].replace("\\\"", "\"");
+    }
+    let mut inner = text;
+    while let Some((_, rest)) = inner.split_once("error: `") {
+        inner = rest;
+    }
+    excerpt(inner.trim_end_matches('`'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exit_code::ExitCode;
+
+    fn fault(text: &str, namespace: Option<&str>) -> Fault {
+        let namespace = namespace.map(|name| name.parse().unwrap());
+        let endpoint = Endpoint::local(([127, 0, 0, 1], 18080).into(), namespace.as_ref());
+        explain(&libsql::Error::Hrana(text.to_owned().into()), &endpoint)
+    }
+
+    #[test]
+    fn the_status_decides_the_exit_code() {
+        let api = |status: &str, body: &str| format!("api error: `status={status}, body={body}`");
+        let table = [
+            (api("401 Unauthorized", "{\"error\":\"x\"}"), None, ExitCode::Rejected),
+            (api("403 Forbidden", "{\"error\":\"x\"}"), None, ExitCode::Rejected),
+            (api("404 Not Found", "{\"error\":\"x\"}"), Some("shop"), ExitCode::NotFound),
+            (api("400 Bad Request", "Invalid host header"), None, ExitCode::Input),
+            (api("500 Internal Server Error", ""), None, ExitCode::Failed),
+            ("http error: `connection error: Connection refused`".into(), None, ExitCode::Unreachable),
+            ("stream error: `Error { message: \"no such table: items\", code: \"S\" }`".into(), None, ExitCode::Failed),
+        ];
+        for (text, namespace, code) in table {
+            assert_eq!(fault(&text, namespace).code(), code, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_innermost_message_is_shown() {
+        let text = "Hrana: `stream error: `Error { message: \"near \\\"x\\\": syntax\", code: \"S\" }``";
+        assert_eq!(root_text(text), "near \"x\": syntax");
+    }
+}

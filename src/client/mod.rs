@@ -1,0 +1,46 @@
+//! The data path: the `libsql` crate against one server.
+
+pub mod connector;
+pub mod endpoint;
+mod failure;
+pub mod items;
+pub mod sql;
+
+use libsql::{Builder, Connection};
+use secrecy::{ExposeSecret, SecretString};
+
+use self::connector::Connector;
+use self::endpoint::Endpoint;
+use crate::error::Result;
+
+pub use self::failure::explain;
+
+/// One database of one server.
+pub struct Client {
+    connection: Connection,
+    endpoint: Endpoint,
+}
+
+impl Client {
+    /// Prepares a connection; nothing is sent before the first statement.
+    ///
+    /// # Errors
+    /// Exit 2 for an endpoint that cannot be dialled.
+    pub async fn connect(endpoint: Endpoint, token: &SecretString) -> Result<Self> {
+        let connector = Connector::new(&endpoint)?;
+        let token = token.expose_secret().to_owned();
+        let database =
+            Builder::new_remote(endpoint.url(), token).connector(connector).build().await?;
+        Ok(Self { connection: database.connect()?, endpoint })
+    }
+
+    /// Where statements go.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// The fault for an error of the crate, with the exit code that fits.
+    fn fault(&self, error: libsql::Error) -> anyhow::Error {
+        explain(&error, &self.endpoint).into()
+    }
+}

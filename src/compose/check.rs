@@ -1,0 +1,71 @@
+//! What only the merged project can tell: references, and what is missing.
+
+use super::model::{MountKind, Project, Service};
+use super::place::Place;
+use crate::error::Fault;
+
+/// Refuses a project that refers to something it does not declare.
+pub(super) fn project(project: &Project, place: &Place) -> Result<(), Fault> {
+    if project.services.is_empty() {
+        return Err(place.fault("there are no services"));
+    }
+    let services = place.key("services");
+    for (name, entry) in &project.services {
+        service(project, entry, &services.key(name))?;
+    }
+    super::order::dependencies_first(&project.services).map(drop)
+}
+
+fn service(project: &Project, service: &Service, place: &Place) -> Result<(), Fault> {
+    if service.image.as_deref().is_none_or(str::is_empty) {
+        return Err(place.fault("there is no `image`"));
+    }
+    for (name, dependency) in &service.depends_on {
+        if dependency.required && !project.services.contains_key(name) {
+            return Err(place
+                .key("depends_on")
+                .fault(format!("there is no service `{name}`")));
+        }
+    }
+    for name in service.networks.keys() {
+        if !project.networks.contains_key(name) {
+            return Err(place
+                .key("networks")
+                .fault(format!("the network `{name}` is not declared"))
+                .hint(format!("declare `{name}` under the top-level `networks`")));
+        }
+    }
+    for mount in service
+        .volumes
+        .iter()
+        .filter(|mount| mount.kind == MountKind::Volume)
+    {
+        if let Some(name) = mount
+            .source
+            .as_ref()
+            .filter(|name| !project.volumes.contains_key(*name))
+        {
+            return Err(place
+                .key("volumes")
+                .fault(format!("the volume `{name}` is not declared"))
+                .hint(format!(
+                    "declare `{name}` under the top-level `volumes`, or write `./{name}` for a folder"
+                )));
+        }
+    }
+    restart(service.restart.as_deref(), &place.key("restart"))
+}
+
+fn restart(policy: Option<&str>, place: &Place) -> Result<(), Fault> {
+    match policy {
+        None | Some("no" | "always" | "on-failure" | "unless-stopped") => Ok(()),
+        Some(other) => {
+            let times = other
+                .strip_prefix("on-failure:")
+                .and_then(|n| n.parse::<u32>().ok());
+            times
+                .map(drop)
+                .ok_or_else(|| place.fault(format!("`{other}` is not a restart policy")))
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! `$NAME` and `${NAME...}` in the values of compose files and of `.env`.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::place::Place;
+use crate::error::Fault;
+
+/// Deeper nesting than anyone writes, but not than someone may feed us.
+const MAX_DEPTH: usize = 32;
+
+/// Why a text cannot be interpolated. At most a variable's name is told: the
+/// rest of the text may be a secret.
+#[derive(Debug, PartialEq, thiserror::Error)]
+pub(super) enum Problem {
+    #[error("a `$` starts no variable; write `$$` for a plain `$`")]
+    Stray,
+    #[error("`${{{0}` has no closing brace")]
+    Unclosed(String),
+    #[error("`${{{0}...}}` is not a form that Compose knows")]
+    Malformed(String),
+    #[error("the variable {name} is required but not set{message}")]
+    Missing { name: String, message: String },
+    #[error("the variables are nested too deeply")]
+    TooDeep,
+}
+
+/// What a variable stands for, if it is set.
+pub(super) type Lookup<'a> = dyn Fn(&str) -> Option<String> + 'a;
+
+/// Replaces the variables in every string beneath `value`; keys stay as they are.
+pub(super) fn in_place(
+    value: &mut Value,
+    variables: &BTreeMap<String, String>,
+    place: &Place,
+) -> Result<(), Fault> {
+    match value {
+        Value::String(text) => {
+            *text = replace(text, &|name| variables.get(name).cloned()).map_err(|problem| {
+                let fault = place.fault(&problem);
+                match problem {
+                    Problem::Missing { name, .. } => {
+                        fault.hint(format!("set {name} in the environment or in .env"))
+                    }
+                    _ => fault,
+                }
+            })?;
+        }
+        Value::Array(items) => {
+            for (index, item) in items.iter_mut().enumerate() {
+                in_place(item, variables, &place.item(index))?;
+            }
+        }
+        Value::Object(map) => {
+            for (key, item) in map {
+                in_place(item, variables, &place.key(key))?;
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+    Ok(())
+}
+
+/// Replaces the variables in `text`; one that is not set becomes empty.
+pub(super) fn replace(text: &str, lookup: &Lookup) -> Result<String, Problem> {
+    replace_nested(text, lookup, 0)
+}
+
+fn replace_nested(text: &str, lookup: &Lookup, depth: usize) -> Result<String, Problem> {
+    if depth > MAX_DEPTH {
+        return Err(Problem::TooDeep);
+    }
+    let mut result = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('$') {
+        result.push_str(before);
+        if let Some(escaped) = after.strip_prefix('$') {
+            result.push('$');
+            rest = escaped;
+        } else if let Some(inside) = after.strip_prefix('{') {
+            let end = closing_brace(inside)
+                .ok_or_else(|| Problem::Unclosed(split_name(inside).0.to_owned()))?;
+            let (expression, tail) = inside.split_at(end);
+            result.push_str(&braced(expression, lookup, depth)?);
+            rest = tail.strip_prefix('}').unwrap_or(tail);
+        } else {
+            let (name, tail) = split_name(after);
+            if name.is_empty() {
+                return Err(Problem::Stray);
+            }
+            result.push_str(&lookup(name).unwrap_or_default());
+            rest = tail;
+        }
+    }
+    result.push_str(rest);
+    Ok(result)
+}
+
+/// The value of what stands between the braces.
+fn braced(expression: &str, lookup: &Lookup, depth: usize) -> Result<String, Problem> {
+    let (name, operation) = split_name(expression);
+    if name.is_empty() {
+        return Err(Problem::Malformed(name.to_owned()));
+    }
+    let value = lookup(name);
+    if operation.is_empty() {
+        return Ok(value.unwrap_or_default());
+    }
+    // With a colon, an empty value counts as not set.
+    let (value, operation) = match operation.strip_prefix(':') {
+        Some(operation) => (value.filter(|text| !text.is_empty()), operation),
+        None => (value, operation),
+    };
+    let argument = |sign: char| operation.strip_prefix(sign);
+    let nested = |text: &str| replace_nested(text, lookup, depth + 1);
+    if let Some(default) = argument('-') {
+        value.map_or_else(|| nested(default), Ok)
+    } else if let Some(alternative) = argument('+') {
+        value.map_or_else(|| Ok(String::new()), |_| nested(alternative))
+    } else if let Some(message) = argument('?') {
+        value.map_or_else(
+            || {
+                let message = nested(message)?;
+                let message = if message.is_empty() {
+                    message
+                } else {
+                    format!(": {message}")
+                };
+                Err(Problem::Missing {
+                    name: name.to_owned(),
+                    message,
+                })
+            },
+            Ok,
+        )
+    } else {
+        Err(Problem::Malformed(name.to_owned()))
+    }
+}
+
+/// Where the brace closes that was opened before `text`.
+fn closing_brace(text: &str) -> Option<usize> {
+    let mut open = 1_usize;
+    let mut characters = text.char_indices().peekable();
+    while let Some((index, character)) = characters.next() {
+        match character {
+            '}' => open -= 1,
+            '$' => match characters.peek() {
+                Some((_, '$')) => drop(characters.next()),
+                Some((_, '{')) => open += 1,
+                _ => {}
+            },
+            _ => {}
+        }
+        if open == 0 {
+            return Some(index);
+        }
+    }
+    None
+}
+
+/// The variable's name that `text` starts with, and the rest.
+fn split_name(text: &str) -> (&str, &str) {
+    let of_name = |character: char| character.is_ascii_alphanumeric() || character == '_';
+    let starts = text.starts_with(|first: char| of_name(first) && !first.is_ascii_digit());
+    let end = if starts {
+        text.find(|c| !of_name(c)).unwrap_or(text.len())
+    } else {
+        0
+    };
+    text.split_at(end)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn run(text: &str) -> Result<String, Problem> {
+        replace(text, &|name| match name {
+            "SET" => Some("yes".to_owned()),
+            "EMPTY" => Some(String::new()),
+            "DOLLAR" => Some("$SET".to_owned()),
+            _ => None,
+        })
+    }
+
+    #[test]
+    fn every_form_of_compose() {
+        for (text, expected) in [
+            ("$SET", "yes"),
+            ("${SET}", "yes"),
+            ("a-$SET-b", "a-yes-b"),
+            ("[$UNSET]", "[]"),
+            ("[${UNSET}]", "[]"),
+            ("${UNSET:-d}", "d"),
+            ("${UNSET-d}", "d"),
+            ("${EMPTY:-d}", "d"),
+            ("[${EMPTY-d}]", "[]"),
+            ("${SET:-d}", "yes"),
+            ("${SET:?e}", "yes"),
+            ("[${EMPTY?e}]", "[]"),
+            ("${SET:+a}", "a"),
+            ("${SET+a}", "a"),
+            ("[${EMPTY:+a}]", "[]"),
+            ("${EMPTY+a}", "a"),
+            ("[${UNSET+a}]", "[]"),
+            ("${UNSET:-${ALSO:-deep}}!", "deep!"),
+            ("${UNSET:-${SET}}", "yes"),
+            ("${UNSET:-}", ""),
+            ("${UNSET:-a:b?c+d}", "a:b?c+d"),
+            ("${UNSET:-$$x}", "$x"),
+            ("$$SET $${SET} $$$SET", "$SET ${SET} $yes"),
+            ("${DOLLAR}", "$SET"),
+            ("${UNSET:-é}ü", "éü"),
+        ] {
+            assert_eq!(run(text).as_deref(), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn bad_forms_are_refused() {
+        for text in [
+            "$", "a $ b", "$5", "${", "${SET", "${}", "${5}", "${SET!}", "${SET:}", "${ SET}",
+        ] {
+            assert!(run(text).is_err(), "{text}");
+        }
+        assert_eq!(
+            run(&"${A:-".repeat(1000)),
+            Err(Problem::Unclosed("A".to_owned()))
+        );
+        let deep = format!("{}{}", "${A:-".repeat(100), "}".repeat(100));
+        assert_eq!(run(&deep), Err(Problem::TooDeep));
+    }
+
+    #[test]
+    fn a_missing_variable_is_named_with_its_message() {
+        for (text, message) in [
+            (
+                "${X:?set it}",
+                "the variable X is required but not set: set it",
+            ),
+            ("${X?}", "the variable X is required but not set"),
+            (
+                "${EMPTY:?now $SET}",
+                "the variable EMPTY is required but not set: now yes",
+            ),
+        ] {
+            assert_eq!(
+                run(text).map_err(|p| p.to_string()),
+                Err(message.to_owned())
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn text_without_dollar_is_unchanged(text in "[^$]*") {
+            prop_assert_eq!(run(&text), Ok(text));
+        }
+
+        #[test]
+        fn escaped_text_round_trips(text in any::<String>()) {
+            prop_assert_eq!(run(&text.replace('$', "$$")), Ok(text));
+        }
+
+        #[test]
+        fn nothing_panics(text in "[$A{}:?+-]*") {
+            let _ = run(&text);
+        }
+    }
+}

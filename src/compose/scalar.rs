@@ -1,0 +1,113 @@
+//! YAML scalars where Compose wants text, a number or a truth value.
+
+use serde_json::{Map, Value};
+
+use super::place::Place;
+use crate::error::Fault;
+
+/// The mapping here.
+pub(super) fn mapping(value: Value, place: &Place) -> Result<Map<String, Value>, Fault> {
+    match value {
+        Value::Object(map) => Ok(map),
+        other => Err(place.fault(format!("must be a mapping, not {}", kind(&other)))),
+    }
+}
+
+/// The items of the list here, with their places.
+pub(super) fn list(value: Value, place: &Place) -> Result<Vec<(Value, Place)>, Fault> {
+    match value {
+        Value::Array(items) => Ok(items
+            .into_iter()
+            .enumerate()
+            .map(|(index, item)| (item, place.item(index)))
+            .collect()),
+        other => Err(place.fault(format!("must be a list, not {}", kind(&other)))),
+    }
+}
+
+/// The string here, and nothing that merely prints like one.
+pub(super) fn string(value: Value, place: &Place) -> Result<String, Fault> {
+    match value {
+        Value::String(text) => Ok(text),
+        other => Err(place
+            .fault(format!("must be a string, not {}", kind(&other)))
+            .hint("put the value in quotes")),
+    }
+}
+
+/// The text of a scalar where Compose takes numbers and truth values as well.
+pub(super) fn text(value: Value, place: &Place) -> Result<String, Fault> {
+    match value {
+        Value::Bool(truth) => Ok(truth.to_string()),
+        // Compose prints other numbers in ways of its own.
+        Value::Number(number) if number.is_i64() || number.is_u64() => Ok(number.to_string()),
+        other => string(other, place),
+    }
+}
+
+/// A number that a variable may have left as text. Other values stay for the
+/// typed model to refuse.
+pub(super) fn number(value: Value) -> Value {
+    match value.as_str().and_then(|text| text.parse::<u64>().ok()) {
+        Some(number) => number.into(),
+        None => value,
+    }
+}
+
+/// A truth value that a variable may have left as text; see [`number`].
+pub(super) fn truth(value: Value) -> Value {
+    match value.as_str().and_then(|text| text.parse::<bool>().ok()) {
+        Some(truth) => truth.into(),
+        None => value,
+    }
+}
+
+/// What a value is, without showing it: it may be a secret.
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "a mapping",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn only_what_compose_prints_alike_becomes_text() {
+        let place = Place::of_file("a.yml").key("x");
+        for (value, expected) in [
+            (json!("a"), Some("a")),
+            (json!(5), Some("5")),
+            (json!(-5), Some("-5")),
+            (json!(true), Some("true")),
+            (json!(1.0), None),
+            (json!(null), None),
+            (json!([]), None),
+            (json!({}), None),
+        ] {
+            assert_eq!(
+                text(value.clone(), &place).ok().as_deref(),
+                expected,
+                "{value}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_message_never_shows_the_value() {
+        let place = Place::of_file("a.yml").key("x");
+        let fault = string(json!(424_242), &place).unwrap_err();
+        assert_eq!(
+            fault.to_string(),
+            "a.yml: `x`: must be a string, not a number"
+        );
+    }
+}

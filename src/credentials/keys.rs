@@ -1,0 +1,271 @@
+//! Ed25519 keys: the private one that signs tokens, the public ones that servers trust.
+
+use std::fmt;
+
+use anyhow::Context;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ed25519_dalek::pkcs8::{KeypairBytes, PrivateKeyInfoRef, PublicKeyBytes, spki};
+use ed25519_dalek::{SECRET_KEY_LENGTH, VerifyingKey};
+use secrecy::SecretString;
+use sha2::{Digest, Sha256};
+use zeroize::{Zeroize, Zeroizing};
+
+use super::pem::{self, Block};
+use crate::error::{Fault, Result};
+
+/// The DER of a PKCS#8 v1 Ed25519 key up to its 32 secret bytes (RFC 8410).
+/// Version 1, because openssl before 3.5 cannot read version 2.
+const PRIVATE_PREFIX: [u8; 16] = [
+    0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
+];
+/// The DER of an Ed25519 SPKI up to its 32 bytes (RFC 8410).
+const PUBLIC_PREFIX: [u8; 12] = [
+    0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00,
+];
+/// Length of a public key in base64url without padding.
+const PUBLIC_BASE64_LENGTH: usize = 43;
+
+/// A private key; gone from memory when dropped.
+#[derive(Clone)]
+pub struct SigningKey(ed25519_dalek::SigningKey);
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_tuple("SigningKey")
+            .field(&"[masked]")
+            .finish()
+    }
+}
+
+impl SigningKey {
+    /// Makes a new key from the system's randomness.
+    ///
+    /// # Errors
+    /// When the system has no randomness to give.
+    pub fn generate() -> Result<Self> {
+        let mut seed = Zeroizing::new([0u8; SECRET_KEY_LENGTH]);
+        getrandom::fill(seed.as_mut_slice()).context("the system gives no random numbers")?;
+        Ok(Self(ed25519_dalek::SigningKey::from_bytes(&seed)))
+    }
+
+    /// Reads a PKCS#8 PEM, with or without the public key in it; `place` is
+    /// where it comes from, for messages.
+    ///
+    /// # Errors
+    /// Exit 2, naming what is there instead of an Ed25519 private key.
+    pub fn from_pem(text: &str, place: &str) -> Result<Self> {
+        Ok(
+            Self::parse(text, place).map_err(|fault| match fault.hint_text() {
+                Some(_) => fault,
+                None => fault.hint(format!(
+                    "an Ed25519 key is needed: `demo setup --force` makes a new one, or \
+                 `openssl genpkey -algorithm ed25519 -out {place}`"
+                )),
+            })?,
+        )
+    }
+
+    fn parse(text: &str, place: &str) -> Result<Self, Fault> {
+        let blocks = pem::blocks(text, place)?;
+        let Some(block) = blocks
+            .iter()
+            .find(|block| block.is_private())
+            .or(blocks.first())
+        else {
+            return Err(Fault::input(format!("{place} is empty")));
+        };
+        if block.is_encrypted() {
+            return Err(Fault::input(format!(
+                "{place} holds {}, and there is nobody to ask for its passphrase",
+                block.describe()
+            ))
+            .hint(format!("`openssl pkey -in {place}` prints it without one")));
+        }
+        let wrong = || {
+            Fault::input(format!(
+                "{place} holds {}, not a private key",
+                block.describe()
+            ))
+        };
+        if !block.is_private() {
+            return Err(wrong());
+        }
+        let other = || {
+            Fault::input(format!(
+                "{place} holds {}; the server knows Ed25519 only",
+                block.describe()
+            ))
+        };
+        if block.label != "PRIVATE KEY" {
+            return Err(other());
+        }
+        let damaged = || Fault::input(format!("{place} holds a damaged private key"));
+        let der = block.der().ok_or_else(damaged)?;
+        let info = PrivateKeyInfoRef::try_from(der.as_slice()).map_err(|_| damaged())?;
+        if info.algorithm.oid != ed25519() {
+            return Err(other());
+        }
+        let pair = KeypairBytes::try_from(info).map_err(|_| damaged())?;
+        // Fails when the public key beside the private one is another's.
+        let key = ed25519_dalek::SigningKey::try_from(&pair).map_err(|_| damaged())?;
+        Ok(Self(key))
+    }
+
+    /// PKCS#8 v1 PEM, byte for byte what `openssl genpkey` would write.
+    pub fn to_pem(&self) -> SecretString {
+        let text = pem::encode("PRIVATE KEY", &self.to_der());
+        SecretString::from(text.as_str())
+    }
+
+    /// PKCS#8 v1 DER.
+    pub(super) fn to_der(&self) -> Zeroizing<Vec<u8>> {
+        let mut secret = self.0.to_bytes();
+        let mut der = Zeroizing::new(Vec::with_capacity(PRIVATE_PREFIX.len() + secret.len()));
+        der.extend_from_slice(&PRIVATE_PREFIX);
+        der.extend_from_slice(&secret);
+        secret.zeroize();
+        der
+    }
+
+    /// The key that verifies what this one signs.
+    pub fn public(&self) -> PublicKey {
+        PublicKey(self.0.verifying_key())
+    }
+}
+
+/// A public key.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct PublicKey(VerifyingKey);
+
+impl PublicKey {
+    /// Reads one SPKI PEM; `place` is where it comes from, for messages.
+    ///
+    /// # Errors
+    /// Exit 2, naming what is there instead of one Ed25519 public key.
+    pub fn from_pem(text: &str, place: &str) -> Result<Self> {
+        let blocks = pem::blocks(text, place).map_err(with_public_hint)?;
+        match blocks.as_slice() {
+            [block] => Ok(Self::from_block(block, place).map_err(with_public_hint)?),
+            several => {
+                let fault = Fault::input(format!("{place} holds {} keys, not one", several.len()));
+                Err(with_public_hint(fault).into())
+            }
+        }
+    }
+
+    fn from_block(block: &Block<'_>, place: &str) -> Result<Self, Fault> {
+        if block.label != "PUBLIC KEY" {
+            return Err(Fault::input(format!(
+                "{place} holds {}, not a public key",
+                block.describe()
+            )));
+        }
+        let damaged = || Fault::input(format!("{place} holds a damaged public key"));
+        let der = block.der().ok_or_else(damaged)?;
+        let info =
+            spki::SubjectPublicKeyInfoRef::try_from(der.as_slice()).map_err(|_| damaged())?;
+        if info.algorithm.oid != ed25519() {
+            return Err(Fault::input(format!(
+                "{place} holds {}; the server knows Ed25519 only",
+                block.describe()
+            )));
+        }
+        let bytes = PublicKeyBytes::try_from(info).map_err(|_| damaged())?;
+        VerifyingKey::from_bytes(&bytes.to_bytes())
+            .map(Self)
+            .map_err(|_| damaged())
+    }
+
+    /// SPKI PEM, byte for byte what `openssl pkey -pubout` would write.
+    pub fn to_pem(&self) -> String {
+        let der = [PUBLIC_PREFIX.as_slice(), self.as_bytes()].concat();
+        pem::encode("PUBLIC KEY", &der).to_string()
+    }
+
+    /// The thumbprint by which people and JWKS documents name a key: RFC 7638
+    /// with SHA-256, in base64url.
+    pub fn thumbprint(&self) -> String {
+        let coordinate = URL_SAFE_NO_PAD.encode(self.as_bytes());
+        let canonical = format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{coordinate}"}}"#);
+        URL_SAFE_NO_PAD.encode(Sha256::digest(canonical.as_bytes()))
+    }
+
+    /// The 32 bytes of the key.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        self.0.as_bytes()
+    }
+}
+
+/// The keys that a server trusts.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct KeySet(pub Vec<PublicKey>);
+
+impl KeySet {
+    /// Reads a server's key file: SPKI PEM blocks one after another, or one
+    /// key as 43 characters of base64url. As strict as the server, which exits
+    /// at start on all else; `place` is where it comes from, for messages.
+    ///
+    /// # Errors
+    /// Exit 2, naming what the server would stumble over.
+    pub fn parse(text: &str, place: &str) -> Result<Self> {
+        Ok(Self::parse_text(text, place).map_err(with_public_hint)?)
+    }
+
+    fn parse_text(text: &str, place: &str) -> Result<Self, Fault> {
+        if let Some(key) = from_base64(text.trim()) {
+            if text.len() != PUBLIC_BASE64_LENGTH {
+                return Err(Fault::input(format!(
+                    "{place} has white space around its key, and the server refuses that"
+                ))
+                .hint("write the 43 characters without a newline, as `printf %s` does"));
+            }
+            return Ok(Self(vec![key]));
+        }
+        let blocks = pem::blocks(text, place)?;
+        if !text.starts_with(pem::BEGIN) {
+            return Err(Fault::input(format!(
+                "{place} has something before its first key, and the server refuses that"
+            ))
+            .hint(format!(
+                "delete what stands before `{}PUBLIC KEY-----`",
+                pem::BEGIN
+            )));
+        }
+        let keys = blocks
+            .iter()
+            .map(|block| PublicKey::from_block(block, place));
+        Ok(Self(keys.collect::<Result<_, _>>()?))
+    }
+
+    /// Whether `key` is one of them.
+    pub fn contains(&self, key: &PublicKey) -> bool {
+        self.0.contains(key)
+    }
+}
+
+fn ed25519() -> ed25519_dalek::pkcs8::ObjectIdentifier {
+    ed25519_dalek::pkcs8::ALGORITHM_OID
+}
+
+fn from_base64(text: &str) -> Option<PublicKey> {
+    if text.len() != PUBLIC_BASE64_LENGTH {
+        return None;
+    }
+    let bytes: [u8; 32] = URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()?;
+    VerifyingKey::from_bytes(&bytes).ok().map(PublicKey)
+}
+
+fn with_public_hint(fault: Fault) -> Fault {
+    if fault.hint_text().is_some() {
+        return fault;
+    }
+    fault.hint(
+        "an Ed25519 public key is needed: `openssl pkey -in KEY -pubout` prints that of a \
+         private key, `demo setup --force` makes a new pair",
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,220 @@
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use secrecy::ExposeSecret;
+use tempfile::TempDir;
+
+use super::*;
+use crate::error::Diagnosis;
+use crate::exit_code::ExitCode;
+
+fn openssl(folder: &Path, arguments: &str) -> String {
+    let output = Command::new("openssl")
+        .args(arguments.split(' '))
+        .current_dir(folder)
+        .output()
+        .expect("openssl is on this machine");
+    assert!(
+        output.status.success(),
+        "{arguments}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn message(result: Result<impl Sized>) -> String {
+    let error = result.err().expect("an error");
+    let diagnosis = Diagnosis::of(&error);
+    assert_eq!(diagnosis.code, ExitCode::Input);
+    assert!(diagnosis.hint.is_some(), "no hint: {}", diagnosis.message);
+    assert!(!diagnosis.message.contains('\n'));
+    diagnosis.message
+}
+
+#[test]
+fn openssl_reads_what_is_written_here() {
+    let folder = TempDir::new().unwrap();
+    let key = SigningKey::generate().unwrap();
+    fs::write(folder.path().join("key"), key.to_pem().expose_secret()).unwrap();
+    assert_eq!(
+        openssl(folder.path(), "pkey -in key -pubout"),
+        key.public().to_pem()
+    );
+    assert_eq!(
+        openssl(folder.path(), "pkey -in key"),
+        key.to_pem().expose_secret()
+    );
+}
+
+#[test]
+fn keys_of_openssl_are_taken() {
+    let folder = TempDir::new().unwrap();
+    let text = openssl(folder.path(), "genpkey -algorithm ed25519");
+    let key = SigningKey::from_pem(&text, "key").unwrap();
+    assert_eq!(key.to_pem().expose_secret(), text);
+    let around = format!("a note\r\n\r\n{}\r\nmore", text.replace('\n', "\r\n"));
+    assert_eq!(
+        SigningKey::from_pem(&around, "key").unwrap().public(),
+        key.public()
+    );
+}
+
+#[test]
+fn version_two_with_its_public_key_is_taken_when_both_fit() {
+    let key = SigningKey::generate().unwrap();
+    let version_two = |public: &PublicKey| {
+        let mut der = vec![0x30, 0x51, 0x02, 0x01, 0x01];
+        der.extend_from_slice(&key.to_der()[5..]);
+        der.extend_from_slice(&[0x81, 0x21, 0x00]);
+        der.extend_from_slice(public.as_bytes());
+        pem::encode("PRIVATE KEY", &der)
+    };
+    let read = SigningKey::from_pem(&version_two(&key.public()), "key").unwrap();
+    assert_eq!(read.public(), key.public());
+    let other = SigningKey::generate().unwrap().public();
+    let text = message(SigningKey::from_pem(&version_two(&other), "key"));
+    assert_eq!(text, "key holds a damaged private key");
+}
+
+#[test]
+fn what_is_no_private_key_is_named() {
+    let folder = TempDir::new().unwrap();
+    let folder = folder.path();
+    let key = SigningKey::generate().unwrap();
+    fs::write(folder.join("own"), key.to_pem().expose_secret()).unwrap();
+    let legacy = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nAAAA\n\
+                  -----END RSA PRIVATE KEY-----\n";
+    let whole = key.to_pem().expose_secret().to_owned();
+    let certificate = openssl(folder, "req -x509 -key own -subj /CN=x");
+    for (text, expected) in [
+        (String::new(), "k is empty"),
+        ("\n \n".to_owned(), "k is empty"),
+        (
+            "hello".to_owned(),
+            "k is not a PEM file: it has no line `-----BEGIN ...-----`",
+        ),
+        (
+            whole[..70].to_owned(),
+            "k is damaged: a PEM block in it has no end",
+        ),
+        (whole.replace("MC4", "MC5"), "k holds a damaged private key"),
+        (
+            whole.replace("MC4", "****"),
+            "k holds a damaged private key",
+        ),
+        (
+            key.public().to_pem(),
+            "k holds an Ed25519 public key, not a private key",
+        ),
+        (certificate, "k holds a certificate, not a private key"),
+        (
+            openssl(folder, "genpkey -algorithm rsa"),
+            "k holds an RSA private key; the server knows Ed25519 only",
+        ),
+        (
+            openssl(folder, "ecparam -name prime256v1 -genkey"),
+            "k holds an EC private key; the server knows Ed25519 only",
+        ),
+        (
+            openssl(
+                folder,
+                "genpkey -algorithm ec -pkeyopt ec_paramgen_curve:P-256",
+            ),
+            "k holds an EC private key; the server knows Ed25519 only",
+        ),
+        (
+            openssl(folder, "genpkey -algorithm x25519"),
+            "k holds an X25519 private key; the server knows Ed25519 only",
+        ),
+        (
+            openssl(folder, "pkcs8 -topk8 -in own -passout pass:secret"),
+            "k holds an encrypted private key, and there is nobody to ask for its passphrase",
+        ),
+        (
+            legacy.to_owned(),
+            "k holds an encrypted RSA private key, and there is nobody to ask for its passphrase",
+        ),
+    ] {
+        assert_eq!(message(SigningKey::from_pem(&text, "k")), expected);
+    }
+}
+
+#[test]
+fn what_is_no_public_key_is_named() {
+    let folder = TempDir::new().unwrap();
+    let folder = folder.path();
+    let key = SigningKey::generate().unwrap();
+    let public = key.public().to_pem();
+    fs::write(
+        folder.join("rsa"),
+        openssl(folder, "genpkey -algorithm rsa"),
+    )
+    .unwrap();
+    let private = key.to_pem().expose_secret().to_owned();
+    for (text, expected) in [
+        (String::new(), "p is empty"),
+        (
+            "x".repeat(42),
+            "p is not a PEM file: it has no line `-----BEGIN ...-----`",
+        ),
+        (
+            private.clone(),
+            "p holds an Ed25519 private key, not a public key",
+        ),
+        (
+            format!("{public}{private}"),
+            "p holds an Ed25519 private key, not a public key",
+        ),
+        (
+            openssl(folder, "pkey -in rsa -pubout"),
+            "p holds an RSA public key; the server knows Ed25519 only",
+        ),
+        (
+            format!("\n{public}"),
+            "p has something before its first key, and the server refuses that",
+        ),
+        (
+            format!("{}\n", URL_SAFE_NO_PAD.encode(key.public().as_bytes())),
+            "p has white space around its key, and the server refuses that",
+        ),
+    ] {
+        assert_eq!(message(KeySet::parse(&text, "p")), expected);
+    }
+    let two = format!("{public}{public}");
+    assert_eq!(
+        message(PublicKey::from_pem(&two, "p")),
+        "p holds 2 keys, not one"
+    );
+}
+
+#[test]
+fn a_set_holds_one_key_or_several() {
+    let keys: Vec<_> = (0..3)
+        .map(|_| SigningKey::generate().unwrap().public())
+        .collect();
+    let text: String = keys.iter().map(PublicKey::to_pem).collect();
+    assert_eq!(KeySet::parse(&text, "p").unwrap().0, keys);
+    let short = URL_SAFE_NO_PAD.encode(keys[0].as_bytes());
+    assert_eq!(KeySet::parse(&short, "p").unwrap().0, keys[..1]);
+    assert_eq!(
+        PublicKey::from_pem(&keys[0].to_pem(), "p").unwrap(),
+        keys[0]
+    );
+}
+
+#[test]
+fn the_thumbprint_is_that_of_the_standard() {
+    // The key and the thumbprint of RFC 8037, appendix A.
+    let set = KeySet::parse("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo", "p").unwrap();
+    assert_eq!(
+        set.0[0].thumbprint(),
+        "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"
+    );
+}
+
+#[test]
+fn debug_shows_no_secret() {
+    let key = SigningKey::generate().unwrap();
+    assert_eq!(format!("{key:?}"), r#"SigningKey("[masked]")"#);
+}

@@ -1,0 +1,290 @@
+//! Tokens: making them, and saying what a server makes of one.
+
+use std::fmt;
+use std::ops::RangeInclusive;
+
+use anyhow::Context;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::Timestamp;
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header};
+use secrecy::SecretString;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::claims::Claims;
+use super::keys::{KeySet, PublicKey, SigningKey};
+use super::moment;
+use crate::error::{Fault, Result};
+
+mod allows;
+
+/// The only algorithm that the server takes.
+const ALGORITHM: &str = "EdDSA";
+/// For how many seconds after its end the server still takes a token.
+const LEEWAY: i64 = 60;
+/// The ends that the server can read, in seconds since 1970: the years -262143
+/// to 262142 of its calendar.
+const DATES: RangeInclusive<i64> = -8_334_601_228_800..=8_210_266_876_799;
+
+/// Signs `claims`.
+///
+/// # Errors
+/// When the claims cannot be written or the key cannot sign: neither happens
+/// with what this crate makes.
+pub fn mint(key: &SigningKey, claims: &Claims) -> Result<SecretString> {
+    let signer = EncodingKey::from_ed_der(&key.to_der());
+    let token = jsonwebtoken::encode(&Header::new(Algorithm::EdDSA), claims, &signer)
+        .context("cannot sign the token")?;
+    Ok(SecretString::from(token))
+}
+
+/// When a token ends, by its own word: nothing is verified. `None` when it
+/// never does, or when it is no token.
+pub fn expiry(token: &str) -> Option<Timestamp> {
+    let payload = token.trim().split('.').nth(1)?;
+    let Parsed(members) = parse(payload)?;
+    let end = members.get("exp")?.as_i64().filter(|end| *end >= 0)?;
+    Timestamp::from_second(end).ok()
+}
+
+/// What a token says, and what the server would make of it at one moment.
+#[derive(Clone, Debug, Serialize)]
+pub struct Inspection {
+    /// Whether the server would take it.
+    pub accepted: bool,
+    /// Why it would not.
+    pub reason: Option<String>,
+    /// The header's `alg`.
+    pub algorithm: String,
+    /// The thumbprint of the key that verifies it.
+    pub key: Option<String>,
+    pub claims: Claims,
+    /// The `iat` claim; the server does not look at it.
+    pub issued: Option<Timestamp>,
+    /// The `exp` claim; `None` never expires, or not before the year 10000.
+    pub expires: Option<Timestamp>,
+    /// The `nbf` claim; the server does not look at it.
+    pub not_before: Option<Timestamp>,
+    /// Sentences on what the server lets its holder do; none where refused.
+    pub allows: Vec<String>,
+    #[serde(skip)]
+    now: Timestamp,
+}
+
+/// Reads a token, finds the key that verifies it, and judges it as sqld
+/// 0.24.32 would at `now`.
+///
+/// # Errors
+/// Exit 2 when it is no JWT; the message never repeats the text.
+pub fn inspect(token: &str, keys: &KeySet, now: Timestamp) -> Result<Inspection> {
+    let token = token.trim();
+    let [header, payload, signature] = parts(token)?;
+    let Parsed(header_members) =
+        parse(header).ok_or_else(|| no_jwt("its first part is not a JSON object in base64url"))?;
+    let Parsed(members) = parse(payload)
+        .ok_or_else(|| no_jwt("its second part is not a JSON object in base64url"))?;
+    let algorithm = header_members
+        .get("alg")
+        .and_then(Value::as_str)
+        .ok_or_else(|| no_jwt("its first part names no `alg`"))?
+        .to_owned();
+    let message = &token.as_bytes()[..header.len() + 1 + payload.len()];
+    let key = (algorithm == ALGORITHM)
+        .then(|| keys.0.iter().find(|key| verifies(key, message, signature)))
+        .flatten();
+    let claims = Claims::from_map(members);
+    let time = |seconds: Option<i64>| Timestamp::from_second(seconds?).ok();
+    let reason = if algorithm != ALGORITHM {
+        Some(format!(
+            "it is signed with {}, the server takes {ALGORITHM} only",
+            quoted(&algorithm)
+        ))
+    } else if key.is_none() {
+        Some(foreign(keys))
+    } else {
+        malformed(&claims)
+            .or_else(|| expired(&claims, now))
+            .or_else(|| audience(&claims))
+    };
+    Ok(Inspection {
+        accepted: reason.is_none(),
+        allows: if reason.is_none() {
+            allows::sentences(&claims, now)
+        } else {
+            Vec::new()
+        },
+        reason,
+        algorithm,
+        key: key.map(PublicKey::thumbprint),
+        issued: time(claims.iat),
+        expires: time(claims.exp.filter(|end| *end >= 0)),
+        not_before: time(claims.nbf),
+        claims,
+        now,
+    })
+}
+
+impl fmt::Display for Inspection {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verdict = match &self.reason {
+            None => "accepted by the server".to_owned(),
+            Some(reason) => format!("refused by the server (401): {reason}"),
+        };
+        let mut lines = vec![("token", verdict)];
+        if self.reason.is_some() && self.key.is_none() {
+            lines.push(("algorithm", quoted(&self.algorithm)));
+        }
+        if let Some(key) = &self.key {
+            lines.push(("key", format!("{key} ({})", self.algorithm)));
+        }
+        if let Some(subject) = &self.claims.sub {
+            lines.push(("subject", quoted(subject)));
+        }
+        let moment = |time: Timestamp| format!("{time}, {}", moment::relative(time, self.now));
+        if let Some(issued) = self.issued {
+            lines.push(("issued", moment(issued)));
+        }
+        if let Some(not_before) = self.not_before {
+            lines.push(("from", moment(not_before)));
+        }
+        match (self.expires, self.claims.exp) {
+            (Some(expires), _) => {
+                let ended = moment::expiry(expires, self.now);
+                let late = if self.accepted && expires <= self.now {
+                    ", but the server allows a minute more"
+                } else {
+                    ""
+                };
+                lines.push(("until", format!("{expires}, {ended}{late}")));
+            }
+            (None, Some(seconds)) => {
+                lines.push(("until", format!("{seconds}, which is as good as never")))
+            }
+            (None, None) => lines.push(("until", "it never expires".to_owned())),
+        }
+        if let Ok(claims) = serde_json::to_string(&self.claims) {
+            lines.push(("claims", printable(&claims)));
+        }
+        lines.extend(
+            self.allows
+                .iter()
+                .map(|sentence| ("allows", sentence.clone())),
+        );
+        let mut last = "";
+        for (index, (name, text)) in lines.iter().enumerate() {
+            let newline = if index == 0 { "" } else { "\n" };
+            let shown = if *name == last { "" } else { *name };
+            write!(formatter, "{newline}{shown:<10}{text}")?;
+            last = name;
+        }
+        Ok(())
+    }
+}
+
+struct Parsed(Map<String, Value>);
+
+fn parse(part: &str) -> Option<Parsed> {
+    let bytes = URL_SAFE_NO_PAD.decode(part).ok()?;
+    serde_json::from_slice(&bytes).ok().map(Parsed)
+}
+
+fn parts(token: &str) -> Result<[&str; 3]> {
+    if token.is_empty() {
+        return Err(no_jwt("it is empty").into());
+    }
+    if token.contains(char::is_whitespace) {
+        return Err(
+            no_jwt("it has white space inside; leave out what is around it, `Bearer` too").into(),
+        );
+    }
+    let parts: Vec<&str> = token.split('.').collect();
+    let count = parts.len();
+    parts.try_into().map_err(|_| {
+        no_jwt(&format!(
+            "it has {count} part{} instead of 3",
+            if count == 1 { "" } else { "s" }
+        ))
+        .into()
+    })
+}
+
+fn no_jwt(why: &str) -> Fault {
+    Fault::input(format!("this is not a JWT: {why}"))
+        .hint("a token is what `demo token mint` prints: three parts with dots between them")
+}
+
+fn verifies(key: &PublicKey, message: &[u8], signature: &str) -> bool {
+    let verifier = DecodingKey::from_ed_der(key.as_bytes());
+    jsonwebtoken::crypto::verify(signature, message, &verifier, Algorithm::EdDSA).unwrap_or(false)
+}
+
+fn foreign(keys: &KeySet) -> String {
+    match keys.0.len() {
+        0 => "there is no key to verify it with".to_owned(),
+        1 => "the key that the server trusts does not verify it".to_owned(),
+        count => format!("none of the {count} keys that the server trusts verifies it"),
+    }
+}
+
+/// Claims that the server reads and that are not what it expects.
+fn malformed(claims: &Claims) -> Option<String> {
+    let names = [
+        ("a", "one of rw, ro, roa"),
+        ("id", "the name of a namespace"),
+        ("p", "an object of lists of namespaces"),
+        ("exp", "a whole number of seconds that is a date"),
+    ];
+    let wrong = |name: &str| match name {
+        "id" => claims.id.as_deref() == Some(""),
+        "exp" => claims.exp.is_some_and(|end| !DATES.contains(&end)),
+        _ => false,
+    };
+    let (name, expected) = names
+        .into_iter()
+        .find(|(name, _)| claims.others.contains_key(*name) || wrong(name))?;
+    Some(format!("its claim `{name}` is not {expected}"))
+}
+
+fn expired(claims: &Claims, now: Timestamp) -> Option<String> {
+    // The server takes an end before 1970 for none.
+    let end = claims.exp.filter(|end| *end >= 0)?;
+    if end >= now.as_second().saturating_sub(LEEWAY) {
+        return None;
+    }
+    let when = Timestamp::from_second(end).map_or_else(
+        |_| "expired long ago".to_owned(),
+        |end| moment::expiry(end, now),
+    );
+    Some(format!("it {when}"))
+}
+
+/// The server ignores an `aud` that is neither a text nor a list of texts.
+fn audience(claims: &Claims) -> Option<String> {
+    let given = match claims.others.get("aud") {
+        Some(Value::String(_)) => true,
+        Some(Value::Array(items)) => items.iter().all(Value::is_string),
+        _ => false,
+    };
+    given.then(|| "it has the claim `aud`, and the server refuses every one that has".to_owned())
+}
+
+/// A text from a token, such that it cannot move a terminal's cursor.
+fn quoted(text: &str) -> String {
+    format!("`{}`", printable(text))
+}
+
+fn printable(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_control() {
+            shown.extend(character.escape_unicode());
+        } else {
+            shown.push(character);
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,333 @@
+//! Stacks that exist for one run: own name, own folder, own keys, free ports.
+//!
+//! Whatever happens, they are gone afterwards. The [`Workshop`] removes them on
+//! success, failure and Ctrl-C; the kernel ends their servers when this process
+//! is killed; and the folder that then stays is swept by the next run, which
+//! knows from its lock that nobody owns it.
+
+use std::fs::{self, File};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use secrecy::SecretString;
+
+use super::native::pid_file::PidFile;
+use super::native::ports;
+use super::provider::{Place, Provider};
+use super::start::{Unobserved, bring_up};
+use super::{Engine, Stop, last_words};
+use crate::credentials::claims::Grant;
+use crate::credentials::keys::SigningKey;
+use crate::credentials::store::Store;
+use crate::credentials::token;
+use crate::error::{Fault, Result};
+use crate::files;
+use crate::plan::blueprint::{Blueprint, Variants};
+use crate::plan::{Interface, ServicePlan, StackPlan};
+use crate::server::admin::Admin;
+use crate::server::hrana::Hrana;
+use crate::server::namespace::NamespaceName;
+use crate::state::{Local, try_lock};
+
+/// How often a stack is started again when another program took its ports.
+const ATTEMPTS: u32 = 4;
+
+/// Long enough for any run.
+const TOKEN_LIFE: Duration = Duration::from_secs(3600);
+
+/// Makes ephemeral stacks and sees to it that they go.
+pub struct Workshop {
+    pub provider: Provider,
+    pub blueprint: Blueprint,
+    pub local: Local,
+    pub http: reqwest::Client,
+    /// Leave the servers and their files behind.
+    pub keep: bool,
+    open: Mutex<Vec<Arc<EphemeralStack>>>,
+}
+
+/// One stack of one run.
+pub struct EphemeralStack {
+    pub plan: StackPlan,
+    pub engine: Box<dyn Engine>,
+    pub http: reqwest::Client,
+    key: SigningKey,
+    folder: PathBuf,
+    /// Says that somebody owns the folder.
+    _owned: File,
+}
+
+impl Workshop {
+    /// Nothing is made yet.
+    pub fn new(
+        provider: Provider,
+        blueprint: Blueprint,
+        local: Local,
+        http: reqwest::Client,
+        keep: bool,
+    ) -> Self {
+        Self { provider, blueprint, local, http, keep, open: Mutex::default() }
+    }
+
+    /// Starts a stack and waits until it is ready. `name` appears in its folder's
+    /// name; `change` may alter the plan before ports are chosen and gets the
+    /// stack's own folder.
+    ///
+    /// # Errors
+    /// As [`bring_up`]; what was started is stopped again.
+    pub async fn start(
+        &self,
+        name: &str,
+        variants: Variants,
+        change: impl FnOnce(&mut StackPlan, &Path) -> Result<()>,
+    ) -> Result<Arc<EphemeralStack>> {
+        let id = format!("demo-{name}-{:08x}", random()?);
+        let folder = self.local.ephemeral_dir().join(&id);
+        files::create_dir(self.local.root(), files::MODE_SECRET_DIR)?;
+        let owned = self.claim(&folder)?;
+        if self.keep {
+            files::write_atomic(&folder.join("kept"), b"", files::MODE_SHARED)?;
+        }
+        let store = Store::new(folder.join(".local"));
+        store.ensure_keys(false)?;
+        if variants.tls {
+            store.ensure_certs(Timestamp::now(), false)?;
+        }
+        let mut plan = self.blueprint.ephemeral(variants, &folder, &id)?;
+        change(&mut plan, &folder)?;
+        self.bring_up(plan, &store, folder, owned).await
+    }
+
+    /// Makes `folder` and owns it, with no sweep in between.
+    fn claim(&self, folder: &Path) -> Result<File> {
+        files::create_dir(&self.local.ephemeral_dir(), files::MODE_SHARED_DIR)?;
+        let gate = open_gate(&self.local)?;
+        gate.lock_shared()?;
+        files::create_dir(folder, files::MODE_SHARED_DIR)?;
+        let owned = try_lock(&folder.join("owner.lock"))?;
+        Ok(owned.ok_or_else(|| Fault::failed(format!("{} has an owner", folder.display())))?)
+    }
+
+    async fn bring_up(
+        &self,
+        plan: StackPlan,
+        store: &Store,
+        folder: PathBuf,
+        mut owned: File,
+    ) -> Result<Arc<EphemeralStack>> {
+        let mut attempt = 1;
+        loop {
+            let stack = Arc::new(EphemeralStack {
+                plan: plan.clone().with_ports(&ports::free(plan.port_count())?),
+                engine: self.provider.engine(&Place::ephemeral(&folder, !self.keep)),
+                http: self.http.clone(),
+                key: store.signing_key()?,
+                folder: folder.clone(),
+                _owned: owned,
+            });
+            self.list().push(Arc::clone(&stack));
+            let Err(error) =
+                bring_up(stack.engine.as_ref(), &stack.plan, &self.http, &Unobserved).await
+            else {
+                return Ok(stack);
+            };
+            let text = format!("{error:#}");
+            let clash = text.contains("in use") || text.contains("is taken by");
+            if !clash || attempt == ATTEMPTS {
+                if !self.keep {
+                    self.close(&stack).await?;
+                }
+                return Err(error);
+            }
+            attempt += 1;
+            stack.stop_all().await?;
+            self.list().retain(|other| !Arc::ptr_eq(other, &stack));
+            owned = stack._owned.try_clone()?;
+        }
+    }
+
+    fn list(&self) -> std::sync::MutexGuard<'_, Vec<Arc<EphemeralStack>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Stops a stack and removes its folder.
+    ///
+    /// # Errors
+    /// When a server does not end or the folder cannot be removed.
+    pub async fn close(&self, stack: &Arc<EphemeralStack>) -> Result<()> {
+        stack.stop_all().await?;
+        files::remove_dir(&stack.folder)?;
+        self.list().retain(|other| !Arc::ptr_eq(other, stack));
+        Ok(())
+    }
+
+    /// Stops and removes every stack that is still open; with `keep`, none.
+    /// Returns the folders that stay.
+    ///
+    /// # Errors
+    /// When a server does not end or a folder cannot be removed.
+    pub async fn close_all(&self) -> Result<Vec<PathBuf>> {
+        let open = self.list().clone();
+        if self.keep {
+            return Ok(open.iter().map(|stack| stack.folder.clone()).collect());
+        }
+        for stack in &open {
+            self.close(stack).await?;
+        }
+        Ok(Vec::new())
+    }
+}
+
+impl EphemeralStack {
+    async fn stop_all(&self) -> Result<()> {
+        for service in self.plan.services.iter().rev() {
+            self.engine.stop(&service.name, Stop::Kill).await?;
+        }
+        self.engine.remove(&self.plan).await
+    }
+
+    /// The folder with the stack's files.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The service called `name`.
+    ///
+    /// # Errors
+    /// Exit 5 when the plan has none.
+    pub fn service(&self, name: &str) -> Result<&ServicePlan> {
+        self.plan.service(name)
+    }
+
+    /// Where an interface of a service is reached.
+    ///
+    /// # Errors
+    /// Exit 2 when the compose files do not publish it.
+    pub fn address(&self, service: &str, interface: Interface) -> Result<SocketAddr> {
+        self.service(service)?.endpoint(interface).ok_or_else(|| {
+            Fault::input(format!("service `{service}` publishes no {interface} port")).into()
+        })
+    }
+
+    /// A token that the stack's servers accept.
+    ///
+    /// # Errors
+    /// When it cannot be signed.
+    pub fn token(&self, grant: &Grant) -> Result<SecretString> {
+        self.token_at(grant, Timestamp::now())
+    }
+
+    /// A token as it would have been made at another time.
+    ///
+    /// # Errors
+    /// When it cannot be signed.
+    pub fn token_at(&self, grant: &Grant, now: Timestamp) -> Result<SecretString> {
+        token::mint(&self.key, &grant.claims(now))
+    }
+
+    /// A token for everything: `{"a":"rw"}`.
+    ///
+    /// # Errors
+    /// When it cannot be signed.
+    pub fn full_token(&self) -> Result<SecretString> {
+        self.token(&Grant::full(TOKEN_LIFE))
+    }
+
+    /// A service's HTTP interface with a token for everything.
+    ///
+    /// # Errors
+    /// As [`EphemeralStack::address`].
+    pub fn hrana(&self, service: &str, namespace: Option<&NamespaceName>) -> Result<Hrana> {
+        let address = self.address(service, Interface::Http)?;
+        let hrana = Hrana::new(self.http.clone(), address);
+        Ok(hrana.namespace(namespace).token(&self.full_token()?))
+    }
+
+    /// The primary's Admin API.
+    ///
+    /// # Errors
+    /// As [`EphemeralStack::address`].
+    pub fn admin(&self) -> Result<Admin> {
+        let key = self.plan.admin_key().map(|key| SecretString::from(key.to_owned()));
+        let address = self.address("primary", Interface::Admin)?;
+        Ok(Admin::new(self.http.clone(), address, key.as_ref()))
+    }
+
+    /// The last log lines of every service.
+    pub async fn last_words(&self) -> String {
+        let mut all = Vec::new();
+        for service in &self.plan.services {
+            all.push(last_words(self.engine.as_ref(), &service.name).await);
+        }
+        all.join("\n")
+    }
+}
+
+/// What [`sweep`] is to remove.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Sweep {
+    /// What a killed run has left.
+    Abandoned,
+    /// That, and what `--keep` left on purpose.
+    KeptToo,
+}
+
+/// Removes the folders of ephemeral stacks that nobody owns, after ending what
+/// still runs in them. Returns how many.
+///
+/// # Errors
+/// When a folder cannot be read or removed.
+pub async fn sweep(local: &Local, what: Sweep) -> Result<usize> {
+    let folder = local.ephemeral_dir();
+    let entries = match fs::read_dir(&folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(0),
+        Err(error) => return Err(files::unreadable(&folder, "folder", error).into()),
+    };
+    // No run is between making its folder and owning it while this is held.
+    let gate = open_gate(local)?;
+    gate.lock()?;
+    let mut count = 0;
+    for entry in entries {
+        let path = entry?.path();
+        if !path.is_dir() || (what == Sweep::Abandoned && path.join("kept").exists()) {
+            continue;
+        }
+        let Some(_owned) = try_lock(&path.join("owner.lock"))? else { continue };
+        end_servers(&path.join("run"))?;
+        files::remove_dir(&path)?;
+        count += 1;
+    }
+    Ok(count)
+}
+
+fn open_gate(local: &Local) -> Result<File> {
+    let path = local.ephemeral_dir().join("gate.lock");
+    let opened = File::options().create(true).truncate(false).write(true).open(&path);
+    Ok(opened.map_err(|error| {
+        Fault::input(format!("cannot lock {}", path.display())).because(error)
+    })?)
+}
+
+fn end_servers(run_dir: &Path) -> Result<()> {
+    let Ok(entries) = fs::read_dir(run_dir) else { return Ok(()) };
+    for entry in entries {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "pid") {
+            let file = PidFile::new(path);
+            if let Some(holder) = file.holder()? {
+                file.signal(holder, rustix::process::Signal::KILL)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn random() -> Result<u32> {
+    let mut bytes = [0; 4];
+    getrandom::fill(&mut bytes).map_err(|error| Fault::failed("no random numbers").because(error))?;
+    Ok(u32::from_ne_bytes(bytes))
+}

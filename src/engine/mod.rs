@@ -1,0 +1,108 @@
+//! What runs the servers.
+//!
+//! An engine serves one stack. It starts and stops single services; the order,
+//! the waiting and the ports are the same for all engines and live in
+//! [`start`] and [`ephemeral`]. To add an engine, implement [`Engine`] and
+//! name it in [`provider`].
+
+pub mod ephemeral;
+pub mod native;
+pub mod provider;
+pub mod start;
+
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::error::Result;
+use crate::plan::{ServicePlan, StackPlan};
+use crate::state::EngineKind;
+
+/// Runs the services of one stack.
+///
+/// An implementation acts only on what it, or another run of it for the same
+/// stack, has started: by pid and lock or by container id, never by name.
+pub trait Engine: Send + Sync {
+    /// Which engine this is.
+    fn kind(&self) -> EngineKind;
+
+    /// What identifies the program that runs, such as `sqld 0.24.32`.
+    fn server(&self) -> String;
+
+    /// What all services need before the first starts.
+    fn prepare<'a>(&'a self, plan: &'a StackPlan) -> BoxFuture<'a, Result<()>>;
+
+    /// Starts a service that is stopped; it need not be ready on return.
+    fn start<'a>(
+        &'a self,
+        plan: &'a StackPlan,
+        service: &'a ServicePlan,
+    ) -> BoxFuture<'a, Result<()>>;
+
+    /// Whether a service runs, and as what.
+    fn state<'a>(&'a self, service: &'a str) -> BoxFuture<'a, Result<ServiceState>>;
+
+    /// The digest that [`Instance::digest`] has when the service runs as planned.
+    ///
+    /// # Errors
+    /// When the plan cannot run on this engine.
+    fn digest(&self, plan: &StackPlan, service: &ServicePlan) -> Result<String>;
+
+    /// Whether the one that listens on the service's ports is the service.
+    fn owns_ports<'a>(&'a self, service: &'a ServicePlan) -> BoxFuture<'a, Result<bool>>;
+
+    /// Stops a service and waits until it has gone. `Ok(false)`: it did not run.
+    fn stop<'a>(&'a self, service: &'a str, how: Stop) -> BoxFuture<'a, Result<bool>>;
+
+    /// The last `tail` lines that a service wrote, or all.
+    fn logs<'a>(&'a self, service: &'a str, tail: Option<usize>)
+    -> BoxFuture<'a, Result<String>>;
+
+    /// The lines that a service writes from now on, without their newline.
+    fn follow<'a>(&'a self, service: &'a str) -> BoxStream<'a, Result<String>>;
+
+    /// Removes what [`Engine::prepare`] made; every service is stopped.
+    fn remove<'a>(&'a self, plan: &'a StackPlan) -> BoxFuture<'a, Result<()>>;
+}
+
+/// How a service is stopped.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Stop {
+    /// It may finish what it does; the replicas keep their data.
+    Graceful,
+    /// At once, as a crash would.
+    Kill,
+}
+
+/// Whether a service runs.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum ServiceState {
+    Stopped,
+    Running(Instance),
+}
+
+/// A running service.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct Instance {
+    /// `pid 4121`, or `container 0f3c…`.
+    pub id: String,
+    pub started_at: Option<Timestamp>,
+    /// Of what it was started from; see [`Engine::digest`].
+    pub digest: Option<String>,
+}
+
+/// The last lines of a service's log, indented for a message.
+///
+/// Never fails: it is used to explain a failure.
+pub async fn last_words(engine: &dyn Engine, service: &str) -> String {
+    const LINES: usize = 10;
+    match engine.logs(service, Some(LINES)).await {
+        Ok(text) if text.trim().is_empty() => format!("{service} wrote nothing to its log"),
+        Ok(text) => {
+            let lines: Vec<String> = text.lines().map(|line| format!("    {line}")).collect();
+            format!("last lines of {service}'s log:\n{}", lines.join("\n"))
+        }
+        Err(error) => format!("{service}'s log cannot be read: {error}"),
+    }
+}

@@ -1,0 +1,285 @@
+//! The pinned server as processes of this machine.
+
+pub mod launcher;
+mod log;
+pub mod pid_file;
+pub mod ports;
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+use rustix::process::Signal;
+use sha2::{Digest, Sha256};
+use tokio::process::{Child, Command};
+
+use self::launcher::Lifeline;
+use self::pid_file::PidFile;
+use super::{Engine, Instance, ServiceState, Stop};
+use crate::error::{Fault, Result};
+use crate::files;
+use crate::plan::{ServicePlan, StackPlan, native};
+use crate::ready::{Attempt, poll};
+use crate::server::binary::ServerBinary;
+use crate::state::EngineKind;
+
+/// The server ends within 2 s when it has work in hand.
+const GRACE: Duration = Duration::from_secs(10);
+/// The kernel needs microseconds.
+const KILL: Duration = Duration::from_secs(5);
+
+/// Where the files of a stack's processes are.
+#[derive(Clone, Debug)]
+pub struct Site {
+    pub run_dir: PathBuf,
+    pub logs_dir: PathBuf,
+    /// The servers end with this process; `None`: they stay.
+    pub owner: Option<u32>,
+    pub lifeline: Lifeline,
+}
+
+/// Runs one stack as child processes.
+#[derive(Debug)]
+pub struct NativeEngine {
+    site: Site,
+    binary: ServerBinary,
+    /// This program, which becomes the server: see [`launcher`].
+    launcher: PathBuf,
+    /// Those that this process has to wait for, or they stay as zombies.
+    children: Mutex<HashMap<String, Child>>,
+}
+
+impl NativeEngine {
+    /// An engine for the stack of `site`; `launcher` is the `demo` program.
+    pub fn new(site: Site, binary: ServerBinary, launcher: PathBuf) -> Self {
+        Self { site, binary, launcher, children: Mutex::default() }
+    }
+
+    fn pid_file(&self, service: &str) -> PidFile {
+        PidFile::new(self.site.run_dir.join(format!("{service}.pid")))
+    }
+
+    fn digest_path(&self, service: &str) -> PathBuf {
+        self.site.run_dir.join(format!("{service}.digest"))
+    }
+
+    fn log_path(&self, service: &str) -> PathBuf {
+        self.site.logs_dir.join(format!("{service}.log"))
+    }
+
+    fn child(&self, service: &str) -> Option<Child> {
+        self.children.lock().unwrap_or_else(PoisonError::into_inner).remove(service)
+    }
+
+    fn keep(&self, service: &str, child: Child) {
+        let mut children = self.children.lock().unwrap_or_else(PoisonError::into_inner);
+        children.insert(service.to_owned(), child);
+    }
+
+    fn spawn(&self, plan: &StackPlan, service: &ServicePlan) -> Result<()> {
+        let process = native::process(plan, service)?;
+        ports::check_free(service)?;
+        for mount in service.mounts.iter().filter(|mount| !mount.read_only) {
+            files::create_dir(&mount.source, files::MODE_SHARED_DIR)?;
+        }
+        let digest = self.digest(plan, service)?;
+        let digest_path = self.digest_path(&service.name);
+        files::write_atomic(&digest_path, digest.as_bytes(), files::MODE_SHARED)?;
+        let log = self.open_log(&service.name)?;
+        let mut command = Command::new(&self.launcher);
+        command
+            .arg("__exec")
+            .arg("--pid-file")
+            .arg(self.pid_file(&service.name).path())
+            .args(["--lifeline", self.site.lifeline.as_str()]);
+        if let Some(owner) = self.site.owner {
+            command.args(["--owner", &owner.to_string()]);
+        }
+        command
+            .arg("--")
+            .arg(&self.binary.path)
+            .args(&process.arguments)
+            .env_clear()
+            .envs(&process.environment)
+            .current_dir(&self.site.run_dir)
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .stdin(self.stdin())
+            // A supervisor is not killed: it ends its server when its pipe closes.
+            .kill_on_drop(self.site.owner.is_some() && self.site.lifeline == Lifeline::Signal);
+        let child = command.spawn().map_err(|error| {
+            Fault::failed(format!("cannot start {}", self.launcher.display())).because(error)
+        })?;
+        self.keep(&service.name, child);
+        Ok(())
+    }
+
+    fn stdin(&self) -> Stdio {
+        match (self.site.owner, self.site.lifeline) {
+            (Some(_), Lifeline::Pipe) => Stdio::piped(),
+            _ => Stdio::null(),
+        }
+    }
+
+    fn open_log(&self, service: &str) -> Result<File> {
+        let path = self.log_path(service);
+        let opened = File::options().append(true).create(true).open(&path);
+        Ok(opened.map_err(|error| {
+            Fault::input(format!("cannot write {}", path.display())).because(error)
+        })?)
+    }
+
+    async fn state_of(&self, service: &str) -> Result<ServiceState> {
+        // Between the start of the launcher and its lock the pid file is silent.
+        if let Some(mut child) = self.child(service) {
+            if let Ok(None) = child.try_wait() {
+                let id = child.id();
+                self.keep(service, child);
+                if self.pid_file(service).holder()?.is_none() {
+                    return Ok(self.running(service, id.unwrap_or_default(), None));
+                }
+            }
+        }
+        Ok(match self.pid_file(service).holder()? {
+            None => ServiceState::Stopped,
+            Some(holder) => {
+                let pid = holder.pid.as_raw_nonzero().get().unsigned_abs();
+                self.running(service, pid, holder.since)
+            }
+        })
+    }
+
+    fn running(&self, service: &str, pid: u32, since: Option<jiff::Timestamp>) -> ServiceState {
+        ServiceState::Running(Instance {
+            id: format!("pid {pid}"),
+            started_at: since,
+            digest: std::fs::read_to_string(self.digest_path(service)).ok(),
+        })
+    }
+
+    async fn stop_one(&self, service: &str, how: Stop) -> Result<bool> {
+        let ran = self.end(service, how).await?;
+        if let Some(mut child) = self.child(service) {
+            // A launcher that never became a server is ended here.
+            if !ran {
+                child.start_kill().ok();
+            }
+            drop(child.stdin.take());
+            let waited = tokio::time::timeout(KILL, child.wait()).await;
+            waited.map_err(|_| Fault::failed(format!("{service} has not ended")))??;
+        }
+        files::remove(&self.digest_path(service))?;
+        files::remove(self.pid_file(service).path())?;
+        Ok(ran)
+    }
+
+    async fn end(&self, service: &str, how: Stop) -> Result<bool> {
+        let file = self.pid_file(service);
+        let Some(holder) = file.holder()? else { return Ok(false) };
+        if how == Stop::Graceful {
+            file.signal(holder, Signal::TERM)?;
+            if until_free(service, &file, GRACE).await.is_ok() {
+                return Ok(true);
+            }
+        }
+        file.signal(holder, Signal::KILL)?;
+        until_free(service, &file, KILL).await?;
+        Ok(true)
+    }
+}
+
+async fn until_free(service: &str, file: &PidFile, deadline: Duration) -> Result<()> {
+    poll(&format!("{service} has ended"), deadline, async || {
+        Ok(match file.holder()? {
+            None => Attempt::Done(()),
+            Some(holder) => Attempt::Again(format!("pid {}", holder.pid.as_raw_nonzero())),
+        })
+    })
+    .await
+}
+
+impl Engine for NativeEngine {
+    fn kind(&self) -> EngineKind {
+        EngineKind::Native
+    }
+
+    fn server(&self) -> String {
+        format!("sqld {}", self.binary.version)
+    }
+
+    fn prepare<'a>(&'a self, plan: &'a StackPlan) -> BoxFuture<'a, Result<()>> {
+        async move {
+            native::translate(plan)?;
+            files::create_dir(&self.site.run_dir, files::MODE_SHARED_DIR)?;
+            files::create_dir(&self.site.logs_dir, files::MODE_SHARED_DIR)
+        }
+        .boxed()
+    }
+
+    fn start<'a>(
+        &'a self,
+        plan: &'a StackPlan,
+        service: &'a ServicePlan,
+    ) -> BoxFuture<'a, Result<()>> {
+        async move { self.spawn(plan, service) }.boxed()
+    }
+
+    fn state<'a>(&'a self, service: &'a str) -> BoxFuture<'a, Result<ServiceState>> {
+        self.state_of(service).boxed()
+    }
+
+    /// Over the translated process, the binary, and the files that are mounted
+    /// read-only: the server reads its keys at boot only.
+    fn digest(&self, plan: &StackPlan, service: &ServicePlan) -> Result<String> {
+        let process = native::process(plan, service)?;
+        let mut hasher = Sha256::new();
+        hasher.update(format!("{process:?} {}", self.binary.path.display()));
+        for mount in service.mounts.iter().filter(|mount| mount.read_only) {
+            hasher.update(read_mounted(&mount.source)?);
+        }
+        Ok(hasher.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    fn owns_ports<'a>(&'a self, service: &'a ServicePlan) -> BoxFuture<'a, Result<bool>> {
+        async move {
+            let Some(holder) = self.pid_file(&service.name).holder()? else { return Ok(false) };
+            let pid = holder.pid.as_raw_nonzero().get().unsigned_abs();
+            let address = service.endpoint(crate::plan::Interface::Http);
+            Ok(address.and_then(ports::listener) == Some(pid))
+        }
+        .boxed()
+    }
+
+    fn stop<'a>(&'a self, service: &'a str, how: Stop) -> BoxFuture<'a, Result<bool>> {
+        self.stop_one(service, how).boxed()
+    }
+
+    fn logs<'a>(
+        &'a self,
+        service: &'a str,
+        tail: Option<usize>,
+    ) -> BoxFuture<'a, Result<String>> {
+        async move { log::read(&self.log_path(service), tail) }.boxed()
+    }
+
+    fn follow<'a>(&'a self, service: &'a str) -> BoxStream<'a, Result<String>> {
+        log::follow(self.log_path(service))
+    }
+
+    fn remove<'a>(&'a self, _plan: &'a StackPlan) -> BoxFuture<'a, Result<()>> {
+        async move { files::remove_dir(&self.site.run_dir) }.boxed()
+    }
+}
+
+fn read_mounted(path: &Path) -> Result<Vec<u8>> {
+    if path.is_dir() {
+        return Ok(Vec::new());
+    }
+    std::fs::read(path).map_err(|error| files::unreadable(path, "mounted file", error).into())
+}

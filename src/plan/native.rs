@@ -1,0 +1,161 @@
+//! The same plan for processes of this machine, without a container.
+//!
+//! Values are translated, not names: a path under a mount becomes the host's
+//! path, an address to listen on becomes the one it is published on, a URL to
+//! a service becomes a URL to loopback. What the image's entrypoint does with
+//! the environment (`SQLD_NODE` and the rest) is done here.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::{MountPlan, Role, ServicePlan, StackPlan, secrets};
+use crate::error::{Fault, Result};
+
+/// One server as a process.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ProcessPlan {
+    pub service: String,
+    #[serde(serialize_with = "secrets::masked_arguments")]
+    pub arguments: Vec<String>,
+    /// The whole environment of the process.
+    #[serde(serialize_with = "secrets::masked_variables")]
+    pub environment: BTreeMap<String, String>,
+}
+
+/// Translates every service of `plan`.
+///
+/// # Errors
+/// Exit 2 with service and value, for what cannot run without a container.
+pub fn translate(plan: &StackPlan) -> Result<Vec<ProcessPlan>> {
+    plan.services.iter().map(|service| process(plan, service)).collect()
+}
+
+/// Translates one service of `plan`.
+///
+/// # Errors
+/// As [`translate`].
+pub fn process(plan: &StackPlan, service: &ServicePlan) -> Result<ProcessPlan> {
+    let refuse = |what: String| -> anyhow::Error {
+        Fault::input(format!("service `{}`: {what}", service.name))
+            .hint("the native engine runs sqld alone; `--engine docker` runs any image")
+            .into()
+    };
+    if service.entrypoint.as_ref().is_some_and(|words| !words.is_empty()) {
+        return Err(refuse("`entrypoint` needs a container".to_owned()));
+    }
+    // The image's entrypoint looks for exactly this word; with any other the
+    // container is silently a standalone server.
+    if service.command.first().map(String::as_str) != Some("/bin/sqld") {
+        return Err(refuse("`command` must begin with /bin/sqld".to_owned()));
+    }
+    let translator = Translator { plan, service };
+    let mut arguments = Vec::new();
+    for word in &service.command[1..] {
+        arguments.push(match word.split_once('=') {
+            Some((flag, value)) if flag.starts_with("--") => {
+                format!("{flag}={}", translator.value(value).map_err(refuse)?)
+            }
+            _ => translator.value(word).map_err(refuse)?,
+        });
+    }
+    for (flag, value) in entrypoint_arguments(service) {
+        if service.argument(flag).is_none() {
+            arguments.push(flag.to_owned());
+            arguments.push(translator.value(&value).map_err(refuse)?);
+        }
+    }
+    let mut environment = BTreeMap::new();
+    for (name, value) in &service.environment {
+        environment.insert(name.clone(), translator.value(value).map_err(refuse)?);
+    }
+    Ok(ProcessPlan { service: service.name.clone(), arguments, environment })
+}
+
+/// What the image's entrypoint appends to the command.
+fn entrypoint_arguments(service: &ServicePlan) -> Vec<(&'static str, String)> {
+    let variable = |name: &str, default: &str| {
+        service.environment.get(name).map_or(default, String::as_str).to_owned()
+    };
+    let mut arguments = vec![
+        ("--db-path", variable("SQLD_DB_PATH", "iku.db")),
+        ("--http-listen-addr", variable("SQLD_HTTP_LISTEN_ADDR", "0.0.0.0:8080")),
+    ];
+    match service.role {
+        Role::Primary => {
+            let address = variable("SQLD_GRPC_LISTEN_ADDR", "0.0.0.0:5001");
+            arguments.push(("--grpc-listen-addr", address));
+        }
+        Role::Replica => {
+            arguments.push(("--primary-grpc-url", variable("SQLD_PRIMARY_URL", "")));
+        }
+        Role::Standalone => {}
+    }
+    arguments
+}
+
+struct Translator<'a> {
+    plan: &'a StackPlan,
+    service: &'a ServicePlan,
+}
+
+impl Translator<'_> {
+    fn value(&self, text: &str) -> Result<String, String> {
+        if let Some(path) = self.host_path(text) {
+            return path;
+        }
+        if let Ok(address) = text.parse::<SocketAddr>() {
+            return self.listen_address(address);
+        }
+        self.url(text)
+    }
+
+    /// `None`: not a path of the container.
+    fn host_path(&self, text: &str) -> Option<Result<String, String>> {
+        if !text.starts_with('/') {
+            return None;
+        }
+        let under = |mount: &MountPlan| -> Option<PathBuf> {
+            let rest = Path::new(text).strip_prefix(&mount.target).ok()?;
+            let whole = rest.as_os_str().is_empty();
+            Some(if whole { mount.source.clone() } else { mount.source.join(rest) })
+        };
+        // The deepest mount wins, as in the container.
+        let mounts = self.service.mounts.iter().filter_map(|m| Some((m.target.len(), under(m)?)));
+        let deepest = mounts.max_by_key(|(length, _)| *length).map(|(_, path)| path);
+        Some(match deepest {
+            Some(path) => path.to_str().map(str::to_owned).ok_or_else(|| {
+                format!("the path {} is not UTF-8", path.display())
+            }),
+            None => Err(format!("{text} is in no mount, so it is no file of this machine")),
+        })
+    }
+
+    fn listen_address(&self, address: SocketAddr) -> Result<String, String> {
+        let published = self.service.ports.iter().find(|port| port.target == address.port());
+        published.map(|port| port.host.to_string()).ok_or_else(|| {
+            format!("{address} is not published, so there is no address for it on this machine")
+        })
+    }
+
+    /// A URL whose host is a service; any other text is left as it is.
+    fn url(&self, text: &str) -> Result<String, String> {
+        let Some((scheme, rest)) = text.split_once("://") else { return Ok(text.to_owned()) };
+        let (authority, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
+        let (host, port) = authority.rsplit_once(':').unwrap_or((authority, ""));
+        let Some(target) = self.plan.services.iter().find(|service| service.name == host) else {
+            return Ok(text.to_owned());
+        };
+        let number = match (port, scheme) {
+            ("", "https") => 443,
+            ("", _) => 80,
+            (digits, _) => digits.parse().map_err(|_| format!("`{text}` has no valid port"))?,
+        };
+        let address = target.published(number).ok_or_else(|| {
+            format!("{text} leads to a port of `{host}` that is not published")
+        })?;
+        Ok(format!("{scheme}://{address}{path}"))
+    }
+}

@@ -1,0 +1,388 @@
+//! Which server binary is used, and whether it is the pinned one.
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::fs::{self, Metadata};
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::process::{Child, Command};
+
+use super::pins::{self, BUILD, Installation, Platform, VERSION};
+use crate::error::{Fault, Result};
+
+/// How long a foreign binary may take to say its version.
+const VERSION_DEADLINE: Duration = Duration::from_secs(5);
+/// The most that is read of what it says, in bytes.
+const VERSION_TEXT: u64 = 4096;
+
+/// A server binary that may be started.
+#[derive(Clone, Debug)]
+pub struct ServerBinary {
+    /// Absolute.
+    pub path: PathBuf,
+    /// Such as `0.24.32`.
+    pub version: String,
+    pub source: Source,
+    /// What the user should know: not the version or the build that is pinned.
+    pub note: Option<String>,
+}
+
+/// Where a binary comes from.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Source {
+    /// `DEMO_SQLD_BIN`.
+    Variable,
+    /// The folder that `demo sqld install` fills.
+    Installed,
+    /// `PATH`.
+    SearchPath,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(match self {
+            Self::Variable => "DEMO_SQLD_BIN",
+            Self::Installed => "demo sqld install",
+            Self::SearchPath => "PATH",
+        })
+    }
+}
+
+/// Where to look.
+#[derive(Clone, Copy, Debug)]
+pub struct Search<'a> {
+    /// The value of `DEMO_SQLD_BIN`.
+    pub variable: Option<&'a Path>,
+    /// The folder that `demo sqld install` fills.
+    pub bin_dir: &'a Path,
+    /// The value of `PATH`.
+    pub search_path: Option<&'a OsStr>,
+}
+
+/// The binary that would be used: `DEMO_SQLD_BIN`, then the installed one,
+/// then a `sqld` of the pinned version on `PATH`; `None` where there is none.
+///
+/// # Errors
+/// Exit 2 when `DEMO_SQLD_BIN` is no server binary, exit 1 when the installed
+/// one is not what the pins say.
+pub async fn locate(search: &Search<'_>) -> Result<Option<ServerBinary>> {
+    if let Some(path) = search.variable {
+        return from_variable(path).await.map(Some);
+    }
+    // An unsupported platform may well have a server on its search path.
+    if let Ok(platform) = Platform::current() {
+        let path = absolute(&installed_path(search.bin_dir, platform));
+        match pins::inspect(path.clone(), pins::pin(platform).sha256).await? {
+            Installation::Absent => {}
+            Installation::Right => {
+                return Ok(Some(ServerBinary {
+                    path,
+                    version: VERSION.to_owned(),
+                    source: Source::Installed,
+                    note: None,
+                }));
+            }
+            Installation::Wrong(what) => {
+                return Err(Fault::failed(format!("{} {what}: refused", path.display()))
+                    .hint("fetch it again: demo sqld install --force")
+                    .into());
+            }
+        }
+    }
+    Ok(on_search_path(search.search_path).await)
+}
+
+/// Where `demo sqld install` puts the build of a platform.
+pub fn installed_path(bin_dir: &Path, platform: Platform) -> PathBuf {
+    let own = Platform::current().is_ok_and(|current| current == platform);
+    let name = if own {
+        format!("sqld-{VERSION}")
+    } else {
+        format!("sqld-{VERSION}-{platform}")
+    };
+    bin_dir.join(name)
+}
+
+async fn from_variable(path: &Path) -> Result<ServerBinary> {
+    // A bare file name would be looked up on the search path when started.
+    let path = absolute(path);
+    let hint = "give DEMO_SQLD_BIN the path of a server binary, or unset it";
+    let refused =
+        |what: &str| Fault::input(format!("DEMO_SQLD_BIN: {} {what}", path.display())).hint(hint);
+    let metadata = fs::metadata(&path).map_err(|error| refused("cannot be used").because(error))?;
+    if !is_program(&metadata) {
+        return Err(refused("is not an executable file").into());
+    }
+    let said = ask_version(&path, VERSION_DEADLINE)
+        .await
+        .map_err(|error| refused("does not answer --version as a server does").because(error))?;
+    let note = said
+        .difference()
+        .map(|difference| format!("DEMO_SQLD_BIN is {difference}"));
+    Ok(ServerBinary {
+        path,
+        version: said.number,
+        source: Source::Variable,
+        note,
+    })
+}
+
+async fn on_search_path(search_path: Option<&OsStr>) -> Option<ServerBinary> {
+    let path = find_program(search_path, "sqld")?;
+    // Whatever else bears the name is none of our business: the pinned build is fetched.
+    let said = ask_version(&path, VERSION_DEADLINE)
+        .await
+        .ok()
+        .filter(|said| said.number == VERSION)?;
+    let note = said
+        .difference()
+        .map(|difference| format!("{} is {difference}", path.display()));
+    Some(ServerBinary {
+        path,
+        version: said.number,
+        source: Source::SearchPath,
+        note,
+    })
+}
+
+/// The first executable file of that name on a search path.
+///
+/// Relative entries are passed over: they would run what lies in whatever
+/// folder the user happens to be in.
+pub(crate) fn find_program(search_path: Option<&OsStr>, name: &str) -> Option<PathBuf> {
+    std::env::split_paths(search_path?)
+        .filter(|folder| folder.is_absolute())
+        .map(|folder| folder.join(name))
+        .find(|path| fs::metadata(path).is_ok_and(|metadata| is_program(&metadata)))
+}
+
+/// Whether it is a file that someone may execute.
+pub(crate) fn is_program(metadata: &Metadata) -> bool {
+    metadata.is_file() && metadata.permissions().mode() & 0o111 != 0
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// What `sqld --version` says.
+#[derive(Debug, Eq, PartialEq)]
+struct Version {
+    number: String,
+    build: Option<String>,
+}
+
+impl Version {
+    /// Reads `sqld sqld 0.24.32 (40c272de 2025-02-14)`.
+    fn parse(text: &str) -> Option<Self> {
+        let mut words = text.lines().next()?.split_whitespace();
+        if words.next() != Some("sqld") {
+            return None;
+        }
+        let number = words.find(|word| word.starts_with(|first: char| first.is_ascii_digit()))?;
+        let build = words.next().and_then(|word| word.strip_prefix('('));
+        Some(Self {
+            number: number.to_owned(),
+            build: build.map(|word| word.trim_end_matches(')').to_owned()),
+        })
+    }
+
+    fn difference(&self) -> Option<String> {
+        match &self.build {
+            _ if self.number != VERSION => {
+                Some(format!("sqld {}, not the pinned {VERSION}", self.number))
+            }
+            Some(build) if build != BUILD => Some(format!(
+                "build {build} of sqld {VERSION}, not the pinned {BUILD}"
+            )),
+            _ => None,
+        }
+    }
+}
+
+async fn ask_version(path: &Path, deadline: Duration) -> Result<Version> {
+    let mut child = Command::new(path)
+        .arg("--version")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .context("cannot be started")?;
+    if let Ok(answer) = tokio::time::timeout(deadline, hear(&mut child)).await {
+        return answer;
+    }
+    child.kill().await.context("cannot be stopped")?;
+    bail!("no answer within {deadline:?}")
+}
+
+async fn hear(child: &mut Child) -> Result<Version> {
+    let stdout = beginning(child.stdout.take());
+    let stderr = beginning(child.stderr.take());
+    let (said, complaint) = tokio::try_join!(stdout, stderr)?;
+    let status = child.wait().await?;
+    if let Some(version) = Version::parse(&said).filter(|_| status.success()) {
+        return Ok(version);
+    }
+    let line = complaint
+        .lines()
+        .chain(said.lines())
+        .find(|line| !line.trim().is_empty());
+    match line {
+        Some(line) => bail!("{status}: {line}"),
+        None => bail!("{status}, and it says nothing"),
+    }
+}
+
+/// Bounded, for a program that never stops talking; it gets a broken pipe.
+async fn beginning(stream: Option<impl AsyncRead + Unpin>) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    if let Some(stream) = stream {
+        stream.take(VERSION_TEXT).read_to_end(&mut bytes).await?;
+    }
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Diagnosis;
+    use crate::exit_code::ExitCode;
+    use crate::server::install::testing::program;
+
+    fn search<'a>(variable: Option<&'a Path>, folder: &'a Path) -> Search<'a> {
+        Search {
+            variable,
+            bin_dir: folder,
+            search_path: Some(folder.as_os_str()),
+        }
+    }
+
+    #[test]
+    fn the_version_line_is_understood() {
+        let pinned = Version::parse("sqld sqld 0.24.32 (40c272de 2025-02-14)\n").unwrap();
+        assert_eq!(
+            (pinned.number.as_str(), pinned.difference()),
+            (VERSION, None)
+        );
+        let rebuilt = Version::parse("sqld sqld 0.24.32 (00000000 2026-01-01)").unwrap();
+        assert!(rebuilt.difference().unwrap().contains("build 00000000"));
+        for other in ["", "echo (GNU coreutils) 9.1", "sqld", "\nsqld 1.0"] {
+            assert_eq!(Version::parse(other), None, "{other:?}");
+        }
+    }
+
+    // Shell scripts stand for servers of other versions, and for programs that
+    // are none: neither can be had otherwise.
+    #[tokio::test]
+    async fn the_variable_wins_and_another_version_is_noted() {
+        let folder = tempfile::tempdir().unwrap();
+        let other = folder.path().join("other");
+        program(&other, "echo 'sqld sqld 0.25.0 (0123abcd 2026-01-01)'");
+        program(
+            &folder.path().join("sqld"),
+            "echo 'sqld sqld 0.24.32 (40c272de 2025-02-14)'",
+        );
+        let found = locate(&search(Some(&other), folder.path()))
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(
+            (found.version.as_str(), found.source),
+            ("0.25.0", Source::Variable)
+        );
+        assert!(found.note.unwrap().contains("not the pinned 0.24.32"));
+
+        let found = locate(&search(None, folder.path())).await.unwrap().unwrap();
+        assert_eq!((found.source, found.note), (Source::SearchPath, None));
+    }
+
+    #[tokio::test]
+    async fn a_variable_that_names_no_server_is_bad_input() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mute, plain) = (folder.path().join("mute"), folder.path().join("plain"));
+        program(&mute, "echo 'no such library' >&2; exit 127");
+        fs::write(&plain, "text").unwrap();
+        for path in [
+            &mute,
+            &plain,
+            &folder.path().join("absent"),
+            &folder.path().to_owned(),
+        ] {
+            let diagnosis = Diagnosis::of(
+                &locate(&search(Some(path), folder.path()))
+                    .await
+                    .unwrap_err(),
+            );
+            assert_eq!(diagnosis.code, ExitCode::Input, "{diagnosis:?}");
+            assert!(diagnosis.hint.unwrap().contains("DEMO_SQLD_BIN"));
+        }
+        let error = ask_version(&mute, VERSION_DEADLINE).await.unwrap_err();
+        assert!(error.to_string().contains("no such library"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_program_that_never_stops_talking_is_cut_short() {
+        let folder = tempfile::tempdir().unwrap();
+        let endless = folder.path().join("endless");
+        program(&endless, "while echo nonsense; do :; done");
+        assert!(ask_version(&endless, VERSION_DEADLINE).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_program_that_never_answers_is_stopped() {
+        let folder = tempfile::tempdir().unwrap();
+        let silent = folder.path().join("silent");
+        program(&silent, "exec sleep 1000");
+        let error = ask_version(&silent, Duration::from_millis(50))
+            .await
+            .unwrap_err();
+        assert!(
+            error.to_string().contains("no answer within 50ms"),
+            "{error}"
+        );
+    }
+
+    #[tokio::test]
+    async fn another_version_on_the_search_path_is_passed_over() {
+        let folder = tempfile::tempdir().unwrap();
+        program(
+            &folder.path().join("sqld"),
+            "echo 'sqld sqld 0.23.0 (0123abcd 2024-01-01)'",
+        );
+        assert!(
+            locate(&search(None, folder.path()))
+                .await
+                .unwrap()
+                .is_none()
+        );
+    }
+
+    #[tokio::test]
+    async fn an_installed_binary_with_another_digest_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let Ok(platform) = Platform::current() else {
+            return;
+        };
+        program(&installed_path(folder.path(), platform), "exit 0");
+        let diagnosis = Diagnosis::of(&locate(&search(None, folder.path())).await.unwrap_err());
+        assert_eq!(diagnosis.code, ExitCode::Failed);
+        assert!(
+            diagnosis.message.contains("has digest sha256"),
+            "{}",
+            diagnosis.message
+        );
+        assert!(
+            diagnosis
+                .hint
+                .unwrap()
+                .contains("demo sqld install --force")
+        );
+    }
+}

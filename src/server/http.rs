@@ -1,0 +1,90 @@
+//! The control path: plain HTTP to a server on this machine.
+//!
+//! `NAME.localhost` is never looked up: the connection goes to the loopback
+//! address, the namespace travels in the `Host` header.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::error::{Fault, Result};
+use crate::server::namespace::NamespaceName;
+
+/// Longer than any answer of a healthy local server; shorter than a person's patience.
+pub const REQUEST_DEADLINE: Duration = Duration::from_secs(10);
+
+/// A client for loopback: no proxy, no redirects, a deadline on every request.
+///
+/// # Errors
+/// When the TLS backend cannot be set up.
+pub fn loopback_client() -> Result<reqwest::Client> {
+    Ok(reqwest::Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(Duration::from_secs(2))
+        .timeout(REQUEST_DEADLINE)
+        .build()?)
+}
+
+/// The `Host` header that selects `namespace` (the first label decides).
+pub fn host_header(namespace: Option<&NamespaceName>, address: SocketAddr) -> String {
+    match namespace {
+        Some(name) => format!("{name}.localhost:{}", address.port()),
+        None => format!("localhost:{}", address.port()),
+    }
+}
+
+/// An answer, read to its end.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body as text.
+    pub body: String,
+}
+
+impl Answer {
+    /// Sends `request` and reads the answer.
+    ///
+    /// # Errors
+    /// Exit 3 when nothing answers at `address`, or not in time.
+    pub async fn to(request: reqwest::RequestBuilder, address: SocketAddr) -> Result<Self> {
+        let attempt = async {
+            let response = request.send().await?;
+            let status = response.status().as_u16();
+            Ok::<_, reqwest::Error>(Self { status, body: response.text().await? })
+        };
+        attempt.await.map_err(|error| {
+            if error.is_timeout() {
+                Fault::unreachable(format!("http://{address} did not answer in time")).into()
+            } else {
+                nothing_answers(&format!("http://{address}"), error).into()
+            }
+        })
+    }
+
+    /// The body on one line, cut to what fits a report.
+    pub fn excerpt(&self) -> String {
+        excerpt(&self.body)
+    }
+}
+
+/// `text` on one line, 200 characters at most.
+pub fn excerpt(text: &str) -> String {
+    const LONGEST: usize = 200;
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if line.chars().count() <= LONGEST {
+        return line;
+    }
+    line.chars().take(LONGEST).chain(['…']).collect()
+}
+
+/// The fault of a connection that did not come about.
+pub fn nothing_answers(url: &str, error: impl std::error::Error) -> Fault {
+    let mut root: &dyn std::error::Error = &error;
+    while let Some(source) = root.source() {
+        root = source;
+    }
+    Fault::unreachable(format!("nothing answers at {url}"))
+        .because(root.to_string())
+        .hint("start a stack with `demo up`, or name a server with `--url`")
+}

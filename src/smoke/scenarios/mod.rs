@@ -1,0 +1,6 @@
+//! One file for each scenario; `smoke::scenarios` lists them.
+
+pub mod default_replication;
+pub mod namespace_replica;
+pub mod namespaces;
+pub mod tls_replication;

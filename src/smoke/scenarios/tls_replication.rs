@@ -1,0 +1,173 @@
+//! Mutual TLS lets the replica with the right certificate in, and no other.
+//!
+//! A replica that is kept out stays up, answers `/health` with 200 and says one
+//! WARN line (measured on sqld 0.24.32). So each is judged by what it says and
+//! by what its files hold, with the good replica as the control.
+
+use std::path::Path;
+use std::time::Duration;
+
+use futures::FutureExt;
+use jiff::Timestamp;
+
+use crate::credentials::store::Store;
+use crate::engine::ephemeral::EphemeralStack;
+use crate::error::{Fault, Result};
+use crate::plan::blueprint::Variants;
+use crate::plan::{Interface, ServicePlan, StackPlan};
+use crate::ready::{Attempt, poll};
+use crate::smoke::context::catch_up;
+use crate::smoke::{Context, Scenario, Seen};
+
+pub const SCENARIO: Scenario = Scenario {
+    name: "tls-replication",
+    about: "mutual TLS lets the replica with the right certificate in, and no other",
+    run: |context| run(context).boxed_local(),
+};
+
+const WITHOUT_TLS: &str = "replica-without-tls";
+const FOREIGN_CA: &str = "replica-of-another-ca";
+/// What the primary's rows hold and no other file can.
+const MARKER: &str = "marker-5f0c2a-of-the-primary";
+/// Sent by the replica's own retry, a second apart.
+const REFUSAL_DEADLINE: Duration = Duration::from_secs(10);
+
+async fn run(context: &Context<'_>) -> Result<()> {
+    let stack = context.start_changed(Variants::TLS, add_intruders).await?;
+    let primary = stack.hrana("primary", None)?;
+    let replica = stack.hrana("replica", None)?;
+
+    context
+        .check("the primary takes rows", "200", async || {
+            let reply = primary.execute("CREATE TABLE t (x)").await?;
+            if !reply.succeeded() {
+                return Ok(Seen::success(&reply));
+            }
+            let insert = format!("INSERT INTO t VALUES ('{MARKER}')");
+            Ok(Seen::success(&primary.execute(&insert).await?))
+        })
+        .await;
+    context
+        .check("the replica with the client certificate catches up", "the same index", async || {
+            let index = catch_up(&primary, &replica).await?;
+            Ok(Seen::when(true, format!("index {index}")))
+        })
+        .await;
+    context
+        .check("and has the primary's rows", "the row", async || {
+            let reply = replica.execute("SELECT x FROM t").await?;
+            let saw = reply.scalar().map_or_else(|| reply.describe(), str::to_owned);
+            Ok(Seen::when(saw == MARKER, saw))
+        })
+        .await;
+    context
+        .check("its files hold the row (the control)", "found", async || {
+            let found = holds_marker(&data_dir(stack.service("replica")?)?)?;
+            Ok(Seen::when(found, if found { "found" } else { "not found" }))
+        })
+        .await;
+    for (service, what) in
+        [(WITHOUT_TLS, "a replica without TLS"), (FOREIGN_CA, "a replica of another CA")]
+    {
+        let title = format!("{what} is kept out, and says so");
+        context
+            .check(&title, "error connecting to primary", async || says_refused(&stack, service).await)
+            .await;
+        let title = format!("{what} gets nothing");
+        context
+            .check(&title, "alive, without the row", async || gets_nothing(&stack, service).await)
+            .await;
+    }
+    Ok(())
+}
+
+/// Adds a replica that does not use TLS and one whose certificate nobody here signed.
+fn add_intruders(plan: &mut StackPlan, folder: &Path) -> Result<()> {
+    let good = plan.service("replica")?.clone();
+
+    let mut plain = intruder(&good, WITHOUT_TLS, folder);
+    let with_value = |flag: &str| flag.starts_with("--primary-grpc-") && flag != "--primary-grpc-tls";
+    let mut words = plain.command.into_iter();
+    let mut kept = Vec::new();
+    while let Some(word) = words.next() {
+        if with_value(&word) {
+            words.next();
+        } else if word != "--primary-grpc-tls" {
+            kept.push(word);
+        }
+    }
+    plain.command = kept;
+    if let Some(url) = plain.environment.get_mut("SQLD_PRIMARY_URL") {
+        *url = url.replace("https://", "http://");
+    }
+
+    let other = folder.join("other-ca");
+    Store::new(&other).ensure_certs(Timestamp::now(), false)?;
+    let mut foreign = intruder(&good, FOREIGN_CA, folder);
+    for mount in &mut foreign.mounts {
+        if let Ok(file) = mount.source.strip_prefix(folder.join(".local/certs")) {
+            // It trusts the primary, so only its own certificate can be the reason.
+            if file != Path::new("ca_cert.pem") {
+                mount.source = other.join("certs").join(file);
+            }
+        }
+    }
+    plan.services.extend([plain, foreign]);
+    Ok(())
+}
+
+/// A copy of the good replica with a name and a data folder of its own.
+fn intruder(good: &ServicePlan, name: &str, folder: &Path) -> ServicePlan {
+    let mut service = ServicePlan { name: name.to_owned(), ..good.clone() };
+    for mount in service.mounts.iter_mut().filter(|mount| !mount.read_only) {
+        mount.source = folder.join(".local/data").join(name);
+    }
+    service
+}
+
+async fn says_refused(stack: &EphemeralStack, service: &str) -> Result<Seen> {
+    let line = poll("the replica says why it is kept out", REFUSAL_DEADLINE, async || {
+        let log = stack.engine.logs(service, None).await?;
+        let said = log.lines().find(|line| line.contains("error connecting to primary"));
+        Ok(match said {
+            Some(line) => Attempt::Done(line.to_owned()),
+            None => Attempt::Again(log.lines().last().unwrap_or("an empty log").to_owned()),
+        })
+    })
+    .await?;
+    let from = line.find("error connecting").unwrap_or_default();
+    Ok(Seen::when(true, &line[from..]))
+}
+
+async fn gets_nothing(stack: &EphemeralStack, service: &str) -> Result<Seen> {
+    let address = stack.address(service, Interface::Http)?;
+    let health = stack.http.get(format!("http://{address}/health")).send().await?.status();
+    let found = holds_marker(&data_dir(stack.service(service)?)?)?;
+    let saw = format!("/health {}, row {}", health.as_u16(), if found { "found" } else { "not found" });
+    Ok(Seen::when(health.is_success() && !found, saw))
+}
+
+fn data_dir(service: &ServicePlan) -> Result<std::path::PathBuf> {
+    let mount = service.mounts.iter().find(|mount| !mount.read_only);
+    let mount = mount.ok_or_else(|| {
+        Fault::input(format!("service `{}` keeps its data in no folder of the host", service.name))
+    })?;
+    Ok(mount.source.clone())
+}
+
+/// Whether any file under `folder` has the marker in it.
+fn holds_marker(folder: &Path) -> Result<bool> {
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        let found = if path.is_dir() {
+            holds_marker(&path)?
+        } else {
+            let bytes = std::fs::read(&path)?;
+            bytes.windows(MARKER.len()).any(|window| window == MARKER.as_bytes())
+        };
+        if found {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
