@@ -111,7 +111,11 @@ impl Diagnosis {
                 lines.push(line);
             }
         }
-        let faults = || error.chain().filter_map(|cause| cause.downcast_ref::<Fault>());
+        let faults = || {
+            error
+                .chain()
+                .filter_map(|cause| cause.downcast_ref::<Fault>())
+        };
         let message = if lines.is_empty() {
             "unknown error".to_owned()
         } else {

@@ -34,23 +34,22 @@ pub async fn poll<T>(
     let mut ticks = interval(PAUSE);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut seen = "nothing yet".to_owned();
-    loop {
+    while started.elapsed() < deadline {
         ticks.tick().await;
         let left = deadline.saturating_sub(started.elapsed());
         match tokio::time::timeout(left, attempt()).await {
             Ok(Ok(Attempt::Done(value))) => return Ok(value),
             Ok(Ok(Attempt::Again(now))) => seen = now,
             Ok(Err(error)) => return Err(error),
-            Err(_elapsed) => {
-                return Err(Fault::failed(format!(
-                    "gave up after {:.1} s waiting until {what}",
-                    deadline.as_secs_f64()
-                ))
-                .because(format!("last seen: {seen}"))
-                .into());
-            }
+            Err(_elapsed) => break,
         }
     }
+    let waited = deadline.as_secs_f64();
+    Err(
+        Fault::failed(format!("gave up after {waited:.1} s waiting until {what}"))
+            .because(format!("last seen: {seen}"))
+            .into(),
+    )
 }
 
 #[cfg(test)]
@@ -60,9 +59,14 @@ mod tests {
     #[tokio::test]
     async fn the_deadline_tells_what_was_last_seen() {
         let never = async || Ok::<Attempt<()>, _>(Attempt::Again("index 3 of 7".to_owned()));
-        let error = poll("it is there", Duration::from_millis(20), never).await.unwrap_err();
+        let error = poll("it is there", Duration::from_millis(20), never)
+            .await
+            .unwrap_err();
         let text = format!("{error:#}");
-        assert_eq!(text, "gave up after 0.0 s waiting until it is there: last seen: index 3 of 7");
+        assert_eq!(
+            text,
+            "gave up after 0.0 s waiting until it is there: last seen: index 3 of 7"
+        );
     }
 
     #[tokio::test]

@@ -25,9 +25,11 @@ pub fn explain(error: &libsql::Error, endpoint: &Endpoint) -> Fault {
             .hint("start a stack with `demo up`, or name a server with `--url`");
     }
     if text.contains("PROXY_ERROR") || text.contains("PermissionDenied") {
-        return Fault::rejected(format!("{server}, through its primary, refused the statement"))
-            .because(root_text(&text))
-            .hint("`demo token inspect` says what the token allows");
+        return Fault::rejected(format!(
+            "{server}, through its primary, refused the statement"
+        ))
+        .because(root_text(&text))
+        .hint("`demo token inspect` says what the token allows");
     }
     let fault = Fault::failed(format!("{server} refused the statement")).because(root_text(&text));
     if text.contains("no such table: items") {
@@ -38,7 +40,11 @@ pub fn explain(error: &libsql::Error, endpoint: &Endpoint) -> Fault {
 
 fn refused(status: u16, body: &str, endpoint: &Endpoint) -> Fault {
     let server = endpoint.describe();
-    let why = if body.is_empty() { format!("status {status}") } else { body.to_owned() };
+    let why = if body.is_empty() {
+        format!("status {status}")
+    } else {
+        body.to_owned()
+    };
     match (status, endpoint.namespace()) {
         (401, _) => Fault::rejected(format!("{server} refused the token (401)"))
             .because(why)
@@ -81,7 +87,10 @@ fn server_message(body: &str) -> String {
 /// The innermost quoted message: the crate wraps it once for every layer.
 fn root_text(text: &str) -> String {
     if let Some((_, rest)) = text.split_once("message: \"") {
-        let end = rest.find("\", code").or_else(|| rest.rfind('"')).unwrap_or(rest.len());
+        let end = rest
+            .find("\", code")
+            .or_else(|| rest.rfind('"'))
+            .unwrap_or(rest.len());
         return rest[..end].replace("\\\"", "\"");
     }
     let mut inner = text;
@@ -106,13 +115,37 @@ mod tests {
     fn the_status_decides_the_exit_code() {
         let api = |status: &str, body: &str| format!("api error: `status={status}, body={body}`");
         let table = [
-            (api("401 Unauthorized", "{\"error\":\"x\"}"), None, ExitCode::Rejected),
-            (api("403 Forbidden", "{\"error\":\"x\"}"), None, ExitCode::Rejected),
-            (api("404 Not Found", "{\"error\":\"x\"}"), Some("shop"), ExitCode::NotFound),
-            (api("400 Bad Request", "Invalid host header"), None, ExitCode::Input),
+            (
+                api("401 Unauthorized", "{\"error\":\"x\"}"),
+                None,
+                ExitCode::Rejected,
+            ),
+            (
+                api("403 Forbidden", "{\"error\":\"x\"}"),
+                None,
+                ExitCode::Rejected,
+            ),
+            (
+                api("404 Not Found", "{\"error\":\"x\"}"),
+                Some("shop"),
+                ExitCode::NotFound,
+            ),
+            (
+                api("400 Bad Request", "Invalid host header"),
+                None,
+                ExitCode::Input,
+            ),
             (api("500 Internal Server Error", ""), None, ExitCode::Failed),
-            ("http error: `connection error: Connection refused`".into(), None, ExitCode::Unreachable),
-            ("stream error: `Error { message: \"no such table: items\", code: \"S\" }`".into(), None, ExitCode::Failed),
+            (
+                "http error: `connection error: Connection refused`".into(),
+                None,
+                ExitCode::Unreachable,
+            ),
+            (
+                "stream error: `Error { message: \"no such table: items\", code: \"S\" }`".into(),
+                None,
+                ExitCode::Failed,
+            ),
         ];
         for (text, namespace, code) in table {
             assert_eq!(fault(&text, namespace).code(), code, "{text}");
@@ -121,7 +154,8 @@ mod tests {
 
     #[test]
     fn the_innermost_message_is_shown() {
-        let text = "Hrana: `stream error: `Error { message: \"near \\\"x\\\": syntax\", code: \"S\" }``";
+        let text =
+            "Hrana: `stream error: `Error { message: \"near \\\"x\\\": syntax\", code: \"S\" }``";
         assert_eq!(root_text(text), "near \"x\": syntax");
     }
 }

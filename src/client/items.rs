@@ -27,7 +27,10 @@ impl Client {
     /// # Errors
     /// As the server answers; see [`super::explain`].
     pub async fn init(&self) -> Result<()> {
-        self.connection.execute(CREATE, ()).await.map_err(|error| self.fault(error))?;
+        self.connection
+            .execute(CREATE, ())
+            .await
+            .map_err(|error| self.fault(error))?;
         Ok(())
     }
 
@@ -47,7 +50,8 @@ impl Client {
     /// # Errors
     /// As the server answers; see [`super::explain`].
     pub async fn read(&self) -> Result<Vec<Item>> {
-        self.items("SELECT id, label, created_at FROM items ORDER BY id", ()).await
+        self.items("SELECT id, label, created_at FROM items ORDER BY id", ())
+            .await
     }
 
     /// The number of rows.
@@ -56,8 +60,11 @@ impl Client {
     /// As the server answers; see [`super::explain`].
     pub async fn count(&self) -> Result<u64> {
         let fault = |error| self.fault(error);
-        let mut rows =
-            self.connection.query("SELECT count(*) FROM items", ()).await.map_err(fault)?;
+        let mut rows = self
+            .connection
+            .query("SELECT count(*) FROM items", ())
+            .await
+            .map_err(fault)?;
         let row = rows.next().await.map_err(fault)?;
         let value = row.map(|row| row.get_value(0)).transpose().map_err(fault)?;
         match value {
@@ -84,11 +91,19 @@ impl Client {
 /// Somebody else may have made a table `items` of another shape.
 fn item(values: [Value; 3]) -> Result<Item> {
     match values {
-        [Value::Integer(id), Value::Text(label), Value::Text(created_at)] => {
-            Ok(Item { id, label, created_at })
-        }
-        other => Err(Fault::failed(format!("`items` has a row of another shape: {other:?}"))
-            .hint("look at it with `demo sql 'select * from items'`")
-            .into()),
+        [
+            Value::Integer(id),
+            Value::Text(label),
+            Value::Text(created_at),
+        ] => Ok(Item {
+            id,
+            label,
+            created_at,
+        }),
+        other => Err(
+            Fault::failed(format!("`items` has a row of another shape: {other:?}"))
+                .hint("look at it with `demo sql 'select * from items'`")
+                .into(),
+        ),
     }
 }

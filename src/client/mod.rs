@@ -29,9 +29,14 @@ impl Client {
     pub async fn connect(endpoint: Endpoint, token: &SecretString) -> Result<Self> {
         let connector = Connector::new(&endpoint)?;
         let token = token.expose_secret().to_owned();
-        let database =
-            Builder::new_remote(endpoint.url(), token).connector(connector).build().await?;
-        Ok(Self { connection: database.connect()?, endpoint })
+        let database = Builder::new_remote(endpoint.url(), token)
+            .connector(connector)
+            .build()
+            .await?;
+        Ok(Self {
+            connection: database.connect()?,
+            endpoint,
+        })
     }
 
     /// Where statements go.

@@ -25,8 +25,14 @@ impl Client {
         match self.query(text).await {
             // The server says so before it runs any of them.
             Err(error) if error.to_string().contains("SQL_MANY_STATEMENTS") => {
-                self.connection.execute_batch(text).await.map_err(|error| self.fault(error))?;
-                Ok(Table { columns: Vec::new(), rows: Vec::new() })
+                self.connection
+                    .execute_batch(text)
+                    .await
+                    .map_err(|error| self.fault(error))?;
+                Ok(Table {
+                    columns: Vec::new(),
+                    rows: Vec::new(),
+                })
             }
             other => other.map_err(|error| self.fault(error)),
         }
@@ -35,11 +41,19 @@ impl Client {
     async fn query(&self, text: &str) -> Result<Table, libsql::Error> {
         let mut rows = self.connection.query(text, ()).await?;
         let count = rows.column_count();
-        let columns =
-            (0..count).map(|i| rows.column_name(i).unwrap_or_default().to_owned()).collect();
-        let mut table = Table { columns, rows: Vec::new() };
+        let columns = (0..count)
+            .map(|i| rows.column_name(i).unwrap_or_default().to_owned())
+            .collect();
+        let mut table = Table {
+            columns,
+            rows: Vec::new(),
+        };
         while let Some(row) = rows.next().await? {
-            table.rows.push((0..count).map(|i| row.get_value(i)).collect::<Result<_, _>>()?);
+            table.rows.push(
+                (0..count)
+                    .map(|i| row.get_value(i))
+                    .collect::<Result<_, _>>()?,
+            );
         }
         Ok(table)
     }
@@ -61,15 +75,25 @@ impl Table {
     fn unique_columns(&self) -> Vec<String> {
         let mut seen = std::collections::HashMap::new();
         let mut unique = |name: &String| {
-            let count = seen.entry(name.clone()).and_modify(|count| *count += 1).or_insert(1);
-            if *count == 1 { name.clone() } else { format!("{name}:{count}") }
+            let count = seen
+                .entry(name.clone())
+                .and_modify(|count| *count += 1)
+                .or_insert(1);
+            if *count == 1 {
+                name.clone()
+            } else {
+                format!("{name}:{count}")
+            }
         };
         self.columns.iter().map(|name| unique(name)).collect()
     }
 
     /// The values as a person reads them.
     pub fn text_rows(&self) -> Vec<Vec<String>> {
-        self.rows.iter().map(|row| row.iter().map(text_value).collect()).collect()
+        self.rows
+            .iter()
+            .map(|row| row.iter().map(text_value).collect())
+            .collect()
     }
 }
 
@@ -112,7 +136,10 @@ mod tests {
             Value::Blob(vec![0, 255]),
         ];
         let columns = ["n", "i", "r", "t", "b"].map(str::to_owned).to_vec();
-        let table = Table { columns, rows: vec![row] };
+        let table = Table {
+            columns,
+            rows: vec![row],
+        };
         assert_eq!(
             table.to_json(),
             json!([{"n": null, "i": i64::MIN, "r": 1.0, "t": "x'", "b": {"base64": "AP8="}}])

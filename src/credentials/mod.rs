@@ -5,7 +5,7 @@
 pub mod certs;
 pub mod claims;
 pub mod keys;
-mod moment;
+pub mod moment;
 mod pem;
 pub mod store;
 pub mod token;

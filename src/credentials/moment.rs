@@ -8,7 +8,7 @@ const DAY: u64 = 24 * HOUR;
 const YEAR: u64 = 365 * DAY;
 
 /// How far `moment` is from `now`, as the end of a sentence.
-pub(super) fn relative(moment: Timestamp, now: Timestamp) -> String {
+pub fn relative(moment: Timestamp, now: Timestamp) -> String {
     let seconds = moment.as_second().saturating_sub(now.as_second());
     let distance = seconds.unsigned_abs();
     match seconds {
@@ -19,7 +19,7 @@ pub(super) fn relative(moment: Timestamp, now: Timestamp) -> String {
 }
 
 /// "expires in 23h 59m" or "expired 3 hours ago".
-pub(super) fn expiry(moment: Timestamp, now: Timestamp) -> String {
+pub fn expiry(moment: Timestamp, now: Timestamp) -> String {
     let verb = if moment > now { "expires" } else { "expired" };
     format!("{verb} {}", relative(moment, now))
 }

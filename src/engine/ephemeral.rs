@@ -69,7 +69,14 @@ impl Workshop {
         http: reqwest::Client,
         keep: bool,
     ) -> Self {
-        Self { provider, blueprint, local, http, keep, open: Mutex::default() }
+        Self {
+            provider,
+            blueprint,
+            local,
+            http,
+            keep,
+            open: Mutex::default(),
+        }
     }
 
     /// Starts a stack and waits until it is ready. `name` appears in its folder's
@@ -186,7 +193,7 @@ impl EphemeralStack {
         for service in self.plan.services.iter().rev() {
             self.engine.stop(&service.name, Stop::Kill).await?;
         }
-        self.engine.remove(&self.plan).await
+        self.engine.remove(&self.plan.project).await
     }
 
     /// The folder with the stack's files.
@@ -251,7 +258,10 @@ impl EphemeralStack {
     /// # Errors
     /// As [`EphemeralStack::address`].
     pub fn admin(&self) -> Result<Admin> {
-        let key = self.plan.admin_key().map(|key| SecretString::from(key.to_owned()));
+        let key = self
+            .plan
+            .admin_key()
+            .map(|key| SecretString::from(key.to_owned()));
         let address = self.address("primary", Interface::Admin)?;
         Ok(Admin::new(self.http.clone(), address, key.as_ref()))
     }
@@ -296,7 +306,9 @@ pub async fn sweep(local: &Local, what: Sweep) -> Result<usize> {
         if !path.is_dir() || (what == Sweep::Abandoned && path.join("kept").exists()) {
             continue;
         }
-        let Some(_owned) = try_lock(&path.join("owner.lock"))? else { continue };
+        let Some(_owned) = try_lock(&path.join("owner.lock"))? else {
+            continue;
+        };
         end_servers(&path.join("run"))?;
         files::remove_dir(&path)?;
         count += 1;
@@ -306,14 +318,19 @@ pub async fn sweep(local: &Local, what: Sweep) -> Result<usize> {
 
 fn open_gate(local: &Local) -> Result<File> {
     let path = local.ephemeral_dir().join("gate.lock");
-    let opened = File::options().create(true).truncate(false).write(true).open(&path);
-    Ok(opened.map_err(|error| {
-        Fault::input(format!("cannot lock {}", path.display())).because(error)
-    })?)
+    let opened = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path);
+    Ok(opened
+        .map_err(|error| Fault::input(format!("cannot lock {}", path.display())).because(error))?)
 }
 
 fn end_servers(run_dir: &Path) -> Result<()> {
-    let Ok(entries) = fs::read_dir(run_dir) else { return Ok(()) };
+    let Ok(entries) = fs::read_dir(run_dir) else {
+        return Ok(());
+    };
     for entry in entries {
         let path = entry?.path();
         if path.extension().is_some_and(|extension| extension == "pid") {
@@ -328,6 +345,7 @@ fn end_servers(run_dir: &Path) -> Result<()> {
 
 fn random() -> Result<u32> {
     let mut bytes = [0; 4];
-    getrandom::fill(&mut bytes).map_err(|error| Fault::failed("no random numbers").because(error))?;
+    getrandom::fill(&mut bytes)
+        .map_err(|error| Fault::failed("no random numbers").because(error))?;
     Ok(u32::from_ne_bytes(bytes))
 }

@@ -10,8 +10,8 @@ pub mod native;
 pub mod provider;
 pub mod start;
 
-use futures::future::BoxFuture;
-use futures::stream::BoxStream;
+use futures::future::LocalBoxFuture;
+use futures::stream::LocalBoxStream;
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -23,25 +23,22 @@ use crate::state::EngineKind;
 ///
 /// An implementation acts only on what it, or another run of it for the same
 /// stack, has started: by pid and lock or by container id, never by name.
-pub trait Engine: Send + Sync {
+pub trait Engine {
     /// Which engine this is.
     fn kind(&self) -> EngineKind;
 
-    /// What identifies the program that runs, such as `sqld 0.24.32`.
-    fn server(&self) -> String;
-
     /// What all services need before the first starts.
-    fn prepare<'a>(&'a self, plan: &'a StackPlan) -> BoxFuture<'a, Result<()>>;
+    fn prepare<'a>(&'a self, plan: &'a StackPlan) -> LocalBoxFuture<'a, Result<()>>;
 
     /// Starts a service that is stopped; it need not be ready on return.
     fn start<'a>(
         &'a self,
         plan: &'a StackPlan,
         service: &'a ServicePlan,
-    ) -> BoxFuture<'a, Result<()>>;
+    ) -> LocalBoxFuture<'a, Result<()>>;
 
     /// Whether a service runs, and as what.
-    fn state<'a>(&'a self, service: &'a str) -> BoxFuture<'a, Result<ServiceState>>;
+    fn state<'a>(&'a self, service: &'a str) -> LocalBoxFuture<'a, Result<ServiceState>>;
 
     /// The digest that [`Instance::digest`] has when the service runs as planned.
     ///
@@ -50,20 +47,23 @@ pub trait Engine: Send + Sync {
     fn digest(&self, plan: &StackPlan, service: &ServicePlan) -> Result<String>;
 
     /// Whether the one that listens on the service's ports is the service.
-    fn owns_ports<'a>(&'a self, service: &'a ServicePlan) -> BoxFuture<'a, Result<bool>>;
+    fn owns_ports<'a>(&'a self, service: &'a ServicePlan) -> LocalBoxFuture<'a, Result<bool>>;
 
     /// Stops a service and waits until it has gone. `Ok(false)`: it did not run.
-    fn stop<'a>(&'a self, service: &'a str, how: Stop) -> BoxFuture<'a, Result<bool>>;
+    fn stop<'a>(&'a self, service: &'a str, how: Stop) -> LocalBoxFuture<'a, Result<bool>>;
 
     /// The last `tail` lines that a service wrote, or all.
-    fn logs<'a>(&'a self, service: &'a str, tail: Option<usize>)
-    -> BoxFuture<'a, Result<String>>;
+    fn logs<'a>(
+        &'a self,
+        service: &'a str,
+        tail: Option<usize>,
+    ) -> LocalBoxFuture<'a, Result<String>>;
 
     /// The lines that a service writes from now on, without their newline.
-    fn follow<'a>(&'a self, service: &'a str) -> BoxStream<'a, Result<String>>;
+    fn follow<'a>(&'a self, service: &'a str) -> LocalBoxStream<'a, Result<String>>;
 
-    /// Removes what [`Engine::prepare`] made; every service is stopped.
-    fn remove<'a>(&'a self, plan: &'a StackPlan) -> BoxFuture<'a, Result<()>>;
+    /// Removes what [`Engine::prepare`] made for `project`; every service is stopped.
+    fn remove<'a>(&'a self, project: &'a str) -> LocalBoxFuture<'a, Result<()>>;
 }
 
 /// How a service is stopped.

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use super::Engine;
 use super::native::launcher::Lifeline;
 use super::native::{NativeEngine, Site};
-use crate::server::binary::ServerBinary;
+use crate::server::binary::{ServerBinary, Source};
 use crate::state::{EngineKind, Local};
 
 /// Makes engines of one kind.
 #[derive(Clone, Debug)]
 pub struct Provider {
-    binary: ServerBinary,
+    binary: Option<ServerBinary>,
     launcher: PathBuf,
     lifeline: Lifeline,
 }
@@ -28,19 +28,32 @@ pub struct Place {
 impl Place {
     /// That of the standing stack.
     pub fn standing(local: &Local) -> Self {
-        Self { run_dir: local.standing_dir(), logs_dir: local.logs_dir(), owned: false }
+        Self {
+            run_dir: local.standing_dir(),
+            logs_dir: local.logs_dir(),
+            owned: false,
+        }
     }
 
     /// That of an ephemeral stack.
     pub fn ephemeral(folder: &Path, owned: bool) -> Self {
-        Self { run_dir: folder.join("run"), logs_dir: folder.join("logs"), owned }
+        Self {
+            run_dir: folder.join("run"),
+            logs_dir: folder.join("logs"),
+            owned,
+        }
     }
 }
 
 impl Provider {
-    /// The native engine with `binary`; `launcher` is this program.
-    pub fn native(binary: ServerBinary, launcher: PathBuf) -> Self {
-        Self { binary, launcher, lifeline: Lifeline::HERE }
+    /// The native engine with `binary`, without which it can only look and stop;
+    /// `launcher` is this program.
+    pub fn native(binary: Option<ServerBinary>, launcher: PathBuf) -> Self {
+        Self {
+            binary,
+            launcher,
+            lifeline: Lifeline::HERE,
+        }
     }
 
     /// The same with another way to notice this process's end.
@@ -57,8 +70,22 @@ impl Provider {
 
     /// What serves, in words for the first line of a run.
     pub fn describe(&self) -> String {
-        let note = self.binary.note.as_deref().map(|note| format!("; {note}")).unwrap_or_default();
-        format!("native: no Docker needed (sqld {}, {}{note})", self.binary.version, self.binary.source)
+        let Some(binary) = &self.binary else {
+            return "native".to_owned();
+        };
+        let note = binary
+            .note
+            .as_deref()
+            .map(|note| format!("; {note}"))
+            .unwrap_or_default();
+        let proof = match binary.source {
+            Source::Installed => "digest verified".to_owned(),
+            other => format!("from {other}"),
+        };
+        format!(
+            "native: no Docker needed (sqld {}, {proof}{note})",
+            binary.version
+        )
     }
 
     /// An engine for the stack at `place`.
@@ -69,6 +96,10 @@ impl Provider {
             owner: place.owned.then(std::process::id),
             lifeline: self.lifeline,
         };
-        Box::new(NativeEngine::new(site, self.binary.clone(), self.launcher.clone()))
+        Box::new(NativeEngine::new(
+            site,
+            self.binary.clone(),
+            self.launcher.clone(),
+        ))
     }
 }

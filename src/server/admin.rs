@@ -26,7 +26,11 @@ pub struct Admin {
 impl Admin {
     /// The API at `address`; `None` for a server without a key.
     pub fn new(http: reqwest::Client, address: SocketAddr, key: Option<&SecretString>) -> Self {
-        Self { http, address, key: key.cloned() }
+        Self {
+            http,
+            address,
+            key: key.cloned(),
+        }
     }
 
     /// Sends one request; what it means is left to the caller.
@@ -60,7 +64,9 @@ impl Admin {
     /// Exit 3, 4 or 1, as the server answers.
     pub async fn create(&self, name: &NamespaceName) -> Result<bool> {
         let path = format!("/v1/namespaces/{name}/create");
-        let answer = self.raw(reqwest::Method::POST, &path, Some(&json!({}))).await?;
+        let answer = self
+            .raw(reqwest::Method::POST, &path, Some(&json!({})))
+            .await?;
         if answer.status == 400 && answer.body.contains("already exists") {
             return Ok(false);
         }
@@ -139,7 +145,9 @@ impl Admin {
         let mut config = self.config(name).await?;
         config.extend(changes);
         let path = format!("/v1/namespaces/{name}/config");
-        let answer = self.raw(reqwest::Method::POST, &path, Some(&Value::Object(config))).await?;
+        let answer = self
+            .raw(reqwest::Method::POST, &path, Some(&Value::Object(config)))
+            .await?;
         expect_success(&answer, name)?;
         self.config(name).await
     }
@@ -149,9 +157,11 @@ impl Admin {
         let answer = self.raw(reqwest::Method::GET, &path, None).await?;
         expect_success(&answer, name)?;
         serde_json::from_str(&answer.body).map_err(|error| {
-            Fault::failed(format!("the Admin API's {route} of `{name}` is no JSON object"))
-                .because(error)
-                .into()
+            Fault::failed(format!(
+                "the Admin API's {route} of `{name}` is no JSON object"
+            ))
+            .because(error)
+            .into()
         })
     }
 }
@@ -166,5 +176,9 @@ fn expect_success(answer: &Answer, name: &NamespaceName) -> Result<()> {
         status => Fault::failed(format!("the Admin API answered {status}")),
     };
     let body = answer.excerpt();
-    Err(if body.is_empty() { fault.into() } else { fault.because(body).into() })
+    Err(if body.is_empty() {
+        fault.into()
+    } else {
+        fault.because(body).into()
+    })
 }

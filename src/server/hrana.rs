@@ -22,7 +22,12 @@ pub struct Hrana {
 impl Hrana {
     /// The server's default namespace, without a token.
     pub fn new(http: reqwest::Client, address: SocketAddr) -> Self {
-        Self { http, address, namespace: None, authorization: None }
+        Self {
+            http,
+            address,
+            namespace: None,
+            authorization: None,
+        }
     }
 
     /// The same with `token`.
@@ -49,7 +54,8 @@ impl Hrana {
     /// # Errors
     /// Exit 3 when the server does not answer. Refusals are in the [`Reply`].
     pub async fn execute(&self, sql: &str) -> Result<Reply> {
-        self.requests(json!([{ "type": "execute", "stmt": { "sql": sql } }])).await
+        self.requests(json!([{ "type": "execute", "stmt": { "sql": sql } }]))
+            .await
     }
 
     /// Sends `requests`, an array of Hrana stream requests, and closes the stream.
@@ -64,7 +70,10 @@ impl Hrana {
         let mut request = self
             .http
             .post(url)
-            .header(reqwest::header::HOST, host_header(self.namespace.as_ref(), self.address))
+            .header(
+                reqwest::header::HOST,
+                host_header(self.namespace.as_ref(), self.address),
+            )
             .json(&json!({ "requests": requests }));
         if let Some(value) = &self.authorization {
             request = request.header(reqwest::header::AUTHORIZATION, value.expose_secret());
@@ -85,7 +94,11 @@ pub struct Reply {
 
 impl Reply {
     fn new(answer: Answer) -> Self {
-        Self { status: answer.status, json: serde_json::from_str(&answer.body).ok(), body: answer.body }
+        Self {
+            status: answer.status,
+            json: serde_json::from_str(&answer.body).ok(),
+            body: answer.body,
+        }
     }
 
     fn result(&self, index: usize) -> Option<&Value> {
@@ -142,7 +155,10 @@ mod tests {
     use super::*;
 
     fn reply(status: u16, body: &str) -> Reply {
-        Reply::new(Answer { status, body: body.to_owned() })
+        Reply::new(Answer {
+            status,
+            body: body.to_owned(),
+        })
     }
 
     #[test]
@@ -150,8 +166,14 @@ mod tests {
         let body = r#"{"results":[{"type":"error","error":{"message":"no such table: x","code":"SQLITE_ERROR"}}]}"#;
         let refused = reply(200, body);
         assert!(!refused.succeeded());
-        assert_eq!(refused.sql_error(), Some(("SQLITE_ERROR", "no such table: x")));
-        assert_eq!(refused.describe(), "200 with SQLITE_ERROR: no such table: x");
+        assert_eq!(
+            refused.sql_error(),
+            Some(("SQLITE_ERROR", "no such table: x"))
+        );
+        assert_eq!(
+            refused.describe(),
+            "200 with SQLITE_ERROR: no such table: x"
+        );
     }
 
     #[test]

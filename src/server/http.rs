@@ -51,7 +51,10 @@ impl Answer {
         let attempt = async {
             let response = request.send().await?;
             let status = response.status().as_u16();
-            Ok::<_, reqwest::Error>(Self { status, body: response.text().await? })
+            Ok::<_, reqwest::Error>(Self {
+                status,
+                body: response.text().await?,
+            })
         };
         attempt.await.map_err(|error| {
             if error.is_timeout() {

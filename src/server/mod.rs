@@ -7,3 +7,4 @@ pub mod http;
 pub mod install;
 pub mod namespace;
 pub mod pins;
+pub mod replication;

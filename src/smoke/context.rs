@@ -10,16 +10,12 @@ use crate::error::{Diagnosis, Result};
 use crate::exit_code::ExitCode;
 use crate::plan::StackPlan;
 use crate::plan::blueprint::Variants;
-use crate::ready::{Attempt, poll};
 use crate::report::{Check, Outcome};
-use crate::server::hrana::{Hrana, Reply};
+use crate::server::hrana::Reply;
 use crate::settings::NamespaceReplica;
 
 /// No check takes longer, whatever the server does.
 const CHECK_DEADLINE: Duration = Duration::from_secs(20);
-
-/// A replica is milliseconds behind; this is for a machine under load.
-const CATCH_UP_DEADLINE: Duration = Duration::from_secs(10);
 
 /// One scenario in progress.
 pub struct Context<'a> {
@@ -42,7 +38,10 @@ pub struct Seen {
 impl Seen {
     /// `text` says what was seen.
     pub fn when(good: bool, text: impl Into<String>) -> Self {
-        Self { good, text: text.into() }
+        Self {
+            good,
+            text: text.into(),
+        }
     }
 
     /// As expected when the two are equal.
@@ -53,14 +52,25 @@ impl Seen {
     /// As expected when the answer has this HTTP status.
     pub fn status(reply: &Reply, status: u16) -> Self {
         let short = reply.status == status && reply.status != 200;
-        let text = if short { reply.status.to_string() } else { reply.describe() };
+        let text = if short {
+            reply.status.to_string()
+        } else {
+            reply.describe()
+        };
         Self::when(reply.status == status, text)
     }
 
     /// As expected when the statement ran.
     pub fn success(reply: &Reply) -> Self {
         let good = reply.succeeded();
-        Self::when(good, if good { "200".to_owned() } else { reply.describe() })
+        Self::when(
+            good,
+            if good {
+                "200".to_owned()
+            } else {
+                reply.describe()
+            },
+        )
     }
 }
 
@@ -147,7 +157,11 @@ impl<'a> Context<'a> {
         };
         let took = since.elapsed();
         let outcome = if seen.good { Outcome::Passed } else { miss };
-        let log = if outcome == Outcome::Failed { Some(self.last_words().await) } else { None };
+        let log = if outcome == Outcome::Failed {
+            Some(self.last_words().await)
+        } else {
+            None
+        };
         self.checks.borrow_mut().push(Check {
             name: name.to_owned(),
             outcome,
@@ -175,27 +189,10 @@ impl<'a> Context<'a> {
     }
 
     pub(super) fn finish(self) -> (Vec<Check>, Option<String>, Vec<Arc<EphemeralStack>>) {
-        (self.checks.into_inner(), self.note.into_inner(), self.stacks.into_inner())
+        (
+            self.checks.into_inner(),
+            self.note.into_inner(),
+            self.stacks.into_inner(),
+        )
     }
-}
-
-/// Waits until `replica` has reached the replication index of `primary`, both
-/// for the same namespace; says how far it had to come.
-///
-/// # Errors
-/// When either does not answer, or the replica does not catch up in time.
-pub async fn catch_up(primary: &Hrana, replica: &Hrana) -> Result<u64> {
-    let reply = primary.execute("SELECT 1").await?;
-    let Some(target) = reply.replication_index() else {
-        anyhow::bail!("the primary has no replication index: {}", reply.describe());
-    };
-    poll(&format!("the replica is at index {target}"), CATCH_UP_DEADLINE, async || {
-        let reply = replica.execute("SELECT 1").await?;
-        Ok(match reply.replication_index() {
-            Some(index) if index >= target => Attempt::Done(index),
-            Some(index) => Attempt::Again(format!("index {index}")),
-            None => Attempt::Again(reply.describe()),
-        })
-    })
-    .await
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use futures::StreamExt;
-use futures::stream::{self, BoxStream};
+use futures::stream::{self, LocalBoxStream};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use crate::error::{Fault, Result};
@@ -21,28 +21,37 @@ const LOOK: Duration = Duration::from_millis(100);
 pub fn read(path: &Path, tail: Option<usize>) -> Result<String> {
     let mut bytes = Vec::new();
     match File::open(path) {
-        Ok(mut file) => file.read_to_end(&mut bytes).map_err(|error| unreadable(path, error))?,
+        Ok(mut file) => file
+            .read_to_end(&mut bytes)
+            .map_err(|error| unreadable(path, error))?,
         Err(error) if error.kind() == ErrorKind::NotFound => 0,
         Err(error) => return Err(unreadable(path, error).into()),
     };
     let text = String::from_utf8_lossy(&bytes);
-    let Some(tail) = tail else { return Ok(text.into_owned()) };
+    let Some(tail) = tail else {
+        return Ok(text.into_owned());
+    };
     let lines: Vec<&str> = text.lines().collect();
     Ok(lines[lines.len().saturating_sub(tail)..].join("\n"))
 }
 
 /// The lines that are added to the file from now on.
-pub fn follow(path: PathBuf) -> BoxStream<'static, Result<String>> {
+pub fn follow(path: PathBuf) -> LocalBoxStream<'static, Result<String>> {
     let offset = std::fs::metadata(&path).map_or(0, |metadata| metadata.len());
     let mut ticks = interval(LOOK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let follower = Follower { path, offset, rest: Vec::new(), ticks };
+    let follower = Follower {
+        path,
+        offset,
+        rest: Vec::new(),
+        ticks,
+    };
     stream::unfold(follower, |mut follower| async move {
         let lines = follower.next_lines().await;
         Some((stream::iter(lines), follower))
     })
     .flatten()
-    .boxed()
+    .boxed_local()
 }
 
 struct Follower {

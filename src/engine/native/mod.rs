@@ -13,8 +13,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::FutureExt;
-use futures::future::BoxFuture;
-use futures::stream::BoxStream;
+use futures::future::LocalBoxFuture;
+use futures::stream::LocalBoxStream;
 use rustix::process::Signal;
 use sha2::{Digest, Sha256};
 use tokio::process::{Child, Command};
@@ -48,7 +48,8 @@ pub struct Site {
 #[derive(Debug)]
 pub struct NativeEngine {
     site: Site,
-    binary: ServerBinary,
+    /// `None` is enough for a stack that is only looked at or stopped.
+    binary: Option<ServerBinary>,
     /// This program, which becomes the server: see [`launcher`].
     launcher: PathBuf,
     /// Those that this process has to wait for, or they stay as zombies.
@@ -57,8 +58,20 @@ pub struct NativeEngine {
 
 impl NativeEngine {
     /// An engine for the stack of `site`; `launcher` is the `demo` program.
-    pub fn new(site: Site, binary: ServerBinary, launcher: PathBuf) -> Self {
-        Self { site, binary, launcher, children: Mutex::default() }
+    pub fn new(site: Site, binary: Option<ServerBinary>, launcher: PathBuf) -> Self {
+        Self {
+            site,
+            binary,
+            launcher,
+            children: Mutex::default(),
+        }
+    }
+
+    fn program(&self) -> Result<&Path> {
+        let binary = self.binary.as_ref().ok_or_else(|| {
+            Fault::not_found("there is no server binary").hint("`demo sqld install` fetches it")
+        })?;
+        Ok(&binary.path)
     }
 
     fn pid_file(&self, service: &str) -> PidFile {
@@ -74,7 +87,10 @@ impl NativeEngine {
     }
 
     fn child(&self, service: &str) -> Option<Child> {
-        self.children.lock().unwrap_or_else(PoisonError::into_inner).remove(service)
+        self.children
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(service)
     }
 
     fn keep(&self, service: &str, child: Child) {
@@ -103,7 +119,7 @@ impl NativeEngine {
         }
         command
             .arg("--")
-            .arg(&self.binary.path)
+            .arg(self.program()?)
             .args(&process.arguments)
             .env_clear()
             .envs(&process.environment)
@@ -181,7 +197,9 @@ impl NativeEngine {
 
     async fn end(&self, service: &str, how: Stop) -> Result<bool> {
         let file = self.pid_file(service);
-        let Some(holder) = file.holder()? else { return Ok(false) };
+        let Some(holder) = file.holder()? else {
+            return Ok(false);
+        };
         if how == Stop::Graceful {
             file.signal(holder, Signal::TERM)?;
             if until_free(service, &file, GRACE).await.is_ok() {
@@ -209,29 +227,25 @@ impl Engine for NativeEngine {
         EngineKind::Native
     }
 
-    fn server(&self) -> String {
-        format!("sqld {}", self.binary.version)
-    }
-
-    fn prepare<'a>(&'a self, plan: &'a StackPlan) -> BoxFuture<'a, Result<()>> {
+    fn prepare<'a>(&'a self, plan: &'a StackPlan) -> LocalBoxFuture<'a, Result<()>> {
         async move {
             native::translate(plan)?;
             files::create_dir(&self.site.run_dir, files::MODE_SHARED_DIR)?;
             files::create_dir(&self.site.logs_dir, files::MODE_SHARED_DIR)
         }
-        .boxed()
+        .boxed_local()
     }
 
     fn start<'a>(
         &'a self,
         plan: &'a StackPlan,
         service: &'a ServicePlan,
-    ) -> BoxFuture<'a, Result<()>> {
-        async move { self.spawn(plan, service) }.boxed()
+    ) -> LocalBoxFuture<'a, Result<()>> {
+        async move { self.spawn(plan, service) }.boxed_local()
     }
 
-    fn state<'a>(&'a self, service: &'a str) -> BoxFuture<'a, Result<ServiceState>> {
-        self.state_of(service).boxed()
+    fn state<'a>(&'a self, service: &'a str) -> LocalBoxFuture<'a, Result<ServiceState>> {
+        self.state_of(service).boxed_local()
     }
 
     /// Over the translated process, the binary, and the files that are mounted
@@ -239,41 +253,48 @@ impl Engine for NativeEngine {
     fn digest(&self, plan: &StackPlan, service: &ServicePlan) -> Result<String> {
         let process = native::process(plan, service)?;
         let mut hasher = Sha256::new();
-        hasher.update(format!("{process:?} {}", self.binary.path.display()));
+        hasher.update(format!("{process:?} {}", self.program()?.display()));
         for mount in service.mounts.iter().filter(|mount| mount.read_only) {
             hasher.update(read_mounted(&mount.source)?);
         }
-        Ok(hasher.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect())
+        Ok(hasher
+            .finalize()
+            .iter()
+            .take(16)
+            .map(|byte| format!("{byte:02x}"))
+            .collect())
     }
 
-    fn owns_ports<'a>(&'a self, service: &'a ServicePlan) -> BoxFuture<'a, Result<bool>> {
+    fn owns_ports<'a>(&'a self, service: &'a ServicePlan) -> LocalBoxFuture<'a, Result<bool>> {
         async move {
-            let Some(holder) = self.pid_file(&service.name).holder()? else { return Ok(false) };
+            let Some(holder) = self.pid_file(&service.name).holder()? else {
+                return Ok(false);
+            };
             let pid = holder.pid.as_raw_nonzero().get().unsigned_abs();
             let address = service.endpoint(crate::plan::Interface::Http);
             Ok(address.and_then(ports::listener) == Some(pid))
         }
-        .boxed()
+        .boxed_local()
     }
 
-    fn stop<'a>(&'a self, service: &'a str, how: Stop) -> BoxFuture<'a, Result<bool>> {
-        self.stop_one(service, how).boxed()
+    fn stop<'a>(&'a self, service: &'a str, how: Stop) -> LocalBoxFuture<'a, Result<bool>> {
+        self.stop_one(service, how).boxed_local()
     }
 
     fn logs<'a>(
         &'a self,
         service: &'a str,
         tail: Option<usize>,
-    ) -> BoxFuture<'a, Result<String>> {
-        async move { log::read(&self.log_path(service), tail) }.boxed()
+    ) -> LocalBoxFuture<'a, Result<String>> {
+        async move { log::read(&self.log_path(service), tail) }.boxed_local()
     }
 
-    fn follow<'a>(&'a self, service: &'a str) -> BoxStream<'a, Result<String>> {
+    fn follow<'a>(&'a self, service: &'a str) -> LocalBoxStream<'a, Result<String>> {
         log::follow(self.log_path(service))
     }
 
-    fn remove<'a>(&'a self, _plan: &'a StackPlan) -> BoxFuture<'a, Result<()>> {
-        async move { files::remove_dir(&self.site.run_dir) }.boxed()
+    fn remove<'a>(&'a self, _project: &'a str) -> LocalBoxFuture<'a, Result<()>> {
+        async move { files::remove_dir(&self.site.run_dir) }.boxed_local()
     }
 }
 

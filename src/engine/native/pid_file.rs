@@ -44,7 +44,8 @@ impl PidFile {
     /// # Errors
     /// When it cannot be written, or when a running server holds it.
     pub fn take(&self) -> Result<File> {
-        let fault = |error| Fault::input(format!("cannot write {}", self.0.display())).because(error);
+        let fault =
+            |error| Fault::input(format!("cannot write {}", self.0.display())).because(error);
         let mut file = File::options()
             .read(true)
             .write(true)
@@ -81,7 +82,8 @@ impl PidFile {
     /// # Errors
     /// When the file is there and cannot be read.
     pub fn holder(&self) -> Result<Option<Holder>> {
-        let fault = |error| Fault::input(format!("cannot read {}", self.0.display())).because(error);
+        let fault =
+            |error| Fault::input(format!("cannot read {}", self.0.display())).because(error);
         let file = match File::open(&self.0) {
             Ok(file) => file,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -96,7 +98,10 @@ impl PidFile {
         let text = fs::read_to_string(&self.0).map_err(fault)?;
         // Between its lock and its pid the launcher is not the server yet.
         let pid = text.trim().parse().ok().and_then(Pid::from_raw);
-        let modified = file.metadata().and_then(|metadata| metadata.modified()).ok();
+        let modified = file
+            .metadata()
+            .and_then(|metadata| metadata.modified())
+            .ok();
         let since = modified.and_then(|time| Timestamp::try_from(time).ok());
         Ok(pid.map(|pid| Holder { pid, since }))
     }
@@ -156,7 +161,10 @@ mod tests {
         assert_eq!(file.holder().unwrap(), None);
         let held = file.take().unwrap();
         let holder = file.holder().unwrap().unwrap();
-        assert_eq!(holder.pid.as_raw_nonzero().get().unsigned_abs(), std::process::id());
+        assert_eq!(
+            holder.pid.as_raw_nonzero().get().unsigned_abs(),
+            std::process::id()
+        );
         drop(held);
         assert_eq!(file.holder().unwrap(), None);
     }

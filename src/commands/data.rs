@@ -1,0 +1,149 @@
+//! `init`, `insert`, `read`, `count`, `run`, `auth-check`.
+
+use std::fmt;
+use std::io::Read;
+
+use serde::Serialize;
+use serde_json::json;
+
+use super::target;
+use crate::cli::OutputFormat;
+use crate::cli::data::{InsertArgs, TargetArgs};
+use crate::error::{Diagnosis, Fault, Result};
+use crate::exit_code::ExitCode;
+use crate::output::Output;
+use crate::settings::Settings;
+
+pub async fn init(settings: &Settings, args: &TargetArgs, output: &Output) -> Result<()> {
+    let client = target::client(settings, args).await?;
+    client.init().await?;
+    output.talk(format!(
+        "table `items` is ready at {}",
+        client.endpoint().describe()
+    ));
+    if output.format() == OutputFormat::Json {
+        return output.json(&json!({ "table": "items" }));
+    }
+    Ok(())
+}
+
+pub async fn insert(settings: &Settings, args: &InsertArgs, output: &Output) -> Result<()> {
+    let label = label(&args.label)?;
+    let client = target::client(settings, &args.target).await?;
+    let item = client.insert(&label).await?;
+    if output.format() == OutputFormat::Json {
+        return output.json(&item);
+    }
+    output.line(item.id)
+}
+
+pub async fn read(settings: &Settings, args: &TargetArgs, output: &Output) -> Result<()> {
+    let client = target::client(settings, args).await?;
+    output.json(&client.read().await?)
+}
+
+pub async fn count(settings: &Settings, args: &TargetArgs, output: &Output) -> Result<()> {
+    let count = target::client(settings, args).await?.count().await?;
+    if output.format() == OutputFormat::Json {
+        return output.json(&json!({ "count": count }));
+    }
+    output.line(count)
+}
+
+pub async fn run(settings: &Settings, args: &InsertArgs, output: &Output) -> Result<()> {
+    let label = label(&args.label)?;
+    let client = target::client(settings, &args.target).await?;
+    client.init().await?;
+    client.insert(&label).await?;
+    output.json(&client.read().await?)
+}
+
+/// What a server lets a token do.
+#[derive(Debug, Serialize)]
+struct AuthReport {
+    server: String,
+    namespace: Option<String>,
+    reads: bool,
+    writes: bool,
+    /// Why it may not, in the server's words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refusal: Option<String>,
+}
+
+impl fmt::Display for AuthReport {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word = |allowed| if allowed { "yes" } else { "no" };
+        write!(formatter, "server     {}", self.server)?;
+        if let Some(namespace) = &self.namespace {
+            write!(formatter, "\nnamespace  {namespace}")?;
+        }
+        write!(
+            formatter,
+            "\nreads      {}\nwrites     {}",
+            word(self.reads),
+            word(self.writes)
+        )?;
+        match &self.refusal {
+            Some(refusal) => write!(formatter, "\nrefusal    {refusal}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Asks with a read, then with a write that the server checks for permission
+/// and SQLite then refuses for its own reason: nothing is ever written.
+pub async fn auth_check(
+    settings: &Settings,
+    args: &TargetArgs,
+    output: &Output,
+) -> Result<ExitCode> {
+    const HARMLESS_WRITE: &str = "UPDATE sqlite_schema SET name = name WHERE 0";
+    let client = target::client(settings, args).await?;
+    let mut report = AuthReport {
+        server: client.endpoint().describe(),
+        namespace: client.endpoint().namespace().map(ToString::to_string),
+        reads: false,
+        writes: false,
+        refusal: None,
+    };
+    for (sql, allowed) in [
+        ("SELECT 1", &mut report.reads),
+        (HARMLESS_WRITE, &mut report.writes),
+    ] {
+        match client.sql(sql).await {
+            Ok(_) => *allowed = true,
+            Err(error) => {
+                let diagnosis = Diagnosis::of(&error);
+                let said = diagnosis
+                    .causes
+                    .first()
+                    .cloned()
+                    .unwrap_or(diagnosis.message);
+                match diagnosis.code {
+                    ExitCode::Rejected => report.refusal = Some(said),
+                    _ if said.contains("may not be modified") => *allowed = true,
+                    _ => return Err(error),
+                }
+            }
+        }
+    }
+    output.result(&report)?;
+    Ok(if report.reads || report.writes {
+        ExitCode::Success
+    } else {
+        ExitCode::Rejected
+    })
+}
+
+/// The label itself, or stdin for `-`.
+fn label(given: &str) -> Result<String> {
+    if given != "-" {
+        return Ok(given.to_owned());
+    }
+    let mut text = String::new();
+    std::io::stdin()
+        .read_to_string(&mut text)
+        .map_err(|error| Fault::input("the label on stdin is no UTF-8 text").because(error))?;
+    // A shell's echo ends its line; that is not part of the label.
+    Ok(text.strip_suffix('\n').unwrap_or(&text).to_owned())
+}

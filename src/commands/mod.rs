@@ -1,0 +1,88 @@
+//! One function for each verb: settings in, output and exit code out.
+
+mod data;
+mod engines;
+mod namespace;
+mod setup;
+mod signals;
+mod smoke;
+mod sql;
+mod sqld;
+mod stack;
+mod target;
+mod token;
+
+use std::io;
+
+use clap::CommandFactory;
+
+use crate::cli::{App, Command, ExecArgs, Lifeline, OutputFormat};
+use crate::engine::native::launcher::{self, Launch};
+use crate::error::{Fault, Result};
+use crate::exit_code::ExitCode;
+use crate::output::Output;
+use crate::settings::Settings;
+
+/// Runs the command of `app`.
+///
+/// # Errors
+/// Whatever the command meets; `error::Diagnosis` has its exit code.
+pub async fn run(app: App, output: &Output) -> Result<ExitCode> {
+    let done = |()| ExitCode::Success;
+    let command = match app.command {
+        Command::Exec(args) => return exec(&args).await.map(done),
+        Command::Completions { shell } => return Ok(completions(shell)),
+        other => other,
+    };
+    if output.format() == OutputFormat::Env && !matches!(command, Command::Status(_)) {
+        return Err(Fault::input("only `demo status` has the output form env")
+            .hint("use -o text or -o json")
+            .into());
+    }
+    let settings = Settings::load(app.global.project_dir.as_deref())?;
+    match command {
+        Command::Setup(args) => setup::setup(&settings, &args, output).map(done),
+        Command::Keys(args) => setup::keys(&settings, &args, output).map(done),
+        Command::Certs(args) => setup::certs(&settings, &args, output).map(done),
+        Command::Token(args) => token::run(&settings, args, output),
+        Command::Sqld(args) => sqld::run(&settings, args, output).await.map(done),
+        Command::Up(args) => stack::up::run(&settings, &args, output).await.map(done),
+        Command::Status(args) => stack::status::run(&settings, &args, output).await.map(done),
+        Command::Logs(args) => stack::logs::run(&settings, &args, output).await.map(done),
+        Command::Restart(args) => stack::restart::run(&settings, &args, output)
+            .await
+            .map(done),
+        Command::Down(args) => stack::down::down(&settings, &args, output).await.map(done),
+        Command::Cleanup(args) => stack::down::cleanup(&settings, &args, output)
+            .await
+            .map(done),
+        Command::Namespace(args) => namespace::run(&settings, args, output).await.map(done),
+        Command::Init(args) => data::init(&settings, &args, output).await.map(done),
+        Command::Insert(args) => data::insert(&settings, &args, output).await.map(done),
+        Command::Read(args) => data::read(&settings, &args, output).await.map(done),
+        Command::Count(args) => data::count(&settings, &args, output).await.map(done),
+        Command::AuthCheck(args) => data::auth_check(&settings, &args, output).await,
+        Command::Run(args) => data::run(&settings, &args, output).await.map(done),
+        Command::Sql(args) => sql::run(&settings, &args, output).await.map(done),
+        Command::Smoke(args) => smoke::run(&settings, &args, output).await,
+        Command::Exec(_) | Command::Completions { .. } => Ok(ExitCode::Success),
+    }
+}
+
+fn completions(shell: clap_complete::Shell) -> ExitCode {
+    clap_complete::generate(shell, &mut App::command(), "demo", &mut io::stdout());
+    ExitCode::Success
+}
+
+async fn exec(args: &ExecArgs) -> Result<()> {
+    launcher::launch(Launch {
+        pid_file: &args.pid_file,
+        owner: args.owner,
+        lifeline: match args.lifeline {
+            Lifeline::Signal => launcher::Lifeline::Signal,
+            Lifeline::Pipe => launcher::Lifeline::Pipe,
+        },
+        command: &args.command,
+    })
+    .await
+}

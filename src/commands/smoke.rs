@@ -1,0 +1,152 @@
+//! `smoke`.
+
+use super::engines;
+use super::signals::interrupted;
+use crate::cli::OutputFormat;
+use crate::cli::smoke::{ReportFormat, ReportTarget, SmokeArgs};
+use crate::engine::ephemeral::{Sweep, Workshop, sweep};
+use crate::error::{Fault, Result};
+use crate::exit_code::ExitCode;
+use crate::files;
+use crate::output::Output;
+use crate::plan::blueprint::Blueprint;
+use crate::report::{Format, Report, counted, text};
+use crate::server::http::loopback_client;
+use crate::settings::Settings;
+use crate::smoke::{Event, Run, Scenario, run as run_scenarios, scenarios};
+use crate::state::Local;
+use crate::style::{self, paint};
+
+/// More at once only waits for the processors.
+const MOST_JOBS: usize = 4;
+
+/// Runs the scenarios, prints as they end, and leaves nothing running.
+pub async fn run(settings: &Settings, args: &SmokeArgs, output: &Output) -> Result<ExitCode> {
+    check_reports(&args.report)?;
+    let local = Local::new(settings.local_dir());
+    let provider = engines::choose(settings, args.engine, output).await?;
+    let swept = sweep(&local, Sweep::Abandoned).await?;
+    if swept > 0 {
+        output.talk(format!(
+            "swept     {} of a run that was killed",
+            counted(swept, "stack")
+        ));
+    }
+    output.talk(format!("engine    {}\n", provider.describe()));
+    let workshop = Workshop::new(
+        provider,
+        Blueprint::new(&settings.project_dir, &settings.variables),
+        local,
+        loopback_client()?,
+        args.keep,
+    );
+    let run = Run {
+        scenarios: chosen(&args.scenario),
+        workshop: &workshop,
+        namespace_replica: settings.namespace_replica,
+        jobs: args.jobs.map_or_else(default_jobs, usize::from),
+    };
+    let outcome = tokio::select! {
+        report = watched(&run, output) => report.map(Some),
+        signal = interrupted() => signal.map(|()| None),
+    };
+    // Whatever happened, first the servers go.
+    let kept = workshop.close_all().await?;
+    let Some(report) = outcome? else {
+        output.talk("interrupted; nothing left running");
+        return Err(Fault::interrupted().into());
+    };
+    finish(&report, args, output)?;
+    for folder in kept {
+        output.talk(format!("kept      {}", folder.display()));
+    }
+    Ok(if report.passed() {
+        ExitCode::Success
+    } else {
+        ExitCode::Failed
+    })
+}
+
+async fn watched(run: &Run<'_>, output: &Output) -> Result<Report> {
+    let spinner = output.spinner(&format!(
+        "running {}",
+        counted(run.scenarios.len(), "scenario")
+    ));
+    let running = std::cell::RefCell::new(Vec::new());
+    let report = run_scenarios(run, |event| match event {
+        Event::Started(scenario) => {
+            running.borrow_mut().push(scenario.name.to_owned());
+            spinner.say(&running.borrow().join(", "));
+        }
+        Event::Finished(report) => {
+            running.borrow_mut().retain(|name| *name != report.name);
+            spinner.say(&running.borrow().join(", "));
+            spinner.above(|| output.talk(text::scenario_text(report)));
+        }
+    })
+    .await;
+    drop(spinner);
+    report
+}
+
+fn finish(report: &Report, args: &SmokeArgs, output: &Output) -> Result<()> {
+    for target in &args.report {
+        let text = report.render(format(target.format))?;
+        files::write_atomic(&target.path, text.as_bytes(), files::MODE_SHARED)?;
+    }
+    if output.format() == OutputFormat::Json {
+        return output.json(report);
+    }
+    output.talk("");
+    output.line(text::table(report))?;
+    let left = if args.keep {
+        ""
+    } else {
+        " Nothing left running."
+    };
+    output.line(format!("{}{left}", text::summary(report)))?;
+    if report.passed() {
+        let next = "demo up            a stack to play with on 127.0.0.1:18080 and :18083";
+        output.talk(format!("{} {next}", paint(style::HINT, "next:")));
+    }
+    Ok(())
+}
+
+fn chosen(names: &[String]) -> Vec<&'static Scenario> {
+    let wanted = |s: &&Scenario| names.is_empty() || names.iter().any(|name| name == s.name);
+    scenarios().iter().filter(wanted).collect()
+}
+
+fn default_jobs() -> usize {
+    std::thread::available_parallelism()
+        .map_or(1, usize::from)
+        .min(MOST_JOBS)
+}
+
+fn format(asked: ReportFormat) -> Format {
+    match asked {
+        ReportFormat::Text => Format::Text,
+        ReportFormat::Json => Format::Json,
+        ReportFormat::Junit => Format::Junit,
+        ReportFormat::Markdown => Format::Markdown,
+    }
+}
+
+/// Better now than after the run.
+fn check_reports(targets: &[ReportTarget]) -> Result<()> {
+    for target in targets {
+        let folder = target
+            .path
+            .parent()
+            .filter(|parent| !parent.as_os_str().is_empty());
+        if folder.is_some_and(|folder| !folder.is_dir()) {
+            return Err(Fault::input(format!(
+                "the report {} has no folder",
+                target.path.display()
+            ))
+            .hint("make the folder first, or choose another path")
+            .into());
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,99 @@
+//! `down`, `cleanup`.
+
+use crate::cli::stack::{CleanupArgs, DownArgs};
+use crate::commands::engines;
+use crate::engine::Stop;
+use crate::engine::ephemeral::{Sweep, sweep};
+use crate::engine::provider::Place;
+use crate::error::Result;
+use crate::files;
+use crate::output::Output;
+use crate::report::counted;
+use crate::settings::Settings;
+use crate::state::Local;
+
+/// Stops the standing stack; the data stays unless `--volumes`.
+pub async fn down(settings: &Settings, args: &DownArgs, output: &Output) -> Result<()> {
+    let local = Local::new(settings.local_dir());
+    if !local.root().is_dir() {
+        output.talk("nothing runs");
+        return Ok(());
+    }
+    let _lock = local.lock().await?;
+    let stopped = stop(settings, &local, output).await?;
+    if !stopped {
+        output.talk("nothing runs");
+    }
+    if args.volumes {
+        files::remove_dir(&local.data_dir())?;
+        output.talk("removed   .local/data");
+    } else if stopped {
+        output.talk("the data stays in .local/data; `demo down --volumes` removes it");
+    }
+    Ok(())
+}
+
+/// Stops everything and removes what was made, the server binary excepted.
+pub async fn cleanup(settings: &Settings, args: &CleanupArgs, output: &Output) -> Result<()> {
+    let local = Local::new(settings.local_dir());
+    if !local.root().is_dir() {
+        output.talk("there is nothing to clean up");
+        return Ok(());
+    }
+    let lock = local.lock().await?;
+    // A record that cannot be read must not keep its servers alive.
+    if local.standing().is_err() {
+        local.forget()?;
+    }
+    stop(settings, &local, output).await?;
+    let swept = sweep(&local, Sweep::KeptToo).await?;
+    if swept > 0 {
+        output.talk(format!("removed   {}", counted(swept, "ephemeral stack")));
+    }
+    let standing = local.standing_dir();
+    let mut targets: Vec<_> = ["jwt", "certs", "data", "logs"]
+        .into_iter()
+        .map(|name| local.root().join(name))
+        .collect();
+    if args.all {
+        targets.push(local.bin_dir());
+    }
+    for target in targets {
+        files::remove_dir(&target)?;
+    }
+    // A smoke run that is still going keeps its folder and its servers.
+    if local.ephemeral_dir().is_dir() {
+        std::fs::remove_file(local.ephemeral_dir().join("gate.lock")).ok();
+        std::fs::remove_dir(local.ephemeral_dir()).ok();
+    }
+    drop(lock);
+    files::remove_dir(&standing)?;
+    std::fs::remove_dir(local.root().join("run")).ok();
+    if args.all {
+        std::fs::remove_dir(local.root()).ok();
+    }
+    output.talk("removed   keys, token, certificates, data, logs");
+    Ok(())
+}
+
+async fn stop(settings: &Settings, local: &Local, output: &Output) -> Result<bool> {
+    let Some(standing) = local.standing()? else {
+        return Ok(false);
+    };
+    let provider = engines::of(settings, standing.engine).await?;
+    let engine = provider.engine(&Place::standing(local));
+    let mut any = false;
+    // The replicas first: without their primary they would only complain.
+    let (primary, others): (Vec<_>, Vec<_>) = standing
+        .services
+        .keys()
+        .partition(|name| *name == "primary");
+    for service in others.into_iter().chain(primary) {
+        if engine.stop(service, Stop::Graceful).await? {
+            output.talk(format!("{service:<9} stopped"));
+            any = true;
+        }
+    }
+    local.forget()?;
+    Ok(any)
+}

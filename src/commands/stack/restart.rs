@@ -1,0 +1,41 @@
+//! `restart`.
+
+use super::Stack;
+use crate::cli::stack::RestartArgs;
+use crate::commands::engines;
+use crate::engine::Stop;
+use crate::engine::provider::Place;
+use crate::engine::start::until_ready;
+use crate::error::Result;
+use crate::output::Output;
+use crate::plan::blueprint::Blueprint;
+use crate::server::http::loopback_client;
+use crate::settings::Settings;
+
+/// Stops and starts services of the standing stack, the primary first.
+pub async fn run(settings: &Settings, args: &RestartArgs, output: &Output) -> Result<()> {
+    let stack = Stack::open(settings).await?;
+    let _lock = stack.local.lock().await?;
+    let names = stack.services(args.service.as_deref())?;
+    let blueprint = Blueprint::new(&settings.project_dir, &settings.variables);
+    let plan = blueprint.standing(stack.standing.variants)?;
+    let http = loopback_client()?;
+    let provider = engines::of(settings, stack.standing.engine).await?;
+    let engine = provider.engine(&Place::standing(&stack.local));
+    engine.prepare(&plan).await?;
+    for service in plan
+        .services
+        .iter()
+        .filter(|service| names.contains(&service.name))
+    {
+        let spinner = output.spinner(&format!("restarting {}", service.name));
+        let since = std::time::Instant::now();
+        engine.stop(&service.name, Stop::Graceful).await?;
+        engine.start(&plan, service).await?;
+        until_ready(engine.as_ref(), service, &http).await?;
+        drop(spinner);
+        let took = since.elapsed().as_secs_f64();
+        output.talk(format!("{:<9} restarted in {took:.2} s", service.name));
+    }
+    Ok(())
+}

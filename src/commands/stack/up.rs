@@ -1,0 +1,216 @@
+//! `up`.
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::status;
+use crate::cli::OutputFormat;
+use crate::cli::stack::{EngineArg, UpArgs, VariantArg};
+use crate::commands::signals::interrupted;
+use crate::commands::{engines, setup};
+use crate::engine::provider::{Place, Provider};
+use crate::engine::start::{How, Observer, Started, bring_up};
+use crate::engine::{Engine, Stop};
+use crate::error::{Fault, Result};
+use crate::output::Output;
+use crate::plan::blueprint::{Blueprint, Variants};
+use crate::plan::{Interface, StackPlan, native};
+use crate::server::http::loopback_client;
+use crate::settings::{EngineChoice, Settings};
+use crate::state::{Local, Standing};
+
+/// Starts the standing stack and waits until it is ready.
+pub async fn run(settings: &Settings, args: &UpArgs, output: &Output) -> Result<()> {
+    let local = Local::new(settings.local_dir());
+    let recorded = local.standing()?;
+    // Without a word about variants a running stack stays as it is.
+    let variants = match (&recorded, args.variant.is_empty()) {
+        (Some(standing), true) => standing.variants,
+        _ => variants(&args.variant)?,
+    };
+    let plan = Blueprint::new(&settings.project_dir, &settings.variables).standing(variants)?;
+    let plan = match &args.only {
+        Some(service) => plan.only(service)?,
+        None => plan,
+    };
+    if args.dry_run {
+        return dry_run(settings, args.engine, &plan, output);
+    }
+    let _lock = local.lock().await?;
+    let provider = engines::choose(settings, args.engine, output).await?;
+    let engine = provider.engine(&Place::standing(&local));
+    refuse_other_engine(recorded.as_ref(), &provider)?;
+    setup::ensure(settings, output)?;
+    start(&local, recorded, engine.as_ref(), &plan, variants, output).await?;
+    let report = status::collect(settings, None).await?;
+    if output.format() == OutputFormat::Json {
+        return output.json(&report);
+    }
+    output.line(&report)?;
+    footer(settings, variants, output);
+    Ok(())
+}
+
+async fn start(
+    local: &Local,
+    recorded: Option<Standing>,
+    engine: &dyn Engine,
+    plan: &StackPlan,
+    variants: Variants,
+    output: &Output,
+) -> Result<()> {
+    let since = recorded
+        .as_ref()
+        .map_or_else(Timestamp::now, |standing| standing.started_at);
+    let mut standing = Standing::of(plan, engine.kind(), variants, since);
+    if let Some(recorded) = &recorded {
+        // With --only the others stay what they are.
+        for (name, addresses) in &recorded.services {
+            standing.services.entry(name.clone()).or_insert(*addresses);
+        }
+    }
+    // Recorded first: whatever happens next, `down` knows what to stop.
+    local.save(&standing)?;
+    let spinner = output.spinner("starting");
+    let http = loopback_client()?;
+    let observer = Telling {
+        spinner: &spinner,
+        output,
+        plan,
+    };
+    let outcome = tokio::select! {
+        outcome = bring_up(engine, plan, &http, &observer) => outcome.map(|_| ()),
+        signal = interrupted() => signal.and_then(|()| Err(Fault::interrupted().into())),
+    };
+    drop(spinner);
+    if outcome.is_err() && recorded.is_none() {
+        for service in plan.services.iter().rev() {
+            engine.stop(&service.name, Stop::Graceful).await?;
+        }
+        engine.remove(&plan.project).await?;
+        local.forget()?;
+    }
+    outcome
+}
+
+fn refuse_other_engine(recorded: Option<&Standing>, provider: &Provider) -> Result<()> {
+    match recorded {
+        Some(standing) if standing.engine != provider.kind() => Err(Fault::input(format!(
+            "the stack runs on the {} engine",
+            standing.engine
+        ))
+        .hint("`demo down` first")
+        .into()),
+        _ => Ok(()),
+    }
+}
+
+fn variants(asked: &[VariantArg]) -> Result<Variants> {
+    let has = |variant| asked.contains(&variant);
+    if has(VariantArg::Default) && asked.iter().any(|variant| *variant != VariantArg::Default) {
+        return Err(Fault::input("`--variant default` is the base alone")
+            .hint("leave it out to combine the others")
+            .into());
+    }
+    Ok(Variants {
+        namespaced: has(VariantArg::Namespaced),
+        tls: has(VariantArg::Tls),
+    })
+}
+
+fn dry_run(
+    settings: &Settings,
+    asked: Option<EngineArg>,
+    plan: &StackPlan,
+    output: &Output,
+) -> Result<()> {
+    let docker = match asked {
+        None | Some(EngineArg::Auto) => settings.engine == EngineChoice::Docker,
+        Some(asked) => asked == EngineArg::Docker,
+    };
+    let document = if docker {
+        json!({ "engine": "docker", "plan": plan })
+    } else {
+        json!({ "engine": "native", "plan": plan, "processes": native::translate(plan)? })
+    };
+    if output.format() == OutputFormat::Json {
+        return output.json(&document);
+    }
+    output.line(describe(plan))?;
+    if !docker {
+        for process in native::translate(plan)? {
+            let shown = serde_json::to_value(&process)?;
+            let words = shown["arguments"].as_array().into_iter().flatten();
+            let words: Vec<&str> = words.filter_map(|word| word.as_str()).collect();
+            output.line(format!("\n{}\n  sqld {}", process.service, words.join(" ")))?;
+        }
+    }
+    Ok(())
+}
+
+fn describe(plan: &StackPlan) -> String {
+    let mut lines = vec![format!("project {}, in this order:", plan.project)];
+    for service in &plan.services {
+        let interfaces = [Interface::Http, Interface::Grpc, Interface::Admin].into_iter();
+        let addresses: Vec<String> = interfaces
+            .filter_map(|interface| Some(format!("{interface} {}", service.endpoint(interface)?)))
+            .collect();
+        lines.push(format!("  {:<10} {}", service.name, addresses.join("   ")));
+    }
+    lines.join("\n")
+}
+
+struct Telling<'a> {
+    spinner: &'a crate::output::Spinner,
+    output: &'a Output,
+    plan: &'a StackPlan,
+}
+
+impl Observer for Telling<'_> {
+    fn starting(&self, service: &str) {
+        self.spinner.say(&format!("starting {service}"));
+    }
+
+    fn ready(&self, started: &Started) {
+        let how = match started.how {
+            How::Started => format!("ready in {:.2} s", started.took.as_secs_f64()),
+            How::AlreadyUp => "is up already".to_owned(),
+            How::Replaced => {
+                format!(
+                    "restarted with what changed, ready in {:.2} s",
+                    started.took.as_secs_f64()
+                )
+            }
+        };
+        let service = self.plan.service(&started.service).ok();
+        let address = service.and_then(|service| service.endpoint(Interface::Http));
+        let url = address
+            .map(|address| format!("   http://{address}"))
+            .unwrap_or_default();
+        self.spinner.above(|| {
+            self.output
+                .talk(format!("{:<9} {how}{url}", started.service))
+        });
+    }
+}
+
+/// What one needs next, ready to paste.
+fn footer(settings: &Settings, variants: Variants, output: &Output) {
+    let token = settings.token_path.strip_prefix(&settings.project_dir);
+    let token = token.unwrap_or(&settings.token_path).display();
+    output.talk(format!("token     {token}"));
+    if !variants.tls {
+        output.talk("note      the gRPC port asks nobody for a password: it is bound to loopback");
+    }
+    output.talk("");
+    let namespace = if variants.namespaced {
+        output.talk("demo namespace create shop");
+        " --namespace shop"
+    } else {
+        ""
+    };
+    output.talk(format!(
+        "demo init{namespace} && demo insert{namespace} --label first"
+    ));
+    output.talk(format!("demo count{namespace} --target replica --wait"));
+}

@@ -1,0 +1,169 @@
+//! Which server a data command talks to, and with which token.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use jiff::Timestamp;
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::cli::data::{Target, TargetArgs};
+use crate::client::Client;
+use crate::client::endpoint::Endpoint;
+use crate::credentials::token;
+use crate::env_vars;
+use crate::error::{Fault, Result};
+use crate::files;
+use crate::server::hrana::Hrana;
+use crate::server::http::loopback_client;
+use crate::server::namespace::NamespaceName;
+use crate::server::replication::catch_up;
+use crate::settings::Settings;
+use crate::state::{Local, Standing};
+
+/// The server takes a token for this long after its end, in seconds.
+const LEEWAY: i64 = 60;
+
+/// A client for what the options name; with `--wait`, once the replica is there.
+///
+/// # Errors
+/// Exit 2 for options that do not go together, 3 when nothing answers, 4 for a
+/// token that has expired, 5 for a token file that is not there.
+pub async fn client(settings: &Settings, args: &TargetArgs) -> Result<Client> {
+    let token = token_for(settings, args)?;
+    let namespace = args.namespace.as_ref();
+    let endpoint = match &args.url {
+        Some(url) => Endpoint::parse(url, namespace)?,
+        None => {
+            let standing = Local::new(settings.local_dir()).standing()?;
+            check_namespace(standing.as_ref(), namespace)?;
+            Endpoint::local(address(settings, standing.as_ref(), args.target), namespace)
+        }
+    };
+    if args.wait {
+        wait(settings, args, &token).await?;
+    }
+    Client::connect(endpoint, &token).await
+}
+
+/// Where a server of the standing stack listens: a port that was set, else the
+/// one that was recorded when it started, else the default.
+pub fn address(settings: &Settings, standing: Option<&Standing>, target: Target) -> SocketAddr {
+    let (service, variable, port) = match target {
+        Target::Primary => (
+            "primary",
+            env_vars::PRIMARY_HTTP_PORT,
+            settings.ports.primary_http,
+        ),
+        Target::Replica => (
+            "replica",
+            env_vars::REPLICA_HTTP_PORT,
+            settings.ports.replica_http,
+        ),
+    };
+    let recorded = standing.and_then(|standing| standing.services.get(service)?.http);
+    match recorded {
+        Some(address) if !settings.is_set(variable) => address,
+        _ => SocketAddr::from(([127, 0, 0, 1], port)),
+    }
+}
+
+/// A server without namespaces takes every name for its one database, and says
+/// nothing; one with them has no default here.
+fn check_namespace(standing: Option<&Standing>, name: Option<&NamespaceName>) -> Result<()> {
+    let Some(standing) = standing else {
+        return Ok(());
+    };
+    match (standing.variants.namespaced, name) {
+        (true, None) => Err(Fault::input("this stack has namespaces and no default one")
+            .hint("name one with --namespace; `demo namespace create NAME` makes one")
+            .into()),
+        (false, Some(name)) => Err(Fault::input(format!(
+            "this stack runs without namespaces, so there is no `{name}`"
+        ))
+        .hint("`demo down`, then `demo up --variant namespaced`")
+        .into()),
+        _ => Ok(()),
+    }
+}
+
+async fn wait(settings: &Settings, args: &TargetArgs, token: &SecretString) -> Result<()> {
+    if args.url.is_some() {
+        return Err(Fault::input(
+            "--wait needs to know the primary, and --url names one server only",
+        )
+        .hint("use --target replica --wait on the standing stack")
+        .into());
+    }
+    if args.target != Target::Replica {
+        return Ok(());
+    }
+    let standing = Local::new(settings.local_dir()).standing()?;
+    let http = loopback_client()?;
+    let hrana = |target| {
+        Hrana::new(http.clone(), address(settings, standing.as_ref(), target))
+            .namespace(args.namespace.as_ref())
+            .token(token)
+    };
+    catch_up(&hrana(Target::Primary), &hrana(Target::Replica)).await?;
+    Ok(())
+}
+
+fn token_for(settings: &Settings, args: &TargetArgs) -> Result<SecretString> {
+    let (token, place) = match (&args.token, &args.token_path, &settings.token) {
+        (Some(token), _, _) => (token.clone().into(), "--token".to_owned()),
+        (None, Some(path), _) => from_file(path)?,
+        (None, None, Some(token)) => (token.clone(), env_vars::DEMO_TOKEN.to_owned()),
+        (None, None, None) => from_file(&settings.token_path)?,
+    };
+    check_expiry(&token, &place)?;
+    Ok(token)
+}
+
+/// The token of the environment or of the token file.
+///
+/// # Errors
+/// Exit 5 when there is none.
+pub fn own_token(settings: &Settings) -> Result<SecretString> {
+    match &settings.token {
+        Some(token) => Ok(token.clone()),
+        None => Ok(from_file(&settings.token_path)?.0),
+    }
+}
+
+fn from_file(path: &Path) -> Result<(SecretString, String)> {
+    let text =
+        files::read_text(path, "token file").map_err(|error| match error.downcast::<Fault>() {
+            Ok(fault) => fault
+                .hint("`demo setup` makes it, or pass --token-path")
+                .into(),
+            Err(error) => error,
+        })?;
+    let token = text.trim();
+    if token.is_empty() || token.contains(char::is_whitespace) {
+        return Err(
+            Fault::input(format!("there is no token in {}", path.display()))
+                .hint(
+                    "`demo setup --force` makes everything anew; `demo token mint` prints a token",
+                )
+                .into(),
+        );
+    }
+    Ok((token.into(), path.display().to_string()))
+}
+
+/// The server would say 401, and not why.
+fn check_expiry(token: &SecretString, place: &str) -> Result<()> {
+    let Some(end) = token::expiry(token.expose_secret()) else {
+        return Ok(());
+    };
+    let now = Timestamp::now();
+    if end.as_second() + LEEWAY > now.as_second() {
+        return Ok(());
+    }
+    let ago = crate::credentials::moment::relative(end, now);
+    Err(
+        Fault::rejected(format!("the token in {place} expired {ago}"))
+            .hint("`demo setup` makes a new one")
+            .into(),
+    )
+}

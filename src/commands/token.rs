@@ -1,0 +1,73 @@
+//! `token mint`, `token inspect`.
+
+use std::io::Read;
+
+use jiff::Timestamp;
+use secrecy::ExposeSecret;
+
+use super::target;
+use crate::cli::OutputFormat;
+use crate::cli::credentials::{AccessArg, MintArgs, TokenCommand, Ttl};
+use crate::credentials::claims::{Access, Grant};
+use crate::credentials::store::Store;
+use crate::credentials::token;
+use crate::error::{Fault, Result};
+use crate::exit_code::ExitCode;
+use crate::output::Output;
+use crate::settings::Settings;
+
+pub fn run(settings: &Settings, command: TokenCommand, output: &Output) -> Result<ExitCode> {
+    match command {
+        TokenCommand::Mint(args) => mint(settings, args, output),
+        TokenCommand::Inspect { token } => inspect(settings, token.as_deref(), output),
+    }
+}
+
+fn mint(settings: &Settings, args: MintArgs, output: &Output) -> Result<ExitCode> {
+    let key = Store::new(settings.local_dir()).signing_key()?;
+    let grant = Grant {
+        access: match args.access {
+            AccessArg::Rw => Access::ReadWrite,
+            AccessArg::Ro => Access::ReadOnly,
+        },
+        namespaces: args.namespace,
+        read_namespaces: args.read_namespace,
+        attach_namespaces: args.attach_namespace,
+        lifetime: match args.ttl {
+            Ttl::For(life) => Some(life),
+            Ttl::Never => None,
+        },
+        subject: args.subject,
+        not_before: args.not_before,
+    };
+    let claims = grant.claims(Timestamp::now());
+    let token = token::mint(&key, &claims)?;
+    if output.format() == OutputFormat::Json {
+        output.json(&serde_json::json!({ "token": token.expose_secret(), "claims": claims }))?;
+    } else {
+        output.line(token.expose_secret())?;
+    }
+    Ok(ExitCode::Success)
+}
+
+fn inspect(settings: &Settings, given: Option<&str>, output: &Output) -> Result<ExitCode> {
+    let text = match given {
+        Some("-") => {
+            let mut text = String::new();
+            std::io::stdin()
+                .read_to_string(&mut text)
+                .map_err(|error| Fault::input("stdin cannot be read").because(error))?;
+            text
+        }
+        Some(token) => token.to_owned(),
+        None => target::own_token(settings)?.expose_secret().to_owned(),
+    };
+    let keys = Store::new(settings.local_dir()).key_set()?;
+    let inspection = token::inspect(text.trim(), &keys, Timestamp::now())?;
+    output.result(&inspection)?;
+    Ok(if inspection.accepted {
+        ExitCode::Success
+    } else {
+        ExitCode::Rejected
+    })
+}

@@ -1,0 +1,50 @@
+//! How far a replica is behind its primary.
+
+use std::time::Duration;
+
+use super::hrana::{Hrana, Reply};
+use crate::error::{Fault, Result};
+use crate::ready::{Attempt, poll};
+
+/// A replica is milliseconds behind; this is for a machine under load.
+const CATCH_UP_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Waits until `replica` has reached the replication index of `primary`, both
+/// for the same namespace; says how far it had to come.
+///
+/// # Errors
+/// When either does not answer, or the replica does not catch up in time.
+pub async fn catch_up(primary: &Hrana, replica: &Hrana) -> Result<u64> {
+    let reply = primary.execute("SELECT 1").await?;
+    let Some(target) = reply.replication_index() else {
+        return Err(refusal("primary", &reply).into());
+    };
+    poll(
+        &format!("the replica is at index {target}"),
+        CATCH_UP_DEADLINE,
+        async || {
+            let reply = replica.execute("SELECT 1").await?;
+            if matches!(reply.status, 401 | 403) {
+                return Err(refusal("replica", &reply).into());
+            }
+            Ok(match reply.replication_index() {
+                Some(index) if index >= target => Attempt::Done(index),
+                Some(index) => Attempt::Again(format!("index {index}")),
+                None => Attempt::Again(reply.describe()),
+            })
+        },
+    )
+    .await
+}
+
+fn refusal(server: &str, reply: &Reply) -> Fault {
+    let said = reply.describe();
+    let fault = match reply.status {
+        401 | 403 => Fault::rejected(format!("the {server} refused the token"))
+            .hint("`demo token inspect` says what is wrong with it"),
+        404 => Fault::not_found(format!("the {server} has no such namespace"))
+            .hint("`demo namespace create NAME` makes it"),
+        _ => Fault::failed(format!("the {server} did not say its replication index")),
+    };
+    fault.because(said)
+}
