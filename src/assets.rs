@@ -9,10 +9,7 @@ pub struct Asset {
 
 macro_rules! asset {
     ($name:literal) => {
-        Asset {
-            name: $name,
-            text: include_str!(concat!("../", $name)),
-        }
+        Asset { name: $name, text: include_str!(concat!("../", $name)) }
     };
 }
 

@@ -23,12 +23,7 @@ pub struct Fault {
 
 impl Fault {
     fn new(code: ExitCode, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            message: message.into(),
-            hint: None,
-            source: None,
-        }
+        Self { code, message: message.into(), hint: None, source: None }
     }
 
     /// An operation or a check failed (exit 1).
@@ -111,16 +106,8 @@ impl Diagnosis {
                 lines.push(line);
             }
         }
-        let faults = || {
-            error
-                .chain()
-                .filter_map(|cause| cause.downcast_ref::<Fault>())
-        };
-        let message = if lines.is_empty() {
-            "unknown error".to_owned()
-        } else {
-            lines.remove(0)
-        };
+        let faults = || error.chain().filter_map(|cause| cause.downcast_ref::<Fault>());
+        let message = if lines.is_empty() { "unknown error".to_owned() } else { lines.remove(0) };
         Self {
             code: faults().next().map_or(ExitCode::Failed, Fault::code),
             message,

@@ -42,9 +42,7 @@ pub fn replace_with(
     let attempt = || -> io::Result<()> {
         let mut beside = NamedTempFile::new_in(folder)?;
         fill(beside.as_file_mut())?;
-        beside
-            .as_file()
-            .set_permissions(Permissions::from_mode(mode))?;
+        beside.as_file().set_permissions(Permissions::from_mode(mode))?;
         beside.as_file().sync_all()?;
         beside.persist(path).map_err(|error| error.error)?;
         File::open(folder)?.sync_all()

@@ -12,10 +12,7 @@ fn main() -> ExitCode {
     let output = Output::new(&app.global);
     // One thread: a server that is tied to its parent's life is tied to the
     // thread that started it.
-    let runtime = match tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-    {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             output.error(&Diagnosis::of(&error.into()));

@@ -56,11 +56,7 @@ impl Output {
     /// # Errors
     /// When stdout cannot be written; a reader that has gone is no error.
     pub fn result<T: Serialize + Display + ?Sized>(&self, value: &T) -> Result<()> {
-        if self.format == OutputFormat::Json {
-            self.json(value)
-        } else {
-            self.line(value)
-        }
+        if self.format == OutputFormat::Json { self.json(value) } else { self.line(value) }
     }
 
     /// Prints a value as JSON, whatever the format.

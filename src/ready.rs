@@ -45,11 +45,9 @@ pub async fn poll<T>(
         }
     }
     let waited = deadline.as_secs_f64();
-    Err(
-        Fault::failed(format!("gave up after {waited:.1} s waiting until {what}"))
-            .because(format!("last seen: {seen}"))
-            .into(),
-    )
+    Err(Fault::failed(format!("gave up after {waited:.1} s waiting until {what}"))
+        .because(format!("last seen: {seen}"))
+        .into())
 }
 
 #[cfg(test)]
@@ -59,14 +57,9 @@ mod tests {
     #[tokio::test]
     async fn the_deadline_tells_what_was_last_seen() {
         let never = async || Ok::<Attempt<()>, _>(Attempt::Again("index 3 of 7".to_owned()));
-        let error = poll("it is there", Duration::from_millis(20), never)
-            .await
-            .unwrap_err();
+        let error = poll("it is there", Duration::from_millis(20), never).await.unwrap_err();
         let text = format!("{error:#}");
-        assert_eq!(
-            text,
-            "gave up after 0.0 s waiting until it is there: last seen: index 3 of 7"
-        );
+        assert_eq!(text, "gave up after 0.0 s waiting until it is there: last seen: index 3 of 7");
     }
 
     #[tokio::test]

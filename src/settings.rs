@@ -82,12 +82,7 @@ impl Settings {
         } else {
             BTreeMap::new()
         };
-        Self::resolve(
-            project_dir,
-            environment,
-            from_file,
-            std::env::var_os("PATH"),
-        )
+        Self::resolve(project_dir, environment, from_file, std::env::var_os("PATH"))
     }
 
     /// The pure half of [`Settings::load`].
@@ -102,10 +97,7 @@ impl Settings {
     ) -> Result<Self> {
         let mut variables = from_file.clone();
         variables.extend(environment.clone());
-        let reader = Reader {
-            environment: &environment,
-            from_file: &from_file,
-        };
+        let reader = Reader { environment: &environment, from_file: &from_file };
         let in_project = |path: &str| project_dir.join(path);
         Ok(Self {
             ports: Ports {
@@ -130,16 +122,10 @@ impl Settings {
                     ("pass", NamespaceReplica::Pass),
                 ],
             )?,
-            sqld_bin: reader
-                .get(env_vars::DEMO_SQLD_BIN)
-                .map(|value| in_project(value.text)),
-            token: reader
-                .get(env_vars::DEMO_TOKEN)
-                .map(|value| value.text.into()),
+            sqld_bin: reader.get(env_vars::DEMO_SQLD_BIN).map(|value| in_project(value.text)),
+            token: reader.get(env_vars::DEMO_TOKEN).map(|value| value.text.into()),
             token_path: in_project(
-                reader
-                    .get(env_vars::DEMO_TOKEN_PATH)
-                    .map_or(".local/jwt/jwt.token", |v| v.text),
+                reader.get(env_vars::DEMO_TOKEN_PATH).map_or(".local/jwt/jwt.token", |v| v.text),
             ),
             search_path,
             variables,
@@ -154,9 +140,7 @@ impl Settings {
 
     /// Whether a variable was set, in the environment or in `.env`.
     pub fn is_set(&self, name: &str) -> bool {
-        self.variables
-            .get(name)
-            .is_some_and(|value| !value.is_empty())
+        self.variables.get(name).is_some_and(|value| !value.is_empty())
     }
 }
 
@@ -166,17 +150,13 @@ fn find_project(current: &Path, asked: Option<&Path>) -> Result<PathBuf> {
     if let Some(asked) = asked {
         let folder = current.join(asked);
         if !folder.is_dir() {
-            return Err(
-                Fault::not_found(format!("there is no folder {}", folder.display()))
-                    .hint("--project-dir names the folder with docker-compose.yml")
-                    .into(),
-            );
+            return Err(Fault::not_found(format!("there is no folder {}", folder.display()))
+                .hint("--project-dir names the folder with docker-compose.yml")
+                .into());
         }
         return Ok(folder.canonicalize().unwrap_or(folder));
     }
-    let nearest = current
-        .ancestors()
-        .find(|folder| folder.join(assets::BASE.name).is_file());
+    let nearest = current.ancestors().find(|folder| folder.join(assets::BASE.name).is_file());
     Ok(nearest.unwrap_or(current).to_path_buf())
 }
 
@@ -192,18 +172,10 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn get(&self, name: &str) -> Option<Value<'a>> {
-        [
-            (self.environment, "the environment"),
-            (self.from_file, ".env"),
-        ]
-        .into_iter()
-        .find_map(|(map, set_in)| {
-            Some(Value {
-                text: map.get(name)?,
-                set_in,
-            })
-        })
-        .filter(|value| !value.text.is_empty())
+        [(self.environment, "the environment"), (self.from_file, ".env")]
+            .into_iter()
+            .find_map(|(map, set_in)| Some(Value { text: map.get(name)?, set_in }))
+            .filter(|value| !value.text.is_empty())
     }
 
     fn port(&self, name: &str, default: u16) -> Result<u16> {
@@ -216,9 +188,7 @@ impl<'a> Reader<'a> {
                 "{name} in {} is `{}`, which is no port",
                 value.set_in, value.text
             ))
-            .hint(format!(
-                "write a number from 1 to 65535, such as {name}={default}"
-            ))
+            .hint(format!("write a number from 1 to 65535, such as {name}={default}"))
             .into()),
         }
     }
@@ -262,10 +232,7 @@ mod tests {
     use super::*;
 
     fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
-        pairs
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect()
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
     }
 
     fn resolve(environment: &[(&str, &str)], from_file: &[(&str, &str)]) -> Result<Settings> {
@@ -291,17 +258,10 @@ mod tests {
     #[test]
     fn a_bad_value_names_the_variable_and_its_place() {
         for port in ["abc", "0", "70000", "-1", "18080 "] {
-            let error = resolve(&[], &[("PRIMARY_HTTP_PORT", port)])
-                .unwrap_err()
-                .to_string();
-            assert_eq!(
-                error,
-                format!("PRIMARY_HTTP_PORT in .env is `{port}`, which is no port")
-            );
+            let error = resolve(&[], &[("PRIMARY_HTTP_PORT", port)]).unwrap_err().to_string();
+            assert_eq!(error, format!("PRIMARY_HTTP_PORT in .env is `{port}`, which is no port"));
         }
-        let error = resolve(&[("DEMO_ENGINE", "podman")], &[])
-            .unwrap_err()
-            .to_string();
+        let error = resolve(&[("DEMO_ENGINE", "podman")], &[]).unwrap_err().to_string();
         assert_eq!(error, "DEMO_ENGINE in the environment is `podman`");
         assert!(resolve(&[("LIBSQL_ADMIN_AUTH_KEY", "two words")], &[]).is_err());
     }

@@ -198,11 +198,7 @@ impl Standing {
             project: plan.project.clone(),
             variants,
             started_at,
-            services: plan
-                .services
-                .iter()
-                .map(|s| (s.name.clone(), addresses(s)))
-                .collect(),
+            services: plan.services.iter().map(|s| (s.name.clone(), addresses(s))).collect(),
         }
     }
 }
@@ -238,10 +234,7 @@ mod tests {
         let local = Local::new(folder.path());
         fs::create_dir_all(local.standing_dir()).unwrap();
         let path = local.standing_dir().join("state.json");
-        for (text, said) in [
-            ("{\"schema\":99}", "is of version 99"),
-            ("{\"sch", "is damaged"),
-        ] {
+        for (text, said) in [("{\"schema\":99}", "is of version 99"), ("{\"sch", "is damaged")] {
             fs::write(&path, text).unwrap();
             let error = local.standing().unwrap_err().to_string();
             assert!(error.contains(said), "{error}");

@@ -10,13 +10,7 @@ use crate::server::namespace::NamespaceName;
 #[derive(Args, Clone, Debug)]
 pub struct TargetArgs {
     /// A server of the standing stack
-    #[arg(
-        long,
-        value_enum,
-        default_value_t,
-        value_name = "TARGET",
-        conflicts_with = "url"
-    )]
+    #[arg(long, value_enum, default_value_t, value_name = "TARGET", conflicts_with = "url")]
     pub target: Target,
     /// Any other server, such as http://127.0.0.1:8080 or https://db.example.com
     #[arg(long)]

@@ -40,12 +40,7 @@ pub struct App {
 #[derive(Args, Clone, Debug)]
 pub struct GlobalArgs {
     /// Folder with the compose files [default: the nearest with docker-compose.yml]
-    #[arg(
-        long,
-        global = true,
-        value_name = "DIR",
-        help_heading = "Global options"
-    )]
+    #[arg(long, global = true, value_name = "DIR", help_heading = "Global options")]
     pub project_dir: Option<PathBuf>,
     /// Form of the result on stdout
     #[arg(
@@ -61,13 +56,7 @@ pub struct GlobalArgs {
     #[arg(short, long, global = true, help_heading = "Global options")]
     pub quiet: bool,
     /// Say more about what is done
-    #[arg(
-        short,
-        long,
-        global = true,
-        conflicts_with = "quiet",
-        help_heading = "Global options"
-    )]
+    #[arg(short, long, global = true, conflicts_with = "quiet", help_heading = "Global options")]
     pub verbose: bool,
     /// Colour in what is printed (NO_COLOR is honoured)
     #[arg(

@@ -35,15 +35,8 @@ impl Connector {
     /// Exit 2 when the endpoint's name can be in no certificate, 1 when the
     /// machine's trusted roots cannot be used.
     pub fn new(endpoint: &Endpoint) -> Result<Self> {
-        let tls = if endpoint.tls() {
-            Some(tls_for(endpoint)?)
-        } else {
-            None
-        };
-        Ok(Self {
-            dial: endpoint.dial().clone(),
-            tls,
-        })
+        let tls = if endpoint.tls() { Some(tls_for(endpoint)?) } else { None };
+        Ok(Self { dial: endpoint.dial().clone(), tls })
     }
 
     async fn open(self) -> io::Result<Socket> {
@@ -75,11 +68,7 @@ fn tls_for(endpoint: &Endpoint) -> Result<(TlsConnector, ServerName<'static>)> {
         Dial::Address(address) => address.ip().to_string(),
         Dial::Name(host, _) => host.clone(),
     };
-    let uri_host = endpoint
-        .url()
-        .parse::<Uri>()
-        .ok()
-        .and_then(|u| u.host().map(str::to_owned));
+    let uri_host = endpoint.url().parse::<Uri>().ok().and_then(|u| u.host().map(str::to_owned));
     let name = ServerName::try_from(uri_host.unwrap_or(host)).map_err(|error| {
         Fault::input("the server's name can be in no certificate").because(error)
     })?;

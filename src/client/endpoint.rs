@@ -57,19 +57,13 @@ impl Endpoint {
             Some("https" | "libsql") => (true, 443),
             _ => return Err(refuse("it begins with neither http:// nor https://").into()),
         };
-        if uri
-            .authority()
-            .is_some_and(|authority| authority.as_str().contains('@'))
-        {
+        if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
             return Err(refuse("a user name or password does not belong there").into());
         }
         if uri.query().is_some() {
             return Err(refuse("it has a query").into());
         }
-        let host = uri
-            .host()
-            .filter(|host| !host.is_empty())
-            .ok_or_else(|| refuse("no host"))?;
+        let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(|| refuse("no host"))?;
         let port = uri.port_u16().unwrap_or(default_port);
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         let ip = bare.parse().ok();
@@ -86,19 +80,9 @@ impl Endpoint {
             }
             None => Dial::Name(host.to_owned(), port),
         };
-        let authority = if port == default_port {
-            labelled
-        } else {
-            format!("{labelled}:{port}")
-        };
+        let authority = if port == default_port { labelled } else { format!("{labelled}:{port}") };
         let path = uri.path().trim_end_matches('/').to_owned();
-        Ok(Self {
-            authority,
-            tls,
-            path,
-            dial,
-            namespace: namespace.cloned(),
-        })
+        Ok(Self { authority, tls, path, dial, namespace: namespace.cloned() })
     }
 
     /// The URL for the `libsql` crate.
@@ -158,10 +142,7 @@ mod tests {
         );
         assert_eq!(
             parse("https://db.example.com/x/", Some("shop")),
-            (
-                "https://shop.db.example.com/x".into(),
-                Dial::Name("db.example.com".into(), 443)
-            )
+            ("https://shop.db.example.com/x".into(), Dial::Name("db.example.com".into(), 443))
         );
     }
 
@@ -175,14 +156,7 @@ mod tests {
 
     #[test]
     fn what_is_no_server_is_refused() {
-        for url in [
-            "",
-            "localhost:8080",
-            "ftp://x",
-            "http://",
-            "http://u:p@x",
-            "http://x?y=1",
-        ] {
+        for url in ["", "localhost:8080", "ftp://x", "http://", "http://u:p@x", "http://x?y=1"] {
             let error = Endpoint::parse(url, None).unwrap_err().to_string();
             assert!(error.contains("is no URL of a server"), "{url}: {error}");
         }

@@ -6,7 +6,41 @@
 
 use super::endpoint::Endpoint;
 use crate::error::Fault;
+use crate::server::hrana::Reply;
 use crate::server::http::excerpt;
+
+/// The fault for an answer that is none of success.
+pub fn of_reply(reply: &Reply, endpoint: &Endpoint) -> Option<Fault> {
+    let server = endpoint.describe();
+    if reply.status != 200 {
+        return Some(refused(reply.status, &excerpt(&server_message(&reply.body)), endpoint));
+    }
+    let (_, message) = reply.sql_error()?;
+    Some(of_statement(&server, message))
+}
+
+/// A replica hands a write on and reports its primary's refusal as an error of
+/// the statement.
+fn of_statement(server: &str, message: &str) -> Fault {
+    if is_permission(message) {
+        return Fault::rejected(format!("{server}, through its primary, refused the statement"))
+            .because(excerpt(message))
+            .hint("`demo token inspect` says what the token allows");
+    }
+    statement(server, message)
+}
+
+fn is_permission(message: &str) -> bool {
+    message.contains("forbidden") || message.contains("PermissionDenied")
+}
+
+fn statement(server: &str, message: &str) -> Fault {
+    let fault = Fault::failed(format!("{server} refused the statement")).because(excerpt(message));
+    if message.contains("no such table: items") {
+        return fault.hint("`demo init` with the same options makes the table");
+    }
+    fault
+}
 
 /// The fault for `error`, seen while talking to `endpoint`.
 pub fn explain(error: &libsql::Error, endpoint: &Endpoint) -> Fault {
@@ -24,27 +58,15 @@ pub fn explain(error: &libsql::Error, endpoint: &Endpoint) -> Fault {
             .because(cause)
             .hint("start a stack with `demo up`, or name a server with `--url`");
     }
-    if text.contains("PROXY_ERROR") || text.contains("PermissionDenied") {
-        return Fault::rejected(format!(
-            "{server}, through its primary, refused the statement"
-        ))
-        .because(root_text(&text))
-        .hint("`demo token inspect` says what the token allows");
-    }
-    let fault = Fault::failed(format!("{server} refused the statement")).because(root_text(&text));
-    if text.contains("no such table: items") {
-        return fault.hint("`demo init` with the same options makes the table");
-    }
-    fault
+    of_statement(&server, &root_text(&text))
 }
 
 fn refused(status: u16, body: &str, endpoint: &Endpoint) -> Fault {
     let server = endpoint.describe();
-    let why = if body.is_empty() {
-        format!("status {status}")
-    } else {
-        body.to_owned()
-    };
+    let why = if body.is_empty() { format!("status {status}") } else { body.to_owned() };
+    if status == 400 && is_permission(body) {
+        return of_statement(&server, body);
+    }
     match (status, endpoint.namespace()) {
         (401, _) => Fault::rejected(format!("{server} refused the token (401)"))
             .because(why)
@@ -87,17 +109,16 @@ fn server_message(body: &str) -> String {
 /// The innermost quoted message: the crate wraps it once for every layer.
 fn root_text(text: &str) -> String {
     if let Some((_, rest)) = text.split_once("message: \"") {
-        let end = rest
-            .find("\", code")
-            .or_else(|| rest.rfind('"'))
-            .unwrap_or(rest.len());
+        let end = rest.find("\", code").or_else(|| rest.rfind('"')).unwrap_or(rest.len());
         return rest[..end].replace("\\\"", "\"");
     }
-    let mut inner = text;
-    while let Some((_, rest)) = inner.split_once("error: `") {
-        inner = rest;
+    let mut inner = text.trim_end_matches('`');
+    for opening in ["error: `", ") `"] {
+        while let Some((_, rest)) = inner.split_once(opening) {
+            inner = rest;
+        }
     }
-    excerpt(inner.trim_end_matches('`'))
+    excerpt(inner)
 }
 
 #[cfg(test)]
@@ -115,26 +136,10 @@ mod tests {
     fn the_status_decides_the_exit_code() {
         let api = |status: &str, body: &str| format!("api error: `status={status}, body={body}`");
         let table = [
-            (
-                api("401 Unauthorized", "{\"error\":\"x\"}"),
-                None,
-                ExitCode::Rejected,
-            ),
-            (
-                api("403 Forbidden", "{\"error\":\"x\"}"),
-                None,
-                ExitCode::Rejected,
-            ),
-            (
-                api("404 Not Found", "{\"error\":\"x\"}"),
-                Some("shop"),
-                ExitCode::NotFound,
-            ),
-            (
-                api("400 Bad Request", "Invalid host header"),
-                None,
-                ExitCode::Input,
-            ),
+            (api("401 Unauthorized", "{\"error\":\"x\"}"), None, ExitCode::Rejected),
+            (api("403 Forbidden", "{\"error\":\"x\"}"), None, ExitCode::Rejected),
+            (api("404 Not Found", "{\"error\":\"x\"}"), Some("shop"), ExitCode::NotFound),
+            (api("400 Bad Request", "Invalid host header"), None, ExitCode::Input),
             (api("500 Internal Server Error", ""), None, ExitCode::Failed),
             (
                 "http error: `connection error: Connection refused`".into(),

@@ -27,10 +27,7 @@ impl Client {
     /// # Errors
     /// As the server answers; see [`super::explain`].
     pub async fn init(&self) -> Result<()> {
-        self.connection
-            .execute(CREATE, ())
-            .await
-            .map_err(|error| self.fault(error))?;
+        self.connection.execute(CREATE, ()).await.map_err(|error| self.fault(error))?;
         Ok(())
     }
 
@@ -40,7 +37,10 @@ impl Client {
     /// As the server answers; see [`super::explain`].
     pub async fn insert(&self, label: &str) -> Result<Item> {
         let sql = "INSERT INTO items (label) VALUES (?1) RETURNING id, label, created_at";
-        let items = self.items(sql, params![label]).await?;
+        let items = match self.items(sql, params![label]).await {
+            Ok(items) => items?,
+            Err(error) => return Err(self.fault_of_write(error).await),
+        };
         let first = items.into_iter().next();
         first.ok_or_else(|| Fault::failed("the server returned no row for the insert").into())
     }
@@ -50,8 +50,8 @@ impl Client {
     /// # Errors
     /// As the server answers; see [`super::explain`].
     pub async fn read(&self) -> Result<Vec<Item>> {
-        self.items("SELECT id, label, created_at FROM items ORDER BY id", ())
-            .await
+        let sql = "SELECT id, label, created_at FROM items ORDER BY id";
+        self.items(sql, ()).await.map_err(|error| self.fault(error))?
     }
 
     /// The number of rows.
@@ -60,11 +60,8 @@ impl Client {
     /// As the server answers; see [`super::explain`].
     pub async fn count(&self) -> Result<u64> {
         let fault = |error| self.fault(error);
-        let mut rows = self
-            .connection
-            .query("SELECT count(*) FROM items", ())
-            .await
-            .map_err(fault)?;
+        let mut rows =
+            self.connection.query("SELECT count(*) FROM items", ()).await.map_err(fault)?;
         let row = rows.next().await.map_err(fault)?;
         let value = row.map(|row| row.get_value(0)).transpose().map_err(fault)?;
         match value {
@@ -73,37 +70,35 @@ impl Client {
         }
     }
 
-    async fn items(&self, sql: &str, params: impl libsql::params::IntoParams) -> Result<Vec<Item>> {
-        let fault = |error| self.fault(error);
-        let mut rows = self.connection.query(sql, params).await.map_err(fault)?;
+    async fn items(
+        &self,
+        sql: &str,
+        params: impl libsql::params::IntoParams,
+    ) -> Result<Result<Vec<Item>>, libsql::Error> {
+        let mut rows = self.connection.query(sql, params).await?;
         let mut items = Vec::new();
-        while let Some(row) = rows.next().await.map_err(fault)? {
+        while let Some(row) = rows.next().await? {
             let mut values = [const { Value::Null }; 3];
             for (index, value) in (0..).zip(&mut values) {
-                *value = row.get_value(index).map_err(fault)?;
+                *value = row.get_value(index)?;
             }
-            items.push(item(values)?);
+            match item(values) {
+                Ok(item) => items.push(item),
+                Err(error) => return Ok(Err(error)),
+            }
         }
-        Ok(items)
+        Ok(Ok(items))
     }
 }
 
 /// Somebody else may have made a table `items` of another shape.
 fn item(values: [Value; 3]) -> Result<Item> {
     match values {
-        [
-            Value::Integer(id),
-            Value::Text(label),
-            Value::Text(created_at),
-        ] => Ok(Item {
-            id,
-            label,
-            created_at,
-        }),
-        other => Err(
-            Fault::failed(format!("`items` has a row of another shape: {other:?}"))
-                .hint("look at it with `demo sql 'select * from items'`")
-                .into(),
-        ),
+        [Value::Integer(id), Value::Text(label), Value::Text(created_at)] => {
+            Ok(Item { id, label, created_at })
+        }
+        other => Err(Fault::failed(format!("`items` has a row of another shape: {other:?}"))
+            .hint("look at it with `demo sql 'select * from items'`")
+            .into()),
     }
 }

@@ -12,8 +12,9 @@ use secrecy::{ExposeSecret, SecretString};
 use self::connector::Connector;
 use self::endpoint::Endpoint;
 use crate::error::Result;
+use crate::exit_code::ExitCode;
 
-pub use self::failure::explain;
+pub use self::failure::{explain, of_reply as explain_reply};
 
 /// One database of one server.
 pub struct Client {
@@ -29,19 +30,30 @@ impl Client {
     pub async fn connect(endpoint: Endpoint, token: &SecretString) -> Result<Self> {
         let connector = Connector::new(&endpoint)?;
         let token = token.expose_secret().to_owned();
-        let database = Builder::new_remote(endpoint.url(), token)
-            .connector(connector)
-            .build()
-            .await?;
-        Ok(Self {
-            connection: database.connect()?,
-            endpoint,
-        })
+        let database =
+            Builder::new_remote(endpoint.url(), token).connector(connector).build().await?;
+        Ok(Self { connection: database.connect()?, endpoint })
     }
 
     /// Where statements go.
     pub fn endpoint(&self) -> &Endpoint {
         &self.endpoint
+    }
+
+    /// The fault for an error of a write. A write that the token forbids cuts the
+    /// crate's cursor off in the middle of a 200: a harmless write by the other
+    /// route, which SQLite would refuse anyway, shows whether that was it.
+    async fn fault_of_write(&self, error: libsql::Error) -> anyhow::Error {
+        if error.to_string().contains("reading a body") {
+            let harmless = "UPDATE sqlite_schema SET name = name WHERE 0";
+            if let Err(refusal) = self.connection.execute(harmless, ()).await {
+                let refusal = explain(&refusal, &self.endpoint);
+                if refusal.code() == ExitCode::Rejected {
+                    return refusal.into();
+                }
+            }
+        }
+        self.fault(error)
     }
 
     /// The fault for an error of the crate, with the exit code that fits.

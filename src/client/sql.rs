@@ -1,72 +1,86 @@
 //! Any SQL, with the values in their own types.
+//!
+//! Over Hrana itself, not through the `libsql` crate: of several statements the
+//! crate (0.10.0) runs the first and drops the rest without a word, and a write
+//! that the token forbids ends its cursor in the middle of a 200, where the
+//! pipeline says 403 (both measured).
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use libsql::Value;
-use serde_json::json;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use serde_json::{Value as Json, json};
 
-use super::Client;
-use crate::error::Result;
+use super::endpoint::Endpoint;
+use super::failure;
+use crate::error::{Fault, Result};
+use crate::server::hrana::{Hrana, Reply};
+
+/// Servers send blobs with and without padding.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// A value of SQLite.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    Null,
+    Integer(i64),
+    Real(f64),
+    Text(String),
+    Blob(Vec<u8>),
+}
 
 /// What a statement returned.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Table {
     pub columns: Vec<String>,
     pub rows: Vec<Vec<Value>>,
 }
 
-impl Client {
-    /// Runs one statement and returns its rows; several run as a script that
-    /// stops at the first error, and return none.
-    ///
-    /// # Errors
-    /// As the server answers; see [`super::explain`].
-    pub async fn sql(&self, text: &str) -> Result<Table> {
-        match self.query(text).await {
-            // The server says so before it runs any of them.
-            Err(error) if error.to_string().contains("SQL_MANY_STATEMENTS") => {
-                self.connection
-                    .execute_batch(text)
-                    .await
-                    .map_err(|error| self.fault(error))?;
-                Ok(Table {
-                    columns: Vec::new(),
-                    rows: Vec::new(),
-                })
-            }
-            other => other.map_err(|error| self.fault(error)),
-        }
-    }
-
-    async fn query(&self, text: &str) -> Result<Table, libsql::Error> {
-        let mut rows = self.connection.query(text, ()).await?;
-        let count = rows.column_count();
-        let columns = (0..count)
-            .map(|i| rows.column_name(i).unwrap_or_default().to_owned())
-            .collect();
-        let mut table = Table {
-            columns,
-            rows: Vec::new(),
+/// Runs one statement and returns its rows; several run as a script that stops
+/// at the first error, and return none.
+///
+/// # Errors
+/// Exit 3, 4, 5 or 1, as the server answers.
+pub async fn run(hrana: &Hrana, endpoint: &Endpoint, text: &str) -> Result<Table> {
+    let reply = hrana.execute(text).await?;
+    // The server says so before it runs any of them.
+    if reply.sql_error().is_some_and(|(code, _)| code == "SQL_MANY_STATEMENTS") {
+        let script = json!([{ "type": "sequence", "sql": text }]);
+        let reply = hrana.requests(script).await?;
+        return match failure::of_reply(&reply, endpoint) {
+            None => Ok(Table::default()),
+            Some(fault) => Err(fault.into()),
         };
-        while let Some(row) = rows.next().await? {
-            table.rows.push(
-                (0..count)
-                    .map(|i| row.get_value(i))
-                    .collect::<Result<_, _>>()?,
-            );
-        }
-        Ok(table)
+    }
+    match failure::of_reply(&reply, endpoint) {
+        None => Table::of(&reply),
+        Some(fault) => Err(fault.into()),
     }
 }
 
 impl Table {
-    /// Each row as an object. An integer that JSON's readers may round is a
-    /// number all the same; a blob is `{"base64": ...}`.
-    pub fn to_json(&self) -> serde_json::Value {
+    /// The rows of an answer.
+    ///
+    /// # Errors
+    /// Exit 1 when the server sent what is no value of SQLite.
+    pub fn of(reply: &Reply) -> Result<Self> {
+        let rows = reply.rows().and_then(Json::as_array).map(Vec::as_slice).unwrap_or_default();
+        let row = |row: &Json| {
+            let values = row.as_array().map(Vec::as_slice).unwrap_or_default();
+            values.iter().map(decode).collect::<Result<Vec<Value>>>()
+        };
+        let rows = rows.iter().map(row).collect::<Result<_>>()?;
+        Ok(Self { columns: reply.columns(), rows })
+    }
+
+    /// Each row as an object; a blob is `{"base64": ...}`.
+    pub fn to_json(&self) -> Json {
         let names = self.unique_columns();
         let object = |row: &Vec<Value>| {
             let pairs = names.iter().cloned().zip(row.iter().map(json_value));
-            serde_json::Value::Object(pairs.collect())
+            Json::Object(pairs.collect())
         };
         self.rows.iter().map(object).collect()
     }
@@ -75,37 +89,44 @@ impl Table {
     fn unique_columns(&self) -> Vec<String> {
         let mut seen = std::collections::HashMap::new();
         let mut unique = |name: &String| {
-            let count = seen
-                .entry(name.clone())
-                .and_modify(|count| *count += 1)
-                .or_insert(1);
-            if *count == 1 {
-                name.clone()
-            } else {
-                format!("{name}:{count}")
-            }
+            let count = seen.entry(name.clone()).and_modify(|count| *count += 1).or_insert(1);
+            if *count == 1 { name.clone() } else { format!("{name}:{count}") }
         };
         self.columns.iter().map(|name| unique(name)).collect()
     }
 
     /// The values as a person reads them.
     pub fn text_rows(&self) -> Vec<Vec<String>> {
-        self.rows
-            .iter()
-            .map(|row| row.iter().map(text_value).collect())
-            .collect()
+        self.rows.iter().map(|row| row.iter().map(text_value).collect()).collect()
     }
 }
 
-fn json_value(value: &Value) -> serde_json::Value {
+/// An integer comes as text, since JSON's readers may round it.
+fn decode(value: &Json) -> Result<Value> {
+    let text = |name: &str| value.get(name).and_then(Json::as_str);
+    let decoded = match text("type") {
+        Some("null") => Some(Value::Null),
+        Some("integer") => text("value").and_then(|t| t.parse().ok()).map(Value::Integer),
+        Some("float") => value.get("value").and_then(Json::as_f64).map(Value::Real),
+        Some("text") => text("value").map(|text| Value::Text(text.to_owned())),
+        Some("blob") => text("base64").and_then(|t| BASE64.decode(t).ok()).map(Value::Blob),
+        _ => None,
+    };
+    let shown = || crate::server::http::excerpt(&value.to_string());
+    decoded.ok_or_else(|| {
+        Fault::failed(format!("the server sent a value of an unknown form: {}", shown())).into()
+    })
+}
+
+fn json_value(value: &Value) -> Json {
     match value {
-        Value::Null => serde_json::Value::Null,
+        Value::Null => Json::Null,
         Value::Integer(integer) => json!(integer),
-        // JSON has no infinity: SQLite's own spelling of it.
-        Value::Real(real) if !real.is_finite() => json!(real.to_string()),
         Value::Real(real) => json!(real),
         Value::Text(text) => json!(text),
-        Value::Blob(bytes) => json!({ "base64": STANDARD.encode(bytes) }),
+        Value::Blob(bytes) => {
+            json!({ "base64": base64::engine::general_purpose::STANDARD.encode(bytes) })
+        }
     }
 }
 
@@ -128,23 +149,28 @@ mod tests {
 
     #[test]
     fn every_sql_type_keeps_its_type() {
-        let row = vec![
-            Value::Null,
-            Value::Integer(i64::MIN),
-            Value::Real(1.0),
-            Value::Text("x'".into()),
-            Value::Blob(vec![0, 255]),
-        ];
-        let columns = ["n", "i", "r", "t", "b"].map(str::to_owned).to_vec();
-        let table = Table {
-            columns,
-            rows: vec![row],
-        };
+        let sent = json!([
+            { "type": "null" },
+            { "type": "integer", "value": "-9223372036854775808" },
+            { "type": "float", "value": 1.0 },
+            { "type": "text", "value": "x'" },
+            { "type": "blob", "base64": "AP8" },
+        ]);
+        let row = sent.as_array().unwrap().iter().map(|v| decode(v).unwrap()).collect();
+        let columns = ["n", "i", "r", "t", "t"].map(str::to_owned).to_vec();
+        let table = Table { columns, rows: vec![row] };
         assert_eq!(
             table.to_json(),
-            json!([{"n": null, "i": i64::MIN, "r": 1.0, "t": "x'", "b": {"base64": "AP8="}}])
+            json!([{"n": null, "i": i64::MIN, "r": 1.0, "t": "x'", "t:2": {"base64": "AP8="}}])
         );
         let text = ["NULL", "-9223372036854775808", "1.0", "x'", "x'00ff'"];
         assert_eq!(table.text_rows(), [text]);
+    }
+
+    #[test]
+    fn a_value_of_another_form_is_no_null() {
+        for value in [json!({}), json!({ "type": "integer", "value": "x" }), json!(null)] {
+            assert!(decode(&value).is_err(), "{value}");
+        }
     }
 }

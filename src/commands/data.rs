@@ -9,18 +9,18 @@ use serde_json::json;
 use super::target;
 use crate::cli::OutputFormat;
 use crate::cli::data::{InsertArgs, TargetArgs};
-use crate::error::{Diagnosis, Fault, Result};
+use crate::client::endpoint::Endpoint;
+use crate::client::explain_reply;
+use crate::error::{Fault, Result};
 use crate::exit_code::ExitCode;
 use crate::output::Output;
+use crate::server::hrana::Reply;
 use crate::settings::Settings;
 
 pub async fn init(settings: &Settings, args: &TargetArgs, output: &Output) -> Result<()> {
     let client = target::client(settings, args).await?;
     client.init().await?;
-    output.talk(format!(
-        "table `items` is ready at {}",
-        client.endpoint().describe()
-    ));
+    output.talk(format!("table `items` is ready at {}", client.endpoint().describe()));
     if output.format() == OutputFormat::Json {
         return output.json(&json!({ "table": "items" }));
     }
@@ -77,12 +77,7 @@ impl fmt::Display for AuthReport {
         if let Some(namespace) = &self.namespace {
             write!(formatter, "\nnamespace  {namespace}")?;
         }
-        write!(
-            formatter,
-            "\nreads      {}\nwrites     {}",
-            word(self.reads),
-            word(self.writes)
-        )?;
+        write!(formatter, "\nreads      {}\nwrites     {}", word(self.reads), word(self.writes))?;
         match &self.refusal {
             Some(refusal) => write!(formatter, "\nrefusal    {refusal}"),
             None => Ok(()),
@@ -90,49 +85,39 @@ impl fmt::Display for AuthReport {
     }
 }
 
-/// Asks with a read, then with a write that the server checks for permission
-/// and SQLite then refuses for its own reason: nothing is ever written.
+/// Asks with a read, then with a write that never runs.
 pub async fn auth_check(
     settings: &Settings,
     args: &TargetArgs,
     output: &Output,
 ) -> Result<ExitCode> {
-    const HARMLESS_WRITE: &str = "UPDATE sqlite_schema SET name = name WHERE 0";
-    let client = target::client(settings, args).await?;
+    let target = target::resolve(settings, args).await?;
+    let hrana = target.hrana()?;
     let mut report = AuthReport {
-        server: client.endpoint().describe(),
-        namespace: client.endpoint().namespace().map(ToString::to_string),
+        server: target.endpoint.describe(),
+        namespace: target.endpoint.namespace().map(ToString::to_string),
         reads: false,
         writes: false,
         refusal: None,
     };
-    for (sql, allowed) in [
-        ("SELECT 1", &mut report.reads),
-        (HARMLESS_WRITE, &mut report.writes),
-    ] {
-        match client.sql(sql).await {
-            Ok(_) => *allowed = true,
-            Err(error) => {
-                let diagnosis = Diagnosis::of(&error);
-                let said = diagnosis
-                    .causes
-                    .first()
-                    .cloned()
-                    .unwrap_or(diagnosis.message);
-                match diagnosis.code {
-                    ExitCode::Rejected => report.refusal = Some(said),
-                    _ if said.contains("may not be modified") => *allowed = true,
-                    _ => return Err(error),
-                }
-            }
-        }
-    }
+    let read = hrana.execute("SELECT 1").await?;
+    report.reads = allowed(&read, &target.endpoint, &mut report.refusal)?;
+    let write = hrana.dry_write().await?;
+    report.writes = allowed(&write, &target.endpoint, &mut report.refusal)?;
     output.result(&report)?;
-    Ok(if report.reads || report.writes {
-        ExitCode::Success
-    } else {
-        ExitCode::Rejected
-    })
+    Ok(if report.reads || report.writes { ExitCode::Success } else { ExitCode::Rejected })
+}
+
+/// A refusal is an answer to the question; any other failure is an error.
+fn allowed(reply: &Reply, endpoint: &Endpoint, refusal: &mut Option<String>) -> Result<bool> {
+    match explain_reply(reply, endpoint) {
+        None => Ok(true),
+        Some(fault) if fault.code() == ExitCode::Rejected => {
+            *refusal = Some(reply.describe());
+            Ok(false)
+        }
+        Some(fault) => Err(fault.into()),
+    }
 }
 
 /// The label itself, or stdin for `-`.

@@ -34,10 +34,7 @@ pub async fn choose(
 }
 
 async fn native(settings: &Settings, output: &Output) -> Result<Provider> {
-    Ok(Provider::native(
-        Some(server(settings, output).await?),
-        launcher()?,
-    ))
+    Ok(Provider::native(Some(server(settings, output).await?), launcher()?))
 }
 
 /// The engine that runs, or ran, a stack of `kind`, to look at it or stop it.
@@ -84,10 +81,7 @@ pub async fn server(settings: &Settings, output: &Output) -> Result<ServerBinary
     )
     .await?;
     drop(spinner);
-    output.talk(format!(
-        "server    fetched in {:.1} s",
-        since.elapsed().as_secs_f64()
-    ));
+    output.talk(format!("server    fetched in {:.1} s", since.elapsed().as_secs_f64()));
     let found = find(settings).await?;
     found.ok_or_else(|| Fault::failed("the server was fetched and is not there").into())
 }

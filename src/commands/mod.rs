@@ -49,13 +49,9 @@ pub async fn run(app: App, output: &Output) -> Result<ExitCode> {
         Command::Up(args) => stack::up::run(&settings, &args, output).await.map(done),
         Command::Status(args) => stack::status::run(&settings, &args, output).await.map(done),
         Command::Logs(args) => stack::logs::run(&settings, &args, output).await.map(done),
-        Command::Restart(args) => stack::restart::run(&settings, &args, output)
-            .await
-            .map(done),
+        Command::Restart(args) => stack::restart::run(&settings, &args, output).await.map(done),
         Command::Down(args) => stack::down::down(&settings, &args, output).await.map(done),
-        Command::Cleanup(args) => stack::down::cleanup(&settings, &args, output)
-            .await
-            .map(done),
+        Command::Cleanup(args) => stack::down::cleanup(&settings, &args, output).await.map(done),
         Command::Namespace(args) => namespace::run(&settings, args, output).await.map(done),
         Command::Init(args) => data::init(&settings, &args, output).await.map(done),
         Command::Insert(args) => data::insert(&settings, &args, output).await.map(done),

@@ -23,28 +23,18 @@ pub async fn run(settings: &Settings, command: NamespaceCommand, output: &Output
         NamespaceCommand::Create(args) => {
             let made = admin.create(&args.name).await?;
             if !made && !args.if_not_exists {
-                return Err(
-                    Fault::failed(format!("there is a namespace `{}` already", args.name))
-                        .hint("--if-not-exists takes that as done")
-                        .into(),
-                );
+                return Err(Fault::failed(format!("there is a namespace `{}` already", args.name))
+                    .hint("--if-not-exists takes that as done")
+                    .into());
             }
             let word = if made { "created" } else { "there already" };
-            said(
-                output,
-                &format!("namespace `{}` {word}", args.name),
-                json!({ "created": made }),
-            )
+            said(output, &format!("namespace `{}` {word}", args.name), json!({ "created": made }))
         }
         NamespaceCommand::Delete(args) => {
             admin.delete(&args.name).await?;
             // Measured: the replica spins on it and goes on answering.
             output.talk("note      a replica that had it serves the old data until it restarts");
-            said(
-                output,
-                &format!("namespace `{}` deleted", args.name),
-                json!({ "deleted": true }),
-            )
+            said(output, &format!("namespace `{}` deleted", args.name), json!({ "deleted": true }))
         }
         NamespaceCommand::Fork(args) => {
             admin.fork(&args.name, &args.to).await?;
@@ -91,10 +81,7 @@ fn changes(args: &ConfigArgs) -> Map<String, Value> {
         ("block_reason", args.block_reason.clone().map(Value::from)),
         ("allow_attach", args.allow_attach.map(Value::from)),
     ];
-    given
-        .into_iter()
-        .filter_map(|(name, value)| Some((name.to_owned(), value?)))
-        .collect()
+    given.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
 }
 
 fn said(output: &Output, text: &str, json: Value) -> Result<()> {

@@ -92,9 +92,7 @@ pub fn certs(settings: &Settings, command: &CertsCommand, output: &Output) -> Re
             if output.format() == OutputFormat::Json {
                 return output.json(&certificates);
             }
-            certificates
-                .iter()
-                .try_for_each(|certificate| output.line(certificate))
+            certificates.iter().try_for_each(|certificate| output.line(certificate))
         }
     }
 }

@@ -27,10 +27,7 @@ pub async fn run(settings: &Settings, args: &SmokeArgs, output: &Output) -> Resu
     let provider = engines::choose(settings, args.engine, output).await?;
     let swept = sweep(&local, Sweep::Abandoned).await?;
     if swept > 0 {
-        output.talk(format!(
-            "swept     {} of a run that was killed",
-            counted(swept, "stack")
-        ));
+        output.talk(format!("swept     {} of a run that was killed", counted(swept, "stack")));
     }
     output.talk(format!("engine    {}\n", provider.describe()));
     let workshop = Workshop::new(
@@ -60,18 +57,11 @@ pub async fn run(settings: &Settings, args: &SmokeArgs, output: &Output) -> Resu
     for folder in kept {
         output.talk(format!("kept      {}", folder.display()));
     }
-    Ok(if report.passed() {
-        ExitCode::Success
-    } else {
-        ExitCode::Failed
-    })
+    Ok(if report.passed() { ExitCode::Success } else { ExitCode::Failed })
 }
 
 async fn watched(run: &Run<'_>, output: &Output) -> Result<Report> {
-    let spinner = output.spinner(&format!(
-        "running {}",
-        counted(run.scenarios.len(), "scenario")
-    ));
+    let spinner = output.spinner(&format!("running {}", counted(run.scenarios.len(), "scenario")));
     let running = std::cell::RefCell::new(Vec::new());
     let report = run_scenarios(run, |event| match event {
         Event::Started(scenario) => {
@@ -99,11 +89,7 @@ fn finish(report: &Report, args: &SmokeArgs, output: &Output) -> Result<()> {
     }
     output.talk("");
     output.line(text::table(report))?;
-    let left = if args.keep {
-        ""
-    } else {
-        " Nothing left running."
-    };
+    let left = if args.keep { "" } else { " Nothing left running." };
     output.line(format!("{}{left}", text::summary(report)))?;
     if report.passed() {
         let next = "demo up            a stack to play with on 127.0.0.1:18080 and :18083";
@@ -118,9 +104,7 @@ fn chosen(names: &[String]) -> Vec<&'static Scenario> {
 }
 
 fn default_jobs() -> usize {
-    std::thread::available_parallelism()
-        .map_or(1, usize::from)
-        .min(MOST_JOBS)
+    std::thread::available_parallelism().map_or(1, usize::from).min(MOST_JOBS)
 }
 
 fn format(asked: ReportFormat) -> Format {
@@ -135,10 +119,7 @@ fn format(asked: ReportFormat) -> Format {
 /// Better now than after the run.
 fn check_reports(targets: &[ReportTarget]) -> Result<()> {
     for target in targets {
-        let folder = target
-            .path
-            .parent()
-            .filter(|parent| !parent.as_os_str().is_empty());
+        let folder = target.path.parent().filter(|parent| !parent.as_os_str().is_empty());
         if folder.is_some_and(|folder| !folder.is_dir()) {
             return Err(Fault::input(format!(
                 "the report {} has no folder",

@@ -7,7 +7,7 @@ use comfy_table::{ContentArrangement, Table as Drawing, presets};
 use super::target;
 use crate::cli::OutputFormat;
 use crate::cli::data::SqlArgs;
-use crate::client::sql::Table;
+use crate::client::sql::{self, Table};
 use crate::error::{Fault, Result};
 use crate::output::Output;
 use crate::settings::Settings;
@@ -15,20 +15,14 @@ use crate::settings::Settings;
 /// Runs the SQL; a table for a person, tab-separated lines for a pipe, JSON for
 /// a program.
 pub async fn run(settings: &Settings, args: &SqlArgs, output: &Output) -> Result<()> {
-    let text = if args.query == "-" {
-        from_stdin()?
-    } else {
-        args.query.clone()
-    };
+    let text = if args.query == "-" { from_stdin()? } else { args.query.clone() };
     if text.trim().is_empty() {
         return Err(Fault::input("there is no SQL to run")
             .hint("demo sql 'select * from items', or - to read it from stdin")
             .into());
     }
-    let table = target::client(settings, &args.target)
-        .await?
-        .sql(&text)
-        .await?;
+    let target = target::resolve(settings, &args.target).await?;
+    let table = sql::run(&target.hrana()?, &target.endpoint, &text).await?;
     match output.format() {
         OutputFormat::Json => output.json(&table.to_json()),
         _ if table.columns.is_empty() => {
@@ -53,19 +47,11 @@ fn draw(table: &Table) -> String {
 /// A header and the rows; a tab or a newline in a value is written as SQLite's
 /// own shell does in this mode, as `\t` and `\n`.
 fn tab_separated(table: &Table) -> String {
-    let escape = |value: &String| {
-        value
-            .replace('\\', "\\\\")
-            .replace('\t', "\\t")
-            .replace('\n', "\\n")
-    };
+    let escape =
+        |value: &String| value.replace('\\', "\\\\").replace('\t', "\\t").replace('\n', "\\n");
     let line = |values: &Vec<String>| values.iter().map(escape).collect::<Vec<_>>().join("\t");
     let rows = table.text_rows();
-    std::iter::once(&table.columns)
-        .chain(&rows)
-        .map(line)
-        .collect::<Vec<_>>()
-        .join("\n")
+    std::iter::once(&table.columns).chain(&rows).map(line).collect::<Vec<_>>().join("\n")
 }
 
 fn from_stdin() -> Result<String> {

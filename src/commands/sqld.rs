@@ -19,19 +19,11 @@ pub async fn run(settings: &Settings, command: SqldCommand, output: &Output) -> 
         SqldCommand::Path => {
             let binary = present(settings, output).await?;
             let path = binary.path.display().to_string();
-            show(
-                output,
-                &path,
-                &json!({ "path": path, "source": binary.source.to_string() }),
-            )
+            show(output, &path, &json!({ "path": path, "source": binary.source.to_string() }))
         }
         SqldCommand::Version => {
             let binary = present(settings, output).await?;
-            show(
-                output,
-                &binary.version,
-                &json!({ "version": binary.version }),
-            )
+            show(output, &binary.version, &json!({ "version": binary.version }))
         }
     }
 }
@@ -54,18 +46,10 @@ async fn fetch(settings: &Settings, args: &InstallArgs, output: &Output) -> Resu
     )
     .await?;
     drop(spinner);
-    let word = if installed.fetched {
-        "fetched, digest verified"
-    } else {
-        "there already"
-    };
+    let word = if installed.fetched { "fetched, digest verified" } else { "there already" };
     output.talk(format!("server    {platform}, {word}"));
     let path = installed.path.display().to_string();
-    show(
-        output,
-        &path,
-        &json!({ "path": path, "fetched": installed.fetched }),
-    )
+    show(output, &path, &json!({ "path": path, "fetched": installed.fetched }))
 }
 
 async fn present(settings: &Settings, output: &Output) -> Result<ServerBinary> {
@@ -80,9 +64,5 @@ async fn present(settings: &Settings, output: &Output) -> Result<ServerBinary> {
 }
 
 fn show(output: &Output, text: &str, json: &serde_json::Value) -> Result<()> {
-    if output.format() == OutputFormat::Json {
-        output.json(json)
-    } else {
-        output.line(text)
-    }
+    if output.format() == OutputFormat::Json { output.json(json) } else { output.line(text) }
 }

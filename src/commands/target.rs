@@ -8,13 +8,13 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::cli::data::{Target, TargetArgs};
 use crate::client::Client;
-use crate::client::endpoint::Endpoint;
+use crate::client::endpoint::{Dial, Endpoint};
 use crate::credentials::token;
 use crate::env_vars;
 use crate::error::{Fault, Result};
 use crate::files;
 use crate::server::hrana::Hrana;
-use crate::server::http::loopback_client;
+use crate::server::http::{loopback_client, remote_client};
 use crate::server::namespace::NamespaceName;
 use crate::server::replication::catch_up;
 use crate::settings::Settings;
@@ -23,12 +23,18 @@ use crate::state::{Local, Standing};
 /// The server takes a token for this long after its end, in seconds.
 const LEEWAY: i64 = 60;
 
-/// A client for what the options name; with `--wait`, once the replica is there.
+/// A server, a namespace and a token, as the options name them.
+pub struct TargetServer {
+    pub endpoint: Endpoint,
+    pub token: SecretString,
+}
+
+/// What the options name; with `--wait`, once the replica is there.
 ///
 /// # Errors
 /// Exit 2 for options that do not go together, 3 when nothing answers, 4 for a
 /// token that has expired, 5 for a token file that is not there.
-pub async fn client(settings: &Settings, args: &TargetArgs) -> Result<Client> {
+pub async fn resolve(settings: &Settings, args: &TargetArgs) -> Result<TargetServer> {
     let token = token_for(settings, args)?;
     let namespace = args.namespace.as_ref();
     let endpoint = match &args.url {
@@ -42,23 +48,40 @@ pub async fn client(settings: &Settings, args: &TargetArgs) -> Result<Client> {
     if args.wait {
         wait(settings, args, &token).await?;
     }
-    Client::connect(endpoint, &token).await
+    Ok(TargetServer { endpoint, token })
+}
+
+impl TargetServer {
+    /// Hrana itself.
+    ///
+    /// # Errors
+    /// When the TLS backend cannot be set up.
+    pub fn hrana(&self) -> Result<Hrana> {
+        let hrana = match self.endpoint.dial() {
+            Dial::Address(address) if !self.endpoint.tls() => {
+                Hrana::new(loopback_client()?, *address).namespace(self.endpoint.namespace())
+            }
+            _ => Hrana::at(remote_client()?, &self.endpoint.url()),
+        };
+        Ok(hrana.token(&self.token))
+    }
+}
+
+/// The data path to what the options name.
+///
+/// # Errors
+/// As [`resolve`].
+pub async fn client(settings: &Settings, args: &TargetArgs) -> Result<Client> {
+    let target = resolve(settings, args).await?;
+    Client::connect(target.endpoint, &target.token).await
 }
 
 /// Where a server of the standing stack listens: a port that was set, else the
 /// one that was recorded when it started, else the default.
 pub fn address(settings: &Settings, standing: Option<&Standing>, target: Target) -> SocketAddr {
     let (service, variable, port) = match target {
-        Target::Primary => (
-            "primary",
-            env_vars::PRIMARY_HTTP_PORT,
-            settings.ports.primary_http,
-        ),
-        Target::Replica => (
-            "replica",
-            env_vars::REPLICA_HTTP_PORT,
-            settings.ports.replica_http,
-        ),
+        Target::Primary => ("primary", env_vars::PRIMARY_HTTP_PORT, settings.ports.primary_http),
+        Target::Replica => ("replica", env_vars::REPLICA_HTTP_PORT, settings.ports.replica_http),
     };
     let recorded = standing.and_then(|standing| standing.services.get(service)?.http);
     match recorded {
@@ -133,20 +156,14 @@ pub fn own_token(settings: &Settings) -> Result<SecretString> {
 fn from_file(path: &Path) -> Result<(SecretString, String)> {
     let text =
         files::read_text(path, "token file").map_err(|error| match error.downcast::<Fault>() {
-            Ok(fault) => fault
-                .hint("`demo setup` makes it, or pass --token-path")
-                .into(),
+            Ok(fault) => fault.hint("`demo setup` makes it, or pass --token-path").into(),
             Err(error) => error,
         })?;
     let token = text.trim();
     if token.is_empty() || token.contains(char::is_whitespace) {
-        return Err(
-            Fault::input(format!("there is no token in {}", path.display()))
-                .hint(
-                    "`demo setup --force` makes everything anew; `demo token mint` prints a token",
-                )
-                .into(),
-        );
+        return Err(Fault::input(format!("there is no token in {}", path.display()))
+            .hint("`demo setup --force` makes everything anew; `demo token mint` prints a token")
+            .into());
     }
     Ok((token.into(), path.display().to_string()))
 }
@@ -161,9 +178,7 @@ fn check_expiry(token: &SecretString, place: &str) -> Result<()> {
         return Ok(());
     }
     let ago = crate::credentials::moment::relative(end, now);
-    Err(
-        Fault::rejected(format!("the token in {place} expired {ago}"))
-            .hint("`demo setup` makes a new one")
-            .into(),
-    )
+    Err(Fault::rejected(format!("the token in {place} expired {ago}"))
+        .hint("`demo setup` makes a new one")
+        .into())
 }

@@ -65,9 +65,5 @@ fn inspect(settings: &Settings, given: Option<&str>, output: &Output) -> Result<
     let keys = Store::new(settings.local_dir()).key_set()?;
     let inspection = token::inspect(text.trim(), &keys, Timestamp::now())?;
     output.result(&inspection)?;
-    Ok(if inspection.accepted {
-        ExitCode::Success
-    } else {
-        ExitCode::Rejected
-    })
+    Ok(if inspection.accepted { ExitCode::Success } else { ExitCode::Rejected })
 }

@@ -22,9 +22,7 @@ fn service(project: &Project, service: &Service, place: &Place) -> Result<(), Fa
     }
     for (name, dependency) in &service.depends_on {
         if dependency.required && !project.services.contains_key(name) {
-            return Err(place
-                .key("depends_on")
-                .fault(format!("there is no service `{name}`")));
+            return Err(place.key("depends_on").fault(format!("there is no service `{name}`")));
         }
     }
     for name in service.networks.keys() {
@@ -35,15 +33,9 @@ fn service(project: &Project, service: &Service, place: &Place) -> Result<(), Fa
                 .hint(format!("declare `{name}` under the top-level `networks`")));
         }
     }
-    for mount in service
-        .volumes
-        .iter()
-        .filter(|mount| mount.kind == MountKind::Volume)
-    {
-        if let Some(name) = mount
-            .source
-            .as_ref()
-            .filter(|name| !project.volumes.contains_key(*name))
+    for mount in service.volumes.iter().filter(|mount| mount.kind == MountKind::Volume) {
+        if let Some(name) =
+            mount.source.as_ref().filter(|name| !project.volumes.contains_key(*name))
         {
             return Err(place
                 .key("volumes")
@@ -60,12 +52,8 @@ fn restart(policy: Option<&str>, place: &Place) -> Result<(), Fault> {
     match policy {
         None | Some("no" | "always" | "on-failure" | "unless-stopped") => Ok(()),
         Some(other) => {
-            let times = other
-                .strip_prefix("on-failure:")
-                .and_then(|n| n.parse::<u32>().ok());
-            times
-                .map(drop)
-                .ok_or_else(|| place.fault(format!("`{other}` is not a restart policy")))
+            let times = other.strip_prefix("on-failure:").and_then(|n| n.parse::<u32>().ok());
+            times.map(drop).ok_or_else(|| place.fault(format!("`{other}` is not a restart policy")))
         }
     }
 }

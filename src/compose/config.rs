@@ -11,16 +11,10 @@ pub(super) fn json(project: &Project) -> Value {
     let mut top = Map::new();
     top.insert("name".to_owned(), json!(project.name));
     if !project.networks.is_empty() {
-        let networks = project
-            .networks
-            .iter()
-            .map(|(key, value)| (key.clone(), network(value)));
+        let networks = project.networks.iter().map(|(key, value)| (key.clone(), network(value)));
         top.insert("networks".to_owned(), networks.collect());
     }
-    let services = project
-        .services
-        .iter()
-        .map(|(key, value)| (key.clone(), service(value)));
+    let services = project.services.iter().map(|(key, value)| (key.clone(), service(value)));
     top.insert("services".to_owned(), services.collect());
     if !project.volumes.is_empty() {
         let volumes = project.volumes.iter().map(|(key, volume)| {
@@ -35,11 +29,7 @@ pub(super) fn json(project: &Project) -> Value {
     }
     let mut extensions: Vec<(&String, &Value)> = project.extensions.iter().collect();
     extensions.sort_by_key(|(key, _)| *key);
-    top.extend(
-        extensions
-            .into_iter()
-            .map(|(key, value)| (key.clone(), sorted(value))),
-    );
+    top.extend(extensions.into_iter().map(|(key, value)| (key.clone(), sorted(value))));
     escaped(&top.into())
 }
 
@@ -54,11 +44,8 @@ fn network(network: &Network) -> Value {
 }
 
 fn service(service: &Service) -> Value {
-    let depends_on: Map<String, Value> = service
-        .depends_on
-        .iter()
-        .map(|(key, value)| (key.clone(), dependency(value)))
-        .collect();
+    let depends_on: Map<String, Value> =
+        service.depends_on.iter().map(|(key, value)| (key.clone(), dependency(value))).collect();
     let mut result = Map::new();
     // These two are printed even if there is nothing to print.
     result.insert("command".to_owned(), json!(service.command));
@@ -67,35 +54,23 @@ fn service(service: &Service) -> Value {
     result.extend(members([
         ("environment", unless_empty(&service.environment)),
         ("expose", unless_empty(&service.expose)),
-        (
-            "healthcheck",
-            service
-                .healthcheck
-                .as_ref()
-                .map_or(Value::Null, health_check),
-        ),
+        ("healthcheck", service.healthcheck.as_ref().map_or(Value::Null, health_check)),
         ("image", json!(service.image)),
         ("labels", unless_empty(&service.labels)),
         ("networks", networks(service)),
         ("platform", json!(service.platform)),
-        (
-            "ports",
-            unless_empty(service.ports.iter().map(port).collect::<Vec<_>>()),
-        ),
+        ("ports", unless_empty(service.ports.iter().map(port).collect::<Vec<_>>())),
         ("restart", json!(service.restart)),
-        (
-            "volumes",
-            unless_empty(service.volumes.iter().map(mount).collect::<Vec<_>>()),
-        ),
+        ("volumes", unless_empty(service.volumes.iter().map(mount).collect::<Vec<_>>())),
     ]));
     result.into()
 }
 
 fn networks(service: &Service) -> Value {
     let attached = service.networks.iter().map(|(key, attachment)| {
-        let value = attachment.as_ref().map_or(Value::Null, |a| {
-            fields([("aliases", unless_empty(&a.aliases))])
-        });
+        let value = attachment
+            .as_ref()
+            .map_or(Value::Null, |a| fields([("aliases", unless_empty(&a.aliases))]));
         (key.clone(), value)
     });
     unless_empty(attached.collect::<Map<_, _>>())
@@ -126,10 +101,7 @@ fn port(port: &Port) -> Value {
         ("mode", json!(port.mode)),
         ("host_ip", json!(port.host_ip)),
         ("target", json!(port.target)),
-        (
-            "published",
-            json!(port.published.map(|number| number.to_string())),
-        ),
+        ("published", json!(port.published.map(|number| number.to_string()))),
         ("protocol", json!(port.protocol)),
     ])
 }
@@ -179,10 +151,7 @@ fn sorted(value: &Value) -> Value {
         Value::Object(map) => {
             let mut entries: Vec<(&String, &Value)> = map.iter().collect();
             entries.sort_by_key(|(key, _)| *key);
-            entries
-                .into_iter()
-                .map(|(key, value)| (key.clone(), sorted(value)))
-                .collect()
+            entries.into_iter().map(|(key, value)| (key.clone(), sorted(value))).collect()
         }
         Value::Array(items) => items.iter().map(sorted).collect(),
         other => other.clone(),
@@ -193,10 +162,9 @@ fn escaped(value: &Value) -> Value {
     match value {
         Value::String(text) => text.replace('$', "$$").into(),
         Value::Array(items) => items.iter().map(escaped).collect(),
-        Value::Object(map) => map
-            .iter()
-            .map(|(key, value)| (key.replace('$', "$$"), escaped(value)))
-            .collect(),
+        Value::Object(map) => {
+            map.iter().map(|(key, value)| (key.replace('$', "$$"), escaped(value))).collect()
+        }
         other => other.clone(),
     }
 }

@@ -19,17 +19,9 @@ pub fn parse(
     file_name: &str,
     environment: &BTreeMap<String, String>,
 ) -> Result<BTreeMap<String, String>> {
-    let text = text
-        .strip_prefix('\u{feff}')
-        .unwrap_or(text)
-        .replace("\r\n", "\n");
-    let mut reader = Reader {
-        text: &text,
-        offset: 0,
-        file_name,
-        environment,
-        found: BTreeMap::new(),
-    };
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text).replace("\r\n", "\n");
+    let mut reader =
+        Reader { text: &text, offset: 0, file_name, environment, found: BTreeMap::new() };
     while reader.skip_to_statement() {
         reader.statement()?;
     }
@@ -64,16 +56,12 @@ impl<'a> Reader<'a> {
     fn statement(&mut self) -> Result<(), Fault> {
         let start = self.offset;
         let rest = self.rest();
-        let exported = rest
-            .strip_prefix("export")
-            .filter(|after| after.starts_with(is_blank));
+        let exported = rest.strip_prefix("export").filter(|after| after.starts_with(is_blank));
         let declaration = exported.unwrap_or(rest).trim_start_matches(is_blank);
         self.offset += rest.len() - declaration.len();
 
         // Compose also takes `KEY: value`.
-        let end = declaration
-            .find(['=', ':', '\n'])
-            .unwrap_or(declaration.len());
+        let end = declaration.find(['=', ':', '\n']).unwrap_or(declaration.len());
         let key = declaration[..end].trim_end();
         self.check_key(key, start)?;
         self.offset += end;
@@ -98,9 +86,7 @@ impl<'a> Reader<'a> {
             // The line may hold a secret without its name: the line is not shown.
             Some(other) => {
                 let says = format!("the name of a variable cannot contain {other:?}");
-                Err(self
-                    .fault(start, says)
-                    .hint("write NAME=value, or # before a comment"))
+                Err(self.fault(start, says).hint("write NAME=value, or # before a comment"))
             }
             None => Ok(()),
         }
@@ -117,9 +103,7 @@ impl<'a> Reader<'a> {
         if line.starts_with('#') && self.offset > start {
             // Compose takes this as the value, people mean a comment.
             let says = format!("`#` starts the value of {key}");
-            return Err(self
-                .fault(start, says)
-                .hint("quote the value, or move the comment"));
+            return Err(self.fault(start, says).hint("quote the value, or move the comment"));
         }
         self.offset += line.len();
         let value = line.split_once(" #").map_or(line, |(value, _)| value);
@@ -162,12 +146,8 @@ impl<'a> Reader<'a> {
     }
 
     fn interpolated(&self, value: &str, key: &str, offset: usize) -> Result<String, Fault> {
-        let lookup = |name: &str| {
-            self.environment
-                .get(name)
-                .or_else(|| self.found.get(name))
-                .cloned()
-        };
+        let lookup =
+            |name: &str| self.environment.get(name).or_else(|| self.found.get(name)).cloned();
         interpolate::replace(value, &lookup)
             .map_err(|problem| self.fault(offset, format!("the value of {key}: {problem}")))
     }
@@ -252,10 +232,7 @@ mod tests {
             ("A=a=b:c", "a=b:c"),
             ("A='raw ${OUTER} \\n #'", "raw ${OUTER} \\n #"),
             ("A='it\\'s'", "it's"),
-            (
-                "A=\"two\\nlines\\t\\\"q\\\" \\\\ \\x\"",
-                "two\nlines\t\"q\" \\ \\x",
-            ),
+            ("A=\"two\\nlines\\t\\\"q\\\" \\\\ \\x\"", "two\nlines\t\"q\" \\ \\x"),
             ("A=\"# kept\" # comment", "# kept"),
             ("A=\"over\nlines\"", "over\nlines"),
             ("A='over\r\nlines'\r\n", "over\nlines"),
@@ -270,11 +247,7 @@ mod tests {
             ("\n\n  # comment\n\tA=last", "last"),
             ("A=windows\r\nB=1\r\n", "windows"),
         ] {
-            assert_eq!(
-                read(text).get("A").map(String::as_str),
-                Some(expected),
-                "{text:?}"
-            );
+            assert_eq!(read(text).get("A").map(String::as_str), Some(expected), "{text:?}");
         }
     }
 
@@ -305,13 +278,8 @@ mod tests {
             ("A=${B!secret}", 1),
             ("A=${B:-secret", 1),
         ] {
-            let error = parse(text, ".env", &environment())
-                .expect_err(text)
-                .to_string();
-            assert!(
-                error.starts_with(&format!(".env, line {line}: ")),
-                "{text:?}: {error}"
-            );
+            let error = parse(text, ".env", &environment()).expect_err(text).to_string();
+            assert!(error.starts_with(&format!(".env, line {line}: ")), "{text:?}: {error}");
             assert!(!error.contains("secret"), "{error}");
         }
     }

@@ -45,10 +45,7 @@ pub(super) fn parse(text: &str) -> Option<Duration> {
 
 /// The leading ASCII digits, and what follows them.
 fn digits(text: &str) -> (&str, &str) {
-    text.split_at(
-        text.find(|c: char| !c.is_ascii_digit())
-            .unwrap_or(text.len()),
-    )
+    text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()))
 }
 
 /// Writes a duration as Go does, and with it `docker compose config`.
@@ -60,10 +57,7 @@ pub(super) fn format(duration: Duration) -> String {
             return whole.to_string();
         }
         let digits = size.ilog10() as usize;
-        format!(
-            "{whole}.{}",
-            format!("{fraction:0digits$}").trim_end_matches('0')
-        )
+        format!("{whole}.{}", format!("{fraction:0digits$}").trim_end_matches('0'))
     };
     match nanoseconds {
         0 => "0s".to_owned(),
@@ -103,9 +97,7 @@ pub(super) mod optional {
             return Ok(None);
         };
         super::parse(&text).map(Some).ok_or_else(|| {
-            de::Error::custom(format!(
-                "`{text}` is not a duration such as `500ms` or `1m30s`"
-            ))
+            de::Error::custom(format!("`{text}` is not a duration such as `500ms` or `1m30s`"))
         })
     }
 
@@ -150,17 +142,7 @@ mod tests {
 
     #[test]
     fn what_is_no_duration_is_refused() {
-        for text in [
-            "",
-            "5",
-            "s",
-            ".5s",
-            "-1s",
-            "1x",
-            "1 s",
-            "1s ",
-            "99999999999999999999s",
-        ] {
+        for text in ["", "5", "s", ".5s", "-1s", "1x", "1 s", "1s ", "99999999999999999999s"] {
             assert_eq!(parse(text), None, "{text}");
         }
     }

@@ -122,15 +122,8 @@ fn braced(expression: &str, lookup: &Lookup, depth: usize) -> Result<String, Pro
         value.map_or_else(
             || {
                 let message = nested(message)?;
-                let message = if message.is_empty() {
-                    message
-                } else {
-                    format!(": {message}")
-                };
-                Err(Problem::Missing {
-                    name: name.to_owned(),
-                    message,
-                })
+                let message = if message.is_empty() { message } else { format!(": {message}") };
+                Err(Problem::Missing { name: name.to_owned(), message })
             },
             Ok,
         )
@@ -164,11 +157,7 @@ fn closing_brace(text: &str) -> Option<usize> {
 fn split_name(text: &str) -> (&str, &str) {
     let of_name = |character: char| character.is_ascii_alphanumeric() || character == '_';
     let starts = text.starts_with(|first: char| of_name(first) && !first.is_ascii_digit());
-    let end = if starts {
-        text.find(|c| !of_name(c)).unwrap_or(text.len())
-    } else {
-        0
-    };
+    let end = if starts { text.find(|c| !of_name(c)).unwrap_or(text.len()) } else { 0 };
     text.split_at(end)
 }
 
@@ -222,15 +211,12 @@ mod tests {
 
     #[test]
     fn bad_forms_are_refused() {
-        for text in [
-            "$", "a $ b", "$5", "${", "${SET", "${}", "${5}", "${SET!}", "${SET:}", "${ SET}",
-        ] {
+        for text in
+            ["$", "a $ b", "$5", "${", "${SET", "${}", "${5}", "${SET!}", "${SET:}", "${ SET}"]
+        {
             assert!(run(text).is_err(), "{text}");
         }
-        assert_eq!(
-            run(&"${A:-".repeat(1000)),
-            Err(Problem::Unclosed("A".to_owned()))
-        );
+        assert_eq!(run(&"${A:-".repeat(1000)), Err(Problem::Unclosed("A".to_owned())));
         let deep = format!("{}{}", "${A:-".repeat(100), "}".repeat(100));
         assert_eq!(run(&deep), Err(Problem::TooDeep));
     }
@@ -238,20 +224,11 @@ mod tests {
     #[test]
     fn a_missing_variable_is_named_with_its_message() {
         for (text, message) in [
-            (
-                "${X:?set it}",
-                "the variable X is required but not set: set it",
-            ),
+            ("${X:?set it}", "the variable X is required but not set: set it"),
             ("${X?}", "the variable X is required but not set"),
-            (
-                "${EMPTY:?now $SET}",
-                "the variable EMPTY is required but not set: now yes",
-            ),
+            ("${EMPTY:?now $SET}", "the variable EMPTY is required but not set: now yes"),
         ] {
-            assert_eq!(
-                run(text).map_err(|p| p.to_string()),
-                Err(message.to_owned())
-            );
+            assert_eq!(run(text).map_err(|p| p.to_string()), Err(message.to_owned()));
         }
     }
 

@@ -46,10 +46,7 @@ fn merge_service(base: &mut Map<String, Value>, over: Map<String, Value>) {
 /// Two ports with the same identity are one port.
 fn port_identity(port: &Value) -> String {
     let host_ip = port["host_ip"].as_str().unwrap_or("0.0.0.0");
-    format!(
-        "{host_ip} {} {} {}",
-        port["target"], port["published"], port["protocol"]
-    )
+    format!("{host_ip} {} {} {}", port["target"], port["published"], port["protocol"])
 }
 
 /// Mappings merge, lists append, everything else is replaced.
@@ -79,10 +76,7 @@ fn put_unique(
         return;
     };
     for item in over {
-        match list
-            .iter()
-            .position(|earlier| identity(earlier) == identity(&item))
-        {
+        match list.iter().position(|earlier| identity(earlier) == identity(&item)) {
             Some(index) => list[index] = item,
             None => list.push(item),
         }
@@ -107,31 +101,16 @@ mod tests {
     }
 
     fn service(base: &Value, over: &Value) -> Value {
-        merged(
-            json!({"services": {"s": base}}),
-            json!({"services": {"s": over}}),
-        )["services"]["s"]
+        merged(json!({"services": {"s": base}}), json!({"services": {"s": over}}))["services"]["s"]
             .take()
     }
 
     #[test]
     fn each_key_merges_as_in_compose() {
         for (base, over, expected) in [
-            (
-                json!({"image": "a"}),
-                json!({"image": "b"}),
-                json!({"image": "b"}),
-            ),
-            (
-                json!({"command": ["a", "b"]}),
-                json!({"command": ["c"]}),
-                json!({"command": ["c"]}),
-            ),
-            (
-                json!({"command": ["a"]}),
-                json!({"command": null}),
-                json!({"command": null}),
-            ),
+            (json!({"image": "a"}), json!({"image": "b"}), json!({"image": "b"})),
+            (json!({"command": ["a", "b"]}), json!({"command": ["c"]}), json!({"command": ["c"]})),
+            (json!({"command": ["a"]}), json!({"command": null}), json!({"command": null})),
             (
                 json!({"environment": {"A": "1", "B": "2"}}),
                 json!({"environment": {"B": null, "C": "3"}}),
@@ -160,11 +139,7 @@ mod tests {
                     {"target": 1, "published": 3},
                 ]}),
             ),
-            (
-                json!({"labels": {"a": "1"}}),
-                json!({"labels": null}),
-                json!({"labels": {"a": "1"}}),
-            ),
+            (json!({"labels": {"a": "1"}}), json!({"labels": null}), json!({"labels": {"a": "1"}})),
         ] {
             assert_eq!(service(&base, &over), expected, "{base} + {over}");
         }

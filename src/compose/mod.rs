@@ -69,10 +69,7 @@ pub fn load(sources: &Sources) -> Result<Project> {
     }
     let mut parsed = Vec::new();
     for file in &sources.files {
-        let shown = file
-            .path
-            .strip_prefix(&sources.project_dir)
-            .unwrap_or(&file.path);
+        let shown = file.path.strip_prefix(&sources.project_dir).unwrap_or(&file.path);
         let place = Place::of_file(&shown.display().to_string());
         parsed.push((yaml::parse(&file.text, &place)?, place));
     }
@@ -80,10 +77,7 @@ pub fn load(sources: &Sources) -> Result<Project> {
     let mut variables = sources.environment.clone();
     variables.insert(project_name::VARIABLE.to_owned(), name.clone());
 
-    let paths = normalise::Paths {
-        project_dir: &sources.project_dir,
-        variables: &variables,
-    };
+    let paths = normalise::Paths { project_dir: &sources.project_dir, variables: &variables };
     let mut merged = Map::new();
     for (mut file, place) in parsed {
         for (key, value) in &mut file {
@@ -109,10 +103,7 @@ pub fn load(sources: &Sources) -> Result<Project> {
 
 /// The typed project of one normalised file, or of all of them merged.
 fn project_from(normalised: &Map<String, Value>, name: &str, place: &Place) -> Result<Project> {
-    let mut project = Project {
-        name: name.to_owned(),
-        ..Project::default()
-    };
+    let mut project = Project { name: name.to_owned(), ..Project::default() };
     for (key, value) in normalised {
         let place = place.key(key);
         match key.as_str() {

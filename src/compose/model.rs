@@ -54,29 +54,20 @@ impl Project {
         }
         self.networks.entry(DEFAULT_NETWORK.to_owned()).or_default();
         let full = |key: &str, external: bool| {
-            if external {
-                key.to_owned()
-            } else {
-                format!("{}_{key}", self.name)
-            }
+            if external { key.to_owned() } else { format!("{}_{key}", self.name) }
         };
         for (key, network) in &mut self.networks {
-            network
-                .name
-                .get_or_insert_with(|| full(key, network.external));
+            network.name.get_or_insert_with(|| full(key, network.external));
         }
         for (key, volume) in &mut self.volumes {
-            volume
-                .name
-                .get_or_insert_with(|| full(key, volume.external));
+            volume.name.get_or_insert_with(|| full(key, volume.external));
         }
     }
 
     /// Leaves out the networks and volumes that no service uses, as Compose does.
     pub(super) fn drop_unused(&mut self) {
         let services = &self.services;
-        self.networks
-            .retain(|key, _| services.values().any(|s| s.networks.contains_key(key)));
+        self.networks.retain(|key, _| services.values().any(|s| s.networks.contains_key(key)));
         self.volumes.retain(|key, _| {
             services.values().flat_map(|s| &s.volumes).any(|mount| {
                 mount.kind == MountKind::Volume && mount.source.as_deref() == Some(key)

@@ -37,10 +37,7 @@ fn waits_for<'a>(
 /// Everything that is left waits: following the waits must come round.
 fn circle(services: &BTreeMap<String, Service>, started: &[&str]) -> Fault {
     let mut path: Vec<&str> = Vec::new();
-    let mut current = services
-        .keys()
-        .map(String::as_str)
-        .find(|name| !started.contains(name));
+    let mut current = services.keys().map(String::as_str).find(|name| !started.contains(name));
     while let Some(name) = current {
         if let Some(start) = path.iter().position(|seen| *seen == name) {
             path.drain(..start);
@@ -48,15 +45,10 @@ fn circle(services: &BTreeMap<String, Service>, started: &[&str]) -> Fault {
             break;
         }
         path.push(name);
-        current = services
-            .get(name)
-            .and_then(|s| waits_for(s, services, started));
+        current = services.get(name).and_then(|s| waits_for(s, services, started));
     }
-    Fault::input(format!(
-        "services depend on each other in a circle: {}",
-        path.join(" -> ")
-    ))
-    .hint("remove one of these from `depends_on`")
+    Fault::input(format!("services depend on each other in a circle: {}", path.join(" -> ")))
+        .hint("remove one of these from `depends_on`")
 }
 
 #[cfg(test)]
@@ -65,24 +57,13 @@ mod tests {
     use super::*;
 
     fn services(spec: &[(&str, &[&str])]) -> BTreeMap<String, Service> {
-        let dependency = Dependency {
-            condition: Condition::ServiceStarted,
-            restart: false,
-            required: true,
-        };
+        let dependency =
+            Dependency { condition: Condition::ServiceStarted, restart: false, required: true };
         spec.iter()
             .map(|(name, needs)| {
-                let depends_on = needs
-                    .iter()
-                    .map(|n| ((*n).to_owned(), dependency.clone()))
-                    .collect();
-                (
-                    (*name).to_owned(),
-                    Service {
-                        depends_on,
-                        ..Service::default()
-                    },
-                )
+                let depends_on =
+                    needs.iter().map(|n| ((*n).to_owned(), dependency.clone())).collect();
+                ((*name).to_owned(), Service { depends_on, ..Service::default() })
             })
             .collect()
     }

@@ -16,10 +16,7 @@ pub(super) struct Place {
 
 impl Place {
     pub(super) fn of_file(name: &str) -> Self {
-        Self {
-            file: name.to_owned(),
-            path: Vec::new(),
-        }
+        Self { file: name.to_owned(), path: Vec::new() }
     }
 
     /// The place of a key in the mapping here.
@@ -46,10 +43,8 @@ impl Place {
     pub(super) fn unknown(&self, key: &str) -> Fault {
         let (owner, inner) = self.owner();
         let key = [inner.as_slice(), &[key.to_owned()]].concat().join(".");
-        Fault::input(format!(
-            "{owner} has the key `{key}`, which demo does not honour"
-        ))
-        .hint(UNKNOWN_HINT)
+        Fault::input(format!("{owner} has the key `{key}`, which demo does not honour"))
+            .hint(UNKNOWN_HINT)
     }
 
     /// The file or the service, and the keys within it.
@@ -82,19 +77,11 @@ mod tests {
     fn a_place_reads_as_file_service_and_key() {
         let file = Place::of_file("a.yml");
         assert_eq!(file.fault("bad").to_string(), "a.yml: bad");
-        assert_eq!(
-            file.key("name").fault("bad").to_string(),
-            "a.yml: `name`: bad"
-        );
+        assert_eq!(file.key("name").fault("bad").to_string(), "a.yml: `name`: bad");
         let service = file.key("services").key("s");
         assert_eq!(service.fault("bad").to_string(), "a.yml: service `s`: bad");
         assert_eq!(
-            service
-                .key("ports")
-                .item(1)
-                .key("target")
-                .fault("bad")
-                .to_string(),
+            service.key("ports").item(1).key("target").fault("bad").to_string(),
             "a.yml: service `s`, `ports[1].target`: bad"
         );
     }
@@ -108,11 +95,7 @@ mod tests {
             format!("a.yml has the key `configs`{tail}")
         );
         assert_eq!(
-            file.key("services")
-                .key("s")
-                .key("healthcheck")
-                .unknown("x")
-                .to_string(),
+            file.key("services").key("s").key("healthcheck").unknown("x").to_string(),
             format!("a.yml: service `s` has the key `healthcheck.x`{tail}")
         );
     }

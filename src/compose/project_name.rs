@@ -17,11 +17,7 @@ pub(super) fn resolve(
     if let Some(name) = &sources.project_name {
         return checked(name, "the project name asked for");
     }
-    if let Some(name) = sources
-        .environment
-        .get(VARIABLE)
-        .filter(|name| !name.is_empty())
-    {
+    if let Some(name) = sources.environment.get(VARIABLE).filter(|name| !name.is_empty()) {
         return checked(name, VARIABLE);
     }
     for (file, place) in files.iter().rev() {
@@ -32,20 +28,9 @@ pub(super) fn resolve(
             return checked(&scalar::string(value, &place)?, &place.to_string());
         }
     }
-    let folder = sources
-        .project_dir
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy();
-    let name: String = folder
-        .to_lowercase()
-        .chars()
-        .filter(|&c| is_allowed(c))
-        .collect();
-    checked(
-        name.trim_start_matches(['_', '-']),
-        "the project folder's name",
-    )
+    let folder = sources.project_dir.file_name().unwrap_or_default().to_string_lossy();
+    let name: String = folder.to_lowercase().chars().filter(|&c| is_allowed(c)).collect();
+    checked(name.trim_start_matches(['_', '-']), "the project folder's name")
 }
 
 fn checked(name: &str, origin: &str) -> Result<String, Fault> {
@@ -53,11 +38,8 @@ fn checked(name: &str, origin: &str) -> Result<String, Fault> {
     if starts && name.chars().all(is_allowed) {
         return Ok(name.to_owned());
     }
-    Err(
-        Fault::input(format!("{origin}: `{name}` is not a project name")).hint(
-            "use lower-case letters, digits, `-` and `_`, and start with a letter or a digit",
-        ),
-    )
+    Err(Fault::input(format!("{origin}: `{name}` is not a project name"))
+        .hint("use lower-case letters, digits, `-` and `_`, and start with a letter or a digit"))
 }
 
 fn is_allowed(character: char) -> bool {

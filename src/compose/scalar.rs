@@ -93,11 +93,7 @@ mod tests {
             (json!([]), None),
             (json!({}), None),
         ] {
-            assert_eq!(
-                text(value.clone(), &place).ok().as_deref(),
-                expected,
-                "{value}"
-            );
+            assert_eq!(text(value.clone(), &place).ok().as_deref(), expected, "{value}");
         }
     }
 
@@ -105,9 +101,6 @@ mod tests {
     fn a_message_never_shows_the_value() {
         let place = Place::of_file("a.yml").key("x");
         let fault = string(json!(424_242), &place).unwrap_err();
-        assert_eq!(
-            fault.to_string(),
-            "a.yml: `x`: must be a string, not a number"
-        );
+        assert_eq!(fault.to_string(), "a.yml: `x`: must be a string, not a number");
     }
 }

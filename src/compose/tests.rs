@@ -59,23 +59,12 @@ fn assert_expected(expectation: &str, sources: &mut Sources) {
 fn the_fixtures_come_out_as_compose_prints_them() {
     for (expectation, directory, files) in [
         ("expect-stack-base.json", "stack", &["base.yml"][..]),
-        (
-            "expect-stack-namespaced.json",
-            "stack",
-            &["base.yml", "namespaced.yml"],
-        ),
+        ("expect-stack-namespaced.json", "stack", &["base.yml", "namespaced.yml"]),
         ("expect-stack-tls.json", "stack", &["base.yml", "tls.yml"]),
-        (
-            "expect-stack-namespaced-tls.json",
-            "stack",
-            &["base.yml", "namespaced.yml", "tls.yml"],
-        ),
+        ("expect-stack-namespaced-tls.json", "stack", &["base.yml", "namespaced.yml", "tls.yml"]),
         ("expect-merge.json", "merge", &["base.yml", "override.yml"]),
     ] {
-        assert_expected(
-            expectation,
-            &mut sources(&Path::new(FIXTURES).join(directory), files),
-        );
+        assert_expected(expectation, &mut sources(&Path::new(FIXTURES).join(directory), files));
     }
 }
 
@@ -109,10 +98,7 @@ fn the_projects_own_files_load_in_every_combination() {
         assert_eq!(project.start_order().unwrap(), ["primary", "replica"]);
         let primary = &project.services["primary"];
         let command = primary.command.as_ref().unwrap();
-        assert_eq!(
-            command.contains(&"--enable-namespaces".to_owned()),
-            has_namespaces
-        );
+        assert_eq!(command.contains(&"--enable-namespaces".to_owned()), has_namespaces);
         assert_eq!(command.contains(&"--grpc-tls".to_owned()), mounts == 5);
         assert_eq!(primary.volumes.len(), mounts);
         assert_eq!(primary.ports[2].published, Some(18082));
@@ -129,17 +115,9 @@ fn the_projects_own_files_load_in_every_combination() {
 fn an_empty_override_changes_nothing() {
     let mut with = sources(Path::new(ROOT), &["docker-compose.yml"]);
     let without = load(&with).unwrap();
-    for text in [
-        "{}",
-        "services: {}",
-        "services:\n  primary: {}\n",
-        "x-none:\n",
-    ] {
+    for text in ["{}", "services: {}", "services:\n  primary: {}\n", "x-none:\n"] {
         with.files.truncate(1);
-        with.files.push(SourceFile {
-            path: "empty.yml".into(),
-            text: text.to_owned(),
-        });
+        with.files.push(SourceFile { path: "empty.yml".into(), text: text.to_owned() });
         let mut project = load(&with).unwrap();
         project.extensions.retain(|key, _| key != "x-none");
         assert_eq!(project, without, "{text}");
@@ -150,10 +128,7 @@ fn an_empty_override_changes_nothing() {
 fn the_name_is_taken_from_the_nearest_source() {
     let named = "name: file\nservices: {s: {image: 'i:${COMPOSE_PROJECT_NAME}'}}";
     let mut sources = Sources {
-        files: vec![SourceFile {
-            path: "/x/_My.Dir/a.yml".into(),
-            text: named.to_owned(),
-        }],
+        files: vec![SourceFile { path: "/x/_My.Dir/a.yml".into(), text: named.to_owned() }],
         project_dir: "/x/_My.Dir".into(),
         environment: BTreeMap::new(),
         project_name: None,
@@ -162,22 +137,11 @@ fn the_name_is_taken_from_the_nearest_source() {
         let project = load(sources).unwrap();
         (project.name, project.services["s"].image.clone().unwrap())
     };
-    assert_eq!(
-        name_and_image(&sources),
-        ("file".to_owned(), "i:file".to_owned())
-    );
-    sources
-        .environment
-        .insert("COMPOSE_PROJECT_NAME".to_owned(), "outer".to_owned());
-    assert_eq!(
-        name_and_image(&sources),
-        ("outer".to_owned(), "i:outer".to_owned())
-    );
+    assert_eq!(name_and_image(&sources), ("file".to_owned(), "i:file".to_owned()));
+    sources.environment.insert("COMPOSE_PROJECT_NAME".to_owned(), "outer".to_owned());
+    assert_eq!(name_and_image(&sources), ("outer".to_owned(), "i:outer".to_owned()));
     sources.project_name = Some("asked".to_owned());
-    assert_eq!(
-        name_and_image(&sources),
-        ("asked".to_owned(), "i:asked".to_owned())
-    );
+    assert_eq!(name_and_image(&sources), ("asked".to_owned(), "i:asked".to_owned()));
     sources.project_name = Some("Not A Name".to_owned());
     assert!(load(&sources).is_err());
     sources.project_name = None;
@@ -198,10 +162,7 @@ volumes: {data: , shared: {external: true}, spare: {name: n}}
     .unwrap();
     assert_eq!(project.networks.keys().collect::<Vec<_>>(), ["inner"]);
     assert_eq!(project.networks["inner"].name.as_deref(), Some("dir_inner"));
-    assert_eq!(
-        project.volumes.keys().collect::<Vec<_>>(),
-        ["data", "shared"]
-    );
+    assert_eq!(project.volumes.keys().collect::<Vec<_>>(), ["data", "shared"]);
     assert_eq!(project.volumes["data"].name.as_deref(), Some("dir_data"));
     assert_eq!(project.volumes["shared"].name.as_deref(), Some("shared"));
 }
@@ -215,10 +176,7 @@ fn values_left_as_text_by_a_variable_are_typed() {
     .unwrap();
     let service = &project.services["s"];
     assert_eq!(service.healthcheck.as_ref().unwrap().retries, Some(7));
-    assert_eq!(
-        service.healthcheck.as_ref().unwrap().test,
-        ["CMD-SHELL", "t"]
-    );
+    assert_eq!(service.healthcheck.as_ref().unwrap().test, ["CMD-SHELL", "t"]);
     assert_eq!(service.ports[0].target, 80);
     assert_eq!(service.ports[0].published, Some(8));
 }

@@ -37,18 +37,13 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<Value, String> {
-        parse(text, &Place::of_file("a.yml"))
-            .map(Value::Object)
-            .map_err(|fault| fault.to_string())
+        parse(text, &Place::of_file("a.yml")).map(Value::Object).map_err(|fault| fault.to_string())
     }
 
     #[test]
     fn words_that_only_look_like_booleans_stay_text() {
         let value = read("a: y\nb: no\nc: on\nd: true\ne: 010\n").unwrap();
-        assert_eq!(
-            value,
-            json!({"a": "y", "b": "no", "c": "on", "d": true, "e": 8})
-        );
+        assert_eq!(value, json!({"a": "y", "b": "no", "c": "on", "d": true, "e": 8}));
     }
 
     #[test]

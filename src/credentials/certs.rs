@@ -60,13 +60,8 @@ impl CertificateSet {
             &authority,
             now,
         )?;
-        let client = issue(
-            "demo client",
-            &[],
-            ExtendedKeyUsagePurpose::ClientAuth,
-            &authority,
-            now,
-        )?;
+        let client =
+            issue("demo client", &[], ExtendedKeyUsagePurpose::ClientAuth, &authority, now)?;
         Ok(Self {
             ca_cert: authority.pem(),
             ca_key: secret_pem(authority.key()),

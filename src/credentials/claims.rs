@@ -40,10 +40,7 @@ pub struct Grant {
 impl Grant {
     /// Reads and writes every namespace for `lifetime`.
     pub fn full(lifetime: Duration) -> Self {
-        Self {
-            lifetime: Some(lifetime),
-            ..Self::default()
-        }
+        Self { lifetime: Some(lifetime), ..Self::default() }
     }
 
     /// The claims of a token that is made at `now`.
@@ -55,16 +52,12 @@ impl Grant {
                     names.push(name.to_owned());
                 }
             }
-            (!names.is_empty()).then(|| Scopes {
-                namespaces: Some(names),
-                ..Scopes::default()
-            })
+            (!names.is_empty()).then(|| Scopes { namespaces: Some(names), ..Scopes::default() })
         };
         let (read_write, read_only) = match self.access {
-            Access::ReadWrite => (
-                covering(&[&self.namespaces]),
-                covering(&[&self.read_namespaces]),
-            ),
+            Access::ReadWrite => {
+                (covering(&[&self.namespaces]), covering(&[&self.read_namespaces]))
+            }
             Access::ReadOnly => (None, covering(&[&self.namespaces, &self.read_namespaces])),
         };
         let permissions = Permissions {
@@ -77,9 +70,7 @@ impl Grant {
         let issued = now.as_second();
         // Rounded up, so that a token never lives shorter than asked for.
         let seconds = |lifetime: Duration| {
-            let whole = lifetime
-                .as_secs()
-                .saturating_add(u64::from(lifetime.subsec_nanos() > 0));
+            let whole = lifetime.as_secs().saturating_add(u64::from(lifetime.subsec_nanos() > 0));
             i64::try_from(whole).unwrap_or(i64::MAX)
         };
         Claims {
@@ -90,9 +81,7 @@ impl Grant {
             id: None,
             p: scoped.then_some(permissions),
             iat: Some(issued),
-            exp: self
-                .lifetime
-                .map(|lifetime| issued.saturating_add(seconds(lifetime))),
+            exp: self.lifetime.map(|lifetime| issued.saturating_add(seconds(lifetime))),
             nbf: self.not_before.map(Timestamp::as_second),
             sub: self.subject.clone(),
             others: Map::new(),
@@ -219,41 +208,11 @@ mod tests {
         for (access, namespaces, read, attach, expected) in [
             (ReadWrite, none, none, none, json!({"a": "rw"})),
             (ReadOnly, none, none, none, json!({"a": "ro"})),
-            (
-                ReadWrite,
-                shop,
-                none,
-                none,
-                json!({"p": {"rw": {"ns": ["shop"]}}}),
-            ),
-            (
-                ReadOnly,
-                shop,
-                none,
-                none,
-                json!({"p": {"ro": {"ns": ["shop"]}}}),
-            ),
-            (
-                ReadOnly,
-                shop,
-                both,
-                none,
-                json!({"p": {"ro": {"ns": ["shop", "log"]}}}),
-            ),
-            (
-                ReadWrite,
-                none,
-                shop,
-                none,
-                json!({"p": {"ro": {"ns": ["shop"]}}}),
-            ),
-            (
-                ReadWrite,
-                none,
-                none,
-                both,
-                json!({"p": {"roa": {"ns": ["shop", "log"]}}}),
-            ),
+            (ReadWrite, shop, none, none, json!({"p": {"rw": {"ns": ["shop"]}}})),
+            (ReadOnly, shop, none, none, json!({"p": {"ro": {"ns": ["shop"]}}})),
+            (ReadOnly, shop, both, none, json!({"p": {"ro": {"ns": ["shop", "log"]}}})),
+            (ReadWrite, none, shop, none, json!({"p": {"ro": {"ns": ["shop"]}}})),
+            (ReadWrite, none, none, both, json!({"p": {"roa": {"ns": ["shop", "log"]}}})),
             (
                 ReadWrite,
                 shop,
@@ -294,14 +253,8 @@ mod tests {
     fn odd_claims_are_kept_where_they_can_be_shown() {
         let payload = json!({"a": "admin", "exp": "soon", "iat": 7, "p": null, "x": [1]});
         let claims: Claims = serde_json::from_value(payload).unwrap();
-        assert_eq!(
-            (claims.a, claims.exp, claims.iat, claims.p),
-            (None, None, Some(7), None)
-        );
-        assert_eq!(
-            Value::Object(claims.others),
-            json!({"a": "admin", "exp": "soon", "x": [1]})
-        );
+        assert_eq!((claims.a, claims.exp, claims.iat, claims.p), (None, None, Some(7), None));
+        assert_eq!(Value::Object(claims.others), json!({"a": "admin", "exp": "soon", "x": [1]}));
     }
 
     #[test]

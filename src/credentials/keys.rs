@@ -20,9 +20,8 @@ const PRIVATE_PREFIX: [u8; 16] = [
     0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
 ];
 /// The DER of an Ed25519 SPKI up to its 32 bytes (RFC 8410).
-const PUBLIC_PREFIX: [u8; 12] = [
-    0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00,
-];
+const PUBLIC_PREFIX: [u8; 12] =
+    [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
 /// Length of a public key in base64url without padding.
 const PUBLIC_BASE64_LENGTH: usize = 43;
 
@@ -32,10 +31,7 @@ pub struct SigningKey(ed25519_dalek::SigningKey);
 
 impl fmt::Debug for SigningKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_tuple("SigningKey")
-            .field(&"[masked]")
-            .finish()
+        formatter.debug_tuple("SigningKey").field(&"[masked]").finish()
     }
 }
 
@@ -56,24 +52,18 @@ impl SigningKey {
     /// # Errors
     /// Exit 2, naming what is there instead of an Ed25519 private key.
     pub fn from_pem(text: &str, place: &str) -> Result<Self> {
-        Ok(
-            Self::parse(text, place).map_err(|fault| match fault.hint_text() {
-                Some(_) => fault,
-                None => fault.hint(format!(
-                    "an Ed25519 key is needed: `demo setup --force` makes a new one, or \
+        Ok(Self::parse(text, place).map_err(|fault| match fault.hint_text() {
+            Some(_) => fault,
+            None => fault.hint(format!(
+                "an Ed25519 key is needed: `demo setup --force` makes a new one, or \
                  `openssl genpkey -algorithm ed25519 -out {place}`"
-                )),
-            })?,
-        )
+            )),
+        })?)
     }
 
     fn parse(text: &str, place: &str) -> Result<Self, Fault> {
         let blocks = pem::blocks(text, place)?;
-        let Some(block) = blocks
-            .iter()
-            .find(|block| block.is_private())
-            .or(blocks.first())
-        else {
+        let Some(block) = blocks.iter().find(|block| block.is_private()).or(blocks.first()) else {
             return Err(Fault::input(format!("{place} is empty")));
         };
         if block.is_encrypted() {
@@ -83,12 +73,8 @@ impl SigningKey {
             ))
             .hint(format!("`openssl pkey -in {place}` prints it without one")));
         }
-        let wrong = || {
-            Fault::input(format!(
-                "{place} holds {}, not a private key",
-                block.describe()
-            ))
-        };
+        let wrong =
+            || Fault::input(format!("{place} holds {}, not a private key", block.describe()));
         if !block.is_private() {
             return Err(wrong());
         }
@@ -173,9 +159,7 @@ impl PublicKey {
             )));
         }
         let bytes = PublicKeyBytes::try_from(info).map_err(|_| damaged())?;
-        VerifyingKey::from_bytes(&bytes.to_bytes())
-            .map(Self)
-            .map_err(|_| damaged())
+        VerifyingKey::from_bytes(&bytes.to_bytes()).map(Self).map_err(|_| damaged())
     }
 
     /// SPKI PEM, byte for byte what `openssl pkey -pubout` would write.
@@ -228,14 +212,9 @@ impl KeySet {
             return Err(Fault::input(format!(
                 "{place} has something before its first key, and the server refuses that"
             ))
-            .hint(format!(
-                "delete what stands before `{}PUBLIC KEY-----`",
-                pem::BEGIN
-            )));
+            .hint(format!("delete what stands before `{}PUBLIC KEY-----`", pem::BEGIN)));
         }
-        let keys = blocks
-            .iter()
-            .map(|block| PublicKey::from_block(block, place));
+        let keys = blocks.iter().map(|block| PublicKey::from_block(block, place));
         Ok(Self(keys.collect::<Result<_, _>>()?))
     }
 

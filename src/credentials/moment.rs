@@ -60,12 +60,8 @@ mod tests {
     #[test]
     fn distances_read_like_speech() {
         let now = Timestamp::from_second(1_800_000_000).unwrap();
-        let at = |seconds: i64| {
-            relative(
-                Timestamp::from_second(1_800_000_000 + seconds).unwrap(),
-                now,
-            )
-        };
+        let at =
+            |seconds: i64| relative(Timestamp::from_second(1_800_000_000 + seconds).unwrap(), now);
         for (seconds, text) in [
             (0, "just now"),
             (12, "in 12s"),

@@ -26,11 +26,7 @@ impl Block<'_> {
     /// The bytes; `None` when the body is no base64.
     pub fn der(&self) -> Option<Zeroizing<Vec<u8>>> {
         let mut compact = Zeroizing::new(String::with_capacity(self.body.len()));
-        compact.extend(
-            self.body
-                .chars()
-                .filter(|character| !character.is_ascii_whitespace()),
-        );
+        compact.extend(self.body.chars().filter(|character| !character.is_ascii_whitespace()));
         STANDARD.decode(compact.as_bytes()).ok().map(Zeroizing::new)
     }
 
@@ -38,9 +34,9 @@ impl Block<'_> {
     pub fn describe(&self) -> String {
         let der = self.der().unwrap_or_default();
         let algorithm = match self.label {
-            "PRIVATE KEY" => PrivateKeyInfoRef::try_from(der.as_slice())
-                .ok()
-                .map(|key| key.algorithm.oid),
+            "PRIVATE KEY" => {
+                PrivateKeyInfoRef::try_from(der.as_slice()).ok().map(|key| key.algorithm.oid)
+            }
             "PUBLIC KEY" => spki::SubjectPublicKeyInfoRef::try_from(der.as_slice())
                 .ok()
                 .map(|key| key.algorithm.oid),
@@ -61,11 +57,7 @@ impl Block<'_> {
             (label, _) => match label.split_once(' ') {
                 Some((name @ ("RSA" | "EC" | "DSA"), kind @ ("PRIVATE KEY" | "PUBLIC KEY"))) => {
                     let article = if name == "DSA" { "a" } else { "an" };
-                    let article = if self.is_encrypted() {
-                        "an encrypted"
-                    } else {
-                        article
-                    };
+                    let article = if self.is_encrypted() { "an encrypted" } else { article };
                     format!("{article} {name} {}", kind.to_ascii_lowercase())
                 }
                 _ => format!("a PEM block `{}`", label.escape_debug()),

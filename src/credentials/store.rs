@@ -73,9 +73,7 @@ impl fmt::Display for Change {
 impl Store {
     /// The store in the folder `local`, which need not be there yet.
     pub fn new(local: impl Into<PathBuf>) -> Self {
-        Self {
-            local: local.into(),
-        }
+        Self { local: local.into() }
     }
 
     /// The private key.
@@ -192,20 +190,12 @@ impl Store {
             if had_public {
                 remove(&public)?;
             }
-            write_atomic(
-                &private,
-                key.to_pem().expose_secret().as_bytes(),
-                MODE_SECRET,
-            )?;
+            write_atomic(&private, key.to_pem().expose_secret().as_bytes(), MODE_SECRET)?;
             write_atomic(&public, key.public().to_pem().as_bytes(), MODE_SHARED)?;
             changes.push(Change {
                 what: "keys".to_owned(),
                 path: private,
-                action: if had_key || had_public {
-                    Action::Replaced
-                } else {
-                    Action::Created
-                },
+                action: if had_key || had_public { Action::Replaced } else { Action::Created },
                 why: None,
             });
             return Ok(());
@@ -250,11 +240,7 @@ impl Store {
 /// Gives a file that stays the mode that it should have.
 fn settle_mode(path: &Path, mode: u32, changes: &mut Vec<Change>) -> Result<()> {
     let cannot = || format!("cannot set the mode of {}", path.display());
-    let found = fs::metadata(path)
-        .with_context(cannot)?
-        .permissions()
-        .mode()
-        & 0o7777;
+    let found = fs::metadata(path).with_context(cannot)?.permissions().mode() & 0o7777;
     if found != mode {
         fs::set_permissions(path, Permissions::from_mode(mode)).with_context(cannot)?;
         changes.push(Change {
@@ -275,8 +261,7 @@ fn lock(folder: &Path) -> Result<File> {
 }
 
 fn present(path: &Path) -> Result<bool> {
-    path.try_exists()
-        .with_context(|| format!("cannot look at {}", path.display()))
+    path.try_exists().with_context(|| format!("cannot look at {}", path.display()))
 }
 
 fn remove(path: &Path) -> Result<()> {
@@ -300,11 +285,7 @@ fn read_bytes(path: &Path, what: &str) -> Result<Zeroizing<Vec<u8>>> {
     Ok(fs::read(path).map(Zeroizing::new).map_err(|error| {
         let missing = error.kind() == std::io::ErrorKind::NotFound;
         let fault = files::unreadable(path, what, error);
-        if missing {
-            fault.hint("`demo setup` makes it")
-        } else {
-            fault
-        }
+        if missing { fault.hint("`demo setup` makes it") } else { fault }
     })?)
 }
 

@@ -96,24 +96,15 @@ pub fn inspect(token: &str, keys: &KeySet, now: Timestamp) -> Result<Inspection>
     let claims = Claims::from_map(members);
     let time = |seconds: Option<i64>| Timestamp::from_second(seconds?).ok();
     let reason = if algorithm != ALGORITHM {
-        Some(format!(
-            "it is signed with {}, the server takes {ALGORITHM} only",
-            quoted(&algorithm)
-        ))
+        Some(format!("it is signed with {}, the server takes {ALGORITHM} only", quoted(&algorithm)))
     } else if key.is_none() {
         Some(foreign(keys))
     } else {
-        malformed(&claims)
-            .or_else(|| expired(&claims, now))
-            .or_else(|| audience(&claims))
+        malformed(&claims).or_else(|| expired(&claims, now)).or_else(|| audience(&claims))
     };
     Ok(Inspection {
         accepted: reason.is_none(),
-        allows: if reason.is_none() {
-            allows::sentences(&claims, now)
-        } else {
-            Vec::new()
-        },
+        allows: if reason.is_none() { allows::sentences(&claims, now) } else { Vec::new() },
         reason,
         algorithm,
         key: key.map(PublicKey::thumbprint),
@@ -166,11 +157,7 @@ impl fmt::Display for Inspection {
         if let Ok(claims) = serde_json::to_string(&self.claims) {
             lines.push(("claims", printable(&claims)));
         }
-        lines.extend(
-            self.allows
-                .iter()
-                .map(|sentence| ("allows", sentence.clone())),
-        );
+        lines.extend(self.allows.iter().map(|sentence| ("allows", sentence.clone())));
         let mut last = "";
         for (index, (name, text)) in lines.iter().enumerate() {
             let newline = if index == 0 { "" } else { "\n" };
@@ -195,17 +182,14 @@ fn parts(token: &str) -> Result<[&str; 3]> {
     }
     if token.contains(char::is_whitespace) {
         return Err(
-            no_jwt("it has white space inside; leave out what is around it, `Bearer` too").into(),
+            no_jwt("it has white space inside; leave out what is around it, `Bearer` too").into()
         );
     }
     let parts: Vec<&str> = token.split('.').collect();
     let count = parts.len();
     parts.try_into().map_err(|_| {
-        no_jwt(&format!(
-            "it has {count} part{} instead of 3",
-            if count == 1 { "" } else { "s" }
-        ))
-        .into()
+        no_jwt(&format!("it has {count} part{} instead of 3", if count == 1 { "" } else { "s" }))
+            .into()
     })
 }
 
@@ -240,9 +224,8 @@ fn malformed(claims: &Claims) -> Option<String> {
         "exp" => claims.exp.is_some_and(|end| !DATES.contains(&end)),
         _ => false,
     };
-    let (name, expected) = names
-        .into_iter()
-        .find(|(name, _)| claims.others.contains_key(*name) || wrong(name))?;
+    let (name, expected) =
+        names.into_iter().find(|(name, _)| claims.others.contains_key(*name) || wrong(name))?;
     Some(format!("its claim `{name}` is not {expected}"))
 }
 
@@ -252,10 +235,8 @@ fn expired(claims: &Claims, now: Timestamp) -> Option<String> {
     if end >= now.as_second().saturating_sub(LEEWAY) {
         return None;
     }
-    let when = Timestamp::from_second(end).map_or_else(
-        |_| "expired long ago".to_owned(),
-        |end| moment::expiry(end, now),
-    );
+    let when = Timestamp::from_second(end)
+        .map_or_else(|_| "expired long ago".to_owned(), |end| moment::expiry(end, now));
     Some(format!("it {when}"))
 }
 

@@ -69,14 +69,7 @@ impl Workshop {
         http: reqwest::Client,
         keep: bool,
     ) -> Self {
-        Self {
-            provider,
-            blueprint,
-            local,
-            http,
-            keep,
-            open: Mutex::default(),
-        }
+        Self { provider, blueprint, local, http, keep, open: Mutex::default() }
     }
 
     /// Starts a stack and waits until it is ready. `name` appears in its folder's
@@ -258,10 +251,7 @@ impl EphemeralStack {
     /// # Errors
     /// As [`EphemeralStack::address`].
     pub fn admin(&self) -> Result<Admin> {
-        let key = self
-            .plan
-            .admin_key()
-            .map(|key| SecretString::from(key.to_owned()));
+        let key = self.plan.admin_key().map(|key| SecretString::from(key.to_owned()));
         let address = self.address("primary", Interface::Admin)?;
         Ok(Admin::new(self.http.clone(), address, key.as_ref()))
     }
@@ -318,11 +308,7 @@ pub async fn sweep(local: &Local, what: Sweep) -> Result<usize> {
 
 fn open_gate(local: &Local) -> Result<File> {
     let path = local.ephemeral_dir().join("gate.lock");
-    let opened = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path);
+    let opened = File::options().create(true).truncate(false).write(true).open(&path);
     Ok(opened
         .map_err(|error| Fault::input(format!("cannot lock {}", path.display())).because(error))?)
 }

@@ -28,20 +28,12 @@ pub struct Place {
 impl Place {
     /// That of the standing stack.
     pub fn standing(local: &Local) -> Self {
-        Self {
-            run_dir: local.standing_dir(),
-            logs_dir: local.logs_dir(),
-            owned: false,
-        }
+        Self { run_dir: local.standing_dir(), logs_dir: local.logs_dir(), owned: false }
     }
 
     /// That of an ephemeral stack.
     pub fn ephemeral(folder: &Path, owned: bool) -> Self {
-        Self {
-            run_dir: folder.join("run"),
-            logs_dir: folder.join("logs"),
-            owned,
-        }
+        Self { run_dir: folder.join("run"), logs_dir: folder.join("logs"), owned }
     }
 }
 
@@ -49,11 +41,7 @@ impl Provider {
     /// The native engine with `binary`, without which it can only look and stop;
     /// `launcher` is this program.
     pub fn native(binary: Option<ServerBinary>, launcher: PathBuf) -> Self {
-        Self {
-            binary,
-            launcher,
-            lifeline: Lifeline::HERE,
-        }
+        Self { binary, launcher, lifeline: Lifeline::HERE }
     }
 
     /// The same with another way to notice this process's end.
@@ -73,19 +61,12 @@ impl Provider {
         let Some(binary) = &self.binary else {
             return "native".to_owned();
         };
-        let note = binary
-            .note
-            .as_deref()
-            .map(|note| format!("; {note}"))
-            .unwrap_or_default();
+        let note = binary.note.as_deref().map(|note| format!("; {note}")).unwrap_or_default();
         let proof = match binary.source {
             Source::Installed => "digest verified".to_owned(),
             other => format!("from {other}"),
         };
-        format!(
-            "native: no Docker needed (sqld {}, {proof}{note})",
-            binary.version
-        )
+        format!("native: no Docker needed (sqld {}, {proof}{note})", binary.version)
     }
 
     /// An engine for the stack at `place`.
@@ -96,10 +77,6 @@ impl Provider {
             owner: place.owned.then(std::process::id),
             lifeline: self.lifeline,
         };
-        Box::new(NativeEngine::new(
-            site,
-            self.binary.clone(),
-            self.launcher.clone(),
-        ))
+        Box::new(NativeEngine::new(site, self.binary.clone(), self.launcher.clone()))
     }
 }

@@ -66,14 +66,9 @@ pub async fn bring_up(
     let mut all = Vec::new();
     for service in &plan.services {
         let needs_healthy = |name: &str| {
-            service
-                .depends_on
-                .get(name)
-                .is_some_and(|c| *c == Condition::ServiceHealthy)
+            service.depends_on.get(name).is_some_and(|c| *c == Condition::ServiceHealthy)
         };
-        let (first, rest) = waiting
-            .into_iter()
-            .partition(|(s, _, _)| needs_healthy(&s.name));
+        let (first, rest) = waiting.into_iter().partition(|(s, _, _)| needs_healthy(&s.name));
         waiting = rest;
         all.extend(await_all(engine, http, observer, first).await?);
         observer.starting(&service.name);
@@ -94,11 +89,7 @@ async fn await_all(
     let mut all = Vec::new();
     for (service, how, since) in services {
         until_ready(engine, service, http).await?;
-        let started = Started {
-            service: service.name.clone(),
-            how,
-            took: since.elapsed(),
-        };
+        let started = Started { service: service.name.clone(), how, took: since.elapsed() };
         observer.ready(&started);
         all.push(started);
     }
@@ -131,18 +122,14 @@ pub async fn until_ready(
     http: &reqwest::Client,
 ) -> Result<()> {
     let Some(address) = service.endpoint(Interface::Http) else {
-        return Err(
-            Fault::input(format!("service `{}` publishes no HTTP port", service.name))
-                .hint("demo asks /health there whether it is ready: publish it")
-                .into(),
-        );
+        return Err(Fault::input(format!("service `{}` publishes no HTTP port", service.name))
+            .hint("demo asks /health there whether it is ready: publish it")
+            .into());
     };
     let what = format!("{} is ready at http://{address}", service.name);
     let waited = poll(&what, READY_DEADLINE, async || {
         if engine.state(&service.name).await? == ServiceState::Stopped {
-            return Err(
-                Fault::failed(format!("{} ended before it was ready", service.name)).into(),
-            );
+            return Err(Fault::failed(format!("{} ended before it was ready", service.name)).into());
         }
         match http.get(format!("http://{address}/health")).send().await {
             Ok(answer) if answer.status().is_success() => {}
@@ -150,9 +137,7 @@ pub async fn until_ready(
             Err(_) => return Ok(Attempt::Again("no answer".to_owned())),
         }
         if !engine.owns_ports(service).await? {
-            return Ok(Attempt::Again(format!(
-                "another program listens on {address}"
-            )));
+            return Ok(Attempt::Again(format!("another program listens on {address}")));
         }
         Ok(Attempt::Done(()))
     })
@@ -175,10 +160,8 @@ fn check_mounts(plan: &StackPlan) -> Result<()> {
         .next();
     match missing {
         None => Ok(()),
-        Some(path) => Err(
-            Fault::not_found(format!("there is no {} to mount", path.display()))
-                .hint("`demo setup` makes keys and certificates")
-                .into(),
-        ),
+        Some(path) => Err(Fault::not_found(format!("there is no {} to mount", path.display()))
+            .hint("`demo setup` makes keys and certificates")
+            .into()),
     }
 }

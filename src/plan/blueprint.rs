@@ -22,20 +22,11 @@ pub struct Variants {
 
 impl Variants {
     /// The base stack alone.
-    pub const DEFAULT: Self = Self {
-        namespaced: false,
-        tls: false,
-    };
+    pub const DEFAULT: Self = Self { namespaced: false, tls: false };
     /// Namespaces.
-    pub const NAMESPACED: Self = Self {
-        namespaced: true,
-        tls: false,
-    };
+    pub const NAMESPACED: Self = Self { namespaced: true, tls: false };
     /// Mutual TLS.
-    pub const TLS: Self = Self {
-        namespaced: false,
-        tls: true,
-    };
+    pub const TLS: Self = Self { namespaced: false, tls: true };
 
     fn assets(self) -> Vec<Asset> {
         let mut assets = vec![assets::BASE];
@@ -73,10 +64,7 @@ impl Blueprint {
     /// Files from `project_dir`, or the built-in ones where it has no
     /// docker-compose.yml; `variables` is what they interpolate.
     pub fn new(project_dir: &Path, variables: &BTreeMap<String, String>) -> Self {
-        Self {
-            project_dir: project_dir.to_path_buf(),
-            variables: variables.clone(),
-        }
+        Self { project_dir: project_dir.to_path_buf(), variables: variables.clone() }
     }
 
     /// The plan of the standing stack.

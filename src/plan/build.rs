@@ -48,16 +48,8 @@ fn service_plan(name: &str, service: &Service) -> Result<ServicePlan> {
         command: service.command.clone().unwrap_or_default(),
         environment,
         labels: service.labels.clone(),
-        ports: service
-            .ports
-            .iter()
-            .map(|port| port_plan(name, port))
-            .collect::<Result<_>>()?,
-        mounts: service
-            .volumes
-            .iter()
-            .map(|m| mount_plan(name, m))
-            .collect::<Result<_>>()?,
+        ports: service.ports.iter().map(|port| port_plan(name, port)).collect::<Result<_>>()?,
+        mounts: service.volumes.iter().map(|m| mount_plan(name, m)).collect::<Result<_>>()?,
         depends_on: service
             .depends_on
             .iter()
@@ -94,10 +86,7 @@ fn port_plan(service: &str, port: &model::Port) -> Result<PortPlan> {
         return Err(unsupported(service, "ports", "the server speaks TCP only"));
     }
     let Some(published) = port.published else {
-        let what = format!(
-            "{} needs a port of the host to be published on",
-            port.target
-        );
+        let what = format!("{} needs a port of the host to be published on", port.target);
         return Err(unsupported(service, "ports", &what));
     };
     let host_ip = port.host_ip.as_deref().unwrap_or("0.0.0.0");
@@ -107,16 +96,11 @@ fn port_plan(service: &str, port: &model::Port) -> Result<PortPlan> {
     if ip != IpAddr::V4(Ipv4Addr::LOCALHOST) {
         // Anyone who reaches the gRPC port reads and writes everything.
         let what = format!("{published} would be open to the network on {ip}");
-        return Err(
-            Fault::input(format!("service `{service}`, `ports`: {what}"))
-                .hint(format!("write 127.0.0.1:{published}:{}", port.target))
-                .into(),
-        );
+        return Err(Fault::input(format!("service `{service}`, `ports`: {what}"))
+            .hint(format!("write 127.0.0.1:{published}:{}", port.target))
+            .into());
     }
-    Ok(PortPlan {
-        host: SocketAddr::new(ip, published),
-        target: port.target,
-    })
+    Ok(PortPlan { host: SocketAddr::new(ip, published), target: port.target })
 }
 
 fn mount_plan(service: &str, mount: &model::Mount) -> Result<MountPlan> {
@@ -129,10 +113,7 @@ fn mount_plan(service: &str, mount: &model::Mount) -> Result<MountPlan> {
         _ => Err(unsupported(
             service,
             "volumes",
-            &format!(
-                "{} is no folder of the host; use one, such as ./.local/data",
-                mount.target
-            ),
+            &format!("{} is no folder of the host; use one, such as ./.local/data", mount.target),
         )),
     }
 }
@@ -141,11 +122,9 @@ fn condition(service: &str, dependency: &model::Dependency) -> Result<Condition>
     match dependency.condition {
         model::Condition::ServiceStarted => Ok(Condition::ServiceStarted),
         model::Condition::ServiceHealthy => Ok(Condition::ServiceHealthy),
-        model::Condition::ServiceCompletedSuccessfully => Err(unsupported(
-            service,
-            "depends_on",
-            "a server never completes",
-        )),
+        model::Condition::ServiceCompletedSuccessfully => {
+            Err(unsupported(service, "depends_on", "a server never completes"))
+        }
     }
 }
 

@@ -140,15 +140,12 @@ impl StackPlan {
     /// # Errors
     /// Exit 5 with the names that there are.
     pub fn service(&self, name: &str) -> Result<&ServicePlan> {
-        self.services
-            .iter()
-            .find(|service| service.name == name)
-            .ok_or_else(|| {
-                let names: Vec<&str> = self.services.iter().map(|s| s.name.as_str()).collect();
-                Fault::not_found(format!("there is no service `{name}`"))
-                    .hint(format!("the compose files have: {}", names.join(", ")))
-                    .into()
-            })
+        self.services.iter().find(|service| service.name == name).ok_or_else(|| {
+            let names: Vec<&str> = self.services.iter().map(|s| s.name.as_str()).collect();
+            Fault::not_found(format!("there is no service `{name}`"))
+                .hint(format!("the compose files have: {}", names.join(", ")))
+                .into()
+        })
     }
 
     /// The plan cut down to `name` and what it depends on.
@@ -164,26 +161,19 @@ impl StackPlan {
             wanted.extend(new);
             next += 1;
         }
-        self.services
-            .retain(|service| wanted.contains(&service.name));
+        self.services.retain(|service| wanted.contains(&service.name));
         Ok(self)
     }
 
     /// How many ports are published.
     pub fn port_count(&self) -> usize {
-        self.services
-            .iter()
-            .map(|service| service.ports.len())
-            .sum()
+        self.services.iter().map(|service| service.ports.len()).sum()
     }
 
     /// The same stack on other ports of the host, in the order of the services.
     #[must_use]
     pub fn with_ports(mut self, ports: &[u16]) -> Self {
-        let published = self
-            .services
-            .iter_mut()
-            .flat_map(|service| &mut service.ports);
+        let published = self.services.iter_mut().flat_map(|service| &mut service.ports);
         for (port, number) in published.zip(ports) {
             port.host.set_port(*number);
         }
@@ -192,10 +182,7 @@ impl StackPlan {
 
     /// The key of the Admin API, where a service has one.
     pub fn admin_key(&self) -> Option<&str> {
-        let keys = self
-            .services
-            .iter()
-            .filter_map(|s| s.environment.get("LIBSQL_ADMIN_AUTH_KEY"));
+        let keys = self.services.iter().filter_map(|s| s.environment.get("LIBSQL_ADMIN_AUTH_KEY"));
         keys.map(String::as_str).next()
     }
 }
@@ -233,9 +220,8 @@ impl ServicePlan {
             ),
             Interface::Admin => ("--admin-listen-addr", "SQLD_ADMIN_LISTEN_ADDR", None),
         };
-        let address = self
-            .argument(flag)
-            .or_else(|| self.environment.get(variable).map(String::as_str));
+        let address =
+            self.argument(flag).or_else(|| self.environment.get(variable).map(String::as_str));
         match address {
             Some(text) => text.rsplit_once(':')?.1.parse().ok(),
             None => default,
@@ -249,10 +235,7 @@ impl ServicePlan {
             if word == flag {
                 return words.next().map(String::as_str);
             }
-            if let Some(value) = word
-                .strip_prefix(flag)
-                .and_then(|rest| rest.strip_prefix('='))
-            {
+            if let Some(value) = word.strip_prefix(flag).and_then(|rest| rest.strip_prefix('=')) {
                 return Some(value);
             }
         }
@@ -268,12 +251,7 @@ impl ServicePlan {
     pub fn digest(&self) -> String {
         let mut hasher = Sha256::new();
         hasher.update(format!("{self:?}"));
-        hasher
-            .finalize()
-            .iter()
-            .take(16)
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        hasher.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
     }
 }
 
@@ -281,7 +259,5 @@ fn seconds<S: serde::Serializer>(
     duration: &Option<Duration>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
-    duration
-        .map(|duration| duration.as_secs_f64())
-        .serialize(serializer)
+    duration.map(|duration| duration.as_secs_f64()).serialize(serializer)
 }

@@ -30,10 +30,7 @@ pub struct ProcessPlan {
 /// # Errors
 /// Exit 2 with service and value, for what cannot run without a container.
 pub fn translate(plan: &StackPlan) -> Result<Vec<ProcessPlan>> {
-    plan.services
-        .iter()
-        .map(|service| process(plan, service))
-        .collect()
+    plan.services.iter().map(|service| process(plan, service)).collect()
 }
 
 /// Translates one service of `plan`.
@@ -46,11 +43,7 @@ pub fn process(plan: &StackPlan, service: &ServicePlan) -> Result<ProcessPlan> {
             .hint("the native engine runs sqld alone; `--engine docker` runs any image")
             .into()
     };
-    if service
-        .entrypoint
-        .as_ref()
-        .is_some_and(|words| !words.is_empty())
-    {
+    if service.entrypoint.as_ref().is_some_and(|words| !words.is_empty()) {
         return Err(refuse("`entrypoint` needs a container".to_owned()));
     }
     // The image's entrypoint looks for exactly this word; with any other the
@@ -78,28 +71,17 @@ pub fn process(plan: &StackPlan, service: &ServicePlan) -> Result<ProcessPlan> {
     for (name, value) in &service.environment {
         environment.insert(name.clone(), translator.value(value).map_err(refuse)?);
     }
-    Ok(ProcessPlan {
-        service: service.name.clone(),
-        arguments,
-        environment,
-    })
+    Ok(ProcessPlan { service: service.name.clone(), arguments, environment })
 }
 
 /// What the image's entrypoint appends to the command.
 fn entrypoint_arguments(service: &ServicePlan) -> Vec<(&'static str, String)> {
     let variable = |name: &str, default: &str| {
-        service
-            .environment
-            .get(name)
-            .map_or(default, String::as_str)
-            .to_owned()
+        service.environment.get(name).map_or(default, String::as_str).to_owned()
     };
     let mut arguments = vec![
         ("--db-path", variable("SQLD_DB_PATH", "iku.db")),
-        (
-            "--http-listen-addr",
-            variable("SQLD_HTTP_LISTEN_ADDR", "0.0.0.0:8080"),
-        ),
+        ("--http-listen-addr", variable("SQLD_HTTP_LISTEN_ADDR", "0.0.0.0:8080")),
     ];
     match service.role {
         Role::Primary => {
@@ -138,38 +120,22 @@ impl Translator<'_> {
         let under = |mount: &MountPlan| -> Option<PathBuf> {
             let rest = Path::new(text).strip_prefix(&mount.target).ok()?;
             let whole = rest.as_os_str().is_empty();
-            Some(if whole {
-                mount.source.clone()
-            } else {
-                mount.source.join(rest)
-            })
+            Some(if whole { mount.source.clone() } else { mount.source.join(rest) })
         };
         // The deepest mount wins, as in the container.
-        let mounts = self
-            .service
-            .mounts
-            .iter()
-            .filter_map(|m| Some((m.target.len(), under(m)?)));
-        let deepest = mounts
-            .max_by_key(|(length, _)| *length)
-            .map(|(_, path)| path);
+        let mounts = self.service.mounts.iter().filter_map(|m| Some((m.target.len(), under(m)?)));
+        let deepest = mounts.max_by_key(|(length, _)| *length).map(|(_, path)| path);
         Some(match deepest {
             Some(path) => path
                 .to_str()
                 .map(str::to_owned)
                 .ok_or_else(|| format!("the path {} is not UTF-8", path.display())),
-            None => Err(format!(
-                "{text} is in no mount, so it is no file of this machine"
-            )),
+            None => Err(format!("{text} is in no mount, so it is no file of this machine")),
         })
     }
 
     fn listen_address(&self, address: SocketAddr) -> Result<String, String> {
-        let published = self
-            .service
-            .ports
-            .iter()
-            .find(|port| port.target == address.port());
+        let published = self.service.ports.iter().find(|port| port.target == address.port());
         published.map(|port| port.host.to_string()).ok_or_else(|| {
             format!("{address} is not published, so there is no address for it on this machine")
         })
@@ -182,20 +148,13 @@ impl Translator<'_> {
         };
         let (authority, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
         let (host, port) = authority.rsplit_once(':').unwrap_or((authority, ""));
-        let Some(target) = self
-            .plan
-            .services
-            .iter()
-            .find(|service| service.name == host)
-        else {
+        let Some(target) = self.plan.services.iter().find(|service| service.name == host) else {
             return Ok(text.to_owned());
         };
         let number = match (port, scheme) {
             ("", "https") => 443,
             ("", _) => 80,
-            (digits, _) => digits
-                .parse()
-                .map_err(|_| format!("`{text}` has no valid port"))?,
+            (digits, _) => digits.parse().map_err(|_| format!("`{text}` has no valid port"))?,
         };
         let address = target
             .published(number)

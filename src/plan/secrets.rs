@@ -10,29 +10,15 @@ pub const MASK: &str = "***";
 /// Whether a variable of this name holds a secret itself, not a file's path.
 fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_uppercase().replace('-', "_");
-    let telling = ["KEY", "TOKEN", "PASSWORD", "SECRET"]
-        .iter()
-        .any(|word| name.contains(word));
-    telling
-        && !["_FILE", "_PATH", "_ADDR"]
-            .iter()
-            .any(|end| name.ends_with(end))
+    let telling = ["KEY", "TOKEN", "PASSWORD", "SECRET"].iter().any(|word| name.contains(word));
+    telling && !["_FILE", "_PATH", "_ADDR"].iter().any(|end| name.ends_with(end))
 }
 
 /// The variables with the values of the secret ones masked.
 pub fn mask_variables(variables: &BTreeMap<String, String>) -> BTreeMap<&str, &str> {
     variables
         .iter()
-        .map(|(name, value)| {
-            (
-                name.as_str(),
-                if is_secret(name) {
-                    MASK
-                } else {
-                    value.as_str()
-                },
-            )
-        })
+        .map(|(name, value)| (name.as_str(), if is_secret(name) { MASK } else { value.as_str() }))
         .collect()
 }
 
@@ -77,20 +63,10 @@ mod tests {
 
     #[test]
     fn keys_and_tokens_are_masked_and_paths_are_not() {
-        for name in [
-            "LIBSQL_ADMIN_AUTH_KEY",
-            "AUTH_TOKEN",
-            "DB_PASSWORD",
-            "my_secret",
-        ] {
+        for name in ["LIBSQL_ADMIN_AUTH_KEY", "AUTH_TOKEN", "DB_PASSWORD", "my_secret"] {
             assert!(is_secret(name), "{name}");
         }
-        for name in [
-            "SQLD_NODE",
-            "SQLD_AUTH_JWT_KEY_FILE",
-            "TOKEN_PATH",
-            "SQLD_DB_PATH",
-        ] {
+        for name in ["SQLD_NODE", "SQLD_AUTH_JWT_KEY_FILE", "TOKEN_PATH", "SQLD_DB_PATH"] {
             assert!(!is_secret(name), "{name}");
         }
     }

@@ -34,14 +34,8 @@ pub fn render(report: &Report) -> String {
                 check.took.as_secs_f64() * 1e3,
             );
         }
-        let logs = scenario
-            .checks
-            .iter()
-            .filter_map(|check| check.log.as_deref());
-        let stopped = scenario
-            .stopped
-            .iter()
-            .map(|stopped| stopped.error.as_str());
+        let logs = scenario.checks.iter().filter_map(|check| check.log.as_deref());
+        let stopped = scenario.stopped.iter().map(|stopped| stopped.error.as_str());
         for block in stopped.chain(logs) {
             // Four spaces make a block that no content can end.
             let block = block.replace('\n', "\n    ");

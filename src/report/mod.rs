@@ -92,10 +92,7 @@ impl Report {
 
     /// How many checks there are.
     pub fn check_count(&self) -> usize {
-        self.scenarios
-            .iter()
-            .map(|scenario| scenario.checks.len())
-            .sum()
+        self.scenarios.iter().map(|scenario| scenario.checks.len()).sum()
     }
 
     /// The report in `format`, without colour.
@@ -120,10 +117,7 @@ impl ScenarioReport {
 
     /// How many checks came out as `outcome`.
     pub fn count(&self, outcome: Outcome) -> usize {
-        self.checks
-            .iter()
-            .filter(|check| check.outcome == outcome)
-            .count()
+        self.checks.iter().filter(|check| check.outcome == outcome).count()
     }
 
     /// How to run this scenario again and look at its servers.
@@ -134,11 +128,7 @@ impl ScenarioReport {
 
 /// `1 check`, `2 checks`.
 pub fn counted(count: usize, noun: &str) -> String {
-    if count == 1 {
-        format!("1 {noun}")
-    } else {
-        format!("{count} {noun}s")
-    }
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 
 fn seconds<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {

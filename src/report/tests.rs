@@ -30,10 +30,7 @@ fn report() -> Report {
             ScenarioReport {
                 name: "tls".into(),
                 checks: Vec::new(),
-                stopped: Some(Stopped {
-                    error: "primary ended".into(),
-                    log: None,
-                }),
+                stopped: Some(Stopped { error: "primary ended".into(), log: None }),
                 note: Some("a note".into()),
                 took: Duration::from_millis(5),
             },

@@ -40,11 +40,7 @@ pub fn scenario_text(scenario: &ScenarioReport) -> String {
     if let Some(note) = &scenario.note {
         let _infallible = write!(text, "    {note}");
     }
-    for check in scenario
-        .checks
-        .iter()
-        .filter(|check| check.outcome == Outcome::Failed)
-    {
+    for check in scenario.checks.iter().filter(|check| check.outcome == Outcome::Failed) {
         text.push_str(&failure(check));
     }
     if let Some(stopped) = &scenario.stopped {
@@ -85,16 +81,8 @@ pub fn table(report: &Report) -> String {
 
 /// The last line.
 pub fn summary(report: &Report) -> String {
-    let failed: usize = report
-        .scenarios
-        .iter()
-        .map(|s| s.count(Outcome::Failed))
-        .sum();
-    let stopped = report
-        .scenarios
-        .iter()
-        .filter(|s| s.stopped.is_some())
-        .count();
+    let failed: usize = report.scenarios.iter().map(|s| s.count(Outcome::Failed)).sum();
+    let stopped = report.scenarios.iter().filter(|s| s.stopped.is_some()).count();
     let mut text = format!(
         "{} in {}, {:.1} s",
         counted(report.check_count(), "check"),

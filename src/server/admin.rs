@@ -26,11 +26,7 @@ pub struct Admin {
 impl Admin {
     /// The API at `address`; `None` for a server without a key.
     pub fn new(http: reqwest::Client, address: SocketAddr, key: Option<&SecretString>) -> Self {
-        Self {
-            http,
-            address,
-            key: key.cloned(),
-        }
+        Self { http, address, key: key.cloned() }
     }
 
     /// Sends one request; what it means is left to the caller.
@@ -52,7 +48,7 @@ impl Admin {
         if let Some(body) = body {
             request = request.json(body);
         }
-        Answer::to(request, self.address).await
+        Answer::to(request, &format!("http://{}", self.address)).await
     }
 
     /// Makes a namespace. `Ok(false)`: it was there already.
@@ -64,9 +60,7 @@ impl Admin {
     /// Exit 3, 4 or 1, as the server answers.
     pub async fn create(&self, name: &NamespaceName) -> Result<bool> {
         let path = format!("/v1/namespaces/{name}/create");
-        let answer = self
-            .raw(reqwest::Method::POST, &path, Some(&json!({})))
-            .await?;
+        let answer = self.raw(reqwest::Method::POST, &path, Some(&json!({}))).await?;
         if answer.status == 400 && answer.body.contains("already exists") {
             return Ok(false);
         }
@@ -145,9 +139,7 @@ impl Admin {
         let mut config = self.config(name).await?;
         config.extend(changes);
         let path = format!("/v1/namespaces/{name}/config");
-        let answer = self
-            .raw(reqwest::Method::POST, &path, Some(&Value::Object(config)))
-            .await?;
+        let answer = self.raw(reqwest::Method::POST, &path, Some(&Value::Object(config))).await?;
         expect_success(&answer, name)?;
         self.config(name).await
     }
@@ -157,11 +149,9 @@ impl Admin {
         let answer = self.raw(reqwest::Method::GET, &path, None).await?;
         expect_success(&answer, name)?;
         serde_json::from_str(&answer.body).map_err(|error| {
-            Fault::failed(format!(
-                "the Admin API's {route} of `{name}` is no JSON object"
-            ))
-            .because(error)
-            .into()
+            Fault::failed(format!("the Admin API's {route} of `{name}` is no JSON object"))
+                .because(error)
+                .into()
         })
     }
 }
@@ -176,9 +166,5 @@ fn expect_success(answer: &Answer, name: &NamespaceName) -> Result<()> {
         status => Fault::failed(format!("the Admin API answered {status}")),
     };
     let body = answer.excerpt();
-    Err(if body.is_empty() {
-        fault.into()
-    } else {
-        fault.because(body).into()
-    })
+    Err(if body.is_empty() { fault.into() } else { fault.because(body).into() })
 }

@@ -101,11 +101,7 @@ pub async fn locate(search: &Search<'_>) -> Result<Option<ServerBinary>> {
 /// Where `demo sqld install` puts the build of a platform.
 pub fn installed_path(bin_dir: &Path, platform: Platform) -> PathBuf {
     let own = Platform::current().is_ok_and(|current| current == platform);
-    let name = if own {
-        format!("sqld-{VERSION}")
-    } else {
-        format!("sqld-{VERSION}-{platform}")
-    };
+    let name = if own { format!("sqld-{VERSION}") } else { format!("sqld-{VERSION}-{platform}") };
     bin_dir.join(name)
 }
 
@@ -122,33 +118,17 @@ async fn from_variable(path: &Path) -> Result<ServerBinary> {
     let said = ask_version(&path, VERSION_DEADLINE)
         .await
         .map_err(|error| refused("does not answer --version as a server does").because(error))?;
-    let note = said
-        .difference()
-        .map(|difference| format!("DEMO_SQLD_BIN is {difference}"));
-    Ok(ServerBinary {
-        path,
-        version: said.number,
-        source: Source::Variable,
-        note,
-    })
+    let note = said.difference().map(|difference| format!("DEMO_SQLD_BIN is {difference}"));
+    Ok(ServerBinary { path, version: said.number, source: Source::Variable, note })
 }
 
 async fn on_search_path(search_path: Option<&OsStr>) -> Option<ServerBinary> {
     let path = find_program(search_path, "sqld")?;
     // Whatever else bears the name is none of our business: the pinned build is fetched.
-    let said = ask_version(&path, VERSION_DEADLINE)
-        .await
-        .ok()
-        .filter(|said| said.number == VERSION)?;
-    let note = said
-        .difference()
-        .map(|difference| format!("{} is {difference}", path.display()));
-    Some(ServerBinary {
-        path,
-        version: said.number,
-        source: Source::SearchPath,
-        note,
-    })
+    let said =
+        ask_version(&path, VERSION_DEADLINE).await.ok().filter(|said| said.number == VERSION)?;
+    let note = said.difference().map(|difference| format!("{} is {difference}", path.display()));
+    Some(ServerBinary { path, version: said.number, source: Source::SearchPath, note })
 }
 
 /// The first executable file of that name on a search path.
@@ -198,9 +178,9 @@ impl Version {
             _ if self.number != VERSION => {
                 Some(format!("sqld {}, not the pinned {VERSION}", self.number))
             }
-            Some(build) if build != BUILD => Some(format!(
-                "build {build} of sqld {VERSION}, not the pinned {BUILD}"
-            )),
+            Some(build) if build != BUILD => {
+                Some(format!("build {build} of sqld {VERSION}, not the pinned {BUILD}"))
+            }
             _ => None,
         }
     }
@@ -230,10 +210,7 @@ async fn hear(child: &mut Child) -> Result<Version> {
     if let Some(version) = Version::parse(&said).filter(|_| status.success()) {
         return Ok(version);
     }
-    let line = complaint
-        .lines()
-        .chain(said.lines())
-        .find(|line| !line.trim().is_empty());
+    let line = complaint.lines().chain(said.lines()).find(|line| !line.trim().is_empty());
     match line {
         Some(line) => bail!("{status}: {line}"),
         None => bail!("{status}, and it says nothing"),
@@ -257,20 +234,13 @@ mod tests {
     use crate::server::install::testing::program;
 
     fn search<'a>(variable: Option<&'a Path>, folder: &'a Path) -> Search<'a> {
-        Search {
-            variable,
-            bin_dir: folder,
-            search_path: Some(folder.as_os_str()),
-        }
+        Search { variable, bin_dir: folder, search_path: Some(folder.as_os_str()) }
     }
 
     #[test]
     fn the_version_line_is_understood() {
         let pinned = Version::parse("sqld sqld 0.24.32 (40c272de 2025-02-14)\n").unwrap();
-        assert_eq!(
-            (pinned.number.as_str(), pinned.difference()),
-            (VERSION, None)
-        );
+        assert_eq!((pinned.number.as_str(), pinned.difference()), (VERSION, None));
         let rebuilt = Version::parse("sqld sqld 0.24.32 (00000000 2026-01-01)").unwrap();
         assert!(rebuilt.difference().unwrap().contains("build 00000000"));
         for other in ["", "echo (GNU coreutils) 9.1", "sqld", "\nsqld 1.0"] {
@@ -285,18 +255,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let other = folder.path().join("other");
         program(&other, "echo 'sqld sqld 0.25.0 (0123abcd 2026-01-01)'");
-        program(
-            &folder.path().join("sqld"),
-            "echo 'sqld sqld 0.24.32 (40c272de 2025-02-14)'",
-        );
-        let found = locate(&search(Some(&other), folder.path()))
-            .await
-            .unwrap()
-            .unwrap();
-        assert_eq!(
-            (found.version.as_str(), found.source),
-            ("0.25.0", Source::Variable)
-        );
+        program(&folder.path().join("sqld"), "echo 'sqld sqld 0.24.32 (40c272de 2025-02-14)'");
+        let found = locate(&search(Some(&other), folder.path())).await.unwrap().unwrap();
+        assert_eq!((found.version.as_str(), found.source), ("0.25.0", Source::Variable));
         assert!(found.note.unwrap().contains("not the pinned 0.24.32"));
 
         let found = locate(&search(None, folder.path())).await.unwrap().unwrap();
@@ -309,17 +270,9 @@ mod tests {
         let (mute, plain) = (folder.path().join("mute"), folder.path().join("plain"));
         program(&mute, "echo 'no such library' >&2; exit 127");
         fs::write(&plain, "text").unwrap();
-        for path in [
-            &mute,
-            &plain,
-            &folder.path().join("absent"),
-            &folder.path().to_owned(),
-        ] {
-            let diagnosis = Diagnosis::of(
-                &locate(&search(Some(path), folder.path()))
-                    .await
-                    .unwrap_err(),
-            );
+        for path in [&mute, &plain, &folder.path().join("absent"), &folder.path().to_owned()] {
+            let diagnosis =
+                Diagnosis::of(&locate(&search(Some(path), folder.path())).await.unwrap_err());
             assert_eq!(diagnosis.code, ExitCode::Input, "{diagnosis:?}");
             assert!(diagnosis.hint.unwrap().contains("DEMO_SQLD_BIN"));
         }
@@ -340,28 +293,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let silent = folder.path().join("silent");
         program(&silent, "exec sleep 1000");
-        let error = ask_version(&silent, Duration::from_millis(50))
-            .await
-            .unwrap_err();
-        assert!(
-            error.to_string().contains("no answer within 50ms"),
-            "{error}"
-        );
+        let error = ask_version(&silent, Duration::from_millis(50)).await.unwrap_err();
+        assert!(error.to_string().contains("no answer within 50ms"), "{error}");
     }
 
     #[tokio::test]
     async fn another_version_on_the_search_path_is_passed_over() {
         let folder = tempfile::tempdir().unwrap();
-        program(
-            &folder.path().join("sqld"),
-            "echo 'sqld sqld 0.23.0 (0123abcd 2024-01-01)'",
-        );
-        assert!(
-            locate(&search(None, folder.path()))
-                .await
-                .unwrap()
-                .is_none()
-        );
+        program(&folder.path().join("sqld"), "echo 'sqld sqld 0.23.0 (0123abcd 2024-01-01)'");
+        assert!(locate(&search(None, folder.path())).await.unwrap().is_none());
     }
 
     #[tokio::test]
@@ -373,16 +313,7 @@ mod tests {
         program(&installed_path(folder.path(), platform), "exit 0");
         let diagnosis = Diagnosis::of(&locate(&search(None, folder.path())).await.unwrap_err());
         assert_eq!(diagnosis.code, ExitCode::Failed);
-        assert!(
-            diagnosis.message.contains("has digest sha256"),
-            "{}",
-            diagnosis.message
-        );
-        assert!(
-            diagnosis
-                .hint
-                .unwrap()
-                .contains("demo sqld install --force")
-        );
+        assert!(diagnosis.message.contains("has digest sha256"), "{}", diagnosis.message);
+        assert!(diagnosis.hint.unwrap().contains("demo sqld install --force"));
     }
 }

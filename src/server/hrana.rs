@@ -14,20 +14,23 @@ use crate::server::namespace::NamespaceName;
 #[derive(Clone, Debug)]
 pub struct Hrana {
     http: reqwest::Client,
-    address: SocketAddr,
-    namespace: Option<NamespaceName>,
+    /// Scheme, host and port, without a slash at the end.
+    base: String,
+    host: Option<String>,
     authorization: Option<SecretString>,
 }
 
 impl Hrana {
-    /// The server's default namespace, without a token.
+    /// The default namespace of a server of this machine, without a token.
     pub fn new(http: reqwest::Client, address: SocketAddr) -> Self {
-        Self {
-            http,
-            address,
-            namespace: None,
-            authorization: None,
-        }
+        let host = Some(host_header(None, address));
+        Self { http, base: format!("http://{address}"), host, authorization: None }
+    }
+
+    /// The server that `url` names; its host names the namespace, if any.
+    pub fn at(http: reqwest::Client, url: &str) -> Self {
+        let base = url.trim_end_matches('/').to_owned();
+        Self { http, base, host: None, authorization: None }
     }
 
     /// The same with `token`.
@@ -37,16 +40,26 @@ impl Hrana {
         self
     }
 
-    /// The same on `namespace`.
+    /// The same on `namespace`: the first label of the `Host` header.
     #[must_use]
     pub fn namespace(mut self, namespace: Option<&NamespaceName>) -> Self {
-        self.namespace = namespace.cloned();
+        if let (Some(host), Some(name)) = (&self.host, namespace) {
+            self.host = Some(format!("{name}.{host}"));
+        }
         self
     }
 
-    /// Where requests go.
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    /// Asks whether writes are allowed, with a write that never runs: its
+    /// condition cannot be true, yet the server checks the permission first
+    /// (measured on sqld 0.24.32).
+    ///
+    /// # Errors
+    /// Exit 3 when the server does not answer. Refusals are in the [`Reply`].
+    pub async fn dry_write(&self) -> Result<Reply> {
+        let never = json!({ "type": "not", "cond": { "type": "and", "conds": [] } });
+        let write = json!({ "sql": "CREATE TABLE never_made (x)" });
+        let steps = json!([{ "condition": never, "stmt": write }]);
+        self.requests(json!([{ "type": "batch", "batch": { "steps": steps } }])).await
     }
 
     /// Runs one statement.
@@ -54,8 +67,7 @@ impl Hrana {
     /// # Errors
     /// Exit 3 when the server does not answer. Refusals are in the [`Reply`].
     pub async fn execute(&self, sql: &str) -> Result<Reply> {
-        self.requests(json!([{ "type": "execute", "stmt": { "sql": sql } }]))
-            .await
+        self.requests(json!([{ "type": "execute", "stmt": { "sql": sql } }])).await
     }
 
     /// Sends `requests`, an array of Hrana stream requests, and closes the stream.
@@ -66,19 +78,15 @@ impl Hrana {
         if let Some(list) = requests.as_array_mut() {
             list.push(json!({ "type": "close" }));
         }
-        let url = format!("http://{}/v3/pipeline", self.address);
-        let mut request = self
-            .http
-            .post(url)
-            .header(
-                reqwest::header::HOST,
-                host_header(self.namespace.as_ref(), self.address),
-            )
-            .json(&json!({ "requests": requests }));
+        let url = format!("{}/v3/pipeline", self.base);
+        let mut request = self.http.post(url).json(&json!({ "requests": requests }));
+        if let Some(host) = &self.host {
+            request = request.header(reqwest::header::HOST, host);
+        }
         if let Some(value) = &self.authorization {
             request = request.header(reqwest::header::AUTHORIZATION, value.expose_secret());
         }
-        Ok(Reply::new(Answer::to(request, self.address).await?))
+        Ok(Reply::new(Answer::to(request, &self.base).await?))
     }
 }
 
@@ -131,6 +139,13 @@ impl Reply {
         }
     }
 
+    /// The names of the first statement's columns.
+    pub fn columns(&self) -> Vec<String> {
+        let columns = self.execution().and_then(|result| result.get("cols")?.as_array());
+        let name = |column: &Value| column.get("name").and_then(Value::as_str).map(str::to_owned);
+        columns.into_iter().flatten().map(|column| name(column).unwrap_or_default()).collect()
+    }
+
     /// The rows of the first statement, each value as Hrana sends it.
     pub fn rows(&self) -> Option<&Value> {
         self.execution()?.get("rows")
@@ -155,10 +170,7 @@ mod tests {
     use super::*;
 
     fn reply(status: u16, body: &str) -> Reply {
-        Reply::new(Answer {
-            status,
-            body: body.to_owned(),
-        })
+        Reply::new(Answer { status, body: body.to_owned() })
     }
 
     #[test]
@@ -166,14 +178,8 @@ mod tests {
         let body = r#"{"results":[{"type":"error","error":{"message":"no such table: x","code":"SQLITE_ERROR"}}]}"#;
         let refused = reply(200, body);
         assert!(!refused.succeeded());
-        assert_eq!(
-            refused.sql_error(),
-            Some(("SQLITE_ERROR", "no such table: x"))
-        );
-        assert_eq!(
-            refused.describe(),
-            "200 with SQLITE_ERROR: no such table: x"
-        );
+        assert_eq!(refused.sql_error(), Some(("SQLITE_ERROR", "no such table: x")));
+        assert_eq!(refused.describe(), "200 with SQLITE_ERROR: no such table: x");
     }
 
     #[test]

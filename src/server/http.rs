@@ -25,6 +25,18 @@ pub fn loopback_client() -> Result<reqwest::Client> {
         .build()?)
 }
 
+/// A client for servers elsewhere: proxies of the environment are honoured.
+///
+/// # Errors
+/// When the TLS backend cannot be set up.
+pub fn remote_client() -> Result<reqwest::Client> {
+    Ok(reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(Duration::from_secs(10))
+        .timeout(Duration::from_secs(60))
+        .build()?)
+}
+
 /// The `Host` header that selects `namespace` (the first label decides).
 pub fn host_header(namespace: Option<&NamespaceName>, address: SocketAddr) -> String {
     match namespace {
@@ -46,21 +58,18 @@ impl Answer {
     /// Sends `request` and reads the answer.
     ///
     /// # Errors
-    /// Exit 3 when nothing answers at `address`, or not in time.
-    pub async fn to(request: reqwest::RequestBuilder, address: SocketAddr) -> Result<Self> {
+    /// Exit 3 when nothing answers at `base`, or not in time.
+    pub async fn to(request: reqwest::RequestBuilder, base: &str) -> Result<Self> {
         let attempt = async {
             let response = request.send().await?;
             let status = response.status().as_u16();
-            Ok::<_, reqwest::Error>(Self {
-                status,
-                body: response.text().await?,
-            })
+            Ok::<_, reqwest::Error>(Self { status, body: response.text().await? })
         };
         attempt.await.map_err(|error| {
             if error.is_timeout() {
-                Fault::unreachable(format!("http://{address} did not answer in time")).into()
+                Fault::unreachable(format!("{base} did not answer in time")).into()
             } else {
-                nothing_answers(&format!("http://{address}"), error).into()
+                nothing_answers(base, error).into()
             }
         })
     }

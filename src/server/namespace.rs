@@ -46,14 +46,8 @@ impl FromStr for NamespaceName {
         let bytes = text.as_bytes();
         let valid = bytes.first().is_some_and(|first| plain(*first))
             && bytes.len() <= LONGEST
-            && bytes
-                .iter()
-                .all(|byte| plain(*byte) || matches!(byte, b'-' | b'_'));
-        if valid {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(InvalidName)
-        }
+            && bytes.iter().all(|byte| plain(*byte) || matches!(byte, b'-' | b'_'));
+        if valid { Ok(Self(text.to_owned())) } else { Err(InvalidName) }
     }
 }
 
@@ -71,9 +65,9 @@ mod tests {
     #[test]
     fn names_that_harm_the_server_do_not() {
         let long = "x".repeat(64);
-        for name in [
-            "", "..", "../x", "a/b", "a.b", "a b", "été", "-a", "_a", "A", "a\n", "%2e", &long,
-        ] {
+        for name in
+            ["", "..", "../x", "a/b", "a.b", "a b", "été", "-a", "_a", "A", "a\n", "%2e", &long]
+        {
             assert!(name.parse::<NamespaceName>().is_err(), "{name:?}");
         }
     }

@@ -105,11 +105,11 @@ impl Platform {
             ("linux", "aarch64") => Ok(Self::LinuxArm64),
             ("macos", "aarch64") => Ok(Self::DarwinArm64),
             ("macos", "x86_64") => Ok(Self::DarwinX64),
-            _ => Err(Fault::unreachable(format!(
-                "no pinned server build for {system}-{processor}"
-            ))
-            .hint("set DEMO_SQLD_BIN to a server built for it, or use --engine docker")
-            .into()),
+            _ => {
+                Err(Fault::unreachable(format!("no pinned server build for {system}-{processor}"))
+                    .hint("set DEMO_SQLD_BIN to a server built for it, or use --engine docker")
+                    .into())
+            }
         }
     }
 
@@ -163,9 +163,7 @@ pub(crate) async fn inspect(path: PathBuf, sha256: &'static str) -> Result<Insta
         inspect_at(&path, sha256, SystemTime::now())
             .map_err(|error| files::unreadable(&path, "server binary", error).into())
     };
-    tokio::task::spawn_blocking(work)
-        .await
-        .context("the check of the server binary broke off")?
+    tokio::task::spawn_blocking(work).await.context("the check of the server binary broke off")?
 }
 
 /// Hashing the 45 MB takes tens of milliseconds, too much for every command,
@@ -191,9 +189,7 @@ fn inspect_at(path: &Path, sha256: &str, now: SystemTime) -> io::Result<Installa
     }
     let found = sha256_of(&mut file)?;
     if found != sha256 {
-        return Ok(Installation::Wrong(format!(
-            "has digest sha256 {found}, expected {sha256}"
-        )));
+        return Ok(Installation::Wrong(format!("has digest sha256 {found}, expected {sha256}")));
     }
     if is_settled(&before, now) && self::stamp(&file.metadata()?, sha256) == stamp {
         // Without it the next command hashes again, which is all that is lost.
@@ -217,11 +213,8 @@ fn stamp(metadata: &Metadata, sha256: &str) -> String {
 /// The clock of a file system may tick coarsely, so that a write right after
 /// the hashing would leave the times of a fresh file as they were.
 fn is_settled(metadata: &Metadata, now: SystemTime) -> bool {
-    let changed = u64::try_from(metadata.ctime())
-        .map(Duration::from_secs)
-        .unwrap_or_default();
-    now.duration_since(UNIX_EPOCH)
-        .is_ok_and(|now| now >= changed + SETTLED)
+    let changed = u64::try_from(metadata.ctime()).map(Duration::from_secs).unwrap_or_default();
+    now.duration_since(UNIX_EPOCH).is_ok_and(|now| now >= changed + SETTLED)
 }
 
 /// The digest of all that a reader still gives, in lower-case hexadecimal.
@@ -266,12 +259,7 @@ mod tests {
     fn every_digest_is_of_full_length() {
         for known in &PINS {
             let encoded = known.integrity.strip_prefix("sha512-").unwrap();
-            assert_eq!(
-                STANDARD.decode(encoded).unwrap().len(),
-                64,
-                "{}",
-                known.platform
-            );
+            assert_eq!(STANDARD.decode(encoded).unwrap().len(), 64, "{}", known.platform);
             let plain = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
             assert!(known.sha256.len() == 64 && known.sha256.bytes().all(plain));
         }
@@ -281,33 +269,21 @@ mod tests {
     fn another_system_is_told_the_way_out() {
         let diagnosis = Diagnosis::of(&Platform::of("freebsd", "riscv64").unwrap_err());
         assert_eq!(diagnosis.code, ExitCode::Unreachable);
-        assert_eq!(
-            diagnosis.message,
-            "no pinned server build for freebsd-riscv64"
-        );
+        assert_eq!(diagnosis.message, "no pinned server build for freebsd-riscv64");
         assert!(diagnosis.hint.unwrap().contains("DEMO_SQLD_BIN"));
     }
 
     #[test]
     fn a_verified_file_is_hashed_again_only_when_touched() {
         let folder = tempfile::tempdir().unwrap();
-        let (path, kept) = (
-            folder.path().join("x-1.2"),
-            folder.path().join("x-1.2.verified"),
-        );
+        let (path, kept) = (folder.path().join("x-1.2"), folder.path().join("x-1.2.verified"));
         program(&path, "exit 0");
         let digest = sha256_of(&mut File::open(&path).unwrap()).unwrap();
         let now = SystemTime::now();
 
-        assert_eq!(
-            inspect_at(&path, &digest, now).unwrap(),
-            Installation::Right
-        );
+        assert_eq!(inspect_at(&path, &digest, now).unwrap(), Installation::Right);
         assert!(!kept.exists(), "too fresh to be kept");
-        assert_eq!(
-            inspect_at(&path, &digest, now + SETTLED * 2).unwrap(),
-            Installation::Right
-        );
+        assert_eq!(inspect_at(&path, &digest, now + SETTLED * 2).unwrap(), Installation::Right);
         assert!(kept.exists());
 
         // Believed without hashing: the digest is not that of the file.
@@ -317,9 +293,6 @@ mod tests {
         let modified = fs::metadata(&path).unwrap().modified().unwrap();
         program(&path, "exit 1");
         File::open(&path).unwrap().set_modified(modified).unwrap();
-        assert!(matches!(
-            inspect_at(&path, other, now).unwrap(),
-            Installation::Wrong(_)
-        ));
+        assert!(matches!(inspect_at(&path, other, now).unwrap(), Installation::Wrong(_)));
     }
 }

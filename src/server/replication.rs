@@ -19,21 +19,17 @@ pub async fn catch_up(primary: &Hrana, replica: &Hrana) -> Result<u64> {
     let Some(target) = reply.replication_index() else {
         return Err(refusal("primary", &reply).into());
     };
-    poll(
-        &format!("the replica is at index {target}"),
-        CATCH_UP_DEADLINE,
-        async || {
-            let reply = replica.execute("SELECT 1").await?;
-            if matches!(reply.status, 401 | 403) {
-                return Err(refusal("replica", &reply).into());
-            }
-            Ok(match reply.replication_index() {
-                Some(index) if index >= target => Attempt::Done(index),
-                Some(index) => Attempt::Again(format!("index {index}")),
-                None => Attempt::Again(reply.describe()),
-            })
-        },
-    )
+    poll(&format!("the replica is at index {target}"), CATCH_UP_DEADLINE, async || {
+        let reply = replica.execute("SELECT 1").await?;
+        if matches!(reply.status, 401 | 403) {
+            return Err(refusal("replica", &reply).into());
+        }
+        Ok(match reply.replication_index() {
+            Some(index) if index >= target => Attempt::Done(index),
+            Some(index) => Attempt::Again(format!("index {index}")),
+            None => Attempt::Again(reply.describe()),
+        })
+    })
     .await
 }
 

@@ -38,10 +38,7 @@ pub struct Seen {
 impl Seen {
     /// `text` says what was seen.
     pub fn when(good: bool, text: impl Into<String>) -> Self {
-        Self {
-            good,
-            text: text.into(),
-        }
+        Self { good, text: text.into() }
     }
 
     /// As expected when the two are equal.
@@ -52,25 +49,14 @@ impl Seen {
     /// As expected when the answer has this HTTP status.
     pub fn status(reply: &Reply, status: u16) -> Self {
         let short = reply.status == status && reply.status != 200;
-        let text = if short {
-            reply.status.to_string()
-        } else {
-            reply.describe()
-        };
+        let text = if short { reply.status.to_string() } else { reply.describe() };
         Self::when(reply.status == status, text)
     }
 
     /// As expected when the statement ran.
     pub fn success(reply: &Reply) -> Self {
         let good = reply.succeeded();
-        Self::when(
-            good,
-            if good {
-                "200".to_owned()
-            } else {
-                reply.describe()
-            },
-        )
+        Self::when(good, if good { "200".to_owned() } else { reply.describe() })
     }
 }
 
@@ -157,11 +143,7 @@ impl<'a> Context<'a> {
         };
         let took = since.elapsed();
         let outcome = if seen.good { Outcome::Passed } else { miss };
-        let log = if outcome == Outcome::Failed {
-            Some(self.last_words().await)
-        } else {
-            None
-        };
+        let log = if outcome == Outcome::Failed { Some(self.last_words().await) } else { None };
         self.checks.borrow_mut().push(Check {
             name: name.to_owned(),
             outcome,
@@ -189,10 +171,6 @@ impl<'a> Context<'a> {
     }
 
     pub(super) fn finish(self) -> (Vec<Check>, Option<String>, Vec<Arc<EphemeralStack>>) {
-        (
-            self.checks.into_inner(),
-            self.note.into_inner(),
-            self.stacks.into_inner(),
-        )
+        (self.checks.into_inner(), self.note.into_inner(), self.stacks.into_inner())
     }
 }

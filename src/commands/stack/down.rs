@@ -51,10 +51,8 @@ pub async fn cleanup(settings: &Settings, args: &CleanupArgs, output: &Output) -
         output.talk(format!("removed   {}", counted(swept, "ephemeral stack")));
     }
     let standing = local.standing_dir();
-    let mut targets: Vec<_> = ["jwt", "certs", "data", "logs"]
-        .into_iter()
-        .map(|name| local.root().join(name))
-        .collect();
+    let mut targets: Vec<_> =
+        ["jwt", "certs", "data", "logs"].into_iter().map(|name| local.root().join(name)).collect();
     if args.all {
         targets.push(local.bin_dir());
     }
@@ -84,10 +82,8 @@ async fn stop(settings: &Settings, local: &Local, output: &Output) -> Result<boo
     let engine = provider.engine(&Place::standing(local));
     let mut any = false;
     // The replicas first: without their primary they would only complain.
-    let (primary, others): (Vec<_>, Vec<_>) = standing
-        .services
-        .keys()
-        .partition(|name| *name == "primary");
+    let (primary, others): (Vec<_>, Vec<_>) =
+        standing.services.keys().partition(|name| *name == "primary");
     for service in others.into_iter().chain(primary) {
         if engine.stop(service, Stop::Graceful).await? {
             output.talk(format!("{service:<9} stopped"));

@@ -15,11 +15,7 @@ pub async fn run(settings: &Settings, args: &LogsArgs, output: &Output) -> Resul
     let stack = Stack::open(settings).await?;
     let services = stack.services(args.service.as_deref())?;
     let prefix = |service: &str, line: &str| {
-        if services.len() == 1 {
-            line.to_owned()
-        } else {
-            format!("{service:<9} {line}")
-        }
+        if services.len() == 1 { line.to_owned() } else { format!("{service:<9} {line}") }
     };
     let mut following = SelectAll::new();
     for service in &services {

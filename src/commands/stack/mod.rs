@@ -30,11 +30,7 @@ impl Stack {
         };
         let provider = engines::of(settings, standing.engine).await?;
         let engine = provider.engine(&Place::standing(&local));
-        Ok(Self {
-            local,
-            standing,
-            engine,
-        })
+        Ok(Self { local, standing, engine })
     }
 
     /// The services that a command is for: the one that was named, or all.

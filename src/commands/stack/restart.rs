@@ -23,11 +23,7 @@ pub async fn run(settings: &Settings, args: &RestartArgs, output: &Output) -> Re
     let provider = engines::of(settings, stack.standing.engine).await?;
     let engine = provider.engine(&Place::standing(&stack.local));
     engine.prepare(&plan).await?;
-    for service in plan
-        .services
-        .iter()
-        .filter(|service| names.contains(&service.name))
-    {
+    for service in plan.services.iter().filter(|service| names.contains(&service.name)) {
         let spinner = output.spinner(&format!("restarting {}", service.name));
         let since = std::time::Instant::now();
         engine.stop(&service.name, Stop::Graceful).await?;

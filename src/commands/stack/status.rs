@@ -82,22 +82,14 @@ pub async fn collect(
     for (name, addresses) in &stack.standing.services {
         let mut service = look(&stack, name, *addresses, &http).await?;
         if let (true, Some(address), Some(token)) = (service.healthy, service.http, &token) {
-            let hrana = Hrana::new(http.clone(), address)
-                .namespace(namespace)
-                .token(token);
+            let hrana = Hrana::new(http.clone(), address).namespace(namespace).token(token);
             let reply = hrana.execute("SELECT 1").await.ok();
             service.replication_index = reply.and_then(|reply| reply.replication_index());
         }
         services.push(service);
     }
-    let primary = services
-        .iter()
-        .find(|s| s.name == "primary")
-        .and_then(|s| s.replication_index);
-    for service in services
-        .iter_mut()
-        .filter(|service| service.name != "primary")
-    {
+    let primary = services.iter().find(|s| s.name == "primary").and_then(|s| s.replication_index);
+    for service in services.iter_mut().filter(|service| service.name != "primary") {
         let behind = |(primary, own): (u64, u64)| primary.saturating_sub(own);
         service.lag = primary.zip(service.replication_index).map(behind);
     }
@@ -136,19 +128,14 @@ async fn look(
     };
     status.running = true;
     status.id = Some(instance.id);
-    let age = instance
-        .started_at
-        .map(|since| Timestamp::now().as_second() - since.as_second());
+    let age = instance.started_at.map(|since| Timestamp::now().as_second() - since.as_second());
     status.uptime_seconds = age;
     if let Some(address) = addresses.http {
         let ask = async |path: &str| {
-            Answer::to(http.get(format!("http://{address}{path}")), address)
-                .await
-                .ok()
+            let base = format!("http://{address}");
+            Answer::to(http.get(format!("{base}{path}")), &base).await.ok()
         };
-        status.healthy = ask("/health")
-            .await
-            .is_some_and(|answer| answer.status == 200);
+        status.healthy = ask("/health").await.is_some_and(|answer| answer.status == 200);
         let version = ask("/version").await.filter(|answer| answer.status == 200);
         status.version = version.map(|answer| answer.excerpt());
     }
@@ -174,11 +161,9 @@ impl StatusReport {
         let mut lines = vec![format!("DEMO_ENGINE={}", self.engine)];
         for service in &self.services {
             let name = service.name.to_uppercase().replace('-', "_");
-            for (what, address) in [
-                ("HTTP", service.http),
-                ("GRPC", service.grpc),
-                ("ADMIN", service.admin),
-            ] {
+            for (what, address) in
+                [("HTTP", service.http), ("GRPC", service.grpc), ("ADMIN", service.admin)]
+            {
                 if let Some(address) = address {
                     lines.push(format!("{name}_{what}_URL=http://{address}"));
                 }
@@ -192,11 +177,7 @@ impl StatusReport {
 
 impl fmt::Display for StatusReport {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            formatter,
-            "stack     {}, {}, {} engine",
-            self.project, self.variant, self.engine
-        )?;
+        write!(formatter, "stack     {}, {}, {} engine", self.project, self.variant, self.engine)?;
         for service in &self.services {
             write!(formatter, "\n{service}")?;
         }

@@ -59,9 +59,7 @@ async fn start(
     variants: Variants,
     output: &Output,
 ) -> Result<()> {
-    let since = recorded
-        .as_ref()
-        .map_or_else(Timestamp::now, |standing| standing.started_at);
+    let since = recorded.as_ref().map_or_else(Timestamp::now, |standing| standing.started_at);
     let mut standing = Standing::of(plan, engine.kind(), variants, since);
     if let Some(recorded) = &recorded {
         // With --only the others stay what they are.
@@ -73,11 +71,7 @@ async fn start(
     local.save(&standing)?;
     let spinner = output.spinner("starting");
     let http = loopback_client()?;
-    let observer = Telling {
-        spinner: &spinner,
-        output,
-        plan,
-    };
+    let observer = Telling { spinner: &spinner, output, plan };
     let outcome = tokio::select! {
         outcome = bring_up(engine, plan, &http, &observer) => outcome.map(|_| ()),
         signal = interrupted() => signal.and_then(|()| Err(Fault::interrupted().into())),
@@ -95,12 +89,11 @@ async fn start(
 
 fn refuse_other_engine(recorded: Option<&Standing>, provider: &Provider) -> Result<()> {
     match recorded {
-        Some(standing) if standing.engine != provider.kind() => Err(Fault::input(format!(
-            "the stack runs on the {} engine",
-            standing.engine
-        ))
-        .hint("`demo down` first")
-        .into()),
+        Some(standing) if standing.engine != provider.kind() => {
+            Err(Fault::input(format!("the stack runs on the {} engine", standing.engine))
+                .hint("`demo down` first")
+                .into())
+        }
         _ => Ok(()),
     }
 }
@@ -112,10 +105,7 @@ fn variants(asked: &[VariantArg]) -> Result<Variants> {
             .hint("leave it out to combine the others")
             .into());
     }
-    Ok(Variants {
-        namespaced: has(VariantArg::Namespaced),
-        tls: has(VariantArg::Tls),
-    })
+    Ok(Variants { namespaced: has(VariantArg::Namespaced), tls: has(VariantArg::Tls) })
 }
 
 fn dry_run(
@@ -176,21 +166,13 @@ impl Observer for Telling<'_> {
             How::Started => format!("ready in {:.2} s", started.took.as_secs_f64()),
             How::AlreadyUp => "is up already".to_owned(),
             How::Replaced => {
-                format!(
-                    "restarted with what changed, ready in {:.2} s",
-                    started.took.as_secs_f64()
-                )
+                format!("restarted with what changed, ready in {:.2} s", started.took.as_secs_f64())
             }
         };
         let service = self.plan.service(&started.service).ok();
         let address = service.and_then(|service| service.endpoint(Interface::Http));
-        let url = address
-            .map(|address| format!("   http://{address}"))
-            .unwrap_or_default();
-        self.spinner.above(|| {
-            self.output
-                .talk(format!("{:<9} {how}{url}", started.service))
-        });
+        let url = address.map(|address| format!("   http://{address}")).unwrap_or_default();
+        self.spinner.above(|| self.output.talk(format!("{:<9} {how}{url}", started.service)));
     }
 }
 
@@ -209,8 +191,6 @@ fn footer(settings: &Settings, variants: Variants, output: &Output) {
     } else {
         ""
     };
-    output.talk(format!(
-        "demo init{namespace} && demo insert{namespace} --label first"
-    ));
+    output.talk(format!("demo init{namespace} && demo insert{namespace} --label first"));
     output.talk(format!("demo count{namespace} --target replica --wait"));
 }

@@ -94,9 +94,7 @@ fn service(value: Value, place: &Place, paths: &Paths) -> Result<Value, Fault> {
             "depends_on" => dependencies(value, &place)?,
             "networks" => names_or_mapping(value, &place, || Value::Null)?,
             "ports" => items(value, &place, ports::port)?,
-            "volumes" => items(value, &place, |value, place| {
-                mounts::mount(value, place, paths)
-            })?,
+            "volumes" => items(value, &place, |value, place| mounts::mount(value, place, paths))?,
             "expose" => items(value, &place, ports::expose)?,
             "healthcheck" => health_check(value, &place)?,
             _ => value,
@@ -111,10 +109,7 @@ fn items(
     place: &Place,
     normalise: impl Fn(Value, &Place) -> Result<Value, Fault>,
 ) -> Result<Value, Fault> {
-    scalar::list(value, place)?
-        .into_iter()
-        .map(|(item, place)| normalise(item, &place))
-        .collect()
+    scalar::list(value, place)?.into_iter().map(|(item, place)| normalise(item, &place)).collect()
 }
 
 /// `[A=1, B]` and `{A: 1, B: null}` to the latter, with text for values.
@@ -135,11 +130,8 @@ fn pairs(value: Value, place: &Place) -> Result<Value, Fault> {
         return Ok(result.into());
     }
     for (name, value) in scalar::mapping(value, place)? {
-        let value = if value.is_null() {
-            value
-        } else {
-            scalar::text(value, &place.key(&name))?.into()
-        };
+        let value =
+            if value.is_null() { value } else { scalar::text(value, &place.key(&name))?.into() };
         result.insert(name, value);
     }
     Ok(result.into())
@@ -166,19 +158,13 @@ fn names_or_mapping(
         return Ok(scalar::mapping(value, place)?.into());
     }
     let names = scalar::list(value, place)?.into_iter();
-    names
-        .map(|(name, place)| Ok((scalar::string(name, &place)?, entry())))
-        .collect()
+    names.map(|(name, place)| Ok((scalar::string(name, &place)?, entry()))).collect()
 }
 
 fn dependencies(value: Value, place: &Place) -> Result<Value, Fault> {
     let long = || json!({"condition": "service_started", "required": true});
     let mut dependencies = names_or_mapping(value, place, long)?;
-    for dependency in dependencies
-        .as_object_mut()
-        .into_iter()
-        .flat_map(Map::values_mut)
-    {
+    for dependency in dependencies.as_object_mut().into_iter().flat_map(Map::values_mut) {
         if let Value::Object(dependency) = dependency {
             dependency.entry("required").or_insert(true.into());
             truths(dependency, &["required", "restart"]);

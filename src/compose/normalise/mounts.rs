@@ -106,10 +106,7 @@ mod tests {
 
     fn read(value: Value) -> Result<Value, String> {
         let variables = BTreeMap::from([("HOME".to_owned(), "/home/me".to_owned())]);
-        let paths = Paths {
-            project_dir: Path::new("/project/dir"),
-            variables: &variables,
-        };
+        let paths = Paths { project_dir: Path::new("/project/dir"), variables: &variables };
         mount(value, &Place::of_file("a.yml"), &paths).map_err(|fault| fault.to_string())
     }
 
@@ -142,10 +139,7 @@ mod tests {
         let named = json!({"type": "volume", "source": "n", "target": "/x", "volume": {},
             "read_only": true});
         assert_eq!(read(json!("n:/x:ro")), Ok(named));
-        assert_eq!(
-            read(json!("/x")),
-            Ok(json!({"type": "volume", "target": "/x", "volume": {}}))
-        );
+        assert_eq!(read(json!("/x")), Ok(json!({"type": "volume", "target": "/x", "volume": {}})));
     }
 
     #[test]

@@ -19,12 +19,7 @@ pub(super) fn port(value: Value, place: &Place) -> Result<Value, Fault> {
     for key in ["target", "published"] {
         if let Some(value) = port.get_mut(key).filter(|value| !value.is_null()) {
             let place = place.key(key);
-            *value = number(
-                &scalar::text(value.take(), &place)?,
-                key == "target",
-                &place,
-            )?
-            .into();
+            *value = number(&scalar::text(value.take(), &place)?, key == "target", &place)?.into();
         }
     }
     if let Some(Value::String(address)) = port.get("host_ip") {
@@ -47,9 +42,7 @@ fn short(text: &str, place: &Place) -> Result<Value, Fault> {
             None => (None, host),
         };
         if let Some(address) = address {
-            let bare = address
-                .strip_prefix('[')
-                .and_then(|rest| rest.strip_suffix(']'));
+            let bare = address.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
             let address = bare.unwrap_or(address);
             check_address(address, place)?;
             port["host_ip"] = address.into();
@@ -113,14 +106,8 @@ mod tests {
             (json!("80"), json!({"target": 80, "protocol": "tcp"})),
             (json!(80), json!({"target": 80, "protocol": "tcp"})),
             (json!("80-80"), json!({"target": 80, "protocol": "tcp"})),
-            (
-                json!("8:80/udp"),
-                json!({"target": 80, "protocol": "udp", "published": 8}),
-            ),
-            (
-                json!("0:80"),
-                json!({"target": 80, "protocol": "tcp", "published": 0}),
-            ),
+            (json!("8:80/udp"), json!({"target": 80, "protocol": "udp", "published": 8})),
+            (json!("0:80"), json!({"target": 80, "protocol": "tcp", "published": 0})),
             (
                 json!("127.0.0.1:8:80"),
                 json!({"target": 80, "protocol": "tcp", "host_ip": "127.0.0.1", "published": 8}),

@@ -16,9 +16,7 @@ pub(super) fn words(value: Value, place: &Place) -> Result<Value, Fault> {
     };
     if let Some(operator) = shell_operator(&line) {
         return Err(place
-            .fault(format!(
-                "`{operator}` has a meaning only in a shell, and there is none here"
-            ))
+            .fault(format!("`{operator}` has a meaning only in a shell, and there is none here"))
             .hint("quote it, or write the command as a list"));
     }
     match shell_words::split(&line) {
@@ -29,9 +27,7 @@ pub(super) fn words(value: Value, place: &Place) -> Result<Value, Fault> {
 
 /// A list of words, each of them a string.
 pub(super) fn list(value: Value, place: &Place) -> Result<Value, Fault> {
-    items(value, place, |word, place| {
-        Ok(scalar::string(word, place)?.into())
-    })
+    items(value, place, |word, place| Ok(scalar::string(word, place)?.into()))
 }
 
 /// The first unquoted character that would end the words in Compose's splitter
@@ -67,14 +63,8 @@ mod tests {
             (json!(null), Some(json!(null))),
             (json!(""), Some(json!([]))),
             (json!("a  b"), Some(json!(["a", "b"]))),
-            (
-                json!("a 'b c' \"d e\" f\\ g"),
-                Some(json!(["a", "b c", "d e", "f g"])),
-            ),
-            (
-                json!("sh -c 'a; b > c' x#y"),
-                Some(json!(["sh", "-c", "a; b > c", "x#y"])),
-            ),
+            (json!("a 'b c' \"d e\" f\\ g"), Some(json!(["a", "b c", "d e", "f g"]))),
+            (json!("sh -c 'a; b > c' x#y"), Some(json!(["sh", "-c", "a; b > c", "x#y"]))),
             (json!(["a", ""]), Some(json!(["a", ""]))),
             (json!("a 'b"), None),
             (json!("a; b"), None),

@@ -8,17 +8,9 @@ use crate::exit_code::ExitCode;
 fn a_key_that_is_not_honoured_is_named_with_file_and_service() {
     let tail = ", which demo does not honour";
     for (base, over, expected) in [
-        (
-            "privileged: true",
-            "",
-            "0.yml: service `s` has the key `privileged`",
-        ),
+        ("privileged: true", "", "0.yml: service `s` has the key `privileged`"),
         ("", "build: .", "1.yml: service `s` has the key `build`"),
-        (
-            "x-fine: 1",
-            "extensions: {}",
-            "1.yml: service `s` has the key `extensions`",
-        ),
+        ("x-fine: 1", "extensions: {}", "1.yml: service `s` has the key `extensions`"),
         (
             "healthcheck: {test: t, start_interval: 1s}",
             "",
@@ -66,74 +58,34 @@ fn bad_services_are_refused_with_their_place() {
         ("platform: 5", "`platform`: "),
         ("restart: sometimes", "`restart`: "),
         ("restart: true", "`restart`: "),
-        (
-            "environment: {A: 1.5}",
-            "`environment.A`: must be a string, not a number",
-        ),
+        ("environment: {A: 1.5}", "`environment.A`: must be a string, not a number"),
         ("environment: {A: [b]}", "`environment.A`: "),
         ("environment: ['=x']", "`environment[0]`: "),
         ("environment: text", "`environment`: must be a mapping"),
-        (
-            "environment: ['A=${B:?set B}']",
-            "`environment[0]`: the variable B is required",
-        ),
+        ("environment: ['A=${B:?set B}']", "`environment[0]`: the variable B is required"),
         ("labels: {a: '$'}", "`labels.a`: "),
         ("command: [a, 5]", "`command[1]`: must be a string"),
         ("ports: ['80-81:80-81']", "`ports[0]`: `80-81` is a range"),
         ("ports: ['80/sctp']", "`ports[0].protocol`: "),
         ("ports: 80", "`ports`: must be a list"),
-        (
-            "ports: [{published: 8}]",
-            "`ports[0]`: missing field `target`",
-        ),
+        ("ports: [{published: 8}]", "`ports[0]`: missing field `target`"),
         ("expose: ['1-2']", "`expose[0]`: "),
-        (
-            "volumes: ['gone:/a']",
-            "`volumes`: the volume `gone` is not declared",
-        ),
-        (
-            "volumes: [{type: tmpfs, target: /a}]",
-            "`volumes[0].type`: ",
-        ),
-        (
-            "networks: [gone]",
-            "`networks`: the network `gone` is not declared",
-        ),
-        (
-            "depends_on: [gone]",
-            "`depends_on`: there is no service `gone`",
-        ),
-        (
-            "depends_on: {s: {condition: ready}}",
-            "`depends_on.s.condition`: ",
-        ),
-        (
-            "depends_on: {s: {restart: true}}",
-            "`depends_on.s`: missing field `condition`",
-        ),
+        ("volumes: ['gone:/a']", "`volumes`: the volume `gone` is not declared"),
+        ("volumes: [{type: tmpfs, target: /a}]", "`volumes[0].type`: "),
+        ("networks: [gone]", "`networks`: the network `gone` is not declared"),
+        ("depends_on: [gone]", "`depends_on`: there is no service `gone`"),
+        ("depends_on: {s: {condition: ready}}", "`depends_on.s.condition`: "),
+        ("depends_on: {s: {restart: true}}", "`depends_on.s`: missing field `condition`"),
         ("depends_on: [s]", "in a circle: s -> s"),
         ("healthcheck: {test: [true]}", "`healthcheck.test[0]`: "),
-        (
-            "healthcheck: {test: [curl]}",
-            "`healthcheck.test`: must start with",
-        ),
-        (
-            "healthcheck: {test: t, interval: soon}",
-            "`healthcheck.interval`: `soon` is not",
-        ),
-        (
-            "healthcheck: {test: t, retries: -1}",
-            "`healthcheck.retries`: ",
-        ),
+        ("healthcheck: {test: [curl]}", "`healthcheck.test`: must start with"),
+        ("healthcheck: {test: t, interval: soon}", "`healthcheck.interval`: `soon` is not"),
+        ("healthcheck: {test: t, retries: -1}", "`healthcheck.retries`: "),
         ("healthcheck: [t]", "`healthcheck`: must be a mapping"),
     ] {
         let error = service(keys).expect_err(keys);
         let diagnosis = Diagnosis::of(&error);
-        assert!(
-            diagnosis.message.contains(expected),
-            "{keys}: {}",
-            diagnosis.message
-        );
+        assert!(diagnosis.message.contains(expected), "{keys}: {}", diagnosis.message);
         assert!(!diagnosis.message.contains('\n'), "{}", diagnosis.message);
         assert_eq!(diagnosis.code, ExitCode::Input, "{keys}");
     }

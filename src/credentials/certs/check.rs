@@ -56,18 +56,12 @@ impl CertificateSet {
 fn in_time(certificate: &CertificateInfo, now: Timestamp) -> Result<(), String> {
     let file = &certificate.file;
     if certificate.not_before > now {
-        return Err(format!(
-            "{file} is not valid before {}",
-            certificate.not_before
-        ));
+        return Err(format!("{file} is not valid before {}", certificate.not_before));
     }
     // Saturates instead of failing at the end of time.
     let tomorrow = now.checked_add(LAST_DAY).unwrap_or(Timestamp::MAX);
     if certificate.not_after <= tomorrow {
-        return Err(format!(
-            "{file} {}",
-            moment::expiry(certificate.not_after, now)
-        ));
+        return Err(format!("{file} {}", moment::expiry(certificate.not_after, now)));
     }
     Ok(())
 }

@@ -53,12 +53,8 @@ impl CertificateInfo {
     fn parse(text: &str, file: &str, now: Timestamp) -> Result<Self, Fault> {
         let blocks = pem::blocks(text, file)?;
         let Some(block) = blocks.iter().find(|block| block.label == "CERTIFICATE") else {
-            let what = blocks
-                .first()
-                .map_or_else(|| "nothing".to_owned(), pem::Block::describe);
-            return Err(Fault::input(format!(
-                "{file} holds {what}, not a certificate"
-            )));
+            let what = blocks.first().map_or_else(|| "nothing".to_owned(), pem::Block::describe);
+            return Err(Fault::input(format!("{file} holds {what}, not a certificate")));
         };
         let damaged = || Fault::input(format!("{file} holds a damaged certificate"));
         let der = block.der().ok_or_else(damaged)?.to_vec();
@@ -85,10 +81,9 @@ impl CertificateInfo {
 
     /// Whether `authority` is a CA that has signed this certificate.
     pub fn is_signed_by(&self, authority: &Self) -> bool {
-        let (Ok((_, own)), Ok((_, above))) = (
-            X509Certificate::from_der(&self.der),
-            X509Certificate::from_der(&authority.der),
-        ) else {
+        let (Ok((_, own)), Ok((_, above))) =
+            (X509Certificate::from_der(&self.der), X509Certificate::from_der(&authority.der))
+        else {
             return false;
         };
         // Which algorithm it is the signature itself decides: those that do not
@@ -99,9 +94,7 @@ impl CertificateInfo {
             && algorithms.iter().any(|algorithm| {
                 let key = &above.public_key().subject_public_key.data;
                 let signed = own.tbs_certificate.as_ref();
-                algorithm
-                    .verify_signature(key, signed, &own.signature_value.data)
-                    .is_ok()
+                algorithm.verify_signature(key, signed, &own.signature_value.data).is_ok()
             })
     }
 
@@ -119,28 +112,16 @@ impl fmt::Display for CertificateInfo {
             ""
         };
         let list = |items: &[String]| {
-            if items.is_empty() {
-                "none".to_owned()
-            } else {
-                items.join(", ")
-            }
+            if items.is_empty() { "none".to_owned() } else { items.join(", ") }
         };
-        let purposes: Vec<String> = self
-            .purposes
-            .iter()
-            .map(|name| (*name).to_owned())
-            .collect();
+        let purposes: Vec<String> = self.purposes.iter().map(|name| (*name).to_owned()).collect();
         writeln!(formatter, "{}", self.file)?;
         writeln!(formatter, "  subject   {}", self.subject)?;
         writeln!(formatter, "  issuer    {}{signed}", self.issuer)?;
         writeln!(formatter, "  names     {}", list(&self.names))?;
         writeln!(formatter, "  for       {}", list(&purposes))?;
         let end = moment::expiry(self.not_after, self.read_at);
-        write!(
-            formatter,
-            "  valid     {} to {}, {end}",
-            self.not_before, self.not_after
-        )
+        write!(formatter, "  valid     {} to {}, {end}", self.not_before, self.not_after)
     }
 }
 
@@ -159,28 +140,15 @@ fn alternative_names(certificate: &X509Certificate<'_>) -> Vec<String> {
 fn address(bytes: &[u8]) -> String {
     let four = <[u8; 4]>::try_from(bytes).map(IpAddr::from);
     let address = four.or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from));
-    address.map_or_else(
-        |_| "an address of an unknown kind".to_owned(),
-        |known| known.to_string(),
-    )
+    address.map_or_else(|_| "an address of an unknown kind".to_owned(), |known| known.to_string())
 }
 
 fn purposes(certificate: &X509Certificate<'_>) -> Vec<&'static str> {
-    let extended = certificate
-        .extended_key_usage()
-        .ok()
-        .flatten()
-        .map(|found| found.value);
+    let extended = certificate.extended_key_usage().ok().flatten().map(|found| found.value);
     [
         ("ca", certificate.is_ca()),
-        (
-            "server",
-            extended.is_some_and(|usage| usage.server_auth || usage.any),
-        ),
-        (
-            "client",
-            extended.is_some_and(|usage| usage.client_auth || usage.any),
-        ),
+        ("server", extended.is_some_and(|usage| usage.server_auth || usage.any)),
+        ("client", extended.is_some_and(|usage| usage.client_auth || usage.any)),
     ]
     .into_iter()
     .filter_map(|(name, given)| given.then_some(name))

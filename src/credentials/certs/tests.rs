@@ -17,10 +17,7 @@ fn openssl(folder: &Path, arguments: &str) -> (bool, String) {
         .output()
         .expect("openssl is on this machine");
     let text = [output.stdout, output.stderr].concat();
-    (
-        output.status.success(),
-        String::from_utf8_lossy(&text).into_owned(),
-    )
+    (output.status.success(), String::from_utf8_lossy(&text).into_owned())
 }
 
 fn write(folder: &Path, set: &CertificateSet) {
@@ -57,11 +54,7 @@ fn openssl_verifies_the_chain_for_its_purpose_and_names() {
     }
     let key = fs::read_to_string(folder.join("server_key")).unwrap();
     assert!(key.starts_with("-----BEGIN PRIVATE KEY-----"));
-    assert!(
-        openssl(folder, "pkey -in server_key -noout -text")
-            .1
-            .contains("P-256")
-    );
+    assert!(openssl(folder, "pkey -in server_key -noout -text").1.contains("P-256"));
 }
 
 #[test]
@@ -69,40 +62,26 @@ fn information_is_what_was_asked_for() {
     let now = Timestamp::from_second(1_800_000_000).unwrap();
     let set = CertificateSet::generate(now).unwrap();
     let read = |text: &str| CertificateInfo::from_pem(text, "x.pem", now).unwrap();
-    let (authority, server, client) = (
-        read(&set.ca_cert),
-        read(&set.server_cert),
-        read(&set.client_cert),
-    );
+    let (authority, server, client) =
+        (read(&set.ca_cert), read(&set.server_cert), read(&set.client_cert));
     assert_eq!(server.names, SERVER_NAMES);
     assert_eq!(server.purposes, ["server"]);
     assert_eq!(client.purposes, ["client"]);
     assert_eq!(authority.purposes, ["ca"]);
     assert_eq!(authority.not_after, now + 30 * DAY);
-    assert_eq!(
-        (server.serial.len(), server.serial == client.serial),
-        (32, false)
-    );
+    assert_eq!((server.serial.len(), server.serial == client.serial), (32, false));
     let text = server.to_string();
-    assert!(
-        text.contains("sqld, primary, localhost, 127.0.0.1, ::1"),
-        "{text}"
-    );
+    assert!(text.contains("sqld, primary, localhost, 127.0.0.1, ::1"), "{text}");
     assert!(text.contains("expires in 30d"), "{text}");
     let json = serde_json::to_value(&server).unwrap();
-    assert!(
-        json.get("der").is_none() && json["not_after"].is_string(),
-        "{json}"
-    );
+    assert!(json.get("der").is_none() && json["not_after"].is_string(), "{json}");
 }
 
 #[test]
 fn only_the_own_authority_has_signed() {
     let now = Timestamp::now();
-    let (one, two) = (
-        CertificateSet::generate(now).unwrap(),
-        CertificateSet::generate(now).unwrap(),
-    );
+    let (one, two) =
+        (CertificateSet::generate(now).unwrap(), CertificateSet::generate(now).unwrap());
     let read = |text: &str| CertificateInfo::from_pem(text, "x.pem", now).unwrap();
     let server = read(&one.server_cert);
     assert!(server.is_signed_by(&read(&one.ca_cert)));
@@ -125,23 +104,11 @@ fn problems_are_found_and_named() {
         changed.problem(now).unwrap_or_default()
     };
     for (found, expected) in [
-        (
-            set.problem(now + 29 * DAY).unwrap(),
-            "ca_cert.pem expires in",
-        ),
-        (
-            set.problem(now + 40 * DAY).unwrap(),
-            "ca_cert.pem expired 10 days ago",
-        ),
-        (
-            set.problem(now - DAY).unwrap(),
-            "ca_cert.pem is not valid before",
-        ),
+        (set.problem(now + 29 * DAY).unwrap(), "ca_cert.pem expires in"),
+        (set.problem(now + 40 * DAY).unwrap(), "ca_cert.pem expired 10 days ago"),
+        (set.problem(now - DAY).unwrap(), "ca_cert.pem is not valid before"),
         (problem(&|set| set.ca_cert.clear()), "ca_cert.pem is empty"),
-        (
-            problem(&|set| set.ca_cert.clone_from(&other.ca_cert)),
-            "ca_key.pem is not the key of",
-        ),
+        (problem(&|set| set.ca_cert.clone_from(&other.ca_cert)), "ca_key.pem is not the key of"),
         (
             problem(&|set| set.server_cert.clone_from(&other.server_cert)),
             "server_cert.pem is not signed by the CA",
@@ -159,10 +126,7 @@ fn problems_are_found_and_named() {
         ),
         (
             problem(&|set| {
-                let text = set
-                    .server_key
-                    .expose_secret()
-                    .replace("PRIVATE", "EC PRIVATE");
+                let text = set.server_key.expose_secret().replace("PRIVATE", "EC PRIVATE");
                 set.server_key = SecretString::from(text);
             }),
             "server_key.pem is not in PKCS#8 form",
@@ -183,10 +147,7 @@ fn a_certificate_without_the_name_that_sqld_wants_is_a_problem() {
     let purpose = ExtendedKeyUsagePurpose::ServerAuth;
     (set.server_cert, set.server_key) =
         issue("demo server", &["localhost"], purpose, &authority, now).unwrap();
-    assert_eq!(
-        set.problem(now).unwrap(),
-        "server_cert.pem lacks the name `sqld`"
-    );
+    assert_eq!(set.problem(now).unwrap(), "server_cert.pem lacks the name `sqld`");
 }
 
 #[test]
@@ -195,25 +156,13 @@ fn what_is_no_certificate_is_named() {
     let set = CertificateSet::generate(now).unwrap();
     for (text, expected) in [
         ("", "c.pem is empty"),
-        (
-            "x",
-            "c.pem is not a PEM file: it has no line `-----BEGIN ...-----`",
-        ),
-        (
-            set.ca_key.expose_secret(),
-            "c.pem holds an EC private key, not a certificate",
-        ),
-        (
-            &set.ca_cert.replace("MII", "AII"),
-            "c.pem holds a damaged certificate",
-        ),
+        ("x", "c.pem is not a PEM file: it has no line `-----BEGIN ...-----`"),
+        (set.ca_key.expose_secret(), "c.pem holds an EC private key, not a certificate"),
+        (&set.ca_cert.replace("MII", "AII"), "c.pem holds a damaged certificate"),
     ] {
         let error = CertificateInfo::from_pem(text, "c.pem", now).unwrap_err();
         let diagnosis = Diagnosis::of(&error);
-        assert_eq!(
-            (diagnosis.code, diagnosis.message.as_str()),
-            (ExitCode::Input, expected)
-        );
+        assert_eq!((diagnosis.code, diagnosis.message.as_str()), (ExitCode::Input, expected));
         assert!(diagnosis.hint.is_some());
     }
 }

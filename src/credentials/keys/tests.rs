@@ -15,11 +15,7 @@ fn openssl(folder: &Path, arguments: &str) -> String {
         .current_dir(folder)
         .output()
         .expect("openssl is on this machine");
-    assert!(
-        output.status.success(),
-        "{arguments}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{arguments}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
 
@@ -37,14 +33,8 @@ fn openssl_reads_what_is_written_here() {
     let folder = TempDir::new().unwrap();
     let key = SigningKey::generate().unwrap();
     fs::write(folder.path().join("key"), key.to_pem().expose_secret()).unwrap();
-    assert_eq!(
-        openssl(folder.path(), "pkey -in key -pubout"),
-        key.public().to_pem()
-    );
-    assert_eq!(
-        openssl(folder.path(), "pkey -in key"),
-        key.to_pem().expose_secret()
-    );
+    assert_eq!(openssl(folder.path(), "pkey -in key -pubout"), key.public().to_pem());
+    assert_eq!(openssl(folder.path(), "pkey -in key"), key.to_pem().expose_secret());
 }
 
 #[test]
@@ -54,10 +44,7 @@ fn keys_of_openssl_are_taken() {
     let key = SigningKey::from_pem(&text, "key").unwrap();
     assert_eq!(key.to_pem().expose_secret(), text);
     let around = format!("a note\r\n\r\n{}\r\nmore", text.replace('\n', "\r\n"));
-    assert_eq!(
-        SigningKey::from_pem(&around, "key").unwrap().public(),
-        key.public()
-    );
+    assert_eq!(SigningKey::from_pem(&around, "key").unwrap().public(), key.public());
 }
 
 #[test]
@@ -90,23 +77,11 @@ fn what_is_no_private_key_is_named() {
     for (text, expected) in [
         (String::new(), "k is empty"),
         ("\n \n".to_owned(), "k is empty"),
-        (
-            "hello".to_owned(),
-            "k is not a PEM file: it has no line `-----BEGIN ...-----`",
-        ),
-        (
-            whole[..70].to_owned(),
-            "k is damaged: a PEM block in it has no end",
-        ),
+        ("hello".to_owned(), "k is not a PEM file: it has no line `-----BEGIN ...-----`"),
+        (whole[..70].to_owned(), "k is damaged: a PEM block in it has no end"),
         (whole.replace("MC4", "MC5"), "k holds a damaged private key"),
-        (
-            whole.replace("MC4", "****"),
-            "k holds a damaged private key",
-        ),
-        (
-            key.public().to_pem(),
-            "k holds an Ed25519 public key, not a private key",
-        ),
+        (whole.replace("MC4", "****"), "k holds a damaged private key"),
+        (key.public().to_pem(), "k holds an Ed25519 public key, not a private key"),
         (certificate, "k holds a certificate, not a private key"),
         (
             openssl(folder, "genpkey -algorithm rsa"),
@@ -117,10 +92,7 @@ fn what_is_no_private_key_is_named() {
             "k holds an EC private key; the server knows Ed25519 only",
         ),
         (
-            openssl(
-                folder,
-                "genpkey -algorithm ec -pkeyopt ec_paramgen_curve:P-256",
-            ),
+            openssl(folder, "genpkey -algorithm ec -pkeyopt ec_paramgen_curve:P-256"),
             "k holds an EC private key; the server knows Ed25519 only",
         ),
         (
@@ -146,26 +118,13 @@ fn what_is_no_public_key_is_named() {
     let folder = folder.path();
     let key = SigningKey::generate().unwrap();
     let public = key.public().to_pem();
-    fs::write(
-        folder.join("rsa"),
-        openssl(folder, "genpkey -algorithm rsa"),
-    )
-    .unwrap();
+    fs::write(folder.join("rsa"), openssl(folder, "genpkey -algorithm rsa")).unwrap();
     let private = key.to_pem().expose_secret().to_owned();
     for (text, expected) in [
         (String::new(), "p is empty"),
-        (
-            "x".repeat(42),
-            "p is not a PEM file: it has no line `-----BEGIN ...-----`",
-        ),
-        (
-            private.clone(),
-            "p holds an Ed25519 private key, not a public key",
-        ),
-        (
-            format!("{public}{private}"),
-            "p holds an Ed25519 private key, not a public key",
-        ),
+        ("x".repeat(42), "p is not a PEM file: it has no line `-----BEGIN ...-----`"),
+        (private.clone(), "p holds an Ed25519 private key, not a public key"),
+        (format!("{public}{private}"), "p holds an Ed25519 private key, not a public key"),
         (
             openssl(folder, "pkey -in rsa -pubout"),
             "p holds an RSA public key; the server knows Ed25519 only",
@@ -182,35 +141,24 @@ fn what_is_no_public_key_is_named() {
         assert_eq!(message(KeySet::parse(&text, "p")), expected);
     }
     let two = format!("{public}{public}");
-    assert_eq!(
-        message(PublicKey::from_pem(&two, "p")),
-        "p holds 2 keys, not one"
-    );
+    assert_eq!(message(PublicKey::from_pem(&two, "p")), "p holds 2 keys, not one");
 }
 
 #[test]
 fn a_set_holds_one_key_or_several() {
-    let keys: Vec<_> = (0..3)
-        .map(|_| SigningKey::generate().unwrap().public())
-        .collect();
+    let keys: Vec<_> = (0..3).map(|_| SigningKey::generate().unwrap().public()).collect();
     let text: String = keys.iter().map(PublicKey::to_pem).collect();
     assert_eq!(KeySet::parse(&text, "p").unwrap().0, keys);
     let short = URL_SAFE_NO_PAD.encode(keys[0].as_bytes());
     assert_eq!(KeySet::parse(&short, "p").unwrap().0, keys[..1]);
-    assert_eq!(
-        PublicKey::from_pem(&keys[0].to_pem(), "p").unwrap(),
-        keys[0]
-    );
+    assert_eq!(PublicKey::from_pem(&keys[0].to_pem(), "p").unwrap(), keys[0]);
 }
 
 #[test]
 fn the_thumbprint_is_that_of_the_standard() {
     // The key and the thumbprint of RFC 8037, appendix A.
     let set = KeySet::parse("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo", "p").unwrap();
-    assert_eq!(
-        set.0[0].thumbprint(),
-        "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"
-    );
+    assert_eq!(set.0[0].thumbprint(), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
 }
 
 #[test]

@@ -73,11 +73,8 @@ impl Store {
             CertificateInfo::from_pem(&text, &path.display().to_string(), now)
         };
         let authority = information("ca_cert")?;
-        let mut found = vec![
-            authority.clone(),
-            information("server_cert")?,
-            information("client_cert")?,
-        ];
+        let mut found =
+            vec![authority.clone(), information("server_cert")?, information("client_cert")?];
         for certificate in &mut found {
             certificate.signed_by_ca = Some(certificate.is_signed_by(&authority));
         }

@@ -28,10 +28,7 @@ fn text(path: &Path) -> String {
 }
 
 fn summary(changes: &[Change]) -> Vec<(&str, Action)> {
-    changes
-        .iter()
-        .map(|change| (change.what.as_str(), change.action))
-        .collect()
+    changes.iter().map(|change| (change.what.as_str(), change.action)).collect()
 }
 
 fn diagnosis<T: fmt::Debug>(result: Result<T>) -> Diagnosis {
@@ -41,34 +38,21 @@ fn diagnosis<T: fmt::Debug>(result: Result<T>) -> Diagnosis {
 }
 
 fn everything(action: Action) -> Vec<(&'static str, Action)> {
-    ["keys", "token", "certificates"]
-        .map(|what| (what, action))
-        .to_vec()
+    ["keys", "token", "certificates"].map(|what| (what, action)).to_vec()
 }
 
 #[test]
 fn the_first_run_makes_everything_and_the_second_nothing() {
     let (_folder, store) = store();
     let now = Timestamp::now();
-    assert_eq!(
-        summary(&store.ensure(now, false).unwrap()),
-        everything(Action::Created)
-    );
+    assert_eq!(summary(&store.ensure(now, false).unwrap()), everything(Action::Created));
     assert_eq!(store.ensure(now, false).unwrap(), []);
     assert_eq!(store.ensure_keys(false).unwrap(), []);
     assert_eq!(store.ensure_certs(now, false).unwrap(), []);
     let token = text(&store.token_path());
-    assert!(
-        inspect(&token, &store.key_set().unwrap(), now)
-            .unwrap()
-            .accepted
-    );
+    assert!(inspect(&token, &store.key_set().unwrap(), now).unwrap().accepted);
     let certificates = store.certificates().unwrap();
-    assert!(
-        certificates
-            .iter()
-            .all(|found| found.signed_by_ca == Some(true))
-    );
+    assert!(certificates.iter().all(|found| found.signed_by_ca == Some(true)));
 }
 
 #[test]
@@ -118,10 +102,7 @@ fn a_token_is_renewed_when_it_is_of_no_use() {
     store.ensure(now, false).unwrap();
     let key = store.signing_key().unwrap();
     let minted = |key: &SigningKey, grant: Grant| {
-        mint(key, &grant.claims(now))
-            .unwrap()
-            .expose_secret()
-            .to_owned()
+        mint(key, &grant.claims(now)).unwrap().expose_secret().to_owned()
     };
     let foreign = minted(&SigningKey::generate().unwrap(), Grant::full(24 * HOUR));
     for (content, why) in [
@@ -150,17 +131,11 @@ fn rotation_keeps_a_public_file_with_several_keys() {
     let now = Timestamp::now();
     store.ensure(now, false).unwrap();
     let old = SigningKey::generate().unwrap();
-    let both = format!(
-        "{}{}",
-        old.public().to_pem(),
-        text(&store.public_key_path())
-    );
+    let both = format!("{}{}", old.public().to_pem(), text(&store.public_key_path()));
     fs::write(store.public_key_path(), &both).unwrap();
     fs::write(
         store.token_path(),
-        mint(&old, &Grant::full(9 * HOUR).claims(now))
-            .unwrap()
-            .expose_secret(),
+        mint(&old, &Grant::full(9 * HOUR).claims(now)).unwrap().expose_secret(),
     )
     .unwrap();
     assert_eq!(store.ensure(now, false).unwrap(), []);
@@ -176,17 +151,10 @@ fn a_public_file_without_the_own_key_is_never_overwritten() {
     fs::write(store.public_key_path(), &foreign).unwrap();
     let found = diagnosis(store.ensure(now, false));
     assert_eq!(found.code, ExitCode::Input);
-    assert!(
-        found.message.contains("does not hold the public key of"),
-        "{}",
-        found.message
-    );
+    assert!(found.message.contains("does not hold the public key of"), "{}", found.message);
     assert!(found.hint.unwrap().contains("demo setup --force"));
     assert_eq!(text(&store.public_key_path()), foreign);
-    assert_eq!(
-        summary(&store.ensure(now, true).unwrap()),
-        everything(Action::Replaced)
-    );
+    assert_eq!(summary(&store.ensure(now, true).unwrap()), everything(Action::Replaced));
     assert_eq!(store.ensure(now, false).unwrap(), []);
 }
 
@@ -261,30 +229,15 @@ fn missing_and_wrong_files_are_told_apart() {
     store.ensure_folders().unwrap();
     fs::write(store.key_path(), [0x30, 0x82, 0xff]).unwrap();
     let found = diagnosis(store.signing_key());
-    assert!(
-        found.message.ends_with("it is binary, perhaps DER"),
-        "{}",
-        found.message
-    );
+    assert!(found.message.ends_with("it is binary, perhaps DER"), "{}", found.message);
     assert_eq!(diagnosis(store.ensure_keys(false)).code, ExitCode::Input);
     // A public key alone may be the trust of tokens that are made elsewhere.
     fs::remove_file(store.key_path()).unwrap();
-    fs::write(
-        store.public_key_path(),
-        SigningKey::generate().unwrap().public().to_pem(),
-    )
-    .unwrap();
-    assert!(
-        diagnosis(store.ensure_keys(false))
-            .message
-            .contains("the private key")
-    );
+    fs::write(store.public_key_path(), SigningKey::generate().unwrap().public().to_pem()).unwrap();
+    assert!(diagnosis(store.ensure_keys(false)).message.contains("the private key"));
     // What cannot be read is replaced all the same when the user says so.
     fs::write(store.key_path(), "").unwrap();
-    assert_eq!(
-        summary(&store.ensure_keys(true).unwrap()),
-        [("keys", Action::Replaced)]
-    );
+    assert_eq!(summary(&store.ensure_keys(true).unwrap()), [("keys", Action::Replaced)]);
     assert_eq!(store.ensure_keys(false).unwrap(), []);
 }
 

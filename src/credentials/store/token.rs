@@ -28,11 +28,7 @@ impl Store {
     ) -> Result<()> {
         let path = self.token_path();
         let there = present(&path)?;
-        let why = if there && !force {
-            self.token_problem(now)?
-        } else {
-            None
-        };
+        let why = if there && !force { self.token_problem(now)? } else { None };
         let action = match (there, force, &why) {
             (false, ..) => Action::Created,
             (true, true, _) => Action::Replaced,
@@ -41,12 +37,7 @@ impl Store {
         };
         let token = mint(&self.signing_key()?, &Grant::full(LIFE).claims(now))?;
         write_atomic(&path, token.expose_secret().as_bytes(), MODE_SECRET)?;
-        changes.push(Change {
-            what: "token".to_owned(),
-            path,
-            action,
-            why,
-        });
+        changes.push(Change { what: "token".to_owned(), path, action, why });
         Ok(())
     }
 

@@ -26,10 +26,7 @@ fn judged(payload: Value) -> Inspection {
 
 #[test]
 fn a_new_token_is_accepted_and_names_its_key() {
-    let (old, new) = (
-        SigningKey::generate().unwrap(),
-        SigningKey::generate().unwrap(),
-    );
+    let (old, new) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
     let grant = Grant::full(Duration::from_secs(86_340));
     let token = mint(&new, &grant.claims(now())).unwrap();
     let token = token.expose_secret();
@@ -54,9 +51,7 @@ fn the_signature_of_openssl_is_accepted() {
     fs::write(folder.path().join("key"), key.to_pem().expose_secret()).unwrap();
     fs::write(folder.path().join("message"), &message).unwrap();
     let signed = Command::new("openssl")
-        .args([
-            "pkeyutl", "-sign", "-rawin", "-inkey", "key", "-in", "message",
-        ])
+        .args(["pkeyutl", "-sign", "-rawin", "-inkey", "key", "-in", "message"])
         .current_dir(folder.path())
         .output()
         .unwrap();
@@ -70,50 +65,20 @@ fn the_signature_of_openssl_is_accepted() {
 #[test]
 fn refusals_say_why() {
     for (payload, reason) in [
-        (
-            json!({"a": "rw", "exp": NOW - 61}),
-            "it expired 1 minute ago",
-        ),
-        (
-            json!({"a": "rw", "exp": NOW - 10_900}),
-            "it expired 3 hours ago",
-        ),
-        (
-            json!({"aud": "x"}),
-            "it has the claim `aud`, and the server refuses every one that has",
-        ),
-        (
-            json!({"a": "admin"}),
-            "its claim `a` is not one of rw, ro, roa",
-        ),
-        (
-            json!({"exp": "soon"}),
-            "its claim `exp` is not a whole number of seconds that is a date",
-        ),
-        (
-            json!({"exp": 1.5}),
-            "its claim `exp` is not a whole number of seconds that is a date",
-        ),
-        (
-            json!({"p": ["x"]}),
-            "its claim `p` is not an object of lists of namespaces",
-        ),
-        (
-            json!({"id": 5}),
-            "its claim `id` is not the name of a namespace",
-        ),
-        (
-            json!({"id": ""}),
-            "its claim `id` is not the name of a namespace",
-        ),
+        (json!({"a": "rw", "exp": NOW - 61}), "it expired 1 minute ago"),
+        (json!({"a": "rw", "exp": NOW - 10_900}), "it expired 3 hours ago"),
+        (json!({"aud": "x"}), "it has the claim `aud`, and the server refuses every one that has"),
+        (json!({"a": "admin"}), "its claim `a` is not one of rw, ro, roa"),
+        (json!({"exp": "soon"}), "its claim `exp` is not a whole number of seconds that is a date"),
+        (json!({"exp": 1.5}), "its claim `exp` is not a whole number of seconds that is a date"),
+        (json!({"p": ["x"]}), "its claim `p` is not an object of lists of namespaces"),
+        (json!({"id": 5}), "its claim `id` is not the name of a namespace"),
+        (json!({"id": ""}), "its claim `id` is not the name of a namespace"),
         (
             json!({"exp": i64::MAX}),
             "its claim `exp` is not a whole number of seconds that is a date",
         ),
-        (
-            json!({"aud": []}),
-            "it has the claim `aud`, and the server refuses every one that has",
-        ),
+        (json!({"aud": []}), "it has the claim `aud`, and the server refuses every one that has"),
     ] {
         let inspection = judged(payload.clone());
         assert_eq!(inspection.reason.as_deref(), Some(reason), "{payload}");
@@ -137,10 +102,7 @@ fn what_the_server_does_not_check_does_not_refuse() {
         assert!(judged(payload.clone()).accepted, "{payload}");
     }
     let late = judged(json!({"exp": NOW - 59})).to_string();
-    assert!(
-        late.contains("expired 59 seconds ago, but the server allows a minute more"),
-        "{late}"
-    );
+    assert!(late.contains("expired 59 seconds ago, but the server allows a minute more"), "{late}");
 }
 
 #[test]
@@ -157,27 +119,15 @@ fn what_the_holder_may_do_is_said() {
             json!({"id": "shop"}),
             "read and write `shop`: a token without `a` is not limited to reading",
         ),
-        (
-            json!({"p": {"rw": {"ns": ["a", "b"]}}}),
-            "read and write `a`, `b`",
-        ),
+        (json!({"p": {"rw": {"ns": ["a", "b"]}}}), "read and write `a`, `b`"),
         (json!({"p": {"ro": {"ns": ["a"]}}, "a": "rw"}), "read `a`"),
-        (
-            json!({"p": {"rwa": {"ns": ["a"]}}}),
-            "read, write and attach `a`",
-        ),
-        (
-            json!({"p": {"ddl": {"ns": ["a"]}}}),
-            "read, write and change the schema of `a`",
-        ),
+        (json!({"p": {"rwa": {"ns": ["a"]}}}), "read, write and attach `a`"),
+        (json!({"p": {"ddl": {"ns": ["a"]}}}), "read, write and change the schema of `a`"),
         (
             json!({"p": {"rw": {"tags": ["g"]}}}),
             "read and write every namespace of a server whose LIBSQL_GID is `g`",
         ),
-        (
-            json!({"p": {}}),
-            "nothing: `p` names no namespace, so every request is answered 404",
-        ),
+        (json!({"p": {}}), "nothing: `p` names no namespace, so every request is answered 404"),
     ] {
         assert_eq!(judged(payload.clone()).allows[0], first, "{payload}");
     }
@@ -187,28 +137,16 @@ fn what_the_holder_may_do_is_said() {
 
 #[test]
 fn other_keys_and_algorithms_are_refused() {
-    let (key, other) = (
-        SigningKey::generate().unwrap(),
-        SigningKey::generate().unwrap(),
-    );
+    let (key, other) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
     let token = mint(&key, &Claims::default()).unwrap();
     let token = token.expose_secret();
     for (keys, reason) in [
         (vec![], "there is no key to verify it with"),
-        (
-            vec![other.public()],
-            "the key that the server trusts does not verify it",
-        ),
-        (
-            vec![other.public(); 2],
-            "none of the 2 keys that the server trusts verifies it",
-        ),
+        (vec![other.public()], "the key that the server trusts does not verify it"),
+        (vec![other.public(); 2], "none of the 2 keys that the server trusts verifies it"),
     ] {
         let inspection = inspect(token, &KeySet(keys), now()).unwrap();
-        assert_eq!(
-            (inspection.reason.as_deref(), inspection.key),
-            (Some(reason), None)
-        );
+        assert_eq!((inspection.reason.as_deref(), inspection.key), (Some(reason), None));
     }
     for algorithm in ["none", "HS256", "\u{1b}[2J"] {
         let header = URL_SAFE_NO_PAD.encode(json!({"alg": algorithm}).to_string());
@@ -230,20 +168,12 @@ fn what_is_no_token_is_bad_input_and_not_repeated() {
         "Bearer a.b.c".to_owned(),
         "secretpart.b.c".to_owned(),
         format!("{part}.{part}.c"),
-        format!(
-            "{}.{}.c",
-            URL_SAFE_NO_PAD.encode(r#"{"alg":"EdDSA"}"#),
-            "WzFd"
-        ),
+        format!("{}.{}.c", URL_SAFE_NO_PAD.encode(r#"{"alg":"EdDSA"}"#), "WzFd"),
     ] {
         let error = inspect(&text, &KeySet::default(), now()).unwrap_err();
         let diagnosis = Diagnosis::of(&error);
         assert_eq!(diagnosis.code, ExitCode::Input);
-        assert!(
-            diagnosis.message.starts_with("this is not a JWT: "),
-            "{}",
-            diagnosis.message
-        );
+        assert!(diagnosis.message.starts_with("this is not a JWT: "), "{}", diagnosis.message);
         assert!(diagnosis.hint.is_some() && !diagnosis.message.contains("secretpart"));
     }
 }
@@ -253,10 +183,7 @@ fn as_json_it_has_the_same_facts() {
     let value = serde_json::to_value(judged(json!({"a": "rw", "exp": NOW + 60, "x": 1}))).unwrap();
     assert_eq!(value["claims"], json!({"a": "rw", "exp": NOW + 60, "x": 1}));
     assert_eq!(value["expires"], json!("2027-01-15T08:01:00Z"));
-    assert_eq!(
-        (&value["accepted"], &value["algorithm"]),
-        (&json!(true), &json!("EdDSA"))
-    );
+    assert_eq!((&value["accepted"], &value["algorithm"]), (&json!(true), &json!("EdDSA")));
     assert!(value.get("now").is_none());
 }
 

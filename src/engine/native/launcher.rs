@@ -28,11 +28,7 @@ pub enum Lifeline {
 
 impl Lifeline {
     /// The better one of this platform.
-    pub const HERE: Self = if cfg!(target_os = "linux") {
-        Self::Signal
-    } else {
-        Self::Pipe
-    };
+    pub const HERE: Self = if cfg!(target_os = "linux") { Self::Signal } else { Self::Pipe };
 
     /// The word on the command line.
     pub fn as_str(self) -> &'static str {
@@ -79,9 +75,7 @@ fn become_server(pid_file: &Path, program: &OsStr, arguments: &[OsString]) -> Re
     // The lock must survive the exec; it is this descriptor's.
     rustix::io::fcntl_setfd(lock.as_fd(), FdFlags::empty())?;
     let error = std::process::Command::new(program).args(arguments).exec();
-    Err(Fault::failed(format!("cannot run {}", program.display()))
-        .because(error)
-        .into())
+    Err(Fault::failed(format!("cannot run {}", program.display())).because(error).into())
 }
 
 #[cfg(target_os = "linux")]

@@ -21,9 +21,7 @@ const LOOK: Duration = Duration::from_millis(100);
 pub fn read(path: &Path, tail: Option<usize>) -> Result<String> {
     let mut bytes = Vec::new();
     match File::open(path) {
-        Ok(mut file) => file
-            .read_to_end(&mut bytes)
-            .map_err(|error| unreadable(path, error))?,
+        Ok(mut file) => file.read_to_end(&mut bytes).map_err(|error| unreadable(path, error))?,
         Err(error) if error.kind() == ErrorKind::NotFound => 0,
         Err(error) => return Err(unreadable(path, error).into()),
     };
@@ -40,12 +38,7 @@ pub fn follow(path: PathBuf) -> LocalBoxStream<'static, Result<String>> {
     let offset = std::fs::metadata(&path).map_or(0, |metadata| metadata.len());
     let mut ticks = interval(LOOK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let follower = Follower {
-        path,
-        offset,
-        rest: Vec::new(),
-        ticks,
-    };
+    let follower = Follower { path, offset, rest: Vec::new(), ticks };
     stream::unfold(follower, |mut follower| async move {
         let lines = follower.next_lines().await;
         Some((stream::iter(lines), follower))

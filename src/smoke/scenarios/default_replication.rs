@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::client::Client;
 use crate::client::endpoint::Endpoint;
+use crate::client::sql::Table;
 use crate::engine::ephemeral::EphemeralStack;
 use crate::error::Result;
 use crate::plan::Interface;
@@ -34,17 +35,13 @@ async fn run(context: &Context<'_>) -> Result<()> {
     let on_replica = stack.hrana("replica", None)?;
 
     context
-        .check(
-            "the primary makes a table and takes rows",
-            "3 rows",
-            async || {
-                primary.init().await?;
-                for label in ["plain", "it's \"quoted\" \u{1F980}", &"x".repeat(MEGABYTE)] {
-                    primary.insert(label).await?;
-                }
-                Ok(Seen::equal(&primary.count().await?, &3))
-            },
-        )
+        .check("the primary makes a table and takes rows", "3 rows", async || {
+            primary.init().await?;
+            for label in ["plain", "it's \"quoted\" \u{1F980}", &"x".repeat(MEGABYTE)] {
+                primary.insert(label).await?;
+            }
+            Ok(Seen::equal(&primary.count().await?, &3))
+        })
         .await;
 
     context
@@ -52,14 +49,10 @@ async fn run(context: &Context<'_>) -> Result<()> {
             "every SQL type comes back as it went",
             "null, integer, real, text, blob",
             async || {
-                let table = primary
-                    .sql("SELECT NULL, 9007199254740993, 0.5, 'é''', x'00ff'")
-                    .await?;
+                let sql = "SELECT NULL, 9007199254740993, 0.5, 'é''', x'00ff'";
+                let table = Table::of(&on_primary.execute(sql).await?)?;
                 let row = table.text_rows().concat().join(" ");
-                Ok(Seen::equal(
-                    &row,
-                    &"NULL 9007199254740993 0.5 é' x'00ff'".to_owned(),
-                ))
+                Ok(Seen::equal(&row, &"NULL 9007199254740993 0.5 é' x'00ff'".to_owned()))
             },
         )
         .await;
@@ -76,84 +69,54 @@ async fn run(context: &Context<'_>) -> Result<()> {
         .await;
 
     context
-        .check(
-            "the replica's rows equal the primary's",
-            "equal rows",
-            async || {
-                let (expected, saw) = (primary.read().await?, replica.read().await?);
-                let text = format!("{} and {} rows", saw.len(), expected.len());
-                Ok(Seen::when(!saw.is_empty() && saw == expected, text))
-            },
-        )
+        .check("the replica's rows equal the primary's", "equal rows", async || {
+            let (expected, saw) = (primary.read().await?, replica.read().await?);
+            let text = format!("{} and {} rows", saw.len(), expected.len());
+            Ok(Seen::when(!saw.is_empty() && saw == expected, text))
+        })
         .await;
 
     context
-        .check(
-            "a write sent to the replica arrives at the primary",
-            "the row",
-            async || {
-                let item = replica.insert("through the replica").await?;
-                let found = primary.read().await?.contains(&item);
-                Ok(Seen::when(
-                    found,
-                    if found { "the row" } else { "no such row" },
-                ))
-            },
-        )
+        .check("a write sent to the replica arrives at the primary", "the row", async || {
+            let item = replica.insert("through the replica").await?;
+            let found = primary.read().await?.contains(&item);
+            Ok(Seen::when(found, if found { "the row" } else { "no such row" }))
+        })
         .await;
 
     context
         .check("and comes back to the replica", "4 rows", async || {
-            let seen = poll(
-                "the replica has 4 rows",
-                Duration::from_secs(10),
-                async || {
-                    Ok(match replica.count().await? {
-                        4 => Attempt::Done(4),
-                        other => Attempt::Again(format!("{other} rows")),
-                    })
-                },
-            )
+            let seen = poll("the replica has 4 rows", Duration::from_secs(10), async || {
+                Ok(match replica.count().await? {
+                    4 => Attempt::Done(4),
+                    other => Attempt::Again(format!("{other} rows")),
+                })
+            })
             .await?;
             Ok(Seen::when(true, format!("{seen} rows")))
         })
         .await;
 
     context
-        .check(
-            "a read may wait for an index",
-            "200 with the row",
-            async || {
-                let reply = on_primary
-                    .execute("INSERT INTO items (label) VALUES ('waited for')")
-                    .await?;
-                let index = reply.replication_index().unwrap_or_default().to_string();
-                let sql = "SELECT count(*) FROM items WHERE label = 'waited for'";
-                let statement = json!({ "sql": sql, "replication_index": index });
-                let reply = on_replica
-                    .requests(json!([{ "type": "execute", "stmt": statement }]))
-                    .await?;
-                Ok(Seen::when(
-                    reply.scalar() == Some("1"),
-                    reply.scalar().unwrap_or("no row"),
-                ))
-            },
-        )
+        .check("a read may wait for an index", "200 with the row", async || {
+            let reply =
+                on_primary.execute("INSERT INTO items (label) VALUES ('waited for')").await?;
+            let index = reply.replication_index().unwrap_or_default().to_string();
+            let sql = "SELECT count(*) FROM items WHERE label = 'waited for'";
+            let statement = json!({ "sql": sql, "replication_index": index });
+            let reply =
+                on_replica.requests(json!([{ "type": "execute", "stmt": statement }])).await?;
+            Ok(Seen::when(reply.scalar() == Some("1"), reply.scalar().unwrap_or("no row")))
+        })
         .await;
 
     for service in ["primary", "replica"] {
         context
-            .check(
-                &format!("the {service} refuses a request without a token"),
-                "401",
-                async || {
-                    let address = stack.address(service, Interface::Http)?;
-                    let reply = Hrana::new(stack.http.clone(), address)
-                        .execute("SELECT 1")
-                        .await?;
-                    Ok(Seen::status(&reply, 401))
-                },
-            )
+            .check(&format!("the {service} refuses a request without a token"), "401", async || {
+                let address = stack.address(service, Interface::Http)?;
+                let reply = Hrana::new(stack.http.clone(), address).execute("SELECT 1").await?;
+                Ok(Seen::status(&reply, 401))
+            })
             .await;
     }
     Ok(())

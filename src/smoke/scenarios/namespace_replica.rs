@@ -24,26 +24,19 @@ async fn run(context: &Context<'_>) -> Result<()> {
     let names: [NamespaceName; 2] = ["shop".parse()?, "blog".parse()?];
 
     context
-        .check(
-            "two namespaces are made and written on the primary",
-            "200",
-            async || {
-                for name in &names {
-                    stack.admin()?.create(name).await?;
-                    let primary = stack.hrana("primary", Some(name))?;
-                    for sql in [
-                        "CREATE TABLE t (x)",
-                        &format!("INSERT INTO t VALUES ('{name}')"),
-                    ] {
-                        let reply = primary.execute(sql).await?;
-                        if !reply.succeeded() {
-                            return Ok(Seen::success(&reply));
-                        }
+        .check("two namespaces are made and written on the primary", "200", async || {
+            for name in &names {
+                stack.admin()?.create(name).await?;
+                let primary = stack.hrana("primary", Some(name))?;
+                for sql in ["CREATE TABLE t (x)", &format!("INSERT INTO t VALUES ('{name}')")] {
+                    let reply = primary.execute(sql).await?;
+                    if !reply.succeeded() {
+                        return Ok(Seen::success(&reply));
                     }
                 }
-                Ok(Seen::when(true, "200"))
-            },
-        )
+            }
+            Ok(Seen::when(true, "200"))
+        })
         .await;
 
     let mut works = true;
@@ -60,9 +53,7 @@ async fn run(context: &Context<'_>) -> Result<()> {
             let replica = stack.hrana("replica", Some(name))?;
             let reply = replica.execute("SELECT group_concat(x) FROM t").await?;
             let good = reply.scalar() == Some(name.as_str());
-            let saw = reply
-                .scalar()
-                .map_or_else(|| reply.describe(), str::to_owned);
+            let saw = reply.scalar().map_or_else(|| reply.describe(), str::to_owned);
             Ok(Seen::when(good, saw))
         };
         works &= expect(context, &title, name.as_str(), look).await;

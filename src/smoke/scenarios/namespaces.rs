@@ -43,10 +43,7 @@ fn primary(
     namespace: Option<&NamespaceName>,
     token: Option<&SecretString>,
 ) -> Result<Hrana> {
-    let hrana = Hrana::new(
-        stack.http.clone(),
-        stack.address("primary", Interface::Http)?,
-    );
+    let hrana = Hrana::new(stack.http.clone(), stack.address("primary", Interface::Http)?);
     let hrana = hrana.namespace(namespace);
     Ok(match token {
         Some(token) => hrana.token(token),
@@ -62,21 +59,15 @@ async fn administration(
 ) -> Result<()> {
     let admin = stack.admin()?;
     context
-        .check(
-            "the Admin API makes two namespaces",
-            "both made",
-            async || {
-                let made = (admin.create(alpha).await?, admin.create(beta).await?);
-                Ok(Seen::equal(&made, &(true, true)))
-            },
-        )
+        .check("the Admin API makes two namespaces", "both made", async || {
+            let made = (admin.create(alpha).await?, admin.create(beta).await?);
+            Ok(Seen::equal(&made, &(true, true)))
+        })
         .await;
     context
         .check("a namespace is made once only", "400", async || {
             let path = format!("/v1/namespaces/{alpha}/create");
-            let answer = admin
-                .raw(reqwest::Method::POST, &path, Some(&json!({})))
-                .await?;
+            let answer = admin.raw(reqwest::Method::POST, &path, Some(&json!({}))).await?;
             Ok(Seen::when(answer.status == 400, answer.status.to_string()))
         })
         .await;
@@ -112,10 +103,7 @@ async fn tokens(
     let expired = stack.token_at(&grant, now - HOUR - PAST_LEEWAY)?;
     let refused = [
         ("no token is refused", None),
-        (
-            "a garbage token is refused",
-            Some(SecretString::from("garbage")),
-        ),
+        ("a garbage token is refused", Some(SecretString::from("garbage"))),
         ("a token of another key is refused", Some(foreign)),
         ("an expired token is refused", Some(expired)),
     ];
@@ -128,24 +116,16 @@ async fn tokens(
             .await;
     }
 
-    let read_only = stack.token(&Grant {
-        access: Access::ReadOnly,
-        ..Grant::full(HOUR)
-    })?;
+    let read_only = stack.token(&Grant { access: Access::ReadOnly, ..Grant::full(HOUR) })?;
     let reader = primary(stack, Some(alpha), Some(&read_only))?;
     context
         .check("a read-only token reads", "200", async || {
-            Ok(Seen::success(
-                &reader.execute("SELECT count(*) FROM t").await?,
-            ))
+            Ok(Seen::success(&reader.execute("SELECT count(*) FROM t").await?))
         })
         .await;
     context
         .check("a read-only token does not write", "403", async || {
-            Ok(Seen::status(
-                &reader.execute("INSERT INTO t VALUES (1)").await?,
-                403,
-            ))
+            Ok(Seen::status(&reader.execute("INSERT INTO t VALUES (1)").await?, 403))
         })
         .await;
     Ok(())
@@ -158,21 +138,12 @@ async fn scopes(
     beta: &NamespaceName,
 ) -> Result<()> {
     let full = stack.full_token()?;
-    let scoped = stack.token(&Grant {
-        namespaces: vec![alpha.clone()],
-        ..Grant::full(HOUR)
-    })?;
+    let scoped = stack.token(&Grant { namespaces: vec![alpha.clone()], ..Grant::full(HOUR) })?;
     context
-        .check(
-            "a scoped token writes in its namespace",
-            "200",
-            async || {
-                let hrana = primary(stack, Some(alpha), Some(&scoped))?;
-                Ok(Seen::success(
-                    &hrana.execute("INSERT INTO t VALUES (1)").await?,
-                ))
-            },
-        )
+        .check("a scoped token writes in its namespace", "200", async || {
+            let hrana = primary(stack, Some(alpha), Some(&scoped))?;
+            Ok(Seen::success(&hrana.execute("INSERT INTO t VALUES (1)").await?))
+        })
         .await;
     context
         .check("a scoped token does not open another", "404", async || {
@@ -181,36 +152,23 @@ async fn scopes(
         })
         .await;
     context
-        .check(
-            "a token for reading one namespace does not write in it",
-            "403",
-            async || {
-                let grant = Grant {
-                    access: Access::ReadOnly,
-                    namespaces: vec![beta.clone()],
-                    ..Grant::full(HOUR)
-                };
-                let hrana = primary(stack, Some(beta), Some(&stack.token(&grant)?))?;
-                Ok(Seen::status(
-                    &hrana.execute("CREATE TABLE t (x)").await?,
-                    403,
-                ))
-            },
-        )
+        .check("a token for reading one namespace does not write in it", "403", async || {
+            let grant = Grant {
+                access: Access::ReadOnly,
+                namespaces: vec![beta.clone()],
+                ..Grant::full(HOUR)
+            };
+            let hrana = primary(stack, Some(beta), Some(&stack.token(&grant)?))?;
+            Ok(Seen::status(&hrana.execute("CREATE TABLE t (x)").await?, 403))
+        })
         .await;
     context
-        .check(
-            "the data of one is not in the other",
-            "no such table",
-            async || {
-                let hrana = primary(stack, Some(beta), Some(&full))?;
-                let reply = hrana.execute("SELECT * FROM t").await?;
-                let good = reply
-                    .sql_error()
-                    .is_some_and(|(_, text)| text.contains("no such table"));
-                Ok(Seen::when(good, reply.describe()))
-            },
-        )
+        .check("the data of one is not in the other", "no such table", async || {
+            let hrana = primary(stack, Some(beta), Some(&full))?;
+            let reply = hrana.execute("SELECT * FROM t").await?;
+            let good = reply.sql_error().is_some_and(|(_, text)| text.contains("no such table"));
+            Ok(Seen::when(good, reply.describe()))
+        })
         .await;
     context
         .check("an unknown namespace is refused", "404", async || {
@@ -220,14 +178,10 @@ async fn scopes(
         })
         .await;
     context
-        .check(
-            "a request that names no namespace is refused",
-            "400",
-            async || {
-                let hrana = primary(stack, None, Some(&full))?;
-                Ok(Seen::status(&hrana.execute("SELECT 1").await?, 400))
-            },
-        )
+        .check("a request that names no namespace is refused", "400", async || {
+            let hrana = primary(stack, None, Some(&full))?;
+            Ok(Seen::status(&hrana.execute("SELECT 1").await?, 400))
+        })
         .await;
     Ok(())
 }
@@ -240,21 +194,15 @@ async fn deletion(
     let full = stack.full_token()?;
     let hrana = primary(stack, Some(beta), Some(&full))?;
     context
-        .check(
-            "a namespace answers until it is deleted",
-            "200",
-            async || Ok(Seen::success(&hrana.execute("SELECT 1").await?)),
-        )
+        .check("a namespace answers until it is deleted", "200", async || {
+            Ok(Seen::success(&hrana.execute("SELECT 1").await?))
+        })
         .await;
     context
-        .check(
-            "a deleted namespace is gone from the primary",
-            "404",
-            async || {
-                stack.admin()?.delete(beta).await?;
-                Ok(Seen::status(&hrana.execute("SELECT 1").await?, 404))
-            },
-        )
+        .check("a deleted namespace is gone from the primary", "404", async || {
+            stack.admin()?.delete(beta).await?;
+            Ok(Seen::status(&hrana.execute("SELECT 1").await?, 404))
+        })
         .await;
     Ok(())
 }

@@ -49,49 +49,32 @@ async fn run(context: &Context<'_>) -> Result<()> {
         })
         .await;
     context
-        .check(
-            "the replica with the client certificate catches up",
-            "the same index",
-            async || {
-                let index = catch_up(&primary, &replica).await?;
-                Ok(Seen::when(true, format!("index {index}")))
-            },
-        )
+        .check("the replica with the client certificate catches up", "the same index", async || {
+            let index = catch_up(&primary, &replica).await?;
+            Ok(Seen::when(true, format!("index {index}")))
+        })
         .await;
     context
         .check("and has the primary's rows", "the row", async || {
             let reply = replica.execute("SELECT x FROM t").await?;
-            let saw = reply
-                .scalar()
-                .map_or_else(|| reply.describe(), str::to_owned);
+            let saw = reply.scalar().map_or_else(|| reply.describe(), str::to_owned);
             Ok(Seen::when(saw == MARKER, saw))
         })
         .await;
     context
-        .check(
-            "its files hold the row (the control)",
-            "found",
-            async || {
-                let found = holds_marker(&data_dir(stack.service("replica")?)?)?;
-                Ok(Seen::when(found, if found { "found" } else { "not found" }))
-            },
-        )
+        .check("its files hold the row (the control)", "found", async || {
+            let found = holds_marker(&data_dir(stack.service("replica")?)?)?;
+            Ok(Seen::when(found, if found { "found" } else { "not found" }))
+        })
         .await;
-    for (service, what) in [
-        (WITHOUT_TLS, "a replica without TLS"),
-        (FOREIGN_CA, "a replica of another CA"),
-    ] {
+    for (service, what) in
+        [(WITHOUT_TLS, "a replica without TLS"), (FOREIGN_CA, "a replica of another CA")]
+    {
         let title = format!("{what} is kept out, and says so");
-        context
-            .check(&title, REFUSAL, async || {
-                says_refused(&stack, service).await
-            })
-            .await;
+        context.check(&title, REFUSAL, async || says_refused(&stack, service).await).await;
         let title = format!("{what} gets nothing");
         context
-            .check(&title, "alive, without the row", async || {
-                gets_nothing(&stack, service).await
-            })
+            .check(&title, "alive, without the row", async || gets_nothing(&stack, service).await)
             .await;
     }
     Ok(())
@@ -135,10 +118,7 @@ fn add_intruders(plan: &mut StackPlan, folder: &Path) -> Result<()> {
 
 /// A copy of the good replica with a name and a data folder of its own.
 fn intruder(good: &ServicePlan, name: &str, folder: &Path) -> ServicePlan {
-    let mut service = ServicePlan {
-        name: name.to_owned(),
-        ..good.clone()
-    };
+    let mut service = ServicePlan { name: name.to_owned(), ..good.clone() };
     for mount in service.mounts.iter_mut().filter(|mount| !mount.read_only) {
         mount.source = folder.join(".local/data").join(name);
     }
@@ -148,18 +128,14 @@ fn intruder(good: &ServicePlan, name: &str, folder: &Path) -> ServicePlan {
 /// A replica connects for its first request; that request then hangs.
 async fn says_refused(stack: &EphemeralStack, service: &str) -> Result<Seen> {
     let replica = stack.hrana(service, None)?;
-    let said = poll(
-        "the replica says why it is kept out",
-        REFUSAL_DEADLINE,
-        async || {
-            let log = stack.engine.logs(service, None).await?;
-            let said = log.lines().find(|line| line.contains(REFUSAL));
-            Ok(match said {
-                Some(line) => Attempt::Done(line.to_owned()),
-                None => Attempt::Again(log.lines().last().unwrap_or("an empty log").to_owned()),
-            })
-        },
-    );
+    let said = poll("the replica says why it is kept out", REFUSAL_DEADLINE, async || {
+        let log = stack.engine.logs(service, None).await?;
+        let said = log.lines().find(|line| line.contains(REFUSAL));
+        Ok(match said {
+            Some(line) => Attempt::Done(line.to_owned()),
+            None => Attempt::Again(log.lines().last().unwrap_or("an empty log").to_owned()),
+        })
+    });
     let asked = async {
         match replica.execute("SELECT x FROM t").await {
             Ok(reply) if reply.succeeded() => reply.describe(),
@@ -178,28 +154,17 @@ async fn says_refused(stack: &EphemeralStack, service: &str) -> Result<Seen> {
 
 async fn gets_nothing(stack: &EphemeralStack, service: &str) -> Result<Seen> {
     let address = stack.address(service, Interface::Http)?;
-    let health = stack
-        .http
-        .get(format!("http://{address}/health"))
-        .send()
-        .await?
-        .status();
+    let health = stack.http.get(format!("http://{address}/health")).send().await?.status();
     let found = holds_marker(&data_dir(stack.service(service)?)?)?;
-    let saw = format!(
-        "/health {}, row {}",
-        health.as_u16(),
-        if found { "found" } else { "not found" }
-    );
+    let saw =
+        format!("/health {}, row {}", health.as_u16(), if found { "found" } else { "not found" });
     Ok(Seen::when(health.is_success() && !found, saw))
 }
 
 fn data_dir(service: &ServicePlan) -> Result<std::path::PathBuf> {
     let mount = service.mounts.iter().find(|mount| !mount.read_only);
     let mount = mount.ok_or_else(|| {
-        Fault::input(format!(
-            "service `{}` keeps its data in no folder of the host",
-            service.name
-        ))
+        Fault::input(format!("service `{}` keeps its data in no folder of the host", service.name))
     })?;
     Ok(mount.source.clone())
 }
@@ -212,9 +177,7 @@ fn holds_marker(folder: &Path) -> Result<bool> {
             holds_marker(&path)?
         } else {
             let bytes = std::fs::read(&path)?;
-            bytes
-                .windows(MARKER.len())
-                .any(|window| window == MARKER.as_bytes())
+            bytes.windows(MARKER.len()).any(|window| window == MARKER.as_bytes())
         };
         if found {
             return Ok(true);
