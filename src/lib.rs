@@ -8,7 +8,7 @@
 //!
 //! Dependencies point downwards: `main`, `cli`, `commands`, then `smoke`, then
 //! `client`, `engine`, `credentials`, then `plan`, `ready`, `state`, `server`,
-//! then `compose`, then `files`, `error`, `exit_code`. Only `output` prints;
+//! then `compose`, then `files`, `hex`, `error`, `exit_code`. Only `output` prints;
 //! only `settings` reads the environment.
 
 pub mod assets;
@@ -22,6 +22,7 @@ pub mod env_vars;
 pub mod error;
 pub mod exit_code;
 pub mod files;
+pub mod hex;
 pub mod output;
 pub mod plan;
 pub mod ready;

@@ -100,13 +100,10 @@ impl Output {
 
     /// Prints an error as `error:`, `caused by:` and `hint:` lines.
     pub fn error(&self, diagnosis: &Diagnosis) {
-        let mut text = format!("{} {}", paint(style::BAD, "error:"), diagnosis.message);
-        for cause in &diagnosis.causes {
-            text.push_str(&format!("\n  caused by: {cause}"));
-        }
-        if let Some(hint) = &diagnosis.hint {
-            text.push_str(&format!("\n{} {hint}", paint(style::HINT, "hint:")));
-        }
+        let first = format!("{} {}", paint(style::BAD, "error:"), diagnosis.message);
+        let causes = diagnosis.causes.iter().map(|cause| format!("  caused by: {cause}"));
+        let hint = diagnosis.hint.iter().map(|h| format!("{} {h}", paint(style::HINT, "hint:")));
+        let text = std::iter::once(first).chain(causes).chain(hint).collect::<Vec<_>>().join("\n");
         self.stderr(text);
     }
 

@@ -12,16 +12,16 @@ pub struct TargetArgs {
     /// A server of the standing stack
     #[arg(long, value_enum, default_value_t, value_name = "TARGET", conflicts_with = "url")]
     pub target: Target,
-    /// Any other server, such as http://127.0.0.1:8080 or https://db.example.com
+    /// Any other server, such as <http://127.0.0.1:8080> or <https://db.example.com>
     #[arg(long)]
     pub url: Option<String>,
     /// The namespace; without it, the server's default one
     #[arg(long, value_name = "NS")]
     pub namespace: Option<NamespaceName>,
-    /// The token itself; DEMO_TOKEN or --token-path keep it out of the process list
+    /// The token itself; `DEMO_TOKEN` or --token-path keep it out of the process list
     #[arg(long, value_name = "T", conflicts_with = "token_path")]
     pub token: Option<String>,
-    /// The file with the token [default: DEMO_TOKEN_PATH, else .local/jwt/jwt.token]
+    /// The file with the token [default: `DEMO_TOKEN_PATH`, else .local/jwt/jwt.token]
     #[arg(long, value_name = "F")]
     pub token_path: Option<PathBuf>,
     /// On a replica, first wait until it has reached the primary's replication index;

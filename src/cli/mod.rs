@@ -58,7 +58,7 @@ pub struct GlobalArgs {
     /// Say more about what is done
     #[arg(short, long, global = true, conflicts_with = "quiet", help_heading = "Global options")]
     pub verbose: bool,
-    /// Colour in what is printed (NO_COLOR is honoured)
+    /// Colour in what is printed (`NO_COLOR` is honoured)
     #[arg(
         long,
         global = true,

@@ -42,7 +42,7 @@ impl Client {
 
     /// The fault for an error of a write. A write that the token forbids cuts the
     /// crate's cursor off in the middle of a 200: a harmless write by the other
-    /// route, which SQLite would refuse anyway, shows whether that was it.
+    /// route, which `SQLite` would refuse anyway, shows whether that was it.
     async fn fault_of_write(&self, error: libsql::Error) -> anyhow::Error {
         if error.to_string().contains("reading a body") {
             let harmless = "UPDATE sqlite_schema SET name = name WHERE 0";

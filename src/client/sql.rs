@@ -13,6 +13,7 @@ use serde_json::{Value as Json, json};
 use super::endpoint::Endpoint;
 use super::failure;
 use crate::error::{Fault, Result};
+use crate::hex;
 use crate::server::hrana::{Hrana, Reply};
 
 /// Servers send blobs with and without padding.
@@ -21,7 +22,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// A value of SQLite.
+/// A value of `SQLite`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
     Null,
@@ -64,7 +65,7 @@ impl Table {
     /// The rows of an answer.
     ///
     /// # Errors
-    /// Exit 1 when the server sent what is no value of SQLite.
+    /// Exit 1 when the server sent what is no value of `SQLite`.
     pub fn of(reply: &Reply) -> Result<Self> {
         let rows = reply.rows().and_then(Json::as_array).map(Vec::as_slice).unwrap_or_default();
         let row = |row: &Json| {
@@ -88,11 +89,11 @@ impl Table {
     /// A second column of the same name would vanish from an object: `x`, `x:2`.
     fn unique_columns(&self) -> Vec<String> {
         let mut seen = std::collections::HashMap::new();
-        let mut unique = |name: &String| {
+        let unique = |name: &String| {
             let count = seen.entry(name.clone()).and_modify(|count| *count += 1).or_insert(1);
             if *count == 1 { name.clone() } else { format!("{name}:{count}") }
         };
-        self.columns.iter().map(|name| unique(name)).collect()
+        self.columns.iter().map(unique).collect()
     }
 
     /// The values as a person reads them.
@@ -137,8 +138,7 @@ fn text_value(value: &Value) -> String {
         Value::Real(real) => format!("{real:?}"),
         Value::Text(text) => text.clone(),
         Value::Blob(bytes) => {
-            let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-            format!("x'{hex}'")
+            format!("x'{}'", hex::encode(bytes))
         }
     }
 }

@@ -44,7 +44,7 @@ fn draw(table: &Table) -> String {
     drawing.to_string()
 }
 
-/// A header and the rows; a tab or a newline in a value is written as SQLite's
+/// A header and the rows; a tab or a newline in a value is written as `SQLite`'s
 /// own shell does in this mode, as `\t` and `\n`.
 fn tab_separated(table: &Table) -> String {
     let escape =

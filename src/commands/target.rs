@@ -37,13 +37,12 @@ pub struct TargetServer {
 pub async fn resolve(settings: &Settings, args: &TargetArgs) -> Result<TargetServer> {
     let token = token_for(settings, args)?;
     let namespace = args.namespace.as_ref();
-    let endpoint = match &args.url {
-        Some(url) => Endpoint::parse(url, namespace)?,
-        None => {
-            let standing = Local::new(settings.local_dir()).standing()?;
-            check_namespace(standing.as_ref(), namespace)?;
-            Endpoint::local(address(settings, standing.as_ref(), args.target), namespace)
-        }
+    let endpoint = if let Some(url) = &args.url {
+        Endpoint::parse(url, namespace)?
+    } else {
+        let standing = Local::new(settings.local_dir()).standing()?;
+        check_namespace(standing.as_ref(), namespace)?;
+        Endpoint::local(address(settings, standing.as_ref(), args.target), namespace)
     };
     if args.wait {
         wait(settings, args, &token).await?;

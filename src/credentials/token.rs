@@ -150,7 +150,7 @@ impl fmt::Display for Inspection {
                 lines.push(("until", format!("{expires}, {ended}{late}")));
             }
             (None, Some(seconds)) => {
-                lines.push(("until", format!("{seconds}, which is as good as never")))
+                lines.push(("until", format!("{seconds}, which is as good as never")));
             }
             (None, None) => lines.push(("until", "it never expires".to_owned())),
         }

@@ -5,10 +5,11 @@
 //! is killed; and the folder that then stays is swept by the next run, which
 //! knows from its lock that nobody owns it.
 
+use std::cell::RefCell;
 use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::rc::Rc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -46,7 +47,7 @@ pub struct Workshop {
     pub http: reqwest::Client,
     /// Leave the servers and their files behind.
     pub keep: bool,
-    open: Mutex<Vec<Arc<EphemeralStack>>>,
+    open: RefCell<Vec<Rc<EphemeralStack>>>,
 }
 
 /// One stack of one run.
@@ -57,7 +58,7 @@ pub struct EphemeralStack {
     key: SigningKey,
     folder: PathBuf,
     /// Says that somebody owns the folder.
-    _owned: File,
+    owned: File,
 }
 
 impl Workshop {
@@ -69,7 +70,7 @@ impl Workshop {
         http: reqwest::Client,
         keep: bool,
     ) -> Self {
-        Self { provider, blueprint, local, http, keep, open: Mutex::default() }
+        Self { provider, blueprint, local, http, keep, open: RefCell::default() }
     }
 
     /// Starts a stack and waits until it is ready. `name` appears in its folder's
@@ -83,7 +84,7 @@ impl Workshop {
         name: &str,
         variants: Variants,
         change: impl FnOnce(&mut StackPlan, &Path) -> Result<()>,
-    ) -> Result<Arc<EphemeralStack>> {
+    ) -> Result<Rc<EphemeralStack>> {
         let id = format!("demo-{name}-{:08x}", random()?);
         let folder = self.local.ephemeral_dir().join(&id);
         files::create_dir(self.local.root(), files::MODE_SECRET_DIR)?;
@@ -117,18 +118,18 @@ impl Workshop {
         store: &Store,
         folder: PathBuf,
         mut owned: File,
-    ) -> Result<Arc<EphemeralStack>> {
+    ) -> Result<Rc<EphemeralStack>> {
         let mut attempt = 1;
         loop {
-            let stack = Arc::new(EphemeralStack {
+            let stack = Rc::new(EphemeralStack {
                 plan: plan.clone().with_ports(&ports::free(plan.port_count())?),
                 engine: self.provider.engine(&Place::ephemeral(&folder, !self.keep)),
                 http: self.http.clone(),
                 key: store.signing_key()?,
                 folder: folder.clone(),
-                _owned: owned,
+                owned,
             });
-            self.list().push(Arc::clone(&stack));
+            self.open.borrow_mut().push(Rc::clone(&stack));
             let Err(error) =
                 bring_up(stack.engine.as_ref(), &stack.plan, &self.http, &Unobserved).await
             else {
@@ -144,23 +145,19 @@ impl Workshop {
             }
             attempt += 1;
             stack.stop_all().await?;
-            self.list().retain(|other| !Arc::ptr_eq(other, &stack));
-            owned = stack._owned.try_clone()?;
+            self.open.borrow_mut().retain(|other| !Rc::ptr_eq(other, &stack));
+            owned = stack.owned.try_clone()?;
         }
-    }
-
-    fn list(&self) -> std::sync::MutexGuard<'_, Vec<Arc<EphemeralStack>>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Stops a stack and removes its folder.
     ///
     /// # Errors
     /// When a server does not end or the folder cannot be removed.
-    pub async fn close(&self, stack: &Arc<EphemeralStack>) -> Result<()> {
+    pub async fn close(&self, stack: &Rc<EphemeralStack>) -> Result<()> {
         stack.stop_all().await?;
         files::remove_dir(&stack.folder)?;
-        self.list().retain(|other| !Arc::ptr_eq(other, stack));
+        self.open.borrow_mut().retain(|other| !Rc::ptr_eq(other, stack));
         Ok(())
     }
 
@@ -170,7 +167,7 @@ impl Workshop {
     /// # Errors
     /// When a server does not end or a folder cannot be removed.
     pub async fn close_all(&self) -> Result<Vec<PathBuf>> {
-        let open = self.list().clone();
+        let open = self.open.borrow().clone();
         if self.keep {
             return Ok(open.iter().map(|stack| stack.folder.clone()).collect());
         }

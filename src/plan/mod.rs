@@ -18,6 +18,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::error::{Fault, Result};
+use crate::hex;
 
 /// Version of the plan's JSON form.
 pub const SCHEMA: u32 = 1;
@@ -251,10 +252,12 @@ impl ServicePlan {
     pub fn digest(&self) -> String {
         let mut hasher = Sha256::new();
         hasher.update(format!("{self:?}"));
-        hasher.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+        hex::encode(&hasher.finalize()[..16])
     }
 }
 
+// serde hands the field itself over, an Option and all.
+#[expect(clippy::ref_option)]
 fn seconds<S: serde::Serializer>(
     duration: &Option<Duration>,
     serializer: S,

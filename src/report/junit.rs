@@ -1,4 +1,4 @@
-//! The report for CI systems: JUnit XML.
+//! The report for CI systems: `JUnit` XML.
 
 use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
 

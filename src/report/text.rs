@@ -72,7 +72,7 @@ pub fn table(report: &Report) -> String {
                 paint(look, word),
                 check.took.as_secs_f64() * 1e3,
                 check.name,
-                paint(style::FAINT, format!("[{}]", check.saw)),
+                paint(style::FAINT, format!("[{}]", one_line(&check.saw))),
             );
         }
     }
@@ -120,6 +120,10 @@ fn failure(check: &Check) -> String {
         let _infallible = write!(text, "\n    {}", indent(log, 4));
     }
     text
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// All lines after the first moved to the right.

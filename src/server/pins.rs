@@ -17,6 +17,7 @@ use sha2::{Digest, Sha256};
 use super::binary::is_program;
 use crate::error::{Fault, Result};
 use crate::files;
+use crate::hex;
 
 /// The version that `sqld --version` gives.
 pub const VERSION: &str = "0.24.32";
@@ -223,15 +224,10 @@ fn sha256_of(reader: &mut impl Read) -> io::Result<String> {
     let mut buffer = vec![0; 1 << 18];
     loop {
         match reader.read(&mut buffer)? {
-            0 => return Ok(hexadecimal(&hasher.finalize())),
+            0 => return Ok(hex::encode(&hasher.finalize())),
             length => hasher.update(&buffer[..length]),
         }
     }
-}
-
-/// A digest in the form in which they are pinned.
-pub(crate) fn hexadecimal(digest: &[u8]) -> String {
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

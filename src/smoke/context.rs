@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::path::Path;
-use std::sync::Arc;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use crate::engine::ephemeral::{EphemeralStack, Workshop};
@@ -25,7 +25,7 @@ pub struct Context<'a> {
     pub namespace_replica: NamespaceReplica,
     checks: RefCell<Vec<Check>>,
     note: RefCell<Option<String>>,
-    stacks: RefCell<Vec<Arc<EphemeralStack>>>,
+    stacks: RefCell<Vec<Rc<EphemeralStack>>>,
 }
 
 /// What a check saw, and whether that is as expected.
@@ -80,7 +80,7 @@ impl<'a> Context<'a> {
     ///
     /// # Errors
     /// When it does not come up.
-    pub async fn start(&self, variants: Variants) -> Result<Arc<EphemeralStack>> {
+    pub async fn start(&self, variants: Variants) -> Result<Rc<EphemeralStack>> {
         self.start_changed(variants, |_, _| Ok(())).await
     }
 
@@ -92,9 +92,9 @@ impl<'a> Context<'a> {
         &self,
         variants: Variants,
         change: impl FnOnce(&mut StackPlan, &Path) -> Result<()>,
-    ) -> Result<Arc<EphemeralStack>> {
+    ) -> Result<Rc<EphemeralStack>> {
         let stack = self.workshop.start(self.name, variants, change).await?;
-        self.stacks.borrow_mut().push(Arc::clone(&stack));
+        self.stacks.borrow_mut().push(Rc::clone(&stack));
         Ok(stack)
     }
 
@@ -170,7 +170,7 @@ impl<'a> Context<'a> {
         *self.note.borrow_mut() = Some(text.into());
     }
 
-    pub(super) fn finish(self) -> (Vec<Check>, Option<String>, Vec<Arc<EphemeralStack>>) {
+    pub(super) fn finish(self) -> (Vec<Check>, Option<String>, Vec<Rc<EphemeralStack>>) {
         (self.checks.into_inner(), self.note.into_inner(), self.stacks.into_inner())
     }
 }

@@ -5,11 +5,11 @@ mod log;
 pub mod pid_file;
 pub mod ports;
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -24,6 +24,7 @@ use self::pid_file::PidFile;
 use super::{Engine, Instance, ServiceState, Stop};
 use crate::error::{Fault, Result};
 use crate::files;
+use crate::hex;
 use crate::plan::{ServicePlan, StackPlan, native};
 use crate::ready::{Attempt, poll};
 use crate::server::binary::ServerBinary;
@@ -53,13 +54,13 @@ pub struct NativeEngine {
     /// This program, which becomes the server: see [`launcher`].
     launcher: PathBuf,
     /// Those that this process has to wait for, or they stay as zombies.
-    children: Mutex<HashMap<String, Child>>,
+    children: RefCell<HashMap<String, Child>>,
 }
 
 impl NativeEngine {
     /// An engine for the stack of `site`; `launcher` is the `demo` program.
     pub fn new(site: Site, binary: Option<ServerBinary>, launcher: PathBuf) -> Self {
-        Self { site, binary, launcher, children: Mutex::default() }
+        Self { site, binary, launcher, children: RefCell::default() }
     }
 
     fn program(&self) -> Result<&Path> {
@@ -82,12 +83,11 @@ impl NativeEngine {
     }
 
     fn child(&self, service: &str) -> Option<Child> {
-        self.children.lock().unwrap_or_else(PoisonError::into_inner).remove(service)
+        self.children.borrow_mut().remove(service)
     }
 
     fn keep(&self, service: &str, child: Child) {
-        let mut children = self.children.lock().unwrap_or_else(PoisonError::into_inner);
-        children.insert(service.to_owned(), child);
+        self.children.borrow_mut().insert(service.to_owned(), child);
     }
 
     fn spawn(&self, plan: &StackPlan, service: &ServicePlan) -> Result<()> {
@@ -143,15 +143,15 @@ impl NativeEngine {
         })?)
     }
 
-    async fn state_of(&self, service: &str) -> Result<ServiceState> {
+    fn state_of(&self, service: &str) -> Result<ServiceState> {
         // Between the start of the launcher and its lock the pid file is silent.
-        if let Some(mut child) = self.child(service) {
-            if let Ok(None) = child.try_wait() {
-                let id = child.id();
-                self.keep(service, child);
-                if self.pid_file(service).holder()?.is_none() {
-                    return Ok(self.running(service, id.unwrap_or_default(), None));
-                }
+        if let Some(mut child) = self.child(service)
+            && let Ok(None) = child.try_wait()
+        {
+            let id = child.id();
+            self.keep(service, child);
+            if self.pid_file(service).holder()?.is_none() {
+                return Ok(self.running(service, id.unwrap_or_default(), None));
             }
         }
         Ok(match self.pid_file(service).holder()? {
@@ -237,7 +237,7 @@ impl Engine for NativeEngine {
     }
 
     fn state<'a>(&'a self, service: &'a str) -> LocalBoxFuture<'a, Result<ServiceState>> {
-        self.state_of(service).boxed_local()
+        async move { self.state_of(service) }.boxed_local()
     }
 
     /// Over the translated process, the binary, and the files that are mounted
@@ -249,7 +249,7 @@ impl Engine for NativeEngine {
         for mount in service.mounts.iter().filter(|mount| mount.read_only) {
             hasher.update(read_mounted(&mount.source)?);
         }
-        Ok(hasher.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect())
+        Ok(hex::encode(&hasher.finalize()[..16]))
     }
 
     fn owns_ports<'a>(&'a self, service: &'a ServicePlan) -> LocalBoxFuture<'a, Result<bool>> {

@@ -17,6 +17,7 @@ use tar::EntryType;
 use super::OTHER_SOURCE;
 use crate::error::{Fault, Result};
 use crate::files;
+use crate::hex;
 use crate::server::pins::hexadecimal;
 
 /// The most that an archive may unpack to, in bytes.
@@ -245,7 +246,7 @@ fn verified_copy(
     if announced.is_some_and(|announced| copied < announced) {
         return Err(refused(ErrorKind::UnexpectedEof.into()));
     }
-    let found = hexadecimal(&hasher.finalize());
+    let found = hex::encode(&hasher.finalize());
     if found == sha256 {
         Ok(())
     } else {

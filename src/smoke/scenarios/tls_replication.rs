@@ -84,10 +84,10 @@ async fn run(context: &Context<'_>) -> Result<()> {
 fn add_intruders(plan: &mut StackPlan, folder: &Path) -> Result<()> {
     let good = plan.service("replica")?.clone();
 
-    let mut plain = intruder(&good, WITHOUT_TLS, folder);
+    let mut without = intruder(&good, WITHOUT_TLS, folder);
     let with_value =
         |flag: &str| flag.starts_with("--primary-grpc-") && flag != "--primary-grpc-tls";
-    let mut words = plain.command.into_iter();
+    let mut words = without.command.into_iter();
     let mut kept = Vec::new();
     while let Some(word) = words.next() {
         if with_value(&word) {
@@ -96,8 +96,8 @@ fn add_intruders(plan: &mut StackPlan, folder: &Path) -> Result<()> {
             kept.push(word);
         }
     }
-    plain.command = kept;
-    if let Some(url) = plain.environment.get_mut("SQLD_PRIMARY_URL") {
+    without.command = kept;
+    if let Some(url) = without.environment.get_mut("SQLD_PRIMARY_URL") {
         *url = url.replace("https://", "http://");
     }
 
@@ -112,7 +112,7 @@ fn add_intruders(plan: &mut StackPlan, folder: &Path) -> Result<()> {
             }
         }
     }
-    plan.services.extend([plain, foreign]);
+    plan.services.extend([without, foreign]);
     Ok(())
 }
 
