@@ -12,7 +12,6 @@ use x509_parser::prelude::FromDer;
 
 use crate::credentials::{moment, pem};
 use crate::error::{Fault, Result};
-use crate::hex;
 
 /// A certificate's names and dates.
 #[derive(Clone, Debug, Serialize)]

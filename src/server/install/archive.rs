@@ -18,7 +18,6 @@ use super::OTHER_SOURCE;
 use crate::error::{Fault, Result};
 use crate::files;
 use crate::hex;
-use crate::server::pins::hexadecimal;
 
 /// The most that an archive may unpack to, in bytes.
 const UNPACKED: u64 = 400 << 20;
