@@ -17,6 +17,8 @@ pub const BASE: Asset = asset!("docker-compose.yml");
 pub const NAMESPACED: Asset = asset!("docker-compose.namespaced.yml");
 pub const TLS: Asset = asset!("docker-compose.tls.yml");
 pub const NAMESPACED_TLS: Asset = asset!("docker-compose.namespaced-tls.yml");
+pub const DOCKERFILE: Asset = asset!("docker/Dockerfile");
+pub const ENTRYPOINT: Asset = asset!("docker/entrypoint.sh");
 pub const ENV_EXAMPLE: Asset = asset!(".env.example");
 
 /// What `demo setup` writes where there is no checkout.

@@ -26,7 +26,19 @@ pub const DEMO_TOKEN: &str = "DEMO_TOKEN";
 /// The file with that token (.local/jwt/jwt.token).
 pub const DEMO_TOKEN_PATH: &str = "DEMO_TOKEN_PATH";
 
-/// All of them, in the order of `.env.example`.
+/// The Docker daemon. This and the next four are others' variables, read as
+/// they are meant: from the environment only.
+pub const DOCKER_HOST: &str = "DOCKER_HOST";
+/// The Docker context in use.
+pub const DOCKER_CONTEXT: &str = "DOCKER_CONTEXT";
+/// The folder of the Docker client's settings (~/.docker).
+pub const DOCKER_CONFIG: &str = "DOCKER_CONFIG";
+/// The user's home folder.
+pub const HOME: &str = "HOME";
+/// Where programs are.
+pub const PATH: &str = "PATH";
+
+/// All of ours, in the order of `.env.example`.
 pub const ALL: [&str; 12] = [
     PRIMARY_HTTP_PORT,
     PRIMARY_GRPC_PORT,

@@ -121,6 +121,11 @@ impl Output {
         }
     }
 
+    /// A spinner on a terminal; elsewhere nothing, for what is mostly instant.
+    pub fn spinner_quiet(&self, text: &str) -> Spinner {
+        if self.progress { self.spinner(text) } else { Spinner { bar: None } }
+    }
+
     fn stderr(&self, text: impl Display) {
         let mut stderr = AutoStream::new(io::stderr().lock(), self.choice(&io::stderr()));
         // Nobody is left to be told that stderr is gone.

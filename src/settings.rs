@@ -11,6 +11,7 @@ use secrecy::SecretString;
 
 use crate::assets;
 use crate::compose::dotenv;
+use crate::engine::docker::connect::Whereabouts;
 use crate::env_vars;
 use crate::error::{Fault, Result};
 use crate::files;
@@ -58,6 +59,8 @@ pub struct Settings {
     pub token: Option<SecretString>,
     /// `DEMO_TOKEN_PATH`, else the project's own token file.
     pub token_path: PathBuf,
+    /// Where the Docker daemon is.
+    pub docker: Whereabouts,
     /// `PATH`, to look for `sqld` and `npm`.
     pub search_path: Option<OsString>,
 }
@@ -82,7 +85,7 @@ impl Settings {
         } else {
             BTreeMap::new()
         };
-        Self::resolve(project_dir, environment, from_file, std::env::var_os("PATH"))
+        Self::resolve(project_dir, environment, from_file, std::env::var_os(env_vars::PATH))
     }
 
     /// The pure half of [`Settings::load`].
@@ -127,6 +130,7 @@ impl Settings {
             token_path: in_project(
                 reader.get(env_vars::DEMO_TOKEN_PATH).map_or(".local/jwt/jwt.token", |v| v.text),
             ),
+            docker: docker(&environment),
             search_path,
             variables,
             project_dir,
@@ -141,6 +145,17 @@ impl Settings {
     /// Whether a variable was set, in the environment or in `.env`.
     pub fn is_set(&self, name: &str) -> bool {
         self.variables.get(name).is_some_and(|value| !value.is_empty())
+    }
+}
+
+/// As the `docker` program reads it; `.env` has no say in it.
+fn docker(environment: &BTreeMap<String, String>) -> Whereabouts {
+    let get = |name: &str| environment.get(name).filter(|value| !value.is_empty()).cloned();
+    let config = get(env_vars::DOCKER_CONFIG).map(PathBuf::from);
+    Whereabouts {
+        host: get(env_vars::DOCKER_HOST),
+        context: get(env_vars::DOCKER_CONTEXT),
+        config_dir: config.or_else(|| Some(PathBuf::from(get(env_vars::HOME)?).join(".docker"))),
     }
 }
 

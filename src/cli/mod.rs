@@ -5,6 +5,7 @@
 
 pub mod credentials;
 pub mod data;
+pub mod image;
 pub mod namespace;
 pub mod smoke;
 pub mod sqld;
@@ -106,6 +107,9 @@ pub enum Command {
     /// The pinned server binary for this machine
     #[command(subcommand)]
     Sqld(sqld::SqldCommand),
+    /// A server image for the docker engine
+    #[command(subcommand)]
+    Image(image::ImageCommand),
     /// Start the stack and wait until it is ready
     Up(stack::UpArgs),
     /// What runs, where, and how far the replica is behind

@@ -1,18 +1,20 @@
 //! From `--engine` and `DEMO_ENGINE` to an engine that works here.
 
-use std::path::PathBuf;
-
 use crate::cli::stack::EngineArg;
-use crate::engine::provider::Provider;
+use crate::engine::docker::connect::Daemon;
+use crate::engine::docker::image;
+use crate::engine::native::launcher::Lifeline;
+use crate::engine::provider::{NativeProvider, Provider};
 use crate::error::{Fault, Result};
 use crate::output::Output;
+use crate::plan::blueprint::{Blueprint, Variants};
 use crate::server::binary::{Search, ServerBinary, locate};
 use crate::server::install::{Request, install};
 use crate::server::pins::Platform;
 use crate::settings::{EngineChoice, Settings};
 use crate::state::{EngineKind, Local};
 
-/// The engine that was asked for, its server fetched if need be.
+/// The engine that was asked for; its server, or its image, fetched if need be.
 ///
 /// # Errors
 /// Exit 3 when there is none; as [`install`] when the server cannot be fetched.
@@ -21,20 +23,61 @@ pub async fn choose(
     asked: Option<EngineArg>,
     output: &Output,
 ) -> Result<Provider> {
-    let choice = match asked {
+    match choice(settings, asked) {
+        EngineChoice::Native => native(settings, output).await,
+        EngineChoice::Docker => docker(settings, output).await,
+        EngineChoice::Auto => auto(settings, output).await,
+    }
+}
+
+/// What was asked for: the flag, else the setting.
+pub fn choice(settings: &Settings, asked: Option<EngineArg>) -> EngineChoice {
+    match asked {
         Some(EngineArg::Auto) => EngineChoice::Auto,
         Some(EngineArg::Native) => EngineChoice::Native,
         Some(EngineArg::Docker) => EngineChoice::Docker,
         None => settings.engine,
+    }
+}
+
+/// Native first: it starts in a tenth of the time and needs no daemon.
+async fn auto(settings: &Settings, output: &Output) -> Result<Provider> {
+    let reason = match native(settings, output).await {
+        Ok(provider) => return Ok(provider),
+        Err(error) => error,
     };
-    match choice {
-        EngineChoice::Auto | EngineChoice::Native => native(settings, output).await,
-        EngineChoice::Docker => Err(no_docker().into()),
+    match docker(settings, output).await {
+        Ok(provider) => {
+            output.talk(format!("engine    docker, since native does not work here: {reason}"));
+            Ok(provider)
+        }
+        // Of the two failures the native one is easier to mend.
+        Err(error) => Err(reason
+            .context(Fault::unreachable(format!("neither engine works here; docker: {error}")))),
     }
 }
 
 async fn native(settings: &Settings, output: &Output) -> Result<Provider> {
-    Ok(Provider::native(Some(server(settings, output).await?), launcher()?))
+    native_with(Some(server(settings, output).await?))
+}
+
+fn native_with(binary: Option<ServerBinary>) -> Result<Provider> {
+    let launcher = std::env::current_exe()
+        .map_err(|error| Fault::failed("demo cannot find its own program").because(error))?;
+    Ok(Provider::Native(NativeProvider { binary, launcher, lifeline: Lifeline::HERE }))
+}
+
+async fn docker(settings: &Settings, output: &Output) -> Result<Provider> {
+    let daemon = Daemon::connect(&settings.docker).await?;
+    let blueprint = Blueprint::new(&settings.project_dir, &settings.variables);
+    let plan = blueprint.standing(Variants::DEFAULT)?;
+    let spinner = output.spinner_quiet("looking for the image");
+    for service in &plan.services {
+        if let Some(reference) = &service.image {
+            image::ensure(&daemon.docker, reference, service.platform.as_deref(), &spinner).await?;
+        }
+    }
+    Ok(Provider::Docker(daemon))
 }
 
 /// The engine that runs, or ran, a stack of `kind`, to look at it or stop it.
@@ -43,19 +86,9 @@ async fn native(settings: &Settings, output: &Output) -> Result<Provider> {
 /// Exit 3 when that engine is not there.
 pub async fn of(settings: &Settings, kind: EngineKind) -> Result<Provider> {
     match kind {
-        EngineKind::Native => Ok(Provider::native(find(settings).await?, launcher()?)),
-        EngineKind::Docker => Err(no_docker().into()),
+        EngineKind::Native => native_with(find(settings).await?),
+        EngineKind::Docker => Ok(Provider::Docker(Daemon::connect(&settings.docker).await?)),
     }
-}
-
-fn launcher() -> Result<PathBuf> {
-    Ok(std::env::current_exe()
-        .map_err(|error| Fault::failed("demo cannot find its own program").because(error))?)
-}
-
-fn no_docker() -> Fault {
-    Fault::unreachable("this version of demo has no docker engine")
-        .hint("use --engine native, or `docker compose up -d` on the same files")
 }
 
 /// The server binary, fetched if there is none.

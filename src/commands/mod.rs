@@ -2,6 +2,7 @@
 
 mod data;
 mod engines;
+mod image;
 mod namespace;
 mod setup;
 mod signals;
@@ -46,6 +47,7 @@ pub async fn run(app: App, output: &Output) -> Result<ExitCode> {
         Command::Certs(args) => setup::certs(&settings, &args, output).map(done),
         Command::Token(args) => token::run(&settings, args, output),
         Command::Sqld(args) => sqld::run(&settings, args, output).await.map(done),
+        Command::Image(args) => image::run(&settings, args, output).await.map(done),
         Command::Up(args) => stack::up::run(&settings, &args, output).await.map(done),
         Command::Status(args) => stack::status::run(&settings, &args, output).await.map(done),
         Command::Logs(args) => stack::logs::run(&settings, &args, output).await.map(done),

@@ -5,6 +5,7 @@ use super::signals::interrupted;
 use crate::cli::OutputFormat;
 use crate::cli::smoke::{ReportFormat, ReportTarget, SmokeArgs};
 use crate::engine::ephemeral::{Sweep, Workshop, sweep};
+use crate::engine::provider::Provider;
 use crate::error::{Fault, Result};
 use crate::exit_code::ExitCode;
 use crate::files;
@@ -25,9 +26,13 @@ pub async fn run(settings: &Settings, args: &SmokeArgs, output: &Output) -> Resu
     check_reports(&args.report)?;
     let local = Local::new(settings.local_dir());
     let provider = engines::choose(settings, args.engine, output).await?;
-    let swept = sweep(&local, Sweep::Abandoned).await?;
-    if swept > 0 {
-        output.talk(format!("swept     {} of a run that was killed", counted(swept, "stack")));
+    let swept = match &provider {
+        Provider::Docker(daemon) => sweep(&local, Sweep::Abandoned, Some(daemon)).await?,
+        Provider::Native(_) => sweep(&local, Sweep::Abandoned, None).await?,
+    };
+    if swept.removed > 0 {
+        let stacks = counted(swept.removed, "stack");
+        output.talk(format!("swept     {stacks} of a run that was killed"));
     }
     output.talk(format!("engine    {}\n", provider.describe()));
     let workshop = Workshop::new(

@@ -15,6 +15,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use secrecy::SecretString;
 
+use super::docker;
+use super::docker::connect::Daemon;
 use super::native::pid_file::PidFile;
 use super::native::ports;
 use super::provider::{Place, Provider};
@@ -31,7 +33,7 @@ use crate::plan::{Interface, ServicePlan, StackPlan};
 use crate::server::admin::Admin;
 use crate::server::hrana::Hrana;
 use crate::server::namespace::NamespaceName;
-use crate::state::{Local, try_lock};
+use crate::state::{EngineKind, Local, try_lock};
 
 /// How often a stack is started again when another program took its ports.
 const ATTEMPTS: u32 = 4;
@@ -89,17 +91,37 @@ impl Workshop {
         let folder = self.local.ephemeral_dir().join(&id);
         files::create_dir(self.local.root(), files::MODE_SECRET_DIR)?;
         let owned = self.claim(&folder)?;
+        let prepared = self.prepare(&id, &folder, variants, change);
+        let (plan, store) = match prepared {
+            Ok(prepared) => prepared,
+            Err(error) => {
+                files::remove_dir(&folder)?;
+                return Err(error);
+            }
+        };
+        self.bring_up(plan, &store, folder, owned).await
+    }
+
+    fn prepare(
+        &self,
+        id: &str,
+        folder: &Path,
+        variants: Variants,
+        change: impl FnOnce(&mut StackPlan, &Path) -> Result<()>,
+    ) -> Result<(StackPlan, Store)> {
+        let kind = self.provider.kind().to_string();
+        files::write_atomic(&folder.join(ENGINE), kind.as_bytes(), files::MODE_SHARED)?;
         if self.keep {
-            files::write_atomic(&folder.join("kept"), b"", files::MODE_SHARED)?;
+            files::write_atomic(&folder.join(KEPT), b"", files::MODE_SHARED)?;
         }
         let store = Store::new(folder.join(".local"));
         store.ensure_keys(false)?;
         if variants.tls {
             store.ensure_certs(Timestamp::now(), false)?;
         }
-        let mut plan = self.blueprint.ephemeral(variants, &folder, &id)?;
-        change(&mut plan, &folder)?;
-        self.bring_up(plan, &store, folder, owned).await
+        let mut plan = self.blueprint.ephemeral(variants, folder, id)?;
+        change(&mut plan, folder)?;
+        Ok((plan, store))
     }
 
     /// Makes `folder` and owns it, with no sweep in between.
@@ -123,7 +145,7 @@ impl Workshop {
         loop {
             let stack = Rc::new(EphemeralStack {
                 plan: plan.clone().with_ports(&ports::free(plan.port_count())?),
-                engine: self.provider.engine(&Place::ephemeral(&folder, !self.keep)),
+                engine: self.provider.engine(&Place::ephemeral(&folder, &plan.project, !self.keep)),
                 http: self.http.clone(),
                 key: store.signing_key()?,
                 folder: folder.clone(),
@@ -156,7 +178,7 @@ impl Workshop {
     /// When a server does not end or the folder cannot be removed.
     pub async fn close(&self, stack: &Rc<EphemeralStack>) -> Result<()> {
         stack.stop_all().await?;
-        files::remove_dir(&stack.folder)?;
+        stack.engine.remove_files(&stack.folder).await?;
         self.open.borrow_mut().retain(|other| !Rc::ptr_eq(other, stack));
         Ok(())
     }
@@ -272,36 +294,65 @@ pub enum Sweep {
     KeptToo,
 }
 
+/// What [`sweep`] did.
+#[derive(Debug, Default)]
+pub struct Swept {
+    pub removed: usize,
+    /// Docker's, while no Docker answers.
+    pub left: Vec<PathBuf>,
+}
+
 /// Removes the folders of ephemeral stacks that nobody owns, after ending what
-/// still runs in them. Returns how many.
+/// still runs in them; and containers whose folder is gone.
 ///
 /// # Errors
-/// When a folder cannot be read or removed.
-pub async fn sweep(local: &Local, what: Sweep) -> Result<usize> {
+/// When a folder cannot be read or removed, or Docker refuses.
+pub async fn sweep(local: &Local, what: Sweep, docker: Option<&Daemon>) -> Result<Swept> {
     let folder = local.ephemeral_dir();
+    let mut swept = Swept::default();
+    if let Some(daemon) = docker {
+        for orphan in docker::sweep::folders(daemon).await? {
+            if orphan.starts_with(&folder) && !orphan.exists() {
+                docker::sweep::remove_stack(daemon, &orphan).await?;
+                swept.removed += 1;
+            }
+        }
+    }
     let entries = match fs::read_dir(&folder) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(0),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(swept),
         Err(error) => return Err(files::unreadable(&folder, "folder", error).into()),
     };
     // No run is between making its folder and owning it while this is held.
     let gate = open_gate(local)?;
     gate.lock()?;
-    let mut count = 0;
     for entry in entries {
         let path = entry?.path();
-        if !path.is_dir() || (what == Sweep::Abandoned && path.join("kept").exists()) {
+        if !path.is_dir() || (what == Sweep::Abandoned && path.join(KEPT).exists()) {
             continue;
         }
-        let Some(_owned) = try_lock(&path.join("owner.lock"))? else {
-            continue;
-        };
-        end_servers(&path.join("run"))?;
-        files::remove_dir(&path)?;
-        count += 1;
+        let Some(_owned) = try_lock(&path.join("owner.lock"))? else { continue };
+        let engine = fs::read_to_string(path.join(ENGINE)).unwrap_or_default();
+        if engine == EngineKind::Docker.to_string() {
+            let Some(daemon) = docker else {
+                swept.left.push(path);
+                continue;
+            };
+            docker::sweep::remove_stack(daemon, &path).await?;
+            docker::data::remove(docker, &path).await?;
+        } else {
+            end_servers(&path.join("run"))?;
+            files::remove_dir(&path)?;
+        }
+        swept.removed += 1;
     }
-    Ok(count)
+    Ok(swept)
 }
+
+/// Says which engine runs the stack of a folder.
+const ENGINE: &str = "engine";
+/// Says that the stack was left on purpose.
+const KEPT: &str = "kept";
 
 fn open_gate(local: &Local) -> Result<File> {
     let path = local.ephemeral_dir().join("gate.lock");
@@ -310,7 +361,11 @@ fn open_gate(local: &Local) -> Result<File> {
         .map_err(|error| Fault::input(format!("cannot lock {}", path.display())).because(error))?)
 }
 
-fn end_servers(run_dir: &Path) -> Result<()> {
+/// Ends every server whose pid file is in `run_dir`.
+///
+/// # Errors
+/// When a pid file cannot be read or the system refuses.
+pub fn end_servers(run_dir: &Path) -> Result<()> {
     let Ok(entries) = fs::read_dir(run_dir) else {
         return Ok(());
     };

@@ -5,17 +5,23 @@
 //! [`start`] and [`ephemeral`]. To add an engine, implement [`Engine`] and
 //! name it in [`provider`].
 
+pub mod docker;
 pub mod ephemeral;
 pub mod native;
 pub mod provider;
 pub mod start;
 
+use std::path::Path;
+
 use futures::future::LocalBoxFuture;
 use futures::stream::LocalBoxStream;
 use jiff::Timestamp;
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 
 use crate::error::Result;
+use crate::files;
+use crate::hex;
 use crate::plan::{ServicePlan, StackPlan};
 use crate::state::EngineKind;
 
@@ -40,14 +46,19 @@ pub trait Engine {
     /// Whether a service runs, and as what.
     fn state<'a>(&'a self, service: &'a str) -> LocalBoxFuture<'a, Result<ServiceState>>;
 
-    /// The digest that [`Instance::digest`] has when the service runs as planned.
-    ///
-    /// # Errors
-    /// When the plan cannot run on this engine.
-    fn digest(&self, plan: &StackPlan, service: &ServicePlan) -> Result<String>;
+    /// Whether a service that runs is what the plan asks for.
+    fn matches<'a>(
+        &'a self,
+        plan: &'a StackPlan,
+        service: &'a ServicePlan,
+    ) -> LocalBoxFuture<'a, Result<bool>>;
 
-    /// Whether the one that listens on the service's ports is the service.
-    fn owns_ports<'a>(&'a self, service: &'a ServicePlan) -> LocalBoxFuture<'a, Result<bool>>;
+    /// Whether a service whose `/health` answers is healthy; else why not, for
+    /// example because somebody else answers on its port.
+    fn is_healthy<'a>(
+        &'a self,
+        service: &'a ServicePlan,
+    ) -> LocalBoxFuture<'a, Result<Option<String>>>;
 
     /// Stops a service and waits until it has gone. `Ok(false)`: it did not run.
     fn stop<'a>(&'a self, service: &'a str, how: Stop) -> LocalBoxFuture<'a, Result<bool>>;
@@ -64,6 +75,9 @@ pub trait Engine {
 
     /// Removes what [`Engine::prepare`] made for `project`; every service is stopped.
     fn remove<'a>(&'a self, project: &'a str) -> LocalBoxFuture<'a, Result<()>>;
+
+    /// Removes a folder that the services wrote, whoever owns what is in it.
+    fn remove_files<'a>(&'a self, folder: &'a Path) -> LocalBoxFuture<'a, Result<()>>;
 }
 
 /// How a service is stopped.
@@ -88,8 +102,6 @@ pub struct Instance {
     /// `pid 4121`, or `container 0f3c…`.
     pub id: String,
     pub started_at: Option<Timestamp>,
-    /// Of what it was started from; see [`Engine::digest`].
-    pub digest: Option<String>,
 }
 
 /// The last lines of a service's log, indented for a message.
@@ -105,4 +117,21 @@ pub async fn last_words(engine: &dyn Engine, service: &str) -> String {
         }
         Err(error) => format!("{service}'s log cannot be read: {error}"),
     }
+}
+
+/// A digest over the files that are mounted read-only: the server reads its
+/// keys at boot only, so a service with others is another service.
+fn mounted_digest(service: &ServicePlan) -> Result<String> {
+    let mut hasher = Sha256::new();
+    for mount in service.mounts.iter().filter(|mount| mount.read_only && mount.source.is_file()) {
+        let bytes = std::fs::read(&mount.source)
+            .map_err(|error| files::unreadable(&mount.source, "mounted file", error))?;
+        hasher.update(bytes);
+    }
+    Ok(hex::encode(&hasher.finalize()))
+}
+
+/// The first half of the SHA-256 of `text`: enough to tell two plans apart.
+fn short_digest(text: &str) -> String {
+    hex::encode(&Sha256::digest(text)[..16])
 }

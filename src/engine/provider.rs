@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::Engine;
+use super::docker::DockerEngine;
+use super::docker::connect::Daemon;
 use super::native::launcher::Lifeline;
 use super::native::{NativeEngine, Site};
 use crate::server::binary::{ServerBinary, Source};
@@ -10,15 +12,26 @@ use crate::state::{EngineKind, Local};
 
 /// Makes engines of one kind.
 #[derive(Clone, Debug)]
-pub struct Provider {
-    binary: Option<ServerBinary>,
-    launcher: PathBuf,
-    lifeline: Lifeline,
+pub enum Provider {
+    Native(NativeProvider),
+    Docker(Daemon),
+}
+
+/// What the native engine needs.
+#[derive(Clone, Debug)]
+pub struct NativeProvider {
+    /// Without one it can only look and stop.
+    pub binary: Option<ServerBinary>,
+    /// This program.
+    pub launcher: PathBuf,
+    pub lifeline: Lifeline,
 }
 
 /// Where a stack keeps what its engine writes, and whether it outlives us.
 #[derive(Clone, Debug)]
 pub struct Place {
+    /// The compose project.
+    pub project: String,
     pub run_dir: PathBuf,
     pub logs_dir: PathBuf,
     /// The servers end when this process ends, in whatever way.
@@ -27,56 +40,69 @@ pub struct Place {
 
 impl Place {
     /// That of the standing stack.
-    pub fn standing(local: &Local) -> Self {
-        Self { run_dir: local.standing_dir(), logs_dir: local.logs_dir(), owned: false }
+    pub fn standing(local: &Local, project: &str) -> Self {
+        Self {
+            project: project.to_owned(),
+            run_dir: local.standing_dir(),
+            logs_dir: local.logs_dir(),
+            owned: false,
+        }
     }
 
     /// That of an ephemeral stack.
-    pub fn ephemeral(folder: &Path, owned: bool) -> Self {
-        Self { run_dir: folder.join("run"), logs_dir: folder.join("logs"), owned }
+    pub fn ephemeral(folder: &Path, project: &str, owned: bool) -> Self {
+        Self {
+            project: project.to_owned(),
+            run_dir: folder.join("run"),
+            logs_dir: folder.join("logs"),
+            owned,
+        }
     }
 }
 
 impl Provider {
-    /// The native engine with `binary`, without which it can only look and stop;
-    /// `launcher` is this program.
-    pub fn native(binary: Option<ServerBinary>, launcher: PathBuf) -> Self {
-        Self { binary, launcher, lifeline: Lifeline::HERE }
-    }
-
-    /// The same with another way to notice this process's end.
-    #[must_use]
-    pub fn with_lifeline(mut self, lifeline: Lifeline) -> Self {
-        self.lifeline = lifeline;
-        self
-    }
-
     /// Which engine this is.
     pub fn kind(&self) -> EngineKind {
-        EngineKind::Native
+        match self {
+            Self::Native(_) => EngineKind::Native,
+            Self::Docker(_) => EngineKind::Docker,
+        }
     }
 
     /// What serves, in words for the first line of a run.
     pub fn describe(&self) -> String {
-        let Some(binary) = &self.binary else {
-            return "native".to_owned();
-        };
-        let note = binary.note.as_deref().map(|note| format!("; {note}")).unwrap_or_default();
-        let proof = match binary.source {
-            Source::Installed => "digest verified".to_owned(),
-            other => format!("from {other}"),
-        };
-        format!("native: no Docker needed (sqld {}, {proof}{note})", binary.version)
+        match self {
+            Self::Docker(daemon) => {
+                let Daemon { address, version, api, .. } = daemon;
+                format!("docker: {} (engine {version}, API {api})", address.url)
+            }
+            Self::Native(NativeProvider { binary: None, .. }) => "native".to_owned(),
+            Self::Native(NativeProvider { binary: Some(binary), .. }) => {
+                let note = binary.note.as_ref().map(|note| format!("; {note}"));
+                let proof = match binary.source {
+                    Source::Installed => "digest verified".to_owned(),
+                    other => format!("from {other}"),
+                };
+                let note = note.unwrap_or_default();
+                format!("native: no Docker needed (sqld {}, {proof}{note})", binary.version)
+            }
+        }
     }
 
     /// An engine for the stack at `place`.
     pub fn engine(&self, place: &Place) -> Box<dyn Engine> {
-        let site = Site {
-            run_dir: place.run_dir.clone(),
-            logs_dir: place.logs_dir.clone(),
-            owner: place.owned.then(std::process::id),
-            lifeline: self.lifeline,
-        };
-        Box::new(NativeEngine::new(site, self.binary.clone(), self.launcher.clone()))
+        match self {
+            Self::Docker(daemon) => Box::new(DockerEngine::new(daemon.clone(), &place.project)),
+            Self::Native(native) => {
+                let site = Site {
+                    run_dir: place.run_dir.clone(),
+                    logs_dir: place.logs_dir.clone(),
+                    owner: place.owned.then(std::process::id),
+                    lifeline: native.lifeline,
+                };
+                let launcher = native.launcher.clone();
+                Box::new(NativeEngine::new(site, native.binary.clone(), launcher))
+            }
+        }
     }
 }

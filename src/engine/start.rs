@@ -99,8 +99,8 @@ async fn await_all(
 async fn start_one(engine: &dyn Engine, plan: &StackPlan, service: &ServicePlan) -> Result<How> {
     let how = match engine.state(&service.name).await? {
         ServiceState::Stopped => How::Started,
-        ServiceState::Running(instance) => {
-            if instance.digest.as_deref() == Some(engine.digest(plan, service)?.as_str()) {
+        ServiceState::Running(_) => {
+            if engine.matches(plan, service).await? {
                 return Ok(How::AlreadyUp);
             }
             engine.stop(&service.name, Stop::Graceful).await?;
@@ -136,8 +136,8 @@ pub async fn until_ready(
             Ok(answer) => return Ok(Attempt::Again(format!("/health {}", answer.status()))),
             Err(_) => return Ok(Attempt::Again("no answer".to_owned())),
         }
-        if !engine.owns_ports(service).await? {
-            return Ok(Attempt::Again(format!("another program listens on {address}")));
+        if let Some(why) = engine.is_healthy(service).await? {
+            return Ok(Attempt::Again(why));
         }
         Ok(Attempt::Done(()))
     })

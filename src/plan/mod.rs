@@ -211,7 +211,7 @@ impl ServicePlan {
     ///
     /// The image's entrypoint has the defaults (`server-facts`: 8080 for HTTP,
     /// 5001 for a primary's gRPC); the Admin API has none.
-    fn listen_port(&self, interface: Interface) -> Option<u16> {
+    pub fn listen_port(&self, interface: Interface) -> Option<u16> {
         let (flag, variable, default) = match interface {
             Interface::Http => ("--http-listen-addr", "SQLD_HTTP_LISTEN_ADDR", Some(8080)),
             Interface::Grpc => (

@@ -3,9 +3,11 @@
 use crate::cli::stack::{CleanupArgs, DownArgs};
 use crate::commands::engines;
 use crate::engine::Stop;
-use crate::engine::ephemeral::{Sweep, sweep};
+use crate::engine::docker::connect::Daemon;
+use crate::engine::docker::data;
+use crate::engine::ephemeral::{Sweep, end_servers, sweep};
 use crate::engine::provider::Place;
-use crate::error::Result;
+use crate::error::{Fault, Result};
 use crate::files;
 use crate::output::Output;
 use crate::report::counted;
@@ -25,7 +27,8 @@ pub async fn down(settings: &Settings, args: &DownArgs, output: &Output) -> Resu
         output.talk("nothing runs");
     }
     if args.volumes {
-        files::remove_dir(&local.data_dir())?;
+        let daemon = Daemon::connect(&settings.docker).await.ok();
+        data::remove(daemon.as_ref(), &local.data_dir()).await?;
         output.talk("removed   .local/data");
     } else if stopped {
         output.talk("the data stays in .local/data; `demo down --volumes` removes it");
@@ -46,9 +49,11 @@ pub async fn cleanup(settings: &Settings, args: &CleanupArgs, output: &Output) -
         local.forget()?;
     }
     stop(settings, &local, output).await?;
-    let swept = sweep(&local, Sweep::KeptToo).await?;
-    if swept > 0 {
-        output.talk(format!("removed   {}", counted(swept, "ephemeral stack")));
+    end_servers(&local.standing_dir())?;
+    let daemon = Daemon::connect(&settings.docker).await.ok();
+    let swept = sweep(&local, Sweep::KeptToo, daemon.as_ref()).await?;
+    if swept.removed > 0 {
+        output.talk(format!("removed   {}", counted(swept.removed, "ephemeral stack")));
     }
     let standing = local.standing_dir();
     let mut targets: Vec<_> =
@@ -57,7 +62,7 @@ pub async fn cleanup(settings: &Settings, args: &CleanupArgs, output: &Output) -
         targets.push(local.bin_dir());
     }
     for target in targets {
-        files::remove_dir(&target)?;
+        data::remove(daemon.as_ref(), &target).await?;
     }
     // A smoke run that is still going keeps its folder and its servers.
     if local.ephemeral_dir().is_dir() {
@@ -71,15 +76,18 @@ pub async fn cleanup(settings: &Settings, args: &CleanupArgs, output: &Output) -
         std::fs::remove_dir(local.root()).ok();
     }
     output.talk("removed   keys, token, certificates, data, logs");
+    if let Some(left) = swept.left.first() {
+        return Err(Fault::unreachable(format!("{} is a stack of Docker's", left.display()))
+            .hint("start Docker, then `demo cleanup` again")
+            .into());
+    }
     Ok(())
 }
 
 async fn stop(settings: &Settings, local: &Local, output: &Output) -> Result<bool> {
-    let Some(standing) = local.standing()? else {
-        return Ok(false);
-    };
+    let Some(standing) = super::find(settings, local).await? else { return Ok(false) };
     let provider = engines::of(settings, standing.engine).await?;
-    let engine = provider.engine(&Place::standing(local));
+    let engine = provider.engine(&Place::standing(local, &standing.project));
     let mut any = false;
     // The replicas first: without their primary they would only complain.
     let (primary, others): (Vec<_>, Vec<_>) =
@@ -90,6 +98,7 @@ async fn stop(settings: &Settings, local: &Local, output: &Output) -> Result<boo
             any = true;
         }
     }
+    engine.remove(&standing.project).await?;
     local.forget()?;
     Ok(any)
 }

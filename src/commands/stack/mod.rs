@@ -8,9 +8,12 @@ pub mod up;
 
 use super::engines;
 use crate::engine::Engine;
+use crate::engine::docker::connect::Daemon;
+use crate::engine::docker::discover;
 use crate::engine::provider::Place;
 use crate::error::{Fault, Result};
-use crate::settings::Settings;
+use crate::plan::blueprint::{Blueprint, Variants};
+use crate::settings::{EngineChoice, Settings};
 use crate::state::{Local, Standing};
 
 /// The standing stack as it was recorded, and the engine that runs it.
@@ -25,11 +28,11 @@ impl Stack {
     /// Exit 3 when none was started.
     async fn open(settings: &Settings) -> Result<Self> {
         let local = Local::new(settings.local_dir());
-        let Some(standing) = local.standing()? else {
+        let Some(standing) = find(settings, &local).await? else {
             return Err(no_stack().into());
         };
         let provider = engines::of(settings, standing.engine).await?;
-        let engine = provider.engine(&Place::standing(&local));
+        let engine = provider.engine(&Place::standing(&local, &standing.project));
         Ok(Self { local, standing, engine })
     }
 
@@ -47,6 +50,25 @@ impl Stack {
             .hint(format!("the stack has: {}", all.join(", ")))
             .into())
     }
+}
+
+/// The standing stack: the one that was recorded, else one that `docker compose
+/// up` has started from the same files.
+///
+/// # Errors
+/// When the record is damaged, or Docker refuses.
+async fn find(settings: &Settings, local: &Local) -> Result<Option<Standing>> {
+    if let Some(standing) = local.standing()? {
+        return Ok(Some(standing));
+    }
+    if settings.engine == EngineChoice::Native {
+        return Ok(None);
+    }
+    // No Docker, or no usable compose file: then nothing of it can run there.
+    let Ok(daemon) = Daemon::connect(&settings.docker).await else { return Ok(None) };
+    let blueprint = Blueprint::new(&settings.project_dir, &settings.variables);
+    let Ok(plan) = blueprint.standing(Variants::DEFAULT) else { return Ok(None) };
+    discover::standing(&daemon, &plan).await
 }
 
 fn no_stack() -> Fault {

@@ -21,7 +21,7 @@ pub async fn run(settings: &Settings, args: &RestartArgs, output: &Output) -> Re
     let plan = blueprint.standing(stack.standing.variants)?;
     let http = loopback_client()?;
     let provider = engines::of(settings, stack.standing.engine).await?;
-    let engine = provider.engine(&Place::standing(&stack.local));
+    let engine = provider.engine(&Place::standing(&stack.local, &stack.standing.project));
     engine.prepare(&plan).await?;
     for service in plan.services.iter().filter(|service| names.contains(&service.name)) {
         let spinner = output.spinner(&format!("restarting {}", service.name));

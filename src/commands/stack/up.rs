@@ -38,7 +38,7 @@ pub async fn run(settings: &Settings, args: &UpArgs, output: &Output) -> Result<
     }
     let _lock = local.lock().await?;
     let provider = engines::choose(settings, args.engine, output).await?;
-    let engine = provider.engine(&Place::standing(&local));
+    let engine = provider.engine(&Place::standing(&local, &plan.project));
     refuse_other_engine(recorded.as_ref(), &provider)?;
     setup::ensure(settings, output)?;
     start(&local, recorded, engine.as_ref(), &plan, variants, output).await?;
@@ -114,10 +114,7 @@ fn dry_run(
     plan: &StackPlan,
     output: &Output,
 ) -> Result<()> {
-    let docker = match asked {
-        None | Some(EngineArg::Auto) => settings.engine == EngineChoice::Docker,
-        Some(asked) => asked == EngineArg::Docker,
-    };
+    let docker = engines::choice(settings, asked) == EngineChoice::Docker;
     let document = if docker {
         json!({ "engine": "docker", "plan": plan })
     } else {

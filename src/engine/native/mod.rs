@@ -16,7 +16,6 @@ use futures::FutureExt;
 use futures::future::LocalBoxFuture;
 use futures::stream::LocalBoxStream;
 use rustix::process::Signal;
-use sha2::{Digest, Sha256};
 use tokio::process::{Child, Command};
 
 use self::launcher::Lifeline;
@@ -24,7 +23,6 @@ use self::pid_file::PidFile;
 use super::{Engine, Instance, ServiceState, Stop};
 use crate::error::{Fault, Result};
 use crate::files;
-use crate::hex;
 use crate::plan::{ServicePlan, StackPlan, native};
 use crate::ready::{Attempt, poll};
 use crate::server::binary::ServerBinary;
@@ -151,24 +149,24 @@ impl NativeEngine {
             let id = child.id();
             self.keep(service, child);
             if self.pid_file(service).holder()?.is_none() {
-                return Ok(self.running(service, id.unwrap_or_default(), None));
+                return Ok(running(id.unwrap_or_default(), None));
             }
         }
         Ok(match self.pid_file(service).holder()? {
             None => ServiceState::Stopped,
             Some(holder) => {
                 let pid = holder.pid.as_raw_nonzero().get().unsigned_abs();
-                self.running(service, pid, holder.since)
+                running(pid, holder.since)
             }
         })
     }
 
-    fn running(&self, service: &str, pid: u32, since: Option<jiff::Timestamp>) -> ServiceState {
-        ServiceState::Running(Instance {
-            id: format!("pid {pid}"),
-            started_at: since,
-            digest: std::fs::read_to_string(self.digest_path(service)).ok(),
-        })
+    /// Of all that a process is started from: its plan, its program, its keys.
+    fn digest(&self, plan: &StackPlan, service: &ServicePlan) -> Result<String> {
+        let process = native::process(plan, service)?;
+        let mounted = super::mounted_digest(service)?;
+        let text = format!("{process:?} {} {mounted}", self.program()?.display());
+        Ok(super::short_digest(&text))
     }
 
     async fn stop_one(&self, service: &str, how: Stop) -> Result<bool> {
@@ -202,6 +200,10 @@ impl NativeEngine {
         until_free(service, &file, KILL).await?;
         Ok(true)
     }
+}
+
+fn running(pid: u32, since: Option<jiff::Timestamp>) -> ServiceState {
+    ServiceState::Running(Instance { id: format!("pid {pid}"), started_at: since })
 }
 
 async fn until_free(service: &str, file: &PidFile, deadline: Duration) -> Result<()> {
@@ -240,26 +242,30 @@ impl Engine for NativeEngine {
         async move { self.state_of(service) }.boxed_local()
     }
 
-    /// Over the translated process, the binary, and the files that are mounted
-    /// read-only: the server reads its keys at boot only.
-    fn digest(&self, plan: &StackPlan, service: &ServicePlan) -> Result<String> {
-        let process = native::process(plan, service)?;
-        let mut hasher = Sha256::new();
-        hasher.update(format!("{process:?} {}", self.program()?.display()));
-        for mount in service.mounts.iter().filter(|mount| mount.read_only) {
-            hasher.update(read_mounted(&mount.source)?);
+    fn matches<'a>(
+        &'a self,
+        plan: &'a StackPlan,
+        service: &'a ServicePlan,
+    ) -> LocalBoxFuture<'a, Result<bool>> {
+        async move {
+            let recorded = std::fs::read_to_string(self.digest_path(&service.name)).ok();
+            Ok(recorded == Some(self.digest(plan, service)?))
         }
-        Ok(hex::encode(&hasher.finalize()[..16]))
+        .boxed_local()
     }
 
-    fn owns_ports<'a>(&'a self, service: &'a ServicePlan) -> LocalBoxFuture<'a, Result<bool>> {
+    fn is_healthy<'a>(
+        &'a self,
+        service: &'a ServicePlan,
+    ) -> LocalBoxFuture<'a, Result<Option<String>>> {
         async move {
             let Some(holder) = self.pid_file(&service.name).holder()? else {
-                return Ok(false);
+                return Ok(Some("it has not taken its pid file".to_owned()));
             };
             let pid = holder.pid.as_raw_nonzero().get().unsigned_abs();
             let address = service.endpoint(crate::plan::Interface::Http);
-            Ok(address.and_then(ports::listener) == Some(pid))
+            let owned = address.and_then(ports::listener) == Some(pid);
+            Ok((!owned).then(|| "another program listens on its port".to_owned()))
         }
         .boxed_local()
     }
@@ -281,13 +287,11 @@ impl Engine for NativeEngine {
     }
 
     fn remove<'a>(&'a self, _project: &'a str) -> LocalBoxFuture<'a, Result<()>> {
-        async move { files::remove_dir(&self.site.run_dir) }.boxed_local()
+        // What a process needed goes with its folder; the standing one holds a lock.
+        async { Ok(()) }.boxed_local()
     }
-}
 
-fn read_mounted(path: &Path) -> Result<Vec<u8>> {
-    if path.is_dir() {
-        return Ok(Vec::new());
+    fn remove_files<'a>(&'a self, folder: &'a Path) -> LocalBoxFuture<'a, Result<()>> {
+        async move { files::remove_dir(folder) }.boxed_local()
     }
-    std::fs::read(path).map_err(|error| files::unreadable(path, "mounted file", error).into())
 }

@@ -27,14 +27,20 @@ fn taken(service: &ServicePlan, address: SocketAddr, error: std::io::Error) -> F
         Ok(process) => format!("`{}` (pid {})", process.name, process.pid),
         Err(_) => "another program".to_owned(),
     };
-    let interfaces = [Interface::Http, Interface::Grpc, Interface::Admin];
-    let interface = interfaces.into_iter().find(|i| service.endpoint(*i) == Some(address));
-    let variable = match interface {
-        Some(interface) => format!("{}_{interface}_PORT in .env", service.name).to_uppercase(),
-        None => "another port in the compose file".to_owned(),
-    };
     Fault::input(format!("port {port} is taken by {by}"))
-        .hint(format!("stop it, or set {}", variable.replace("IN .ENV", "in .env")))
+        .hint(format!("stop it, or {}", variable(service, address)))
+}
+
+/// How a service is told to publish another port than `address`.
+pub fn variable(service: &ServicePlan, address: SocketAddr) -> String {
+    let interfaces = [Interface::Http, Interface::Grpc, Interface::Admin];
+    match interfaces.into_iter().find(|i| service.endpoint(*i) == Some(address)) {
+        Some(interface) => {
+            let variable = format!("{}_{interface}_PORT", service.name).to_uppercase();
+            format!("set {variable} in .env")
+        }
+        None => "publish another port in the compose file".to_owned(),
+    }
 }
 
 /// The pid of the process that listens on `address`.

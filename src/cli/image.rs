@@ -1,0 +1,29 @@
+//! `image`: a server image of our own.
+
+use clap::{Args, Subcommand};
+
+use crate::server::pins::Platform;
+
+#[derive(Debug, Subcommand)]
+pub enum ImageCommand {
+    /// Build an image with the contract of the upstream one around the pinned binary
+    #[command(after_help = "\
+The base needs bash, chown and setpriv, which any Debian has, and CA certificates: without
+them the server panics at start. It must be an image that is here already, or be named by
+digest. scripts/build-base.sh makes one with debootstrap.
+
+Examples:
+  scripts/build-base.sh && demo image build --base libsql-demo/base:bookworm
+  LIBSQL_IMAGE=$(demo image build --base libsql-demo/base:bookworm) demo up --engine docker")]
+    Build(ImageBuildArgs),
+}
+
+#[derive(Args, Debug)]
+pub struct ImageBuildArgs {
+    /// linux-x64 or linux-arm64 [default: this machine's]
+    #[arg(long, value_name = "P")]
+    pub platform: Option<Platform>,
+    /// The image to build on
+    #[arg(long, value_name = "IMAGE")]
+    pub base: String,
+}

@@ -1,0 +1,190 @@
+//! Finding the Docker engine, and what its errors mean.
+
+use std::path::Path;
+use std::time::Duration;
+
+use bollard::Docker;
+use bollard::errors::Error;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::error::{Fault, Result};
+use crate::hex;
+
+const DEFAULT: &str = "unix:///var/run/docker.sock";
+/// A daemon that lives answers in milliseconds.
+const FIRST_ANSWER: Duration = Duration::from_secs(5);
+
+/// What the environment says of Docker.
+#[derive(Clone, Debug, Default)]
+pub struct Whereabouts {
+    /// `DOCKER_HOST`.
+    pub host: Option<String>,
+    /// `DOCKER_CONTEXT`.
+    pub context: Option<String>,
+    /// `DOCKER_CONFIG`, else `~/.docker`.
+    pub config_dir: Option<std::path::PathBuf>,
+}
+
+/// A daemon's address and who named it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Address {
+    pub url: String,
+    pub named_by: String,
+}
+
+impl Whereabouts {
+    /// As the `docker` program looks: `DOCKER_HOST`, `DOCKER_CONTEXT`, the
+    /// context that is in use, the default socket.
+    ///
+    /// # Errors
+    /// Exit 2 for a context that is not there.
+    pub fn address(&self) -> Result<Address> {
+        if let Some(host) = &self.host {
+            return Ok(Address { url: host.clone(), named_by: "DOCKER_HOST".to_owned() });
+        }
+        let context = self.context.clone().or_else(|| self.current_context());
+        match (context.as_deref(), &self.config_dir) {
+            (None | Some("default"), _) | (_, None) => {
+                Ok(Address { url: DEFAULT.to_owned(), named_by: "the default".to_owned() })
+            }
+            (Some(name), Some(folder)) => {
+                let url = context_host(folder, name).ok_or_else(|| {
+                    Fault::input(format!("there is no Docker context `{name}`"))
+                        .hint("`docker context ls` lists them; DOCKER_HOST names a daemon itself")
+                })?;
+                Ok(Address { url, named_by: format!("the Docker context `{name}`") })
+            }
+        }
+    }
+
+    fn current_context(&self) -> Option<String> {
+        let text = std::fs::read_to_string(self.config_dir.as_ref()?.join("config.json")).ok()?;
+        let config: Value = serde_json::from_str(&text).ok()?;
+        config.get("currentContext")?.as_str().map(str::to_owned)
+    }
+}
+
+/// The `docker` program keeps a context under the digest of its name.
+fn context_host(config_dir: &Path, name: &str) -> Option<String> {
+    let digest = hex::encode(&Sha256::digest(name));
+    let path = config_dir.join("contexts/meta").join(digest).join("meta.json");
+    let meta: Value = serde_json::from_str(&std::fs::read_to_string(path).ok()?).ok()?;
+    meta.pointer("/Endpoints/docker/Host")?.as_str().map(str::to_owned)
+}
+
+/// A daemon that answers.
+#[derive(Clone, Debug)]
+pub struct Daemon {
+    pub docker: Docker,
+    pub address: Address,
+    /// Such as `20.10.24`.
+    pub version: String,
+    /// Such as `1.41`.
+    pub api: String,
+}
+
+impl Daemon {
+    /// Connects and agrees on an API version.
+    ///
+    /// # Errors
+    /// Exit 3 when no daemon answers, or it may not be used.
+    pub async fn connect(whereabouts: &Whereabouts) -> Result<Self> {
+        let address = whereabouts.address()?;
+        let docker = Docker::connect_with_host(&address.url)
+            .map_err(|error| unreachable(&address, &error))?;
+        let negotiated = tokio::time::timeout(FIRST_ANSWER, docker.negotiate_version()).await;
+        let docker = negotiated
+            .map_err(|_| {
+                Fault::unreachable(format!("Docker at {} does not answer", address.url))
+                    .hint("restart the daemon, or use `--engine native`")
+            })?
+            .map_err(|error| unreachable(&address, &error))?;
+        let said = docker.version().await.map_err(|error| unreachable(&address, &error))?;
+        let version = said.version.unwrap_or_default();
+        let api = docker.client_version().to_string();
+        Ok(Self { docker, address, version, api })
+    }
+
+    /// Whether the daemon's ports are this machine's.
+    pub fn is_local(&self) -> bool {
+        self.address.url.starts_with("unix://")
+    }
+}
+
+fn unreachable(address: &Address, error: &Error) -> Fault {
+    let text = root(error);
+    let fault = Fault::unreachable(format!(
+        "no Docker engine at {} (named by {})",
+        address.url, address.named_by
+    ));
+    let hint = if text.contains("ermission denied") {
+        "join the group `docker` (`sudo usermod -aG docker $USER`, then log in again), \
+         or use `--engine native`"
+    } else if matches!(error, Error::UnsupportedURISchemeError { .. }) {
+        "demo speaks unix:// and tcp://; forward the socket, or use `--engine native`"
+    } else {
+        "start Docker, or use `--engine native`"
+    };
+    fault.because(text).hint(hint)
+}
+
+/// What lies beneath all layers of an error.
+pub(super) fn root(error: &Error) -> String {
+    let mut inner: &dyn std::error::Error = error;
+    while let Some(source) = inner.source() {
+        inner = source;
+    }
+    inner.to_string()
+}
+
+/// The status and message of an answer that refuses.
+pub(super) fn refusal(error: &Error) -> Option<(u16, &str)> {
+    match error {
+        Error::DockerResponseServerError { status_code, message } => {
+            Some((*status_code, message.as_str()))
+        }
+        _ => None,
+    }
+}
+
+/// The fault for a request in the middle of things.
+pub(super) fn fault(what: &str, error: &Error) -> Fault {
+    match refusal(error) {
+        Some((_, message)) if message.contains("no space left") => {
+            Fault::failed(format!("Docker cannot {what}: its disk is full"))
+                .because(message.to_owned())
+                .hint("`docker system df` says what takes the space")
+        }
+        Some((_, message)) => {
+            Fault::failed(format!("Docker cannot {what}")).because(message.to_owned())
+        }
+        None => Fault::unreachable(format!("Docker went away while it was to {what}"))
+            .because(root(error))
+            .hint("look after the daemon; `demo cleanup` removes what is left"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_host_beats_the_context_and_the_context_the_default() {
+        let folder = tempfile::tempdir().unwrap();
+        let meta = folder.path().join("contexts/meta").join(hex::encode(&Sha256::digest("colima")));
+        std::fs::create_dir_all(&meta).unwrap();
+        let text = r#"{"Endpoints":{"docker":{"Host":"unix:///colima.sock"}}}"#;
+        std::fs::write(meta.join("meta.json"), text).unwrap();
+        std::fs::write(folder.path().join("config.json"), r#"{"currentContext":"colima"}"#)
+            .unwrap();
+        let mut whereabouts =
+            Whereabouts { config_dir: Some(folder.path().to_path_buf()), ..Default::default() };
+        assert_eq!(whereabouts.address().unwrap().url, "unix:///colima.sock");
+        whereabouts.context = Some("gone".to_owned());
+        assert!(whereabouts.address().unwrap_err().to_string().contains("`gone`"));
+        whereabouts.host = Some("tcp://127.0.0.1:2375".to_owned());
+        assert_eq!(whereabouts.address().unwrap().url, "tcp://127.0.0.1:2375");
+        assert_eq!(Whereabouts::default().address().unwrap().url, DEFAULT);
+    }
+}

@@ -1,0 +1,96 @@
+//! Removing files that a container wrote as another user.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use bollard::models::{ContainerCreateBody, HostConfig};
+use bollard::query_parameters::{
+    ListImagesOptions, RemoveContainerOptionsBuilder, WaitContainerOptions,
+};
+use futures::StreamExt;
+
+use super::connect::{Daemon, fault};
+use super::{labels, list};
+use crate::error::{Fault, Result};
+use crate::files;
+
+/// Removes `folder` with all that is in it: by itself where it can, else, with a
+/// daemon, through a container that has nothing but the folder's parent. Links are removed, not
+/// followed.
+///
+/// # Errors
+/// Exit 2 when the folder is a link; when neither way works.
+pub async fn remove(daemon: Option<&Daemon>, folder: &Path) -> Result<()> {
+    match std::fs::remove_dir_all(folder) {
+        Ok(()) => return Ok(()),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {}
+        Err(_) => return files::remove_dir(folder),
+    }
+    let Some(daemon) = daemon else { return files::remove_dir(folder) };
+    // Docker resolves a link in a mount's source: then it would be another folder.
+    let real = folder.canonicalize().map_err(|e| files::unreadable(folder, "folder", e))?;
+    if real != absolute(folder)? {
+        return Err(Fault::input(format!("{} leads through a link", folder.display()))
+            .hint("remove it by hand; demo does not follow links out of its folder")
+            .into());
+    }
+    let image = image(daemon).await?;
+    through_container(daemon, &image, &real).await?;
+    files::remove_dir(folder)
+}
+
+fn absolute(path: &Path) -> Result<PathBuf> {
+    std::path::absolute(path).map_err(|e| files::unreadable(path, "folder", e).into())
+}
+
+/// The image of the containers that wrote the files: it is here, and has `rm`.
+async fn image(daemon: &Daemon) -> Result<String> {
+    let ours = list(&daemon.docker, &[labels::DIGEST.to_owned()]).await?;
+    if let Some(image) = ours.into_iter().find_map(|container| container.image_id) {
+        return Ok(image);
+    }
+    let images = daemon
+        .docker
+        .list_images(None::<ListImagesOptions>)
+        .await
+        .map_err(|e| fault("list its images", &e))?;
+    let newest = images.into_iter().max_by_key(|image| image.created);
+    newest.map(|image| image.id).ok_or_else(|| {
+        Fault::failed("there is no image to remove the files of a container with")
+            .hint("remove .local/data as root")
+            .into()
+    })
+}
+
+async fn through_container(daemon: &Daemon, image: &str, folder: &Path) -> Result<()> {
+    let body = ContainerCreateBody {
+        image: Some(image.to_owned()),
+        entrypoint: Some(vec!["/bin/rm".to_owned()]),
+        cmd: Some(["-rf", "--one-file-system", "/remove/all"].map(str::to_owned).to_vec()),
+        user: Some("0:0".to_owned()),
+        network_disabled: Some(true),
+        labels: Some([(labels::FOLDER.to_owned(), folder.display().to_string())].into()),
+        host_config: Some(HostConfig {
+            binds: Some(vec![format!("{}:/remove/all", folder.display())]),
+            cap_drop: Some(vec!["ALL".to_owned()]),
+            cap_add: Some(vec!["DAC_OVERRIDE".to_owned(), "FOWNER".to_owned()]),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    let docker = &daemon.docker;
+    let removing = |error| fault("remove the files of a container", &error);
+    let none = None::<bollard::query_parameters::CreateContainerOptions>;
+    let id = docker.create_container(none, body).await.map_err(removing)?.id;
+    let ran = async {
+        docker.start_container(&id, None).await?;
+        // The mount point itself cannot go, so its exit code says nothing.
+        let _code = docker.wait_container(&id, None::<WaitContainerOptions>).next().await;
+        Ok(())
+    }
+    .await;
+    let options = RemoveContainerOptionsBuilder::new().force(true).build();
+    docker.remove_container(&id, Some(options)).await.map_err(removing)?;
+    Ok(ran.map_err(removing)?)
+}

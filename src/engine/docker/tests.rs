@@ -1,0 +1,39 @@
+//! The container of each service, as the Docker API is asked for it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::spec;
+use crate::plan::StackPlan;
+use crate::plan::blueprint::{Blueprint, Variants};
+
+fn plan(variants: Variants) -> StackPlan {
+    let nowhere = Path::new("/project");
+    Blueprint::new(nowhere, &BTreeMap::new()).standing(variants).unwrap()
+}
+
+#[test]
+fn what_docker_is_asked_for() {
+    for variants in [Variants::DEFAULT, Variants { namespaced: true, tls: true }] {
+        let plan = plan(variants);
+        let bodies: Vec<_> = plan
+            .services
+            .iter()
+            .map(|service| spec::container(&plan, service, "sha256:1d", "d1").unwrap())
+            .map(|body| serde_json::to_value(body).unwrap())
+            .collect();
+        let mut settings = insta::Settings::clone_current();
+        settings.set_sort_maps(true);
+        settings.bind(|| {
+            insta::assert_json_snapshot!(format!("containers {}", variants.label()), bodies);
+        });
+    }
+}
+
+#[test]
+fn a_restart_policy_that_docker_does_not_know_is_refused() {
+    let mut plan = plan(Variants::DEFAULT);
+    plan.services[0].restart = Some("sometimes".to_owned());
+    let error = spec::container(&plan, &plan.services[0], "i", "d").unwrap_err();
+    assert!(error.to_string().contains("`sometimes`"), "{error}");
+}
