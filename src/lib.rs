@@ -17,6 +17,7 @@ pub mod client;
 pub mod commands;
 pub mod compose;
 pub mod credentials;
+pub mod doctor;
 pub mod engine;
 pub mod env_vars;
 pub mod error;

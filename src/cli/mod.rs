@@ -141,6 +141,8 @@ pub enum Command {
     Sql(data::SqlArgs),
     /// Run every scenario from a clean slate and say what is so
     Smoke(smoke::SmokeArgs),
+    /// What is missing or wrong on this machine, and the command that mends each
+    Doctor,
     /// Print a completion script for a shell
     Completions {
         /// The shell to complete for

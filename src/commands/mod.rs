@@ -1,6 +1,7 @@
 //! One function for each verb: settings in, output and exit code out.
 
 mod data;
+mod doctor;
 mod engines;
 mod image;
 mod namespace;
@@ -63,6 +64,7 @@ pub async fn run(app: App, output: &Output) -> Result<ExitCode> {
         Command::Run(args) => data::run(&settings, &args, output).await.map(done),
         Command::Sql(args) => sql::run(&settings, &args, output).await.map(done),
         Command::Smoke(args) => smoke::run(&settings, &args, output).await,
+        Command::Doctor => doctor::run(&settings, output).await,
         Command::Exec(_) | Command::Completions { .. } => Ok(ExitCode::Success),
     }
 }

@@ -17,12 +17,12 @@ use crate::plan::blueprint::{Blueprint, Variants};
 use crate::plan::{Interface, StackPlan, native};
 use crate::server::http::loopback_client;
 use crate::settings::{EngineChoice, Settings};
-use crate::state::{Local, Standing};
+use crate::state::{EngineKind, Local, Standing};
 
 /// Starts the standing stack and waits until it is ready.
 pub async fn run(settings: &Settings, args: &UpArgs, output: &Output) -> Result<()> {
     let local = Local::new(settings.local_dir());
-    let recorded = local.standing()?;
+    let recorded = super::find(settings, &local).await?;
     // Without a word about variants a running stack stays as it is.
     let variants = match (&recorded, args.variant.is_empty()) {
         (Some(standing), true) => standing.variants,
@@ -37,7 +37,12 @@ pub async fn run(settings: &Settings, args: &UpArgs, output: &Output) -> Result<
         return dry_run(settings, args.engine, &plan, output);
     }
     let _lock = local.lock().await?;
-    let provider = engines::choose(settings, args.engine, output).await?;
+    let provider = match (&recorded, engines::choice(settings, args.engine)) {
+        (Some(standing), EngineChoice::Auto) if standing.engine == EngineKind::Docker => {
+            engines::of(settings, standing.engine).await?
+        }
+        _ => engines::choose(settings, args.engine, output).await?,
+    };
     let engine = provider.engine(&Place::standing(&local, &plan.project));
     refuse_other_engine(recorded.as_ref(), &provider)?;
     setup::ensure(settings, output)?;

@@ -14,6 +14,9 @@ const CONFIG_FILES: &str = "com.docker.compose.project.config_files";
 const DEPENDS_ON: &str = "com.docker.compose.depends_on";
 const IMAGE: &str = "com.docker.compose.image";
 const VERSION: &str = "com.docker.compose.version";
+/// Compose sees no container without it, and re-creates one at its own `up` whose
+/// value is not the digest of its own configuration, as ours never is.
+const CONFIG_HASH: &str = "com.docker.compose.config-hash";
 const NETWORK: &str = "com.docker.compose.network";
 
 /// The Compose whose labels these are.
@@ -56,6 +59,7 @@ pub(super) fn of_container(
         (DEPENDS_ON, dependencies(&service.depends_on)),
         (IMAGE, image_id.to_owned()),
         (VERSION, COMPOSE_VERSION.to_owned()),
+        (CONFIG_HASH, digest.to_owned()),
         (DIGEST, digest.to_owned()),
         (FOLDER, plan.working_dir.display().to_string()),
     ];

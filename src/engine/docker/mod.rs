@@ -8,6 +8,7 @@ pub mod build;
 pub mod connect;
 pub mod data;
 pub mod discover;
+pub mod emulation;
 mod health;
 pub mod image;
 mod labels;

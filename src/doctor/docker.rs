@@ -1,0 +1,116 @@
+//! The docker engine: which daemon, its architecture, the image.
+
+use bollard::models::SystemInfo;
+use jiff::Timestamp;
+
+use super::Finding;
+use crate::engine::docker::connect::Daemon;
+use crate::engine::docker::{emulation, image};
+use crate::error::Diagnosis;
+use crate::plan::blueprint::{Blueprint, Variants};
+use crate::settings::Settings;
+
+const AREA: &str = "docker";
+/// Tokens allow a minute; a virtual machine that slept may be hours off.
+const CLOCK_SECONDS: i64 = 30;
+
+pub(super) async fn findings(settings: &Settings) -> Vec<Finding> {
+    let daemon = match Daemon::connect(&settings.docker).await {
+        Ok(daemon) => daemon,
+        Err(error) => {
+            let diagnosis = Diagnosis::of(&error);
+            let cause = diagnosis.causes.first().map(|c| format!(": {c}")).unwrap_or_default();
+            let mend = diagnosis.hint.unwrap_or_default();
+            return vec![Finding::problem(AREA, format!("{}{cause}", diagnosis.message), &mend)];
+        }
+    };
+    let info = match daemon.docker.info().await {
+        Ok(info) => info,
+        Err(error) => {
+            return vec![Finding::problem(AREA, format!("no facts: {error}"), "restart Docker")];
+        }
+    };
+    let mut findings = vec![Finding::ok(
+        AREA,
+        format!(
+            "{} at {} (named by {}), engine {}, API {}",
+            product(&info),
+            daemon.address.url,
+            daemon.address.named_by,
+            daemon.version,
+            daemon.api
+        ),
+    )];
+    findings.extend(clock(&info));
+    findings.push(architecture(settings, &daemon, &info).await);
+    findings.extend(images(settings, &daemon).await);
+    findings
+}
+
+/// Docker Desktop, Colima, Podman and rootless daemons behave differently.
+fn product(info: &SystemInfo) -> String {
+    let system = info.operating_system.as_deref().unwrap_or_default();
+    let name = info.name.as_deref().unwrap_or_default();
+    let product = if system.contains("Docker Desktop") {
+        "Docker Desktop".to_owned()
+    } else if name.contains("colima") {
+        "Colima".to_owned()
+    } else if system.to_lowercase().contains("podman") || info.server_version.is_none() {
+        "Podman".to_owned()
+    } else {
+        format!("Docker on {system}")
+    };
+    let options = info.security_options.iter().flatten();
+    let rootless = options.into_iter().any(|option| option.contains("rootless"));
+    if rootless { format!("{product}, rootless") } else { product }
+}
+
+fn clock(info: &SystemInfo) -> Option<Finding> {
+    let theirs: Timestamp = info.system_time.as_ref()?.to_string().parse().ok()?;
+    let apart = theirs.as_second() - Timestamp::now().as_second();
+    (apart.abs() > CLOCK_SECONDS).then(|| {
+        let text =
+            format!("its clock is {apart} s away from this machine's: tokens may be refused");
+        Finding::problem(AREA, text, "restart Docker's virtual machine")
+    })
+}
+
+async fn architecture(settings: &Settings, daemon: &Daemon, info: &SystemInfo) -> Finding {
+    let theirs = info.architecture.as_deref().unwrap_or("unknown");
+    let host = std::env::consts::ARCH;
+    let text = format!("daemon {theirs}, this machine {host}");
+    let wanted = settings.variables.get("LIBSQL_PLATFORM").map_or("linux/amd64", String::as_str);
+    let amd64 = matches!(theirs, "x86_64" | "amd64");
+    if !wanted.starts_with("linux/amd64") || amd64 {
+        return Finding::ok(AREA, format!("{text}: {wanted} runs natively"));
+    }
+    let how = emulation::of_amd64(daemon, &reference(settings)).await;
+    let mend =
+        "demo image build --platform linux-arm64 --base BASE, then LIBSQL_PLATFORM=linux/arm64";
+    Finding::note(AREA, format!("{text}: {wanted} runs {how}"), mend)
+}
+
+fn reference(settings: &Settings) -> String {
+    let plan =
+        Blueprint::new(&settings.project_dir, &settings.variables).standing(Variants::DEFAULT);
+    let image = plan.ok().and_then(|plan| plan.services.into_iter().find_map(|s| s.image));
+    image.unwrap_or_default()
+}
+
+async fn images(settings: &Settings, daemon: &Daemon) -> Option<Finding> {
+    let reference = reference(settings);
+    if reference.is_empty() {
+        return None;
+    }
+    Some(match image::find(&daemon.docker, &reference).await {
+        Ok(Some(found)) => {
+            Finding::ok(AREA, format!("image {reference} is here, {}", image::platform_of(&found)))
+        }
+        Ok(None) => Finding::note(
+            AREA,
+            format!("image {reference} is not here; `up` pulls it"),
+            "demo image build --base BASE, where nothing can be pulled",
+        ),
+        Err(error) => Finding::problem(AREA, error.to_string(), "restart Docker"),
+    })
+}
