@@ -8,8 +8,11 @@ use crate::error::{Fault, Result};
 use crate::plan::{Condition, Interface, ServicePlan, StackPlan};
 use crate::ready::{Attempt, poll};
 
-/// A server is up in 50 ms; a container with a cold image takes seconds.
+/// For a service without a health check. A server is up in 50 ms; a container
+/// with a cold image takes seconds.
 const READY_DEADLINE: Duration = Duration::from_secs(30);
+/// However few retries a health check has.
+const LEAST_DEADLINE: Duration = Duration::from_secs(2);
 
 /// What became of a service.
 #[derive(Clone, Debug)]
@@ -127,7 +130,7 @@ pub async fn until_ready(
             .into());
     };
     let what = format!("{} is ready at http://{address}", service.name);
-    let waited = poll(&what, READY_DEADLINE, async || {
+    let waited = poll(&what, deadline(service), async || {
         if engine.state(&service.name).await? == ServiceState::Stopped {
             return Err(Fault::failed(format!("{} ended before it was ready", service.name)).into());
         }
@@ -145,10 +148,22 @@ pub async fn until_ready(
     match waited {
         Ok(()) => Ok(()),
         Err(error) => {
+            let seen: Vec<String> = error.chain().skip(1).map(ToString::to_string).collect();
             let words = last_words(engine, &service.name).await;
-            Err(Fault::failed(error.to_string()).because(words).into())
+            let beneath = seen.into_iter().chain([words]).collect::<Vec<_>>().join("; ");
+            Err(Fault::failed(error.to_string()).because(beneath).into())
         }
     }
+}
+
+/// As long as the health check of the compose file gives a service.
+fn deadline(service: &ServicePlan) -> Duration {
+    let Some(health) = &service.health else { return READY_DEADLINE };
+    let (Some(interval), Some(retries)) = (health.interval, health.retries) else {
+        return READY_DEADLINE;
+    };
+    let whole = health.start_period.unwrap_or_default() + interval.saturating_mul(retries);
+    whole.max(LEAST_DEADLINE)
 }
 
 /// A file that is mounted must be there: Docker would make a folder of its name.
