@@ -7,6 +7,8 @@ pub mod blueprint;
 mod build;
 pub mod native;
 mod secrets;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::fmt;

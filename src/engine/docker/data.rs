@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use bollard::models::{ContainerCreateBody, HostConfig};
+use bollard::models::{ContainerCreateBody, HostConfig, ImageSummary};
 use bollard::query_parameters::{
     ListImagesOptions, RemoveContainerOptionsBuilder, WaitContainerOptions,
 };
@@ -13,6 +13,9 @@ use super::connect::{Daemon, fault};
 use super::{labels, list};
 use crate::error::{Fault, Result};
 use crate::files;
+
+/// Upstream's and our own.
+const SERVER_IMAGES: [&str; 2] = ["libsql-server", "libsql-demo/sqld"];
 
 /// Removes `folder` with all that is in it: by itself where it can, else, with a
 /// daemon, through a container that has nothing but the folder's parent. Links are removed, not
@@ -50,14 +53,15 @@ async fn image(daemon: &Daemon) -> Result<String> {
     if let Some(image) = ours.into_iter().find_map(|container| container.image_id) {
         return Ok(image);
     }
-    let images = daemon
-        .docker
-        .list_images(None::<ListImagesOptions>)
-        .await
-        .map_err(|e| fault("list its images", &e))?;
-    let newest = images.into_iter().max_by_key(|image| image.created);
-    newest.map(|image| image.id).ok_or_else(|| {
-        Fault::failed("there is no image to remove the files of a container with")
+    let images = daemon.docker.list_images(None::<ListImagesOptions>).await;
+    let images = images.map_err(|error| fault("list its images", &error))?;
+    // A server image, and no other: it runs as root, if with nothing but the folder.
+    let serves = |image: &ImageSummary| {
+        let mut names = image.repo_tags.iter().chain(&image.repo_digests);
+        names.any(|name| SERVER_IMAGES.iter().any(|known| name.contains(known)))
+    };
+    images.into_iter().find(serves).map(|image| image.id).ok_or_else(|| {
+        Fault::failed("there is no server image to remove the files of a container with")
             .hint("remove .local/data as root")
             .into()
     })
