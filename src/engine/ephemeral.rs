@@ -310,7 +310,11 @@ fn open_gate(local: &Local) -> Result<File> {
         .map_err(|error| Fault::input(format!("cannot lock {}", path.display())).because(error))?)
 }
 
-fn end_servers(run_dir: &Path) -> Result<()> {
+/// Kills every server whose pid file is in `run_dir`.
+///
+/// # Errors
+/// When a pid file cannot be read or the system refuses.
+pub fn end_servers(run_dir: &Path) -> Result<()> {
     let Ok(entries) = fs::read_dir(run_dir) else {
         return Ok(());
     };

@@ -3,7 +3,7 @@
 use crate::cli::stack::{CleanupArgs, DownArgs};
 use crate::commands::engines;
 use crate::engine::Stop;
-use crate::engine::ephemeral::{Sweep, sweep};
+use crate::engine::ephemeral::{Sweep, end_servers, sweep};
 use crate::engine::provider::Place;
 use crate::error::Result;
 use crate::files;
@@ -43,6 +43,7 @@ pub async fn cleanup(settings: &Settings, args: &CleanupArgs, output: &Output) -
     let lock = local.lock().await?;
     // A record that cannot be read must not keep its servers alive.
     if local.standing().is_err() {
+        end_servers(&local.standing_dir())?;
         local.forget()?;
     }
     stop(settings, &local, output).await?;
