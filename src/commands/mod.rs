@@ -14,8 +14,6 @@ mod stack;
 mod target;
 mod token;
 
-use std::io;
-
 use clap::CommandFactory;
 
 use crate::cli::{App, Command, ExecArgs, Lifeline, OutputFormat};
@@ -33,7 +31,7 @@ pub async fn run(app: App, output: &Output) -> Result<ExitCode> {
     let done = |()| ExitCode::Success;
     let command = match app.command {
         Command::Exec(args) => return exec(&args).await.map(done),
-        Command::Completions { shell } => return Ok(completions(shell)),
+        Command::Completions { shell } => return completions(shell, output),
         other => other,
     };
     if output.format() == OutputFormat::Env && !matches!(command, Command::Status(_)) {
@@ -69,9 +67,12 @@ pub async fn run(app: App, output: &Output) -> Result<ExitCode> {
     }
 }
 
-fn completions(shell: clap_complete::Shell) -> ExitCode {
-    clap_complete::generate(shell, &mut App::command(), "demo", &mut io::stdout());
-    ExitCode::Success
+fn completions(shell: clap_complete::Shell, output: &Output) -> Result<ExitCode> {
+    // Not straight to stdout: there it would panic when the reader has gone.
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut App::command(), "demo", &mut script);
+    output.line(String::from_utf8_lossy(&script))?;
+    Ok(ExitCode::Success)
 }
 
 async fn exec(args: &ExecArgs) -> Result<()> {

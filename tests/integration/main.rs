@@ -1,1 +1,22 @@
-fn main() {}
+//! `demo` as its users run it: the real program, the real server.
+//!
+//! Every test has a project folder and ports of its own, waits for facts and
+//! never for time, and leaves nothing running. `support` has the builder.
+
+mod bad_input;
+mod command_line;
+mod credentials;
+mod data;
+mod lifeline;
+mod logs;
+mod namespaces;
+mod plan;
+mod readme;
+mod rejected;
+mod rotation;
+mod smoke_green;
+mod smoke_interrupted;
+mod smoke_red;
+mod stack;
+mod stale_state;
+mod support;

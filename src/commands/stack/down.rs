@@ -46,6 +46,7 @@ pub async fn cleanup(settings: &Settings, args: &CleanupArgs, output: &Output) -
     let lock = local.lock().await?;
     // A record that cannot be read must not keep its servers alive.
     if local.standing().is_err() {
+        end_servers(&local.standing_dir())?;
         local.forget()?;
     }
     stop(settings, &local, output).await?;

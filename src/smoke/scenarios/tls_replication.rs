@@ -63,8 +63,17 @@ async fn run(context: &Context<'_>) -> Result<()> {
         .await;
     context
         .check("its files hold the row (the control)", "found", async || {
-            let found = holds_marker(&data_dir(stack.service("replica")?)?)?;
-            Ok(Seen::when(found, if found { "found" } else { "not found" }))
+            // One look may fall between the write-ahead log and the database,
+            // while the server moves the row from one to the other.
+            let folder = data_dir(stack.service("replica")?)?;
+            let found = poll("the row is in a file", REFUSAL_DEADLINE, async || {
+                Ok(if holds_marker(&folder)? {
+                    Attempt::Done("found")
+                } else {
+                    Attempt::Again("no row".to_owned())
+                })
+            });
+            Ok(Seen::when(true, found.await?))
         })
         .await;
     for (service, what) in

@@ -1,0 +1,122 @@
+//! One run of `demo`, said in a sentence.
+
+use std::ffi::OsStr;
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::Value;
+
+/// No command in these tests takes longer.
+pub const DEADLINE: Duration = Duration::from_secs(60);
+
+/// A command line that is about to be run, and what it is to print.
+pub struct Demo {
+    command: Command,
+    input: Vec<u8>,
+    prints: Option<String>,
+    says: Vec<String>,
+}
+
+impl Demo {
+    pub fn new(command: Command) -> Self {
+        Self { command, input: Vec::new(), prints: None, says: Vec::new() }
+    }
+
+    pub fn args<S: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
+        self.command.args(args);
+        self
+    }
+
+    pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    pub fn env_remove(mut self, name: &str) -> Self {
+        self.command.env_remove(name);
+        self
+    }
+
+    pub fn stdin(mut self, text: impl Into<Vec<u8>>) -> Self {
+        self.input = text.into();
+        self
+    }
+
+    /// All of stdout.
+    pub fn prints(mut self, stdout: &str) -> Self {
+        self.prints = Some(stdout.to_owned());
+        self
+    }
+
+    /// A part of stderr; may be repeated.
+    pub fn says(mut self, part: &str) -> Self {
+        self.says.push(part.to_owned());
+        self
+    }
+
+    /// Exit 0.
+    #[track_caller]
+    pub fn success(self) -> Said {
+        self.exits(0)
+    }
+
+    /// Exit `code`, with one `error:` line, and nothing on stdout.
+    #[track_caller]
+    pub fn fails(self, code: i32) -> Said {
+        let said = self.exits(code);
+        let errors = said.stderr.lines().filter(|line| line.starts_with("error:")).count();
+        assert_eq!(errors, 1, "one error line: {said:?}");
+        assert_eq!(said.stdout, "", "stdout is for results: {said:?}");
+        said
+    }
+
+    /// Exit `code`.
+    #[track_caller]
+    pub fn exits(self, code: i32) -> Said {
+        let line = format!("{:?}", self.command.get_args().collect::<Vec<_>>());
+        let mut command = assert_cmd::Command::from_std(self.command);
+        let output = command.write_stdin(self.input).timeout(DEADLINE).output().unwrap();
+        let said = Said {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        };
+        assert_eq!(said.code, Some(code), "{line}: {said:?}");
+        assert!(!said.stderr.contains("panicked"), "{line}: {said:?}");
+        if let Some(prints) = self.prints {
+            assert_eq!(said.stdout, prints, "{line}: {said:?}");
+        }
+        for part in self.says {
+            assert!(said.stderr.contains(&part), "{line} says `{part}`: {said:?}");
+        }
+        said
+    }
+}
+
+/// What a run said.
+#[derive(Debug)]
+pub struct Said {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Said {
+    /// stdout without its last newline.
+    pub fn text(&self) -> &str {
+        self.stdout.trim_end()
+    }
+
+    /// stdout as JSON.
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    /// A `hint:` line with this in it.
+    #[track_caller]
+    pub fn hint(&self, part: &str) {
+        let hint = self.stderr.lines().find(|line| line.starts_with("hint:"));
+        assert!(hint.is_some_and(|line| line.contains(part)), "a hint with `{part}`: {self:?}");
+    }
+}

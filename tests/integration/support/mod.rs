@@ -1,0 +1,38 @@
+//! What every test stands on: a project of its own, and `demo` run in it.
+//!
+//! ```ignore
+//! let project = Project::new();
+//! project.demo(["count"]).env("DEMO_TOKEN", token).says("nothing answers").fails(3);
+//! ```
+
+pub mod background;
+pub mod invocation;
+mod port_block;
+pub mod processes;
+pub mod project;
+mod server;
+pub mod wait;
+
+pub use background::Background;
+pub use invocation::{Demo, Said};
+pub use project::Project;
+pub use wait::{until, until_some};
+
+/// A program other than `demo`, run to its end: openssl, node, sh.
+pub fn tool(program: &str, args: &[&str], folder: &std::path::Path) -> assert_cmd::assert::Assert {
+    let mut command = assert_cmd::Command::new(program);
+    command.args(args).current_dir(folder).timeout(invocation::DEADLINE).assert()
+}
+
+/// What a tool printed, once it succeeded.
+pub fn tool_stdout(program: &str, args: &[&str], folder: &std::path::Path) -> String {
+    let assert = tool(program, args, folder).success();
+    String::from_utf8(assert.get_output().stdout.clone()).unwrap()
+}
+
+/// The shared server binary.
+pub fn server_binary() -> std::path::PathBuf {
+    let binary = server::bin_dir().join(format!("sqld-{}", demo::server::pins::VERSION));
+    assert!(binary.is_file());
+    binary
+}

@@ -1,0 +1,135 @@
+//! A project folder of a test's own.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use demo::{assets, env_vars};
+use tempfile::TempDir;
+
+use super::port_block::PortBlock;
+use super::{Demo, server};
+
+const PORTS: [&str; 4] = [
+    env_vars::PRIMARY_HTTP_PORT,
+    env_vars::PRIMARY_GRPC_PORT,
+    env_vars::PRIMARY_ADMIN_PORT,
+    env_vars::REPLICA_HTTP_PORT,
+];
+
+/// The compose files, free ports and the server binary. What a test leaves
+/// running in it is stopped when it is dropped.
+pub struct Project {
+    folder: TempDir,
+    ports: PortBlock,
+}
+
+impl Project {
+    /// With the server.
+    pub fn new() -> Self {
+        let project = Self::without_server();
+        server::link_into(&project.local("bin"));
+        project
+    }
+
+    /// For what needs none.
+    pub fn without_server() -> Self {
+        let root = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let folder = tempfile::Builder::new().prefix("project-").tempdir_in(root).unwrap();
+        let project = Self { folder, ports: PortBlock::take() };
+        for asset in assets::ALL {
+            project.write(asset.name, asset.text);
+        }
+        project
+    }
+
+    /// A server's project with `demo setup` behind it and the stack up.
+    pub fn up(variants: &[&str]) -> Self {
+        let project = Self::new();
+        let variants = variants.iter().flat_map(|variant| ["--variant", variant]);
+        project.demo(["up"]).args(variants).success();
+        project
+    }
+
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn join(&self, name: &str) -> PathBuf {
+        self.path().join(name)
+    }
+
+    /// A path under `.local`.
+    pub fn local(&self, name: &str) -> PathBuf {
+        self.path().join(".local").join(name)
+    }
+
+    /// HTTP, gRPC and Admin API of the primary, HTTP of the replica.
+    pub fn ports(&self) -> [u16; 4] {
+        self.ports.ports
+    }
+
+    pub fn write(&self, name: &str, text: impl AsRef<[u8]>) {
+        let path = self.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    pub fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.join(name)).unwrap()
+    }
+
+    /// Replaces `from`, which must be there, everywhere in a file.
+    pub fn edit(&self, name: &str, from: &str, to: &str) {
+        let text = self.read(name);
+        assert!(text.contains(from), "{name} has `{from}`");
+        self.write(name, text.replace(from, to));
+    }
+
+    /// `demo` in this project.
+    pub fn demo<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Demo {
+        Demo::new(self.command(args))
+    }
+
+    /// The same, to be started by hand.
+    pub fn command<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_demo"));
+        self.furnish(&mut command);
+        command.args(args);
+        command
+    }
+
+    /// Gives any command the folder and the environment of this project.
+    pub fn furnish(&self, command: &mut Command) {
+        command.current_dir(self.path());
+        for name in env_vars::ALL.into_iter().chain(["NO_COLOR", "CLICOLOR_FORCE"]) {
+            command.env_remove(name);
+        }
+        for (name, port) in PORTS.into_iter().zip(self.ports()) {
+            command.env(name, port.to_string());
+        }
+    }
+
+    /// Snapshots without what differs from run to run.
+    pub fn snapshots(&self) -> insta::Settings {
+        let mut settings = insta::Settings::clone_current();
+        settings.set_omit_expression(true);
+        settings.add_filter(&self.path().display().to_string(), "[PROJECT]");
+        for (name, port) in PORTS.into_iter().zip(self.ports()) {
+            settings.add_filter(&format!(r"\b{port}\b"), format!("[{name}]"));
+        }
+        settings
+    }
+}
+
+impl Drop for Project {
+    fn drop(&mut self) {
+        if !self.local("run").exists() {
+            return;
+        }
+        let mut command = assert_cmd::Command::from_std(self.command(["cleanup"]));
+        let outcome = command.timeout(super::invocation::DEADLINE).output();
+        let clean = outcome.as_ref().is_ok_and(|output| output.status.success());
+        assert!(clean || std::thread::panicking(), "{outcome:?}");
+    }
+}
