@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+
 use super::hrana::{Hrana, Reply};
 use crate::error::{Fault, Result};
 use crate::ready::{Attempt, poll};
@@ -19,7 +21,7 @@ pub async fn catch_up(primary: &Hrana, replica: &Hrana) -> Result<u64> {
     let Some(target) = reply.replication_index() else {
         return Err(refusal("primary", &reply).into());
     };
-    poll(&format!("the replica is at index {target}"), CATCH_UP_DEADLINE, async || {
+    let index = poll(&format!("the replica is at index {target}"), CATCH_UP_DEADLINE, async || {
         let reply = replica.execute("SELECT 1").await?;
         if matches!(reply.status, 401 | 403) {
             return Err(refusal("replica", &reply).into());
@@ -28,6 +30,27 @@ pub async fn catch_up(primary: &Hrana, replica: &Hrana) -> Result<u64> {
             Some(index) if index >= target => Attempt::Done(index),
             Some(index) => Attempt::Again(format!("index {index}")),
             None => Attempt::Again(reply.describe()),
+        })
+    })
+    .await?;
+    until_described(replica).await?;
+    Ok(index)
+}
+
+/// A replica that has reached an index, and whose statements see it, may still
+/// say "no such table" to a `describe` of the newest one for some milliseconds
+/// (measured on sqld 0.24.32 under load); clients such as the `libsql` crate
+/// begin every statement with one.
+async fn until_described(replica: &Hrana) -> Result<()> {
+    let newest = "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY rowid DESC LIMIT 1";
+    let reply = replica.execute(newest).await?;
+    let Some(table) = reply.scalar() else { return Ok(()) };
+    let sql = format!("SELECT * FROM \"{}\"", table.replace('"', "\"\""));
+    poll(&format!("the replica describes `{table}`"), CATCH_UP_DEADLINE, async || {
+        let described = replica.requests(json!([{ "type": "describe", "sql": sql }])).await?;
+        Ok(match described.sql_error() {
+            None => Attempt::Done(()),
+            Some((_, message)) => Attempt::Again(message.to_owned()),
         })
     })
     .await

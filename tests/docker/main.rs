@@ -1,0 +1,16 @@
+//! `demo` on a real Docker engine. Not part of `cargo test`: `scripts/test-docker.sh`
+//! starts a daemon where none answers, makes the image and runs these.
+//!
+//! `DEMO_TEST_IMAGE` names a server image that the daemon has. A test without it
+//! fails: it must not look as if it had passed.
+
+mod compose;
+mod faults;
+mod images;
+mod interrupted;
+mod site;
+mod smoke;
+mod stack;
+#[path = "../integration/support/mod.rs"]
+#[allow(dead_code, reason = "shared with the other suite, which uses the rest")]
+mod support;
