@@ -62,8 +62,8 @@ pub async fn build(
                 .into());
         }
     }
-    let built = image::find(docker, &name).await?;
-    let id = built.and_then(|image| image.id);
+    let found = image::find(docker, &name).await?;
+    let id = found.and_then(|image| image.id);
     let id = id.ok_or_else(|| Fault::failed(format!("{name} was built and is not there")))?;
     Ok((name, id))
 }

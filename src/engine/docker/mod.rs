@@ -19,7 +19,9 @@ pub mod sweep;
 #[cfg(test)]
 mod tests;
 
+use std::cell::RefCell;
 use std::collections::HashMap;
+use std::path::PathBuf;
 
 use bollard::Docker;
 use bollard::models::{ContainerInspectResponse, ContainerStateStatusEnum, ContainerSummary};
@@ -45,10 +47,12 @@ use crate::state::EngineKind;
 const GRACE: i32 = 10;
 
 /// Runs one stack as containers.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct DockerEngine {
     daemon: Daemon,
     project: String,
+    /// A container was asked for, and nobody waited for the answer.
+    asked: RefCell<Option<PathBuf>>,
 }
 
 /// Progress of a pull that nobody watches.
@@ -62,7 +66,7 @@ impl Progress for Unwatched {
 impl DockerEngine {
     /// An engine for the stack of `project`.
     pub fn new(daemon: Daemon, project: &str) -> Self {
-        Self { daemon, project: project.to_owned() }
+        Self { daemon, project: project.to_owned(), asked: RefCell::default() }
     }
 
     fn docker(&self) -> &Docker {
@@ -116,7 +120,9 @@ impl DockerEngine {
             .name(&name)
             .platform(service.platform.as_deref().unwrap_or_default())
             .build();
+        self.asked.replace(Some(plan.working_dir.clone()));
         let created = self.docker().create_container(Some(options), body).await;
+        self.asked.replace(None);
         let id = created
             .map_err(|error| match refusal(&error) {
                 Some((409, _)) => {
@@ -313,7 +319,14 @@ impl Engine for DockerEngine {
     }
 
     fn remove<'a>(&'a self, project: &'a str) -> LocalBoxFuture<'a, Result<()>> {
-        network::remove(self.docker(), project).boxed_local()
+        async move {
+            let asked = self.asked.take();
+            if let Some(folder) = asked {
+                sweep::remove_stack(&self.daemon, &folder).await?;
+            }
+            network::remove(self.docker(), project).await
+        }
+        .boxed_local()
     }
 
     fn remove_files<'a>(&'a self, folder: &'a std::path::Path) -> LocalBoxFuture<'a, Result<()>> {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use bollard::models::ContainerSummary;
 use bollard::query_parameters::{ListNetworksOptionsBuilder, RemoveContainerOptionsBuilder};
@@ -9,6 +10,7 @@ use bollard::query_parameters::{ListNetworksOptionsBuilder, RemoveContainerOptio
 use super::connect::{Daemon, fault};
 use super::{is_gone, labels, list};
 use crate::error::Result;
+use crate::ready::{Attempt, poll};
 
 /// The folders of all stacks of ours that Docker knows.
 ///
@@ -20,14 +22,37 @@ pub async fn folders(daemon: &Daemon) -> Result<BTreeSet<PathBuf>> {
     Ok(found.into_iter().filter_map(folder).map(PathBuf::from).collect())
 }
 
-/// Removes every container and network that belongs to the stack in `folder`.
+/// How long the daemon may still be making a container for a client that has gone.
+const IN_FLIGHT: Duration = Duration::from_millis(700);
+const DEADLINE: Duration = Duration::from_secs(15);
+
+/// Removes every container and network of the stack in `folder`, those too that
+/// the daemon is just making for a run that was killed or interrupted.
 ///
 /// # Errors
 /// When the daemon refuses.
 pub async fn remove_stack(daemon: &Daemon, folder: &Path) -> Result<()> {
     let label = format!("{}={}", labels::FOLDER, folder.display());
-    for container in list(&daemon.docker, std::slice::from_ref(&label)).await? {
-        let Some(id) = container.id else { continue };
+    let mut quiet_since = Instant::now();
+    poll("Docker makes no more containers", DEADLINE, async || {
+        let removed = remove_containers(daemon, &label).await?;
+        if removed > 0 {
+            quiet_since = Instant::now();
+        }
+        Ok(if quiet_since.elapsed() >= IN_FLIGHT {
+            Attempt::Done(())
+        } else {
+            Attempt::Again(format!("{removed} removed"))
+        })
+    })
+    .await?;
+    remove_networks(daemon, label).await
+}
+
+async fn remove_containers(daemon: &Daemon, label: &str) -> Result<usize> {
+    let found = list(&daemon.docker, &[label.to_owned()]).await?;
+    let count = found.len();
+    for id in found.into_iter().filter_map(|container| container.id) {
         let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
         match daemon.docker.remove_container(&id, Some(options)).await {
             Ok(()) => {}
@@ -35,6 +60,10 @@ pub async fn remove_stack(daemon: &Daemon, folder: &Path) -> Result<()> {
             Err(error) => return Err(fault("remove a container", &error).into()),
         }
     }
+    Ok(count)
+}
+
+async fn remove_networks(daemon: &Daemon, label: String) -> Result<()> {
     let filters = HashMap::from([("label", vec![label])]);
     let options = ListNetworksOptionsBuilder::new().filters(&filters).build();
     let networks = daemon.docker.list_networks(Some(options)).await;
