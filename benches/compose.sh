@@ -31,16 +31,16 @@ timed() {
 median() { sort -n | awk '{ all[NR] = $1 } END { print all[int((NR + 1) / 2)] }'; }
 
 for _ in $(seq "$runs"); do
-  timed "$demo" -q up --engine docker >>ours
+  timed "$demo" -q up --engine docker >>ours.times
   "$demo" -q down
-  timed docker compose up -d >>compose
+  timed docker compose up -d >>up.times
   "$demo" -q down
-  timed docker compose up -d --wait >>compose-wait
+  timed docker compose up -d --wait >>wait.times
   "$demo" -q down
 done
-ours=$(median <ours)
-for other in compose compose-wait; do
-  theirs=$(median <"$other")
+ours=$(median <ours.times)
+for other in up wait; do
+  theirs=$(median <"$other.times")
   awk -v a="$ours" -v b="$theirs" -v n="$other" -v r="$runs" 'BEGIN {
-    printf "demo up %.2f s, %s %.2f s: ratio %.2f (median of %d)\n", a, n, b, a / b, r }'
+    printf "demo up %.2f s, docker compose (%s) %.2f s: ratio %.2f (median of %d)\n", a, n, b, a / b, r }'
 done

@@ -14,7 +14,8 @@ scratch=$(mktemp -d)
 daemon=
 finish() {
   if [ -n "$daemon" ]; then
-    kill "$daemon" && wait "$daemon" || true
+    kill "$daemon" 2>/dev/null || true
+    wait "$daemon" || true
   fi
   rm -rf "$scratch"
 }

@@ -66,7 +66,7 @@ fn product(info: &SystemInfo) -> String {
 }
 
 fn clock(info: &SystemInfo) -> Option<Finding> {
-    let theirs: Timestamp = info.system_time.as_ref()?.to_string().parse().ok()?;
+    let theirs: Timestamp = info.system_time.as_ref()?.parse().ok()?;
     let apart = theirs.as_second() - Timestamp::now().as_second();
     (apart.abs() > CLOCK_SECONDS).then(|| {
         let text =

@@ -17,7 +17,7 @@ const DISK_BYTES: u64 = 500 * 1024 * 1024;
 /// 2026-01-01: this program is younger than that.
 const YOUNGEST: i64 = 1_767_225_600;
 
-pub(super) async fn findings(settings: &Settings) -> Result<Vec<Finding>> {
+pub(super) fn findings(settings: &Settings) -> Result<Vec<Finding>> {
     let mut findings = ports(settings)?;
     findings.push(disk(&settings.project_dir)?);
     findings.push(names());

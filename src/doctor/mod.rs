@@ -64,7 +64,7 @@ pub async fn examine(settings: &Settings) -> Result<Vec<Finding>> {
     }
     let mut all = native;
     all.extend(docker);
-    all.extend(machine::findings(settings).await?);
+    all.extend(machine::findings(settings)?);
     all.extend(credentials::findings(settings));
     Ok(all)
 }

@@ -4,6 +4,8 @@
 //! `DEMO_TEST_IMAGE` names a server image that the daemon has. A test without it
 //! fails: it must not look as if it had passed.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test says what it means with them")]
+
 mod compose;
 mod faults;
 mod images;

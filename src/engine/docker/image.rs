@@ -27,15 +27,14 @@ pub async fn ensure(
     platform: Option<&str>,
     progress: &dyn Progress,
 ) -> Result<String> {
-    let image = match find(docker, reference).await? {
-        Some(image) => image,
-        None => {
-            pull(docker, reference, platform, progress).await?;
-            find(docker, reference).await?.ok_or_else(|| {
-                Fault::failed(format!("the image {reference} was pulled and is not there"))
-            })?
-        }
-    };
+    let mut found = find(docker, reference).await?;
+    if found.is_none() {
+        pull(docker, reference, platform, progress).await?;
+        found = find(docker, reference).await?;
+    }
+    let image = found.ok_or_else(|| {
+        Fault::failed(format!("the image {reference} was pulled and is not there"))
+    })?;
     check_platform(reference, &image, platform)?;
     Ok(image.id.unwrap_or_default())
 }

@@ -209,7 +209,7 @@ impl DockerEngine {
         let started = found.state.as_ref().and_then(|state| state.started_at.as_ref());
         Ok(ServiceState::Running(Instance {
             id: format!("container {}", &id[..id.len().min(12)]),
-            started_at: started.and_then(|text| text.to_string().parse::<Timestamp>().ok()),
+            started_at: started.and_then(|text| text.parse::<Timestamp>().ok()),
         }))
     }
 

@@ -53,7 +53,6 @@ pub(super) async fn remove(docker: &Docker, project: &str) -> Result<()> {
 }
 
 /// The project of the network called `name`; `None`: there is no such network.
-#[expect(clippy::option_option, reason = "no network, and a network of nobody, are two things")]
 async fn owner(docker: &Docker, name: &str) -> Result<Option<Option<String>>> {
     match docker.inspect_network(name, None).await {
         Ok(network) => {
