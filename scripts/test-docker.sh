@@ -8,7 +8,6 @@ cd "$(dirname "$0")/.."
 # Docker Compose 2.26.1 of Debian trixie: bookworm's own is version 1.
 compose_deb=pool/main/d/docker-compose/docker-compose_2.26.1-4_amd64.deb
 compose_sha256=47681197cb2b1ab88206b42a1a92fc75f50d9530a6322d03494a473eed0408ea
-mirror=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
 
 scratch=$(mktemp -d)
 daemon=
@@ -55,7 +54,9 @@ if ! docker info >/dev/null 2>&1; then
 fi
 
 if ! docker compose version >/dev/null 2>&1; then
-  curl -fsS --max-time 120 "$mirror/$compose_deb" -o "$scratch/compose.deb"
+  # From the mirror that apt uses here.
+  mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Release: bookworm' | head -n 1)
+  curl -fsS --max-time 120 "${mirror%/}/$compose_deb" -o "$scratch/compose.deb"
   echo "$compose_sha256  $scratch/compose.deb" | sha256sum --check --quiet
   dpkg-deb -x "$scratch/compose.deb" "$scratch/compose"
   export DOCKER_CONFIG=$scratch/docker-config

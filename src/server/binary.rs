@@ -292,7 +292,7 @@ mod tests {
     async fn a_program_that_never_answers_is_stopped() {
         let folder = tempfile::tempdir().unwrap();
         let silent = folder.path().join("silent");
-        program(&silent, "exec sleep 1000");
+        program(&silent, "exec tail -f /dev/null");
         let error = ask_version(&silent, Duration::from_millis(50)).await.unwrap_err();
         assert!(error.to_string().contains("no answer within 50ms"), "{error}");
     }

@@ -202,7 +202,7 @@ mod tests {
     async fn an_npm_that_hangs_is_stopped_with_what_it_started() {
         let folder = tempfile::tempdir().unwrap();
         let npm = folder.path().join("npm");
-        program(&npm, "sleep 1000 & sleep 1000");
+        program(&npm, "tail -f /dev/null & tail -f /dev/null");
         let began = Instant::now();
         let error = run(Command::new(&npm), Duration::from_millis(50)).await.unwrap_err();
         assert!(error.to_string().contains("no end within 50ms"), "{error}");
