@@ -2,6 +2,7 @@
 //!
 //! Every test has a project folder and ports of its own, waits for facts and
 //! never for time, and leaves nothing running. `support` has the builder.
+#![expect(clippy::unwrap_used, reason = "clippy lets tests unwrap, not what they call")]
 
 mod bad_input;
 mod command_line;

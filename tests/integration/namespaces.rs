@@ -19,8 +19,7 @@ fn another_variant_replaces_the_servers_and_says_so() {
     project.demo(["namespace", "create", "shop", "--if-not-exists"]).success();
     project.demo(["init", "--namespace", "shop"]).success();
     project.demo(["insert", "--namespace", "shop", "--label", "a"]).prints("1\n").success();
-    let replica = ["count", "--namespace", "shop", "--target", "replica", "--wait"];
-    project.demo(replica).prints("1\n").success();
+    project.until_replica_counts("shop", 1);
     for target in ["primary", "replica"] {
         let count = ["count", "--namespace", "absent", "--target", target];
         project.demo(count).says("no namespace `absent`").fails(5).hint("namespace create absent");

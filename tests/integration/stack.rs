@@ -99,8 +99,7 @@ fn mutual_tls_replicates_on_a_standing_stack() {
     let project = Project::up(&["namespaced", "tls"]);
     project.demo(["namespace", "create", "shop"]).success();
     project.demo(["run", "--namespace", "shop", "--label", "x"]).success();
-    let count = ["count", "--namespace", "shop", "--target", "replica", "--wait"];
-    project.demo(count).prints("1\n").success();
+    project.until_replica_counts("shop", 1);
 }
 
 #[test]
