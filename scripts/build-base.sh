@@ -8,6 +8,7 @@ set -euo pipefail
 name=${1:-libsql-demo/base:bookworm}
 suite=bookworm
 # The mirror that apt uses here, if it is apt's machine; else debootstrap's own choice.
+# shellcheck disable=SC2016 # apt-get's own format
 mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' "Release: $suite" 2>/dev/null | head -n 1 || true)
 
 if docker image inspect "$name" >/dev/null 2>&1; then

@@ -55,6 +55,7 @@ fi
 
 if ! docker compose version >/dev/null 2>&1; then
   # From the mirror that apt uses here.
+  # shellcheck disable=SC2016 # apt-get's own format
   mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Release: bookworm' | head -n 1)
   curl -fsS --max-time 120 "${mirror%/}/$compose_deb" -o "$scratch/compose.deb"
   echo "$compose_sha256  $scratch/compose.deb" | sha256sum --check --quiet

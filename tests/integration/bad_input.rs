@@ -121,14 +121,10 @@ fn nothing_is_there_to_talk_to() {
         (&["status"], 3, "no stack is running", Some("demo up")),
         (&["logs"], 3, "no stack is running", Some("demo up")),
         (&["restart"], 3, "no stack is running", Some("demo up")),
-        (&["up", "--engine", "docker"], 3, "docker", Some("native")),
         (&["count", "--url", "ftp://x"], 2, "ftp", None),
         (&["count", "--wait", "--url", &free], 2, "--wait", Some("--target replica")),
     ];
-    // The engine for Docker is an issue of its own: with it, this row goes.
-    let docker = |row: &&Row| !row.0.contains(&"docker");
-    let rows: Vec<Row> = rows.iter().filter(docker).copied().collect();
-    check(&project, &rows);
+    check(&project, rows);
     project.demo(["down"]).says("nothing runs").success();
 }
 

@@ -19,7 +19,10 @@ fn another_variant_replaces_the_servers_and_says_so() {
     project.demo(["namespace", "create", "shop", "--if-not-exists"]).success();
     project.demo(["init", "--namespace", "shop"]).success();
     project.demo(["insert", "--namespace", "shop", "--label", "a"]).prints("1\n").success();
-    project.until_replica_counts("shop", 1);
+    project
+        .demo(["count", "--namespace", "shop", "--target", "replica", "--wait"])
+        .prints("1\n")
+        .success();
     for target in ["primary", "replica"] {
         let count = ["count", "--namespace", "absent", "--target", target];
         project.demo(count).says("no namespace `absent`").fails(5).hint("namespace create absent");

@@ -99,7 +99,10 @@ fn mutual_tls_replicates_on_a_standing_stack() {
     let project = Project::up(&["namespaced", "tls"]);
     project.demo(["namespace", "create", "shop"]).success();
     project.demo(["run", "--namespace", "shop", "--label", "x"]).success();
-    project.until_replica_counts("shop", 1);
+    project
+        .demo(["count", "--namespace", "shop", "--target", "replica", "--wait"])
+        .prints("1\n")
+        .success();
 }
 
 #[test]

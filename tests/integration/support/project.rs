@@ -110,19 +110,6 @@ impl Project {
         }
     }
 
-    /// Waits until the replica counts so many rows in `namespace`.
-    ///
-    /// Not only `--wait`: under load, for milliseconds after a replica of sqld
-    /// 0.24.32 has opened a namespace, a new connection may not see what
-    /// another one has just read at the same replication index (measured).
-    pub fn until_replica_counts(&self, namespace: &str, count: u32) {
-        let words = ["count", "--wait", "--target", "replica", "--namespace", namespace];
-        super::until(&format!("the replica counts {count} in {namespace}"), || {
-            let output = self.command(words).output().unwrap();
-            String::from_utf8_lossy(&output.stdout) == format!("{count}\n")
-        });
-    }
-
     /// Snapshots without what differs from run to run.
     pub fn snapshots(&self) -> insta::Settings {
         let mut settings = insta::Settings::clone_current();
