@@ -26,6 +26,7 @@ pub mod files;
 pub mod hex;
 pub mod output;
 pub mod plan;
+pub mod probe;
 pub mod ready;
 pub mod report;
 pub mod server;

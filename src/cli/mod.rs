@@ -7,6 +7,7 @@ pub mod credentials;
 pub mod data;
 pub mod image;
 pub mod namespace;
+pub mod probe;
 pub mod smoke;
 pub mod sqld;
 pub mod stack;
@@ -141,6 +142,8 @@ pub enum Command {
     Sql(data::SqlArgs),
     /// Run every scenario from a clean slate and say what is so
     Smoke(smoke::SmokeArgs),
+    /// Check every claim about the server, and say what is so
+    Probe(probe::ProbeArgs),
     /// What is missing or wrong on this machine, and the command that mends each
     Doctor,
     /// Print a completion script for a shell

@@ -5,6 +5,7 @@ mod doctor;
 mod engines;
 mod image;
 mod namespace;
+mod probe;
 mod setup;
 mod signals;
 mod smoke;
@@ -62,6 +63,7 @@ pub async fn run(app: App, output: &Output) -> Result<ExitCode> {
         Command::Run(args) => data::run(&settings, &args, output).await.map(done),
         Command::Sql(args) => sql::run(&settings, &args, output).await.map(done),
         Command::Smoke(args) => smoke::run(&settings, &args, output).await,
+        Command::Probe(args) => probe::run(settings, args, output).await,
         Command::Doctor => doctor::run(&settings, output).await,
         Command::Exec(_) | Command::Completions { .. } => Ok(ExitCode::Success),
     }

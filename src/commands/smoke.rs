@@ -26,14 +26,7 @@ pub async fn run(settings: &Settings, args: &SmokeArgs, output: &Output) -> Resu
     check_reports(&args.report)?;
     let local = Local::new(settings.local_dir());
     let provider = engines::choose(settings, args.engine, output).await?;
-    let swept = match &provider {
-        Provider::Docker(daemon) => sweep(&local, Sweep::Abandoned, Some(daemon)).await?,
-        Provider::Native(_) => sweep(&local, Sweep::Abandoned, None).await?,
-    };
-    if swept.removed > 0 {
-        let stacks = counted(swept.removed, "stack");
-        output.talk(format!("swept     {stacks} of a run that was killed"));
-    }
+    sweep_abandoned(settings, &provider, output).await?;
     output.talk(format!("engine    {}\n", provider.describe()));
     let workshop = Workshop::new(
         provider,
@@ -63,6 +56,27 @@ pub async fn run(settings: &Settings, args: &SmokeArgs, output: &Output) -> Resu
         output.talk(format!("kept      {}", folder.display()));
     }
     Ok(if report.passed() { ExitCode::Success } else { ExitCode::Failed })
+}
+
+/// Removes what a killed run has left, and says so.
+///
+/// # Errors
+/// As [`sweep`].
+pub async fn sweep_abandoned(
+    settings: &Settings,
+    provider: &Provider,
+    output: &Output,
+) -> Result<()> {
+    let local = Local::new(settings.local_dir());
+    let swept = match provider {
+        Provider::Docker(daemon) => sweep(&local, Sweep::Abandoned, Some(daemon)).await?,
+        Provider::Native(_) => sweep(&local, Sweep::Abandoned, None).await?,
+    };
+    if swept.removed > 0 {
+        let stacks = counted(swept.removed, "stack");
+        output.talk(format!("swept     {stacks} of a run that was killed"));
+    }
+    Ok(())
 }
 
 async fn watched(run: &Run<'_>, output: &Output) -> Result<Report> {
@@ -112,7 +126,8 @@ fn default_jobs() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from).min(MOST_JOBS)
 }
 
-fn format(asked: ReportFormat) -> Format {
+/// The form of a report.
+pub fn format(asked: ReportFormat) -> Format {
     match asked {
         ReportFormat::Text => Format::Text,
         ReportFormat::Json => Format::Json,
@@ -122,7 +137,7 @@ fn format(asked: ReportFormat) -> Format {
 }
 
 /// Better now than after the run.
-fn check_reports(targets: &[ReportTarget]) -> Result<()> {
+pub fn check_reports(targets: &[ReportTarget]) -> Result<()> {
     for target in targets {
         let folder = target.path.parent().filter(|parent| !parent.as_os_str().is_empty());
         if folder.is_some_and(|folder| !folder.is_dir()) {

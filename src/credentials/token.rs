@@ -32,7 +32,7 @@ const DATES: RangeInclusive<i64> = -8_334_601_228_800..=8_210_266_876_799;
 /// # Errors
 /// When the claims cannot be written or the key cannot sign: neither happens
 /// with what this crate makes.
-pub fn mint(key: &SigningKey, claims: &Claims) -> Result<SecretString> {
+pub fn mint(key: &SigningKey, claims: &impl Serialize) -> Result<SecretString> {
     let signer = EncodingKey::from_ed_der(&key.to_der());
     let token = jsonwebtoken::encode(&Header::new(Algorithm::EdDSA), claims, &signer)
         .context("cannot sign the token")?;

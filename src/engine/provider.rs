@@ -69,6 +69,14 @@ impl Provider {
         }
     }
 
+    /// The binary that the native engine runs.
+    pub fn server_binary(&self) -> Option<&ServerBinary> {
+        match self {
+            Self::Native(native) => native.binary.as_ref(),
+            Self::Docker(_) => None,
+        }
+    }
+
     /// What serves, in words for the first line of a run.
     pub fn describe(&self) -> String {
         match self {

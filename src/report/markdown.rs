@@ -51,7 +51,7 @@ pub fn render(report: &Report) -> String {
 }
 
 /// Text that cannot break out of a table's cell, nor be read as HTML.
-fn cell(text: &str) -> String {
+pub fn cell(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for character in text.chars() {
         match character {

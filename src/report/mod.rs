@@ -2,6 +2,7 @@
 
 mod junit;
 mod markdown;
+pub use self::markdown::cell;
 pub mod text;
 
 use std::time::Duration;

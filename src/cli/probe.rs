@@ -1,0 +1,74 @@
+//! `probe`: every claim about the server, executable.
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use super::smoke::ReportTarget;
+use super::stack::EngineArg;
+
+#[derive(Args, Debug)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "\
+The probes run only against servers that this run starts on loopback; nothing aims them
+elsewhere. Exit 0 when every probe saw what is expected, 1 when something has changed.
+
+Examples:
+  demo probe --area security
+  demo probe explain empty-claims-full-access
+  demo probe --report markdown=docs/behaviour.md"
+)]
+pub struct ProbeArgs {
+    #[command(subcommand)]
+    pub command: Option<ProbeCommand>,
+    #[command(flatten)]
+    pub run: ProbeRunArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ProbeCommand {
+    /// Print every probe with all its fields
+    List,
+    /// Print one probe: claim, source, mitigation, how it is checked
+    Explain {
+        /// Its id
+        id: String,
+    },
+}
+
+#[derive(Args, Debug)]
+pub struct ProbeRunArgs {
+    /// Only this area; may be repeated
+    #[arg(long, value_enum, value_name = "A")]
+    pub area: Vec<AreaArg>,
+    /// Only this probe; may be repeated
+    #[arg(long, value_name = "ID")]
+    pub id: Vec<String>,
+    /// What runs the servers
+    #[arg(long, value_enum, value_name = "E")]
+    pub engine: Option<EngineArg>,
+    /// Probes at once [default: 4]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub jobs: Option<u16>,
+    /// Write a report as well; FORMAT is text, json, junit or markdown; may be repeated
+    #[arg(long, value_name = "FORMAT=PATH")]
+    pub report: Vec<ReportTarget>,
+    /// Probe this server build instead of the pinned one
+    #[arg(long, value_name = "PATH")]
+    pub sqld_bin: Option<std::path::PathBuf>,
+    /// Write what was seen to probes/expectations.json
+    #[arg(long)]
+    pub update_expectations: bool,
+    /// Print what is as documented, too
+    #[arg(long)]
+    pub all: bool,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum AreaArg {
+    Security,
+    Lifecycle,
+    Replication,
+    HttpAndSql,
+    Client,
+    Operations,
+}

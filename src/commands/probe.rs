@@ -1,0 +1,196 @@
+//! `probe`.
+
+use std::time::Instant;
+
+use jiff::Timestamp;
+
+use super::signals::interrupted;
+use super::{engines, smoke};
+use crate::cli::OutputFormat;
+use crate::cli::probe::{AreaArg, ProbeArgs, ProbeCommand, ProbeRunArgs};
+use crate::engine::ephemeral::Workshop;
+use crate::engine::provider::Provider;
+use crate::error::{Fault, Result};
+use crate::exit_code::ExitCode;
+use crate::files;
+use crate::output::Output;
+use crate::plan::blueprint::Blueprint;
+use crate::probe::expectations::Expectations;
+use crate::probe::report::{ProbeReport, progress};
+use crate::probe::{Area, Entry, Event, Outcome, Probe, Run, ledger, run as run_probes};
+use crate::server::http::loopback_client;
+use crate::server::pins;
+use crate::settings::Settings;
+use crate::state::Local;
+
+/// Enough to hide the waiting of one behind the work of another.
+const JOBS: u16 = 4;
+
+pub async fn run(settings: Settings, args: ProbeArgs, output: &Output) -> Result<ExitCode> {
+    match args.command {
+        None => probe(settings, &args.run, output).await,
+        Some(ProbeCommand::List) => list(output),
+        Some(ProbeCommand::Explain { id }) => explain(&id, output),
+    }
+}
+
+fn list(output: &Output) -> Result<ExitCode> {
+    let entries: Vec<Entry> = ledger::probes().map(Entry::from).collect();
+    if output.format() == OutputFormat::Json {
+        output.json(&entries)?;
+    } else {
+        for entry in &entries {
+            output.line(format!("{:<28} {:<12} {}", entry.id, entry.area.as_str(), entry.claim))?;
+        }
+    }
+    Ok(ExitCode::Success)
+}
+
+fn explain(id: &str, output: &Output) -> Result<ExitCode> {
+    let entry = Entry::from(find(id)?);
+    if output.format() == OutputFormat::Json {
+        output.json(&entry)?;
+        return Ok(ExitCode::Success);
+    }
+    let fields = [
+        ("claim", entry.claim),
+        ("source", entry.source),
+        ("area", entry.area.as_str()),
+        ("why", entry.why),
+        ("do", entry.mitigation),
+        ("how", entry.how),
+        ("docker", entry.not_on_docker.unwrap_or("runs there too")),
+    ];
+    for (name, text) in fields {
+        output.line(format!("{name:<8} {text}"))?;
+    }
+    Ok(ExitCode::Success)
+}
+
+fn find(id: &str) -> Result<&'static Probe> {
+    ledger::probes().find(|probe| probe.id == id).ok_or_else(|| {
+        Fault::input(format!("there is no probe `{id}`"))
+            .hint("`demo probe list` names them")
+            .into()
+    })
+}
+
+async fn probe(mut settings: Settings, args: &ProbeRunArgs, output: &Output) -> Result<ExitCode> {
+    smoke::check_reports(&args.report)?;
+    let chosen = chosen(args)?;
+    if let Some(path) = &args.sqld_bin {
+        settings.sqld_bin = Some(std::path::absolute(path)?);
+    }
+    let expectations = Expectations::load(&settings.project_dir)?;
+    let provider = engines::choose(&settings, args.engine, output).await?;
+    smoke::sweep_abandoned(&settings, &provider, output).await?;
+    output.talk(format!("engine    {}\n", provider.describe()));
+    let (probes, left_out): (Vec<_>, Vec<_>) =
+        chosen.into_iter().partition(|probe| probe.left_out(provider.kind()).is_none());
+    let server = version(&provider);
+    let engine = provider.describe();
+    let left_out = left_out
+        .into_iter()
+        .filter_map(|probe| {
+            Some((probe.id.to_owned(), probe.left_out(provider.kind())?.to_owned()))
+        })
+        .collect();
+    let workshop = Workshop::new(
+        provider,
+        Blueprint::new(&settings.project_dir, &settings.variables),
+        Local::new(settings.local_dir()),
+        loopback_client()?,
+        false,
+    );
+    let run = Run { probes, workshop: &workshop, jobs: args.jobs.unwrap_or(JOBS).into() };
+    let started_at = Timestamp::now();
+    let since = Instant::now();
+    let outcomes = tokio::select! {
+        outcomes = watched(&run, output) => Ok(Some(outcomes)),
+        signal = interrupted() => signal.map(|()| None),
+    };
+    // Whatever happened, first the servers go.
+    workshop.close_all().await?;
+    let Some(outcomes) = outcomes? else {
+        output.talk("interrupted; nothing left running");
+        return Err(Fault::interrupted().into());
+    };
+    let report = ProbeReport {
+        schema: 1,
+        started_at,
+        engine,
+        changes: expectations.changes(&outcomes),
+        outcomes,
+        left_out,
+        took_seconds: (since.elapsed().as_secs_f64() * 10.0).round() / 10.0,
+        server: server.clone(),
+    };
+    if args.update_expectations {
+        expectations.updated(&server, &report.outcomes).save(&settings.project_dir)?;
+        output.talk("written   probes/expectations.json");
+    }
+    finish(&report, args, output)
+}
+
+fn finish(report: &ProbeReport, args: &ProbeRunArgs, output: &Output) -> Result<ExitCode> {
+    for target in &args.report {
+        let text = report.render(smoke::format(target.format))?;
+        files::write_atomic(&target.path, text.as_bytes(), files::MODE_SHARED)?;
+    }
+    if output.format() == OutputFormat::Json {
+        output.json(report)?;
+    } else {
+        output.line(report.text(args.all))?;
+        output.talk(format!("{:.1} s. Nothing left running.", report.took_seconds));
+    }
+    let undecided = report.outcomes.iter().any(|outcome| outcome.observation.is_none());
+    let good = !undecided && (report.changes.is_empty() || args.update_expectations);
+    Ok(if good { ExitCode::Success } else { ExitCode::Failed })
+}
+
+async fn watched(run: &Run<'_>, output: &Output) -> Vec<Outcome> {
+    let all = run.probes.len();
+    let spinner = output.spinner(&progress(0, all));
+    let done = std::cell::Cell::new(0);
+    run_probes(run, |event| {
+        if let Event::Finished(outcome) = event {
+            done.set(done.get() + 1);
+            spinner.say(&format!("{}  {}", progress(done.get(), all), outcome.entry.id));
+        }
+    })
+    .await
+}
+
+fn version(provider: &Provider) -> String {
+    let binary = provider.server_binary().map(|binary| binary.version.clone());
+    binary.unwrap_or_else(|| pins::VERSION.to_owned())
+}
+
+fn chosen(args: &ProbeRunArgs) -> Result<Vec<&'static Probe>> {
+    for id in &args.id {
+        find(id)?;
+    }
+    let areas: Vec<Area> = args.area.iter().map(|area| area_of(*area)).collect();
+    let wanted = |probe: &&Probe| {
+        (areas.is_empty() || areas.contains(&probe.area))
+            && (args.id.is_empty() || args.id.iter().any(|id| id == probe.id))
+    };
+    let chosen: Vec<_> = ledger::probes().filter(wanted).collect();
+    if chosen.is_empty() {
+        return Err(Fault::input("no probe is in that area and has that id")
+            .hint("`demo probe list` names them")
+            .into());
+    }
+    Ok(chosen)
+}
+
+fn area_of(area: AreaArg) -> Area {
+    match area {
+        AreaArg::Security => Area::Security,
+        AreaArg::Lifecycle => Area::Lifecycle,
+        AreaArg::Replication => Area::Replication,
+        AreaArg::HttpAndSql => Area::HttpAndSql,
+        AreaArg::Client => Area::Client,
+        AreaArg::Operations => Area::Operations,
+    }
+}

@@ -1,0 +1,202 @@
+//! The servers of a run of probes, all its own.
+
+use std::cell::Cell;
+use std::path::Path;
+use std::process::Stdio;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::process::Command;
+use tokio::sync::OnceCell;
+
+use crate::engine::Stop;
+use crate::engine::ephemeral::{EphemeralStack, Workshop};
+use crate::engine::start::until_ready;
+use crate::error::{Fault, Result};
+use crate::plan::blueprint::Variants;
+use crate::plan::{Interface, StackPlan};
+use crate::server::hrana::Hrana;
+use crate::server::namespace::NamespaceName;
+
+/// How long a server that ends by itself may take.
+const EXIT_DEADLINE: Duration = Duration::from_secs(8);
+
+/// Where probes get their servers.
+pub struct Lab<'a> {
+    workshop: &'a Workshop,
+    namespaced: OnceCell<Rc<EphemeralStack>>,
+    plain: OnceCell<Rc<EphemeralStack>>,
+    names: Cell<u32>,
+}
+
+impl<'a> Lab<'a> {
+    pub(super) fn new(workshop: &'a Workshop) -> Self {
+        Self { workshop, namespaced: OnceCell::new(), plain: OnceCell::new(), names: Cell::new(0) }
+    }
+
+    /// The stack that probes share which do it no harm: primary and replica with
+    /// namespaces, without a default one, with a key. Take names from [`Lab::name`].
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub async fn namespaced(&self) -> Result<Rc<EphemeralStack>> {
+        let start = || self.own(Variants::NAMESPACED, |_, _| Ok(()));
+        self.namespaced.get_or_try_init(start).await.cloned()
+    }
+
+    /// The same without namespaces: one database.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub async fn plain(&self) -> Result<Rc<EphemeralStack>> {
+        let start = || self.own(Variants::DEFAULT, |_, _| Ok(()));
+        self.plain.get_or_try_init(start).await.cloned()
+    }
+
+    /// A throw-away stack for a probe that harms it or needs other flags, which
+    /// `change` makes in the plan. It goes at the end of the run.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub async fn own(
+        &self,
+        variants: Variants,
+        change: impl FnOnce(&mut StackPlan, &Path) -> Result<()>,
+    ) -> Result<Rc<EphemeralStack>> {
+        self.workshop.start("probe", variants, change).await
+    }
+
+    /// A throw-away primary alone, with namespaces.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub async fn primary(
+        &self,
+        change: impl FnOnce(&mut StackPlan) -> Result<()>,
+    ) -> Result<Rc<EphemeralStack>> {
+        self.own(Variants::NAMESPACED, |plan, _| {
+            plan.services.retain(|service| service.name == "primary");
+            change(plan)
+        })
+        .await
+    }
+
+    /// Ends a throw-away stack before the run ends.
+    ///
+    /// # Errors
+    /// When it does not end.
+    pub async fn discard(&self, stack: &Rc<EphemeralStack>) -> Result<()> {
+        self.workshop.close(stack).await
+    }
+
+    /// A name that no other probe of this run has.
+    ///
+    /// # Errors
+    /// Never: the name is well-formed.
+    pub fn name(&self, word: &str) -> Result<NamespaceName> {
+        self.names.set(self.names.get() + 1);
+        Ok(format!("{word}{}", self.names.get()).parse()?)
+    }
+
+    /// A new namespace on the primary of `stack`.
+    ///
+    /// # Errors
+    /// When the Admin API refuses.
+    pub async fn namespace(&self, stack: &EphemeralStack, word: &str) -> Result<NamespaceName> {
+        let name = self.name(word)?;
+        stack.admin()?.create(&name).await?;
+        Ok(name)
+    }
+
+    /// The client for requests that no helper covers; every request has a deadline.
+    pub fn http(&self) -> &reqwest::Client {
+        &self.workshop.http
+    }
+
+    /// Runs the server binary itself with these arguments and nothing else, in
+    /// `folder`, until it ends by itself or for 8 s. Native engine only.
+    ///
+    /// # Errors
+    /// When there is no binary, or it cannot be run.
+    pub async fn run_binary(
+        &self,
+        folder: &Path,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Result<Ended> {
+        let binary = self.workshop.provider.server_binary().ok_or_else(|| {
+            Fault::input("this probe runs the server binary itself").hint("use --engine native")
+        })?;
+        let child = Command::new(&binary.path)
+            .args(arguments)
+            .env_clear()
+            .envs(variables.iter().copied())
+            .current_dir(folder)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()?;
+        match tokio::time::timeout(EXIT_DEADLINE, child.wait_with_output()).await {
+            Err(_elapsed) => Ok(Ended { code: None, text: "still running after 8 s".to_owned() }),
+            Ok(output) => {
+                let output = output?;
+                let text = [output.stderr, output.stdout].concat();
+                let text = String::from_utf8_lossy(&text).into_owned();
+                Ok(Ended { code: output.status.code().or(Some(-1)), text })
+            }
+        }
+    }
+
+    /// A folder for [`Lab::run_binary`], removed when dropped.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn scratch(&self) -> Result<tempfile::TempDir> {
+        Ok(tempfile::tempdir_in(self.workshop.local.ephemeral_dir())?)
+    }
+}
+
+/// A server that was run by itself.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    /// `None`: it had to be killed. -1: it was killed by a signal of its own.
+    pub code: Option<i32>,
+    /// What it wrote.
+    pub text: String,
+}
+
+/// `future`, unless it takes longer: a hang of the server is an observation.
+pub async fn within<T>(limit: Duration, future: impl Future<Output = T>) -> Option<T> {
+    tokio::time::timeout(limit, future).await.ok()
+}
+
+impl EphemeralStack {
+    /// Stops a service, and starts it again until it is ready.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub async fn restart(&self, service: &str, how: Stop) -> Result<()> {
+        self.engine.stop(service, how).await?;
+        self.resume(service).await
+    }
+
+    /// Starts a service that was stopped.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub async fn resume(&self, service: &str) -> Result<()> {
+        let planned = self.service(service)?;
+        self.engine.start(&self.plan, planned).await?;
+        until_ready(self.engine.as_ref(), planned, &self.http).await
+    }
+
+    /// A service's HTTP interface without a token.
+    ///
+    /// # Errors
+    /// Exit 2 when the compose files do not publish it.
+    pub fn anonymous(&self, service: &str, namespace: Option<&NamespaceName>) -> Result<Hrana> {
+        let address = self.address(service, Interface::Http)?;
+        Ok(Hrana::new(self.http.clone(), address).namespace(namespace))
+    }
+}

@@ -1,0 +1,5 @@
+//! What a replica shows, and when.
+
+use crate::probe::Probe;
+
+pub(super) const PROBES: &[Probe] = &[];

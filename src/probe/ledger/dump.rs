@@ -1,0 +1,5 @@
+//! Dumps, and namespaces made from them.
+
+use crate::probe::Probe;
+
+pub(super) const PROBES: &[Probe] = &[];

@@ -1,0 +1,5 @@
+//! Whether and how a replica follows.
+
+use crate::probe::Probe;
+
+pub(super) const PROBES: &[Probe] = &[];

@@ -1,0 +1,5 @@
+//! What an operator meets.
+
+use crate::probe::Probe;
+
+pub(super) const PROBES: &[Probe] = &[];

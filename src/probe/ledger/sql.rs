@@ -1,0 +1,5 @@
+//! The SQL that the server takes, and its sizes.
+
+use crate::probe::Probe;
+
+pub(super) const PROBES: &[Probe] = &[];

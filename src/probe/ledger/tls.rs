@@ -1,0 +1,5 @@
+//! TLS between primary and replica.
+
+use crate::probe::Probe;
+
+pub(super) const PROBES: &[Probe] = &[];
