@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test says what it means with them")]
 
 mod compose;
+mod daemon;
 mod faults;
 mod images;
 mod interrupted;
@@ -14,5 +15,5 @@ mod site;
 mod smoke;
 mod stack;
 #[path = "../integration/support/mod.rs"]
-#[allow(dead_code, reason = "shared with the other suite, which uses the rest")]
+#[allow(dead_code, unused_imports, reason = "shared with the other suite, which uses the rest")]
 mod support;

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -19,6 +20,9 @@ use crate::server::http::{Answer, loopback_client};
 use crate::server::namespace::NamespaceName;
 use crate::settings::Settings;
 use crate::state::{Addresses, EngineKind};
+
+/// A server that answers does so in milliseconds.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Prints the facts.
 ///
@@ -83,7 +87,9 @@ pub async fn collect(
         let mut service = look(&stack, name, *addresses, &http).await?;
         if let (true, Some(address), Some(token)) = (service.healthy, service.http, &token) {
             let hrana = Hrana::new(http.clone(), address).namespace(namespace).token(token);
-            let reply = hrana.execute("SELECT 1").await.ok();
+            // A replica that cannot reach its primary hangs, and its health is 200.
+            let reply = tokio::time::timeout(PATIENCE, hrana.execute("SELECT 1")).await;
+            let reply = reply.ok().and_then(Result::ok);
             service.replication_index = reply.and_then(|reply| reply.replication_index());
         }
         services.push(service);
@@ -209,7 +215,7 @@ impl fmt::Display for ServiceStatus {
             write!(formatter, " {id}")?;
         }
         if let Some(seconds) = self.uptime_seconds {
-            let age = std::time::Duration::from_secs(seconds.unsigned_abs());
+            let age = Duration::from_secs(seconds.unsigned_abs());
             write!(formatter, ", up {}", humantime::format_duration(age))?;
         }
         if let Some(index) = self.replication_index {

@@ -82,14 +82,19 @@ async fn start(
         signal = interrupted() => signal.and_then(|()| Err(Fault::interrupted().into())),
     };
     drop(spinner);
-    if outcome.is_err() && recorded.is_none() {
-        for service in plan.services.iter().rev() {
-            engine.stop(&service.name, Stop::Graceful).await?;
-        }
-        engine.remove(&plan.project).await?;
+    if outcome.is_err() && recorded.is_none() && undo(engine, plan).await.is_ok() {
+        // Where nothing could be undone, the record tells `down` what there is.
         local.forget()?;
     }
     outcome
+}
+
+/// Half a stack is none.
+async fn undo(engine: &dyn Engine, plan: &StackPlan) -> Result<()> {
+    for service in plan.services.iter().rev() {
+        engine.stop(&service.name, Stop::Graceful).await?;
+    }
+    engine.remove(&plan.project).await
 }
 
 fn refuse_other_engine(recorded: Option<&Standing>, provider: &Provider) -> Result<()> {
