@@ -49,9 +49,9 @@ pub struct ProbeRunArgs {
     /// Probes at once [default: 4]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub jobs: Option<u16>,
-    /// Write a report as well; FORMAT is text, json, junit or markdown; may be repeated
+    /// Write a report as well; FORMAT is text, json, junit, markdown or html; may be repeated
     #[arg(long, value_name = "FORMAT=PATH")]
-    pub report: Vec<ReportTarget>,
+    pub report: Vec<ReportTarget<ProbeReportFormat>>,
     /// Probe this server build instead of the pinned one
     #[arg(long, value_name = "PATH")]
     pub sqld_bin: Option<std::path::PathBuf>,
@@ -61,6 +61,15 @@ pub struct ProbeRunArgs {
     /// Print what is as documented, too
     #[arg(long)]
     pub all: bool,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum ProbeReportFormat {
+    Text,
+    Json,
+    Junit,
+    Markdown,
+    Html,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]

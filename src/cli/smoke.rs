@@ -25,7 +25,7 @@ pub struct SmokeArgs {
     pub jobs: Option<u16>,
     /// Write a report as well; FORMAT is text, json, junit or markdown; may be repeated
     #[arg(long, value_name = "FORMAT=PATH")]
-    pub report: Vec<ReportTarget>,
+    pub report: Vec<ReportTarget<ReportFormat>>,
     /// Leave the servers and their files for a look; `demo cleanup` removes them
     #[arg(long)]
     pub keep: bool,
@@ -45,25 +45,23 @@ pub enum ReportFormat {
 
 /// A report and where it goes.
 #[derive(Clone, Debug)]
-pub struct ReportTarget {
-    pub format: ReportFormat,
+pub struct ReportTarget<F> {
+    pub format: F,
     pub path: PathBuf,
 }
 
-impl FromStr for ReportTarget {
+impl<F: ValueEnum> FromStr for ReportTarget<F> {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wanted = "write FORMAT=PATH, such as junit=smoke.xml";
+        let wanted = "write FORMAT=PATH, such as junit=report.xml";
         let (format, path) = text.split_once('=').ok_or(wanted)?;
         if path.is_empty() {
             return Err(wanted.to_owned());
         }
-        Ok(Self {
-            format: ReportFormat::from_str(format, false).map_err(|_| {
-                format!("`{format}` is no report format; there are text, json, junit, markdown")
-            })?,
-            path: path.into(),
-        })
+        let names = F::value_variants().iter().filter_map(ValueEnum::to_possible_value);
+        let names: Vec<String> = names.map(|value| value.get_name().to_owned()).collect();
+        let unknown = |_| format!("`{format}` is no report format; there are {}", names.join(", "));
+        Ok(Self { format: F::from_str(format, false).map_err(unknown)?, path: path.into() })
     }
 }

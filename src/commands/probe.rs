@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::signals::interrupted;
 use super::{engines, smoke};
 use crate::cli::OutputFormat;
-use crate::cli::probe::{AreaArg, ProbeArgs, ProbeCommand, ProbeRunArgs};
+use crate::cli::probe::{AreaArg, ProbeArgs, ProbeCommand, ProbeReportFormat, ProbeRunArgs};
 use crate::engine::ephemeral::Workshop;
 use crate::engine::provider::Provider;
 use crate::error::{Fault, Result};
@@ -18,6 +18,7 @@ use crate::plan::blueprint::Blueprint;
 use crate::probe::expectations::Expectations;
 use crate::probe::report::{ProbeReport, progress};
 use crate::probe::{Area, Entry, Event, Outcome, Probe, Run, ledger, run as run_probes};
+use crate::report::Format;
 use crate::server::http::loopback_client;
 use crate::server::pins;
 use crate::settings::Settings;
@@ -134,7 +135,7 @@ async fn probe(mut settings: Settings, args: &ProbeRunArgs, output: &Output) -> 
 
 fn finish(report: &ProbeReport, args: &ProbeRunArgs, output: &Output) -> Result<ExitCode> {
     for target in &args.report {
-        let text = report.render(smoke::format(target.format))?;
+        let text = render(report, target.format)?;
         files::write_atomic(&target.path, text.as_bytes(), files::MODE_SHARED)?;
     }
     if output.format() == OutputFormat::Json {
@@ -146,6 +147,16 @@ fn finish(report: &ProbeReport, args: &ProbeRunArgs, output: &Output) -> Result<
     let undecided = report.outcomes.iter().any(|outcome| outcome.observation.is_none());
     let good = !undecided && (report.changes.is_empty() || args.update_expectations);
     Ok(if good { ExitCode::Success } else { ExitCode::Failed })
+}
+
+fn render(report: &ProbeReport, format: ProbeReportFormat) -> Result<String> {
+    match format {
+        ProbeReportFormat::Text => report.render(Format::Text),
+        ProbeReportFormat::Json => report.render(Format::Json),
+        ProbeReportFormat::Junit => report.render(Format::Junit),
+        ProbeReportFormat::Markdown => report.render(Format::Markdown),
+        ProbeReportFormat::Html => report.html(),
+    }
 }
 
 async fn watched(run: &Run<'_>, output: &Output) -> Vec<Outcome> {

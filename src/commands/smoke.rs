@@ -126,8 +126,7 @@ fn default_jobs() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from).min(MOST_JOBS)
 }
 
-/// The form of a report.
-pub fn format(asked: ReportFormat) -> Format {
+fn format(asked: ReportFormat) -> Format {
     match asked {
         ReportFormat::Text => Format::Text,
         ReportFormat::Json => Format::Json,
@@ -137,7 +136,7 @@ pub fn format(asked: ReportFormat) -> Format {
 }
 
 /// Better now than after the run.
-pub fn check_reports(targets: &[ReportTarget]) -> Result<()> {
+pub fn check_reports<F>(targets: &[ReportTarget<F>]) -> Result<()> {
     for target in targets {
         let folder = target.path.parent().filter(|parent| !parent.as_os_str().is_empty());
         if folder.is_some_and(|folder| !folder.is_dir()) {

@@ -1,5 +1,7 @@
 //! What a run of probes found, in one list, and its forms.
 
+mod html;
+
 use std::fmt::Write;
 
 use jiff::Timestamp;
@@ -47,6 +49,14 @@ impl ProbeReport {
             Format::Junit => self.junit(),
             Format::Markdown => Ok(self.markdown()),
         }
+    }
+
+    /// The report as a page for a browser.
+    ///
+    /// # Errors
+    /// When the template cannot be filled.
+    pub fn html(&self) -> Result<String> {
+        html::render(self)
     }
 
     /// For a person, worst first; what is as documented only with `all`.
