@@ -91,6 +91,11 @@ pub fn remove_dir(path: &Path) -> Result<()> {
     }
 }
 
+/// Whether it is a file that someone may execute.
+pub fn is_program(metadata: &fs::Metadata) -> bool {
+    metadata.is_file() && metadata.permissions().mode() & 0o111 != 0
+}
+
 /// Reads a text file; `what` names its part in the message ("token file").
 ///
 /// # Errors

@@ -2,9 +2,8 @@
 
 use std::ffi::OsStr;
 use std::fmt;
-use std::fs::{self, Metadata};
+use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -15,6 +14,7 @@ use tokio::process::{Child, Command};
 
 use super::pins::{self, BUILD, Installation, Platform, VERSION};
 use crate::error::{Fault, Result};
+use crate::files;
 
 /// How long a foreign binary may take to say its version.
 const VERSION_DEADLINE: Duration = Duration::from_secs(5);
@@ -112,7 +112,7 @@ async fn from_variable(path: &Path) -> Result<ServerBinary> {
     let refused =
         |what: &str| Fault::input(format!("DEMO_SQLD_BIN: {} {what}", path.display())).hint(hint);
     let metadata = fs::metadata(&path).map_err(|error| refused("cannot be used").because(error))?;
-    if !is_program(&metadata) {
+    if !files::is_program(&metadata) {
         return Err(refused("is not an executable file").into());
     }
     let said = ask_version(&path, VERSION_DEADLINE)
@@ -139,12 +139,7 @@ pub(crate) fn find_program(search_path: Option<&OsStr>, name: &str) -> Option<Pa
     std::env::split_paths(search_path?)
         .filter(|folder| folder.is_absolute())
         .map(|folder| folder.join(name))
-        .find(|path| fs::metadata(path).is_ok_and(|metadata| is_program(&metadata)))
-}
-
-/// Whether it is a file that someone may execute.
-pub(crate) fn is_program(metadata: &Metadata) -> bool {
-    metadata.is_file() && metadata.permissions().mode() & 0o111 != 0
+        .find(|path| fs::metadata(path).is_ok_and(|metadata| files::is_program(&metadata)))
 }
 
 fn absolute(path: &Path) -> PathBuf {

@@ -14,7 +14,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::Context;
 use sha2::{Digest, Sha256};
 
-use super::binary::is_program;
 use crate::error::{Fault, Result};
 use crate::files;
 use crate::hex;
@@ -178,7 +177,7 @@ fn inspect_at(path: &Path, sha256: &str, now: SystemTime) -> io::Result<Installa
         opened => opened?,
     };
     let before = file.metadata()?;
-    if !is_program(&before) {
+    if !files::is_program(&before) {
         return Ok(Installation::Wrong("is not an executable file".to_owned()));
     }
     let stamp = stamp(&before, sha256);
