@@ -23,9 +23,13 @@ daemon=
 policy=
 finish() {
   local status=$? left
-  # Containers of the tests' own projects, whose folders are under the target folder.
-  left=$(docker ps -a --format '{{.ID}} {{.Label "com.docker.compose.project.working_dir"}}' 2>/dev/null |
-    awk -v folder="${CARGO_TARGET_DIR:-$PWD/target}/tmp/" 'index($2, folder) == 1 { print $1 }' || true)
+  # Containers of projects under this target folder; and those of the tests' names
+  # that never ran, which nothing else owns.
+  left=$({
+    docker ps -a --format '{{.ID}} {{.Label "com.docker.compose.project.working_dir"}}' |
+      awk -v folder="${CARGO_TARGET_DIR:-$PWD/target}/tmp/" 'index($2, folder) == 1 { print $1 }'
+    docker ps -a --format '{{.ID}}' --filter name=demo-test-project- --filter status=created
+  } 2>/dev/null | sort -u || true)
   if [ -n "$left" ]; then
     echo "== containers were left: ${left//$'\n'/, }" >&2
     xargs docker rm -f >/dev/null <<<"$left" || true
