@@ -27,7 +27,10 @@ impl Daemon {
         let at = folder.to_str().unwrap();
         run("mount", &["-t", "tmpfs", "-o", "size=900m", "tmpfs", at]);
         let log = std::fs::File::create(folder.with_extension("log")).unwrap();
-        let process = Command::new("dockerd")
+        // In a network of its own: without one it would take the bridge of the
+        // machine's own daemon away.
+        let process = Command::new("unshare")
+            .args(["--net", "dockerd"])
             .arg("--data-root")
             .arg(folder.join("data"))
             .arg("--exec-root")
@@ -36,7 +39,6 @@ impl Daemon {
             .arg(folder.join("pid"))
             .arg("--host")
             .arg(host(&folder))
-            // The machine's own daemon has the default bridge.
             .args(["--bridge=none", "--iptables=false"])
             .stdout(Stdio::null())
             .stderr(log)
