@@ -32,6 +32,15 @@ fn an_image_of_another_platform() {
     said.hint("LIBSQL_PLATFORM=linux/");
 }
 
+#[test]
+fn a_base_of_another_platform() {
+    let site = Site::new();
+    let args = ["image", "build", "--platform", "linux-arm64", "--base"];
+    let said = site.demo(args).args([image()]).fails(2);
+    assert!(said.stderr.contains("not for linux/arm64"), "{said:?}");
+    said.hint("name one for linux/arm64");
+}
+
 /// Debian's `docker-registry`, for one test.
 struct Registry {
     server: Child,

@@ -40,6 +40,13 @@ pub async fn build(
 ) -> Result<(String, String)> {
     let docker = &daemon.docker;
     let platform = docker_platform(build.platform)?;
+    if let Some(base) = image::find(docker, build.base).await? {
+        let found = image::platform_of(&base);
+        if found != platform {
+            let what = format!("the base {} is for {found}, not for {platform}", build.base);
+            return Err(Fault::input(what).hint(format!("name one for {platform}")).into());
+        }
+    }
     image::ensure(docker, build.base, Some(platform), progress).await?;
     let name = format!("libsql-demo/sqld:{VERSION}-{}", build.platform);
     progress.phase(&format!("building {name}"));
