@@ -145,17 +145,12 @@ async fn empty_claims(lab: &Lab<'_>) -> Result<Observation> {
     let name = lab.namespace(&stack, "empty").await?;
     let reply = with_claims(&stack, &name, &json!({ "sub": "user-1" }), WRITE).await?;
     let known = [
-        (
-            "200",
-            Verdict::Weakness,
-            "a token without claims reads and writes every namespace",
-        ),
+        ("200", Verdict::Weakness, "a token without claims reads and writes every namespace"),
         ("401", Verdict::AsDocumented, "a token without claims is refused with 401"),
         ("403", Verdict::AsDocumented, "a token without claims is refused with 403"),
         ("404", Verdict::AsDocumented, "a token without claims is refused with 404"),
     ];
-    Ok(judge(&outcome(&reply), &known)
-        .replied("CREATE TABLE with {\"sub\":\"user-1\"}", &reply))
+    Ok(judge(&outcome(&reply), &known).replied("CREATE TABLE with {\"sub\":\"user-1\"}", &reply))
 }
 
 async fn other_namespace(lab: &Lab<'_>) -> Result<Observation> {
@@ -188,7 +183,11 @@ async fn read_only(lab: &Lab<'_>) -> Result<Observation> {
     let write = with_claims(&stack, &name, &claims, WRITE).await?;
     let answers = format!("{} and {}", outcome(&read), outcome(&write));
     let known = [
-        ("200 and 403", Verdict::AsDocumented, "a read-only token reads; its write is answered 403"),
+        (
+            "200 and 403",
+            Verdict::AsDocumented,
+            "a read-only token reads; its write is answered 403",
+        ),
         ("200 and 200", Verdict::Weakness, "a read-only token writes"),
     ];
     Ok(judge(&answers, &known).replied("SELECT", &read).replied("CREATE TABLE", &write))
@@ -224,8 +223,7 @@ async fn permissions_empty(lab: &Lab<'_>) -> Result<Observation> {
         ("403", Verdict::Undocumented, "a token with an empty `p` is answered 403"),
         ("200", Verdict::Weakness, "a token with an empty `p` is accepted"),
     ];
-    Ok(judge(&outcome(&reply), &known)
-        .replied("SELECT with {\"p\":{},\"a\":\"rw\"}", &reply))
+    Ok(judge(&outcome(&reply), &known).replied("SELECT with {\"p\":{},\"a\":\"rw\"}", &reply))
 }
 
 async fn permissions_mixed(lab: &Lab<'_>) -> Result<Observation> {
