@@ -134,7 +134,7 @@ const NO_LIST: Probe = Probe {
 const WRONG_METHOD: Probe = Probe {
     id: "admin-wrong-method-405",
     claim: "A wrong method on a route that exists is answered 405",
-    source: "assumption (P68)",
+    source: "RFC 9110, 15.5.6 (P68)",
     area: Area::Operations,
     why: "At least this mistake of a script is told",
     mitigation: "Nothing to do",

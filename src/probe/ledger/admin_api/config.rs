@@ -110,7 +110,7 @@ async fn resets(lab: &Lab<'_>) -> Result<Observation> {
     let all = json!({
         "block_reads": false, "block_writes": false, "block_reason": "because",
         "allow_attach": true, "txn_timeout_s": 7, "max_db_size": 1_048_576,
-        "heartbeat_url": "http://127.0.0.1:9/", "durability_mode": "strong",
+        "durability_mode": "strong",
         "jwt_key": SigningKey::generate()?.public().to_pem(),
     });
     let fresh = stack.admin()?.config(&name).await?;

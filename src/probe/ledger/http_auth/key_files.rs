@@ -79,35 +79,63 @@ pub(super) const ENVIRONMENT: Probe = Probe {
 
 pub(super) const NEWLINE: Probe =
     expected("key-file-base64-newline", "A base64 key file may end with a newline", |lab| {
-        refused(lab, |key| format!("{}\n", base64url(key)), "a base64 key with a newline")
-            .boxed_local()
+        refused(
+            lab,
+            |key| format!("{}\n", base64url(key)),
+            "a base64 key with a newline",
+            Verdict::Undocumented,
+        )
+        .boxed_local()
     });
 
 pub(super) const PADDED: Probe =
     expected("key-file-base64-padded", "A base64 key file may be padded with `=`", |lab| {
-        refused(lab, |key| format!("{}=", base64url(key)), "a base64 key with padding")
-            .boxed_local()
+        refused(
+            lab,
+            |key| format!("{}=", base64url(key)),
+            "a base64 key with padding",
+            Verdict::Undocumented,
+        )
+        .boxed_local()
     });
 
 pub(super) const STANDARD_ALPHABET: Probe =
     expected("key-file-standard-base64", "A key file may be in standard base64", |lab| {
-        refused(lab, standard_base64, "a key in the standard base64 alphabet").boxed_local()
+        refused(
+            lab,
+            standard_base64,
+            "a key in the standard base64 alphabet",
+            Verdict::AsDocumented,
+        )
+        .boxed_local()
     });
 
 pub(super) const LEADING_LINE: Probe =
     expected("key-file-leading-line", "A PEM file may begin with an empty line", |lab| {
-        refused(lab, |key| format!("\n{}", key.public().to_pem()), "a PEM after an empty line")
-            .boxed_local()
+        refused(
+            lab,
+            |key| format!("\n{}", key.public().to_pem()),
+            "a PEM after an empty line",
+            Verdict::Undocumented,
+        )
+        .boxed_local()
     });
 
 pub(super) const PRIVATE: Probe =
     expected("key-file-private-key", "A private key does as well as a public one", |lab| {
-        refused(lab, |key| key.to_pem().expose_secret().to_owned(), "a private key").boxed_local()
+        refused(
+            lab,
+            |key| key.to_pem().expose_secret().to_owned(),
+            "a private key",
+            Verdict::AsDocumented,
+        )
+        .boxed_local()
     });
 
 pub(super) const RSA: Probe =
     expected("key-file-rsa", "Tokens may be signed with RSA, as most providers do", |lab| {
-        refused(lab, |_| RSA_PUBLIC.to_owned(), "an RSA public key").boxed_local()
+        refused(lab, |_| RSA_PUBLIC.to_owned(), "an RSA public key", Verdict::AsDocumented)
+            .boxed_local()
     });
 
 pub(super) const NOTHING: Probe = Probe {
@@ -116,7 +144,7 @@ pub(super) const NOTHING: Probe = Probe {
     source: "assumption (P77)",
     area: Area::Operations,
     why: "A secret that was not filled in is told by 401 to every client, and not at the start",
-    mitigation: "Check that the file is not empty before the start; `demo doctor` does",
+    mitigation: "Check that the file is not empty before the start",
     how: "A server with an empty file gets a valid token, and a request without one",
     engines: Engines::Both,
     check: |lab| nothing(lab).boxed_local(),
@@ -220,11 +248,13 @@ async fn environment(lab: &Lab<'_>) -> Result<Observation> {
     Ok(judge_taken(&format!("{} and {}", answers.0, answers.1), "SQLD_AUTH_JWT_KEY"))
 }
 
-/// The binary with this file: it ends at once, or it had taken the key.
+/// The binary with this file: it ends at once, or it had taken the key. `verdict`
+/// is that of the refusal: the flag's help rules out some forms, and is silent on others.
 async fn refused(
     lab: &Lab<'_>,
     write: impl Fn(&SigningKey) -> String,
     what: &str,
+    verdict: Verdict,
 ) -> Result<Observation> {
     let folder = lab.scratch()?;
     let text = write(&SigningKey::generate()?);
@@ -242,10 +272,10 @@ async fn refused(
     let why = reason(&ended);
     let about_the_key = why.to_lowercase().contains("key");
     Ok(match ended.code {
-        None => Observation::new(Verdict::AsDocumented, format!("the server takes {what}")),
+        None => Observation::new(Verdict::Undocumented, format!("the server takes {what}")),
         Some(1) if about_the_key => {
             let finding = format!("with {what} the server exits with 1 at its start");
-            Observation::new(Verdict::Undocumented, finding)
+            Observation::new(verdict, finding)
         }
         Some(code) => {
             let finding = format!("with {what} the server exits with {code}: {why}");
@@ -255,10 +285,11 @@ async fn refused(
     .saw(format!("sqld with {what}"), why))
 }
 
-/// The server's own explanation, without the stack that follows it.
+/// The server's own explanation, without its log and the stack that follow it.
 fn reason(ended: &Ended) -> String {
     let lines = ended.text.lines().skip_while(|line| !line.starts_with("Error: "));
     let lines = lines.take_while(|line| !line.starts_with("Stack backtrace"));
+    let lines = lines.filter(|line| !line.contains(" INFO "));
     lines.collect::<Vec<_>>().join(" ")
 }
 

@@ -15,8 +15,9 @@ use super::super::tokens::answers::judge;
 use super::select;
 use crate::engine::ephemeral::EphemeralStack;
 use crate::error::{Fault, Result};
-use crate::plan::Interface;
+use crate::files;
 use crate::plan::blueprint::Variants;
+use crate::plan::{Interface, StackPlan};
 use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};
 use crate::server::http::Answer;
 
@@ -82,20 +83,35 @@ pub(super) const LOADED_WITHOUT_TOKEN: Probe = Probe {
     check: |lab| loaded_without_token(lab).boxed_local(),
 };
 
-/// The folder of the host that a service writes to. The data path is a folder
-/// in it, so the databases' folder is two steps down.
-fn data_mount(stack: &EphemeralStack, service: &str) -> Result<PathBuf> {
-    let service = stack.service(service)?;
-    let path = service.environment.get("SQLD_DB_PATH").map(String::as_str).unwrap_or_default();
-    let mount = service.mounts.iter().find(|mount| !mount.read_only);
-    let deep = mount.filter(|mount| {
-        let depth = path.strip_prefix(&mount.target).map(|rest| rest.matches('/').count());
-        depth == Some(1) && mount.source.starts_with(stack.folder())
-    });
-    let mount = deep.ok_or_else(|| {
-        Fault::failed("the data path is not one step inside a folder of the stack's own")
-    })?;
-    Ok(mount.source.clone())
+/// One step between the mount and the data path.
+const OUTER: &str = "outer";
+
+/// Moves the data paths a step down, into a folder that the server may write to
+/// whoever it runs as: in the image it owns nothing but the data path itself.
+fn deepen(plan: &mut StackPlan) -> Result<()> {
+    for service in &mut plan.services {
+        for mount in service.mounts.iter().filter(|mount| !mount.read_only) {
+            let outer = mount.source.join(OUTER);
+            files::create_dir(&outer, 0o777)?;
+            let path = format!("{}/{OUTER}/data.sqld", mount.target);
+            service.environment.insert("SQLD_DB_PATH".to_owned(), path);
+        }
+    }
+    Ok(())
+}
+
+/// Where `../../NAME` from the databases' folder leads: inside the stack's own.
+fn outer(stack: &EphemeralStack, service: &str) -> Result<PathBuf> {
+    Ok(mount(stack, service)?.join(OUTER))
+}
+
+/// The folder of the host that a service writes to.
+fn mount(stack: &EphemeralStack, service: &str) -> Result<PathBuf> {
+    let mounts = &stack.service(service)?.mounts;
+    let mount = mounts.iter().find(|mount| !mount.read_only);
+    let own = mount.filter(|mount| mount.source.starts_with(stack.folder()));
+    let own = own.ok_or_else(|| Fault::failed("the data is not in the stack's own folder"))?;
+    Ok(own.source.clone())
 }
 
 /// Sends a create of a name that is already encoded for a URL.
@@ -128,8 +144,8 @@ async fn unchecked(lab: &Lab<'_>) -> Result<Observation> {
 }
 
 async fn traversal(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.primary(|_| Ok(())).await?;
-    let outside = data_mount(&stack, "primary")?.join("outside");
+    let stack = lab.primary(deepen).await?;
+    let outside = outer(&stack, "primary")?.join("outside");
     let answer = create(&stack, "..%2F..%2Foutside").await?;
     let made = if outside.join("data").exists() { "made" } else { "not made" };
     lab.discard(&stack).await?;
@@ -148,9 +164,9 @@ async fn traversal(lab: &Lab<'_>) -> Result<Observation> {
 }
 
 async fn traversal_without_token(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.own(Variants::NAMESPACED, |_, _| Ok(())).await?;
-    let outside = data_mount(&stack, "replica")?.join("outside");
-    let at_primary = data_mount(&stack, "primary")?.join("outside");
+    let stack = lab.own(Variants::NAMESPACED, |plan, _| deepen(plan)).await?;
+    let outside = outer(&stack, "replica")?.join("outside");
+    let at_primary = outer(&stack, "primary")?.join("outside");
     let base = format!("http://{}", stack.address("replica", Interface::Http)?);
     let body = json!({ "requests": [{ "type": "execute", "stmt": { "sql": "SELECT 1" } }] });
     let request = lab
@@ -212,7 +228,7 @@ async fn too_long(lab: &Lab<'_>) -> Result<Observation> {
 async fn loaded_without_token(lab: &Lab<'_>) -> Result<Observation> {
     let stack = lab.namespaced().await?;
     let name = lab.namespace(&stack, "unasked").await?;
-    let folder = data_mount(&stack, "replica")?.join("replica.sqld/dbs").join(name.as_str());
+    let folder = mount(&stack, "replica")?.join("replica.sqld/dbs").join(name.as_str());
     let before = folder.exists();
     let reply = stack.anonymous("replica", Some(&name))?.execute("SELECT 1").await?;
     let has = |there: bool| if there { "folder" } else { "no folder" };

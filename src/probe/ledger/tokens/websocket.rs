@@ -21,6 +21,10 @@ const CLOSE: u8 = 0x88;
 /// What a client sends is masked; with zeros it stays as it is.
 const MASKED: u8 = 0x80;
 const MASK: [u8; 4] = [0; 4];
+/// Instead of a length: it follows in two bytes.
+const LENGTH_16: u8 = 0x7e;
+/// Instead of a length: it follows in eight bytes.
+const LENGTH_64: u8 = 0x7f;
 
 /// A conversation with one stream open.
 pub(super) struct Socket {
@@ -94,7 +98,7 @@ impl Socket {
         match (u8::try_from(text.len()), u16::try_from(text.len())) {
             (Ok(length @ 0..=125), _) => frame.push(MASKED | length),
             (_, Ok(length)) => {
-                frame.push(MASKED | 126);
+                frame.push(MASKED | LENGTH_16);
                 frame.extend(length.to_be_bytes());
             }
             _ => return Err(Fault::failed("a message of 64 KiB and more").into()),
@@ -109,8 +113,8 @@ impl Socket {
         loop {
             let kind = self.stream.read_u8().await?;
             let length = match self.stream.read_u8().await? {
-                126 => u64::from(self.stream.read_u16().await?),
-                127 => self.stream.read_u64().await?,
+                LENGTH_16 => u64::from(self.stream.read_u16().await?),
+                LENGTH_64 => self.stream.read_u64().await?,
                 short => u64::from(short),
             };
             let mut body = Vec::new();
