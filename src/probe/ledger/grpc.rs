@@ -1,6 +1,9 @@
 //! The services that replicas use: on the gRPC port, and for embedded replicas
 //! on the HTTP port.
 
+mod clients;
+mod headers;
+mod own_key;
 mod restart;
 mod strangers;
 pub(super) mod wire;
@@ -100,41 +103,12 @@ pub(super) const PROBES: &[Probe] = &[
         engines: Engines::Both,
         check: |lab| read_only_token_writes(lab).boxed_local(),
     },
-    Probe {
-        id: "own-key-closes-replication",
-        claim: "A namespace with its own key is copied by holders of that key only",
-        source: "sqld issue 500 and the Admin API's `jwt_key` (P01)",
-        area: Area::Security,
-        why: "It is what confines a scoped token on the HTTP port",
-        mitigation: "none needed",
-        how: "Hello and BatchLogEntries on the HTTP port with the server's full token for a \
-              namespace that has its own jwt_key, and then with a token of that key",
-        engines: Engines::Both,
-        check: |lab| own_key_replication(lab).boxed_local(),
-    },
-    Probe {
-        id: "own-key-ignored-on-grpc-port",
-        claim: "A namespace with its own key is closed to everybody else on every port",
-        source: "sqld issue 500 and the Admin API's `jwt_key` (P01)",
-        area: Area::Security,
-        why: "The key of a namespace does not protect it from who reaches the gRPC port",
-        mitigation: "Bind the gRPC port to loopback or demand client certificates",
-        how: "Hello and BatchLogEntries on the gRPC port without a token, for a namespace that has \
-              its own jwt_key",
-        engines: Engines::Both,
-        check: |lab| own_key_on_grpc_port(lab).boxed_local(),
-    },
-    Probe {
-        id: "malformed-rights-header-panics",
-        claim: "A malformed internal header is refused with an error",
-        source: "assumption (P82)",
-        area: Area::Security,
-        why: "Anybody who reaches the gRPC port makes handlers panic and fills the log",
-        mitigation: "Bind the gRPC port to loopback or demand client certificates",
-        how: "Proxy/Execute on the gRPC port with x-proxy-authorization: zz; then an SQL request",
-        engines: Engines::Both,
-        check: |lab| malformed_header(lab).boxed_local(),
-    },
+    own_key::REPLICATION,
+    own_key::ON_GRPC_PORT,
+    own_key::WRITES,
+    headers::ON_GRPC_PORT,
+    headers::ON_HTTP_PORT,
+    clients::PROBE,
     strangers::WITHOUT_KEY,
     strangers::TLS,
     restart::SIGTERM,
@@ -295,66 +269,4 @@ async fn read_only_token_writes(lab: &Lab<'_>) -> Result<Observation> {
     let yes = "a read-only token writes over Proxy/Execute";
     Ok(written(there, &reply, yes, "a read-only token cannot write over Proxy/Execute")
         .saw("INSERT over Proxy/Execute with {\"a\":\"ro\"}", reply.describe()))
-}
-
-/// A namespace with one row and a key of its own, and a token of that key.
-async fn with_own_key(
-    lab: &Lab<'_>,
-    stack: &EphemeralStack,
-) -> Result<(NamespaceName, secrecy::SecretString)> {
-    let name = filled(lab, stack).await?;
-    let key = super::namespace_keys::TenantKey::give(stack, &name).await?;
-    Ok((name, key.token(&json!({ "a": "rw" }))?))
-}
-
-async fn own_key_replication(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let (name, token) = with_own_key(lab, &stack).await?;
-    let caller = || Ok::<_, anyhow::Error>(Caller::at_http_port(lab, &stack)?.namespace(&name));
-    let server = caller()?.token(&stack.full_token()?).copy_log().await?;
-    let tenant = caller()?.token(&token).copy_log().await?;
-    let observation = if server.granted() {
-        let finding = "the server's own token copies a namespace that has its own key";
-        Observation::new(Verdict::Weakness, finding)
-    } else if tenant.granted() && tenant.holds(ROW) {
-        let finding = "a namespace with its own key is copied with a token of that key, and not \
-                       with the server's full token";
-        Observation::new(Verdict::AsDocumented, finding)
-    } else {
-        let outcome = tenant.outcome();
-        let finding = format!("a namespace with its own key cannot be copied at all ({outcome})");
-        Observation::new(Verdict::Differs, finding)
-    };
-    Ok(observation
-        .saw("Hello with the server's full token", server.describe())
-        .saw("Hello, BatchLogEntries with a token of the namespace's key", tenant.describe()))
-}
-
-async fn own_key_on_grpc_port(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let (name, _token) = with_own_key(lab, &stack).await?;
-    let reply = Caller::at_grpc_port(lab, &stack)?.namespace(&name).copy_log().await?;
-    let yes = "the gRPC port hands out a namespace with its own key without a token";
-    Ok(copied(&reply, yes, "the gRPC port refuses a namespace with its own key")
-        .saw("Hello, BatchLogEntries on the gRPC port, no token", reply.describe()))
-}
-
-async fn malformed_header(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let name = filled(lab, &stack).await?;
-    let caller = Caller::at_grpc_port(lab, &stack)?.namespace(&name);
-    let answer = caller.with(GRANT.0, "zz").execute("SELECT 1").await;
-    let alive = stack.hrana("primary", Some(&name))?.execute("SELECT 1").await?.succeeded();
-    let log = stack.engine.logs("primary", None).await?;
-    let panic = log.lines().find(|line| line.contains("panicked at")).unwrap_or("no panic in log");
-    let server = if alive { "the server lives on" } else { "the server answers no more" };
-    let (verdict, what) = match &answer {
-        Ok(reply) => (Verdict::Undocumented, format!("is answered with {}", reply.outcome())),
-        Err(_) => (Verdict::Weakness, "makes the handler drop the connection".to_owned()),
-    };
-    let finding = format!("a malformed x-proxy-authorization {what}; {server}");
-    let said = answer.map_or_else(|error| format!("{error:?}"), |reply| reply.describe());
-    Ok(Observation::new(verdict, finding)
-        .saw("Proxy/Execute with x-proxy-authorization: zz", said)
-        .saw("the primary's log", panic))
 }

@@ -102,6 +102,7 @@ pub(super) const PROBES: &[Probe] = &[
     claims::TAG,
     claims::SCHEMA,
     replicas::READS,
+    replicas::FIRST_READ,
     replicas::LATE,
     replicas::WRITES,
     attach::NOT_ALLOWED,

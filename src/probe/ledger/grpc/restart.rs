@@ -64,7 +64,7 @@ pub(super) const RESYNC: Probe = Probe {
 };
 
 /// What a replica says when it begins anew.
-const WIPES: &str = "nuking";
+const WIPES: &str = "trying to replicate incompatible logs";
 const RESYNC_DEADLINE: Duration = Duration::from_secs(5);
 
 async fn log_id(lab: &Lab<'_>, how: Stop, ignore: bool) -> Result<Observation> {

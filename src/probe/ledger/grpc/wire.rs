@@ -14,6 +14,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::engine::ephemeral::EphemeralStack;
 use crate::error::{Fault, Result};
+use crate::hex;
 use crate::plan::Interface;
 use crate::probe::Lab;
 use crate::server::namespace::NamespaceName;
@@ -31,6 +32,7 @@ pub(in crate::probe::ledger) struct Caller {
     base: String,
     content_type: &'static str,
     metadata: Vec<(&'static str, String)>,
+    client_id: Option<String>,
 }
 
 impl Caller {
@@ -53,7 +55,7 @@ impl Caller {
     }
 
     fn at(http: reqwest::Client, base: String, content_type: &'static str) -> Self {
-        Self { http, base, content_type, metadata: Vec::new() }
+        Self { http, base, content_type, metadata: Vec::new(), client_id: None }
     }
 
     /// The same with one more header.
@@ -73,6 +75,14 @@ impl Caller {
     #[must_use]
     pub fn token(self, token: &SecretString) -> Self {
         self.with(AUTHORIZATION.as_str(), format!("Bearer {}", token.expose_secret()))
+    }
+
+    /// The same as the client `id`, instead of a new one for each statement. The
+    /// server keeps a connection for each id, whatever the namespace.
+    #[must_use]
+    pub fn client_id(mut self, id: &str) -> Self {
+        self.client_id = Some(id.to_owned());
+        self
     }
 
     /// Calls `method` (`/package.Service/Name`) with one message.
@@ -125,6 +135,7 @@ impl Caller {
             base: self.base.clone(),
             content_type: self.content_type,
             metadata,
+            client_id: None,
         };
         Ok(caller.call(method, &FROM_THE_START).await?)
     }
@@ -133,13 +144,24 @@ impl Caller {
     ///
     /// # Errors
     /// When the connection breaks, which may be what a probe is after.
-    pub async fn execute(&self, sql: &str) -> std::result::Result<Reply, reqwest::Error> {
+    pub async fn execute(&self, sql: &str) -> Result<Reply> {
+        let client = self.client_id.clone().map_or_else(new_client_id, Ok)?;
         let query = [field(1, sql.as_bytes()), field(2, &[])].concat();
         let program = field(1, &field(2, &query));
-        let client = "7b0e3f1c-93a4-4f60-9d52-0c5d1a1e6b01";
         let message = [field(1, client.as_bytes()), field(2, &program)].concat();
-        self.call("/proxy.Proxy/Execute", &message).await
+        Ok(self.call("/proxy.Proxy/Execute", &message).await?)
     }
+}
+
+/// A UUID, as every connection of a replica has one.
+///
+/// # Errors
+/// When the system has no randomness.
+pub(in crate::probe::ledger) fn new_client_id() -> Result<String> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| Fault::failed("no random numbers").because(error))?;
+    Ok(hex::encode(&bytes))
 }
 
 /// What a call came to.
