@@ -63,6 +63,7 @@ async fn judge(
     let server = if alive { "the server lives on" } else { "the server answers no more" };
     let (verdict, what) = match &answer {
         Ok(reply) => (Verdict::AsDocumented, format!("is answered with {}", reply.outcome())),
+        Err(error) if is_timeout(error) => (Verdict::Weakness, "is never answered".to_owned()),
         Err(_) => (Verdict::Weakness, "makes the handler drop the connection".to_owned()),
     };
     let finding = format!("a malformed x-proxy-authorization on {place} {what}; {server}");
@@ -70,4 +71,8 @@ async fn judge(
     Ok(Observation::new(verdict, finding)
         .saw("Proxy/Execute with x-proxy-authorization: zz", said)
         .saw("the primary's log", panic))
+}
+
+fn is_timeout(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<reqwest::Error>().is_some_and(reqwest::Error::is_timeout)
 }

@@ -6,7 +6,7 @@ use futures::FutureExt;
 
 use super::wire::Caller;
 use super::{filled, is_there};
-use crate::error::Result;
+use crate::error::{Fault, Result};
 use crate::plan::Interface;
 use crate::plan::blueprint::Variants;
 use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict, within};
@@ -33,8 +33,8 @@ pub(super) const TLS: Probe = Probe {
     area: Area::Security,
     why: "It is the only authentication that the gRPC port has",
     mitigation: "none needed",
-    how: "Hello on the gRPC port of a primary with mutual TLS: in the clear, and over TLS without \
-          a certificate; that its replica has joined is the control",
+    how: "Hello and BatchLogEntries on the gRPC port of a primary with mutual TLS: in the clear, \
+          over TLS without a certificate, and, as the control, with the replica's",
     engines: Engines::Both,
     check: |lab| without_certificate(lab).boxed_local(),
 };
@@ -86,42 +86,48 @@ async fn without_key(lab: &Lab<'_>) -> Result<Observation> {
 async fn without_certificate(lab: &Lab<'_>) -> Result<Observation> {
     let stack = lab.own(Variants { namespaced: true, tls: true }, |_, _| Ok(())).await?;
     let name = filled(lab, &stack).await?;
-    let replica = stack.hrana("replica", Some(&name))?;
-    let control = within(FIRST_REQUEST, replica.execute("SELECT x FROM t")).await.transpose()?;
-    let joined = control.is_some_and(|reply| reply.succeeded());
-    // The stranger does not even look whose certificate the server has.
-    let trusting = reqwest::Client::builder()
-        .no_proxy()
-        .danger_accept_invalid_certs(true)
-        .timeout(HANDSHAKE_DEADLINE)
-        .build()?;
+    // The callers do not even look whose certificate the server has.
+    let trusting = || {
+        reqwest::Client::builder()
+            .no_proxy()
+            .danger_accept_invalid_certs(true)
+            .timeout(HANDSHAKE_DEADLINE)
+    };
+    let mut pem = Vec::new();
+    for target in ["client_key.pem", "client_cert.pem"] {
+        let mounts = &stack.service("replica")?.mounts;
+        let mount = mounts.iter().find(|mount| mount.target.ends_with(target));
+        let mount = mount.ok_or_else(|| Fault::not_found(format!("no {target} is mounted")))?;
+        pem.extend(std::fs::read(&mount.source)?);
+    }
+    let identity = reqwest::Identity::from_pem(&pem)?;
     let address = stack.address("primary", Interface::Grpc)?;
-    let plain = Caller::at_grpc_port(lab, &stack)?.namespace(&name);
-    let over_tls = Caller::with_tls(trusting, address).namespace(&name);
+    let callers = [
+        ("in the clear", Caller::at_grpc_port(lab, &stack)?),
+        ("without a certificate", Caller::with_tls(trusting().build()?, address)),
+        ("with the replica's", Caller::with_tls(trusting().identity(identity).build()?, address)),
+    ];
     let mut answers = Vec::new();
-    for caller in [plain, over_tls] {
-        let answer = within(HANDSHAKE_DEADLINE, caller.hello()).await;
-        answers.push(match answer {
-            None => "no answer".to_owned(),
-            Some(Err(_)) => "a closed connection".to_owned(),
-            Some(Ok(reply)) => reply.outcome(),
-        });
+    for (who, caller) in callers {
+        let answer = within(HANDSHAKE_DEADLINE, caller.namespace(&name).copy_log()).await;
+        let (text, proof) = match answer {
+            None => ("no answer".to_owned(), String::new()),
+            Some(Err(error)) => ("a closed connection".to_owned(), format!("{error:#}")),
+            Some(Ok(reply)) => (reply.outcome(), reply.describe()),
+        };
+        answers.push((who, text, proof));
     }
     lab.discard(&stack).await?;
-    let let_in = answers.iter().any(|answer| answer == "success");
-    let verdict = match (let_in, joined) {
+    let let_in = |index: usize| answers[index].1 == "success";
+    let verdict = match (let_in(0) || let_in(1), let_in(2)) {
         (true, _) => Verdict::Weakness,
         (false, true) => Verdict::AsDocumented,
         (false, false) => Verdict::Undocumented,
     };
-    let finding = format!(
-        "with mutual TLS a caller in the clear gets {}, one without a certificate {}; the replica \
-         with one {}",
-        answers[0],
-        answers[1],
-        if joined { "joins" } else { "does not join" }
-    );
-    Ok(Observation::new(verdict, finding)
-        .saw("Hello in the clear", &answers[0])
-        .saw("Hello over TLS without a certificate", &answers[1]))
+    let parts: Vec<String> = answers.iter().map(|(who, text, _)| format!("{who} {text}")).collect();
+    let finding = format!("with mutual TLS a caller gets {}", parts.join(", "));
+    let observation = Observation::new(verdict, finding);
+    Ok(answers.iter().fold(observation, |observation, (who, text, proof)| {
+        observation.saw(format!("Hello, BatchLogEntries {who}"), format!("{text} {proof}"))
+    }))
 }
