@@ -87,7 +87,8 @@ pub(super) const PROBES: &[Probe] = &[
         area: Area::Security,
         why: "Reads are not confined there (scoped-token-copies-other-namespace)",
         mitigation: "Give every namespace its own `jwt_key`",
-        how: "With a token {\"id\": A, \"a\": \"rw\"}: Proxy/Execute inserts into B on the HTTP port",
+        how: "With a token {\"id\": A, \"a\": \"rw\"}: Proxy/Execute inserts into B on the HTTP \
+              port",
         engines: Engines::Both,
         check: |lab| scoped_token_writes(lab).boxed_local(),
     },
