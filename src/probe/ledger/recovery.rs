@@ -145,19 +145,20 @@ pub(super) const PROBES: &[Probe] = &[
         area: Area::Security,
         why: "Literals of the most costly statements are kept in clear beside the encrypted file",
         mitigation: "Bind values as arguments, and encrypt the disk",
-        how: "Writes one marker as a literal and one as an argument under a key, stops the primary, \
-              and searches every file of the data folder for them",
+        how: "Writes one marker as a literal and one as an argument under a key, waits up to 7 s \
+              for the statistics, stops the primary, and searches every file of the data folder",
         engines: crate::probe::Engines::Both,
         check: |lab| files::encrypted(lab).boxed_local(),
     },
     Probe {
         id: "encrypted-data-without-key",
-        claim: "A server that is started on encrypted data without the key does not come up",
+        claim: "A server that is started on encrypted data without the key serves nothing",
         source: "sqld --help, --encryption-key (P59)",
         area: Area::Lifecycle,
         why: "A key that is lost in a deployment must not lead to a fresh, empty database",
         mitigation: "Keep the key apart from the data, and try a start with it from a backup",
-        how: "Starts a primary with a key, writes, stops it and starts it without the key",
+        how: "Starts a primary with a key, writes, stops it, starts it without the key and \
+              queries; once with namespaces and once without",
         engines: crate::probe::Engines::Both,
         check: |lab| files::without_key(lab).boxed_local(),
     },

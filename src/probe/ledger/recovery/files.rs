@@ -11,8 +11,10 @@ use super::hands::{
 use crate::engine::Stop;
 use crate::error::Result;
 use crate::plan::blueprint::Variants;
+use crate::plan::{ServicePlan, StackPlan};
 use crate::probe::{Lab, Observation, Verdict};
 use crate::ready::{Attempt, poll};
+use crate::server::hrana::Reply;
 use crate::server::namespace::NamespaceName;
 
 pub(super) async fn empty_stats(lab: &Lab<'_>) -> Result<Observation> {
@@ -201,15 +203,19 @@ const LITERAL: &str = "marker-literal-7c01";
 const BOUND: &str = "marker-bound-7c02";
 const KEY: &str = "a-key-for-this-run-only-32-bytes";
 
-/// A primary whose data are encrypted, with two markers written and stopped.
-async fn encrypted_stack(
-    lab: &Lab<'_>,
-) -> Result<std::rc::Rc<crate::engine::ephemeral::EphemeralStack>> {
+/// Statistics are written every 5 s.
+const STATISTICS: Duration = Duration::from_secs(7);
+
+fn with_encryption(plan: &mut StackPlan) {
+    for service in &mut plan.services {
+        service.environment.insert("SQLD_ENCRYPTION_KEY".to_owned(), KEY.to_owned());
+    }
+}
+
+pub(super) async fn encrypted(lab: &Lab<'_>) -> Result<Observation> {
     let stack = lab
         .primary(|plan| {
-            for service in &mut plan.services {
-                service.environment.insert("SQLD_ENCRYPTION_KEY".to_owned(), KEY.to_owned());
-            }
+            with_encryption(plan);
             Ok(())
         })
         .await?;
@@ -220,59 +226,101 @@ async fn encrypted_stack(
     let argument = json!({ "type": "text", "value": BOUND });
     let statement = json!({ "sql": "INSERT INTO t VALUES (?)", "args": [argument] });
     let hrana = stack.hrana("primary", Some(&name))?;
-    hrana.requests(json!([{ "type": "execute", "stmt": statement }])).await?;
+    let bound = hrana.requests(json!([{ "type": "execute", "stmt": statement }])).await?;
+    let stats = folder_of(&stack, "secret")?.join("stats.json");
+    // Any statement there means that the statistics are those of now; the wait
+    // ends without one, too.
+    let written = poll("the statistics are written", STATISTICS, async || {
+        let text = std::fs::read_to_string(&stats).unwrap_or_default();
+        Ok(if text.contains("INSERT") {
+            Attempt::Done(())
+        } else {
+            Attempt::Again("no statement".to_owned())
+        })
+    });
+    let written = if written.await.is_ok() { "has statements" } else { "has no statement" };
     stack.engine.stop("primary", Stop::Graceful).await?;
-    Ok(stack)
-}
-
-pub(super) async fn encrypted(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = encrypted_stack(lab).await?;
     let data = data_dir(&stack)?;
-    let mut literal = Vec::new();
-    files_with(&data, LITERAL, &mut literal)?;
-    let mut bound = Vec::new();
-    files_with(&data, BOUND, &mut bound)?;
+    let literal = files_with(&data, LITERAL)?;
+    let argument = files_with(&data, BOUND)?;
     lab.discard(&stack).await?;
-    let list = |names: &[String]| {
-        if names.is_empty() { "no file".to_owned() } else { names.join(", ") }
-    };
-    let verdict = if literal.is_empty() && bound.is_empty() {
-        Verdict::AsDocumented
-    } else {
-        Verdict::Weakness
-    };
-    let finding = format!(
-        "an SQL literal is in clear in {}, a bound argument in {}",
-        list(&literal),
-        list(&bound)
-    );
+    let clear = literal != "no file" || argument != "no file";
+    let verdict = if clear { Verdict::Weakness } else { Verdict::AsDocumented };
+    let finding =
+        format!("an SQL literal is in clear in {literal}, a bound argument in {argument}");
     Ok(Observation::new(verdict, finding)
-        .saw(format!("files with {LITERAL}"), list(&literal))
-        .saw(format!("files with {BOUND}"), list(&bound)))
+        .replied("INSERT with a bound argument", &bound)
+        .saw("stats.json", written)
+        .saw(format!("files with {LITERAL}"), literal)
+        .saw(format!("files with {BOUND}"), argument))
 }
 
 pub(super) async fn without_key(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = encrypted_stack(lab).await?;
-    let keyless = boot_with(&stack, |service| {
+    let forget = |service: &mut ServicePlan| {
         service.environment.remove("SQLD_ENCRYPTION_KEY");
-    })
-    .await?;
+    };
+    let name: NamespaceName = "secret".parse()?;
+    let stack = lab
+        .primary(|plan| {
+            with_encryption(plan);
+            Ok(())
+        })
+        .await?;
+    stack.admin()?.create(&name).await?;
+    given(&stack, &name, OLD).await?;
+    stack.engine.stop("primary", Stop::Graceful).await?;
+    let many = boot_with(&stack, forget).await?;
+    let read = match many {
+        Boot::Ready => Some(ask(&stack, &name, READ).await?),
+        Boot::Ended => None,
+    };
+    lab.discard(&stack).await?;
+
+    let stack = lab
+        .own(Variants::DEFAULT, |plan, _| {
+            plan.services.retain(|service| service.name == "primary");
+            with_encryption(plan);
+            Ok(())
+        })
+        .await?;
+    let written = stack.hrana("primary", None)?.execute("CREATE TABLE t (x)").await?;
+    stack.engine.stop("primary", Stop::Graceful).await?;
+    let one = boot_with(&stack, forget).await?;
     let line = log_line(&stack, "not a database").await?;
     lab.discard(&stack).await?;
-    Ok(Observation::either(
-        keyless == Boot::Ended,
-        (Verdict::AsDocumented, "the server ends at its start"),
-        (Verdict::Weakness, "the server starts without the key"),
-    )
-    .saw("a start without the key", format!("{keyless:?}: {line}")))
+
+    let served = read.as_ref().is_some_and(Reply::succeeded) || one == Boot::Ready;
+    let verdict = if served { Verdict::Weakness } else { Verdict::AsDocumented };
+    let ends = "the server ends at its start".to_owned();
+    let many = match &read {
+        Some(read) => format!("the server starts and a query is answered {}", outcome(read)),
+        None => ends.clone(),
+    };
+    let one = if one == Boot::Ended { ends } else { "the server starts".to_owned() };
+    let finding = format!("with namespaces {many}; without namespaces {one}");
+    let observation = Observation::new(verdict, finding);
+    let observation = match &read {
+        Some(read) => observation.replied("a query without the key, with namespaces", read),
+        None => observation,
+    };
+    Ok(observation
+        .replied("a write with the key, without namespaces", &written)
+        .saw("a start without the key, without namespaces", format!("{one}: {line}")))
 }
 
-/// Adds the names of the files under `folder` that have `marker` in them, sorted.
-fn files_with(folder: &Path, marker: &str, found: &mut Vec<String>) -> Result<()> {
+/// The names of the files under `folder` that have `marker` in them.
+fn files_with(folder: &Path, marker: &str) -> Result<String> {
+    let mut found = Vec::new();
+    search(folder, marker, &mut found)?;
+    found.sort();
+    Ok(if found.is_empty() { "no file".to_owned() } else { found.join(", ") })
+}
+
+fn search(folder: &Path, marker: &str, found: &mut Vec<String>) -> Result<()> {
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
         if path.is_dir() {
-            files_with(&path, marker, found)?;
+            search(&path, marker, found)?;
             continue;
         }
         let bytes = std::fs::read(&path)?;
@@ -282,6 +330,5 @@ fn files_with(folder: &Path, marker: &str, found: &mut Vec<String>) -> Result<()
             found.push(name.to_string_lossy().into_owned());
         }
     }
-    found.sort();
     Ok(())
 }

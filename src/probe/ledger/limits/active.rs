@@ -1,0 +1,119 @@
+//! Probes of the number of namespaces in memory.
+
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+
+use futures::future::{join_all, try_join_all};
+
+use super::super::recovery::hands::{Stream, ask, given, outcome, primary_with};
+use crate::engine::ephemeral::EphemeralStack;
+use crate::error::Result;
+use crate::probe::{Lab, Observation, Verdict};
+use crate::server::hrana::{Hrana, Reply};
+use crate::server::namespace::NamespaceName;
+
+/// Enough to press one namespace out of memory while another comes in.
+const READERS: usize = 8;
+
+pub(super) async fn reachable(lab: &Lab<'_>) -> Result<Observation> {
+    let stack = primary_with(lab, &["--max-active-namespaces", "2"]).await?;
+    let names = make(&stack, 8).await?;
+    let missed = read_until_missed(&stack, &names, Duration::from_secs(5)).await?;
+    lab.discard(&stack).await?;
+    Ok(judged(missed.as_ref()))
+}
+
+pub(super) async fn default_bound(lab: &Lab<'_>) -> Result<Observation> {
+    let stack = lab.primary(|_| Ok(())).await?;
+    let names = make(&stack, 120).await?;
+    let missed = read_until_missed(&stack, &names, Duration::from_secs(4)).await?;
+    lab.discard(&stack).await?;
+    Ok(judged(missed.as_ref()))
+}
+
+fn judged(missed: Option<&Reply>) -> Observation {
+    match missed {
+        None => Observation::new(
+            Verdict::AsDocumented,
+            "every namespace is reachable while more are in use than are kept in memory",
+        ),
+        Some(reply) => Observation::new(
+            Verdict::Weakness,
+            format!(
+                "a namespace that exists is now and then answered {} while more are in use than \
+                 are kept in memory",
+                outcome(reply)
+            ),
+        )
+        .replied("one of many reads side by side", reply),
+    }
+}
+
+async fn make(stack: &EphemeralStack, count: usize) -> Result<Vec<NamespaceName>> {
+    let names: Vec<NamespaceName> =
+        (0..count).map(|number| format!("n{number}").parse()).collect::<Result<_, _>>()?;
+    let admin = stack.admin()?;
+    for some in names.chunks(READERS) {
+        try_join_all(some.iter().map(|name| admin.create(name))).await?;
+    }
+    Ok(names)
+}
+
+/// Several readers, each of all namespaces in another order, until one of them
+/// is not answered with success.
+async fn read_until_missed(
+    stack: &EphemeralStack,
+    names: &[NamespaceName],
+    limit: Duration,
+) -> Result<Option<Reply>> {
+    let all: Vec<Hrana> =
+        names.iter().map(|name| stack.hrana("primary", Some(name))).collect::<Result<_>>()?;
+    let missed = Cell::new(None);
+    let over = Cell::new(false);
+    let started = Instant::now();
+    let reader = async |number: usize| {
+        let begin = number * all.len() / READERS;
+        for hrana in all.iter().cycle().skip(begin) {
+            if over.get() || started.elapsed() > limit {
+                return Ok(());
+            }
+            let reply = hrana.execute("SELECT 1").await?;
+            if !reply.succeeded() {
+                missed.set(Some(reply));
+                over.set(true);
+            }
+        }
+        Ok(())
+    };
+    let ended: Vec<Result<()>> = join_all((0..READERS).map(reader)).await;
+    ended.into_iter().collect::<Result<()>>()?;
+    Ok(missed.take())
+}
+
+pub(super) async fn transaction(lab: &Lab<'_>) -> Result<Observation> {
+    let stack = primary_with(lab, &["--max-active-namespaces", "2"]).await?;
+    let names = make(&stack, 5).await?;
+    let (first, others) = (&names[0], &names[1..]);
+    given(&stack, first, &["CREATE TABLE t (x)"]).await?;
+    let mut stream = Stream::new(&stack, first)?;
+    stream.execute("BEGIN").await?;
+    let (inserted, _) = stream.execute("INSERT INTO t VALUES ('kept')").await?;
+    for name in others {
+        ask(&stack, name, "SELECT 1").await?;
+    }
+    let (committed, answer) = stream.execute("COMMIT").await?;
+    let read = ask(&stack, first, "SELECT x FROM t").await?;
+    lab.discard(&stack).await?;
+    let kept = read.scalar() == Some("kept");
+    let (verdict, finding) = match (committed.as_str(), kept) {
+        ("ok", true) => (Verdict::AsDocumented, "the transaction commits".to_owned()),
+        (word, kept) => {
+            let fate = if kept { "there" } else { "lost" };
+            (Verdict::Weakness, format!("COMMIT is answered {word} and the row is {fate}"))
+        }
+    };
+    Ok(Observation::new(verdict, finding)
+        .saw("BEGIN, INSERT", inserted)
+        .answered("COMMIT after reads of four other namespaces", &answer)
+        .replied("SELECT x FROM t", &read))
+}
