@@ -21,18 +21,6 @@ pub(super) const PROBES: &[Probe] = &[
         check: |lab| active::reachable(lab).boxed_local(),
     },
     Probe {
-        id: "active-namespaces-default-bound",
-        claim: "More namespaces can be in use than the server keeps in memory by default",
-        source: "PRs libsql#1770 and libsql#1772, --max-active-namespaces (P24b)",
-        area: Area::Lifecycle,
-        why: "An installation with a database for each user passes the default of 100 unnoticed",
-        mitigation: "Set --max-active-namespaces above the number of namespaces; repeat on 404",
-        how: "Without the flag, makes 120 namespaces and reads them side by side until one is \
-              answered 404, for 4 s at most",
-        engines: Engines::Both,
-        check: |lab| active::default_bound(lab).boxed_local(),
-    },
-    Probe {
         id: "transaction-survives-other-namespaces",
         claim: "An open transaction is not ended by requests to other namespaces",
         source: "PR libsql#1770, --max-active-namespaces (P25)",
@@ -40,7 +28,8 @@ pub(super) const PROBES: &[Probe] = &[
         why: "A transaction is lost because other tenants were busy",
         mitigation: "Set --max-active-namespaces above the number of namespaces",
         how: "With --max-active-namespaces 2, opens a transaction with an INSERT, reads four other \
-              namespaces, commits, and looks for the row, until one is lost or eight are not",
+              namespaces for half a second, commits and looks for the row, until one is lost or \
+              eight are not",
         engines: Engines::Both,
         check: |lab| active::transaction(lab).boxed_local(),
     },

@@ -42,7 +42,7 @@ pub(super) const PROBES: &[Probe] = &[
         why: "After a restore, replicas go on to serve the very data that was to be replaced",
         mitigation: "Make the file dbs/NAMESPACE/.sentinel, or remove wallog, before the start",
         how: "Stops the primary, replaces a namespace's data file, starts it and polls a replica \
-              that has never seen the namespace, for 2 s or until it serves the old row",
+              that has never seen the namespace, for 5 s or until it serves the old row",
         engines: ON_FILES,
         check: |lab| files::restored(lab, false).boxed_local(),
     },
@@ -53,7 +53,7 @@ pub(super) const PROBES: &[Probe] = &[
         area: Area::Replication,
         why: "It is the way to restore a single database without touching the replicas",
         mitigation: "none known",
-        how: "As restore-by-copy-reaches-replicas, with an empty .sentinel made before the start",
+        how: "As restore-by-copy-reaches-replicas, with an empty .sentinel made before the start, and 2 s",
         engines: ON_FILES,
         check: |lab| files::restored(lab, true).boxed_local(),
     },
