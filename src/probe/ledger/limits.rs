@@ -28,8 +28,7 @@ pub(super) const PROBES: &[Probe] = &[
         why: "A transaction is lost because other tenants were busy",
         mitigation: "Set --max-active-namespaces above the number of namespaces",
         how: "With --max-active-namespaces 2, opens a transaction with an INSERT, reads four other \
-              namespaces for half a second, commits and looks for the row, until one is lost or \
-              eight are not",
+              namespaces, commits and looks for the row, until one is lost, for 6 s at most",
         engines: Engines::Both,
         check: |lab| active::transaction(lab).boxed_local(),
     },

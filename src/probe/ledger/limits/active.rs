@@ -84,80 +84,74 @@ async fn read_until_missed(
     Ok(missed.take())
 }
 
-/// Which namespace has to go is the server's choice; one of these tries meets it.
-const TRIES: usize = 8;
-/// How long the other namespaces are read in the middle of a transaction.
-const BUSY: Duration = Duration::from_millis(500);
+/// Transactions that are tried in turn, and for how long: what has to go, and
+/// whether in the middle of a transaction, is the server's choice.
+const FIRSTS: usize = 4;
+const TRIED: Duration = Duration::from_secs(6);
 
 pub(super) async fn transaction(lab: &Lab<'_>) -> Result<Observation> {
     let stack = primary_with(lab, &["--max-active-namespaces", "2"]).await?;
-    let names = make(&stack, TRIES + 4).await?;
-    let (firsts, others) = names.split_at(TRIES);
-    let mut tried = interrupted(&stack, &firsts[0], others).await?;
-    for first in &firsts[1..] {
-        if tried.commit != "ok" || !tried.kept() {
+    let names = make(&stack, FIRSTS + 4).await?;
+    let (firsts, others) = names.split_at(FIRSTS);
+    for first in firsts {
+        until_found(&stack, first, "CREATE TABLE t (x)").await?;
+    }
+    let started = Instant::now();
+    let mut lost = None;
+    for (number, first) in firsts.iter().cycle().enumerate() {
+        if lost.is_some() || started.elapsed() > TRIED {
             break;
         }
-        tried = interrupted(&stack, first, others).await?;
+        lost = interrupted(&stack, first, others, number).await?;
     }
     lab.discard(&stack).await?;
-    let (verdict, finding) = match (tried.commit.as_str(), tried.kept()) {
-        ("ok", true) => (Verdict::AsDocumented, "the transaction commits every time".to_owned()),
-        (word, kept) => {
+    Ok(match lost {
+        None => Observation::new(Verdict::AsDocumented, "the transaction commits every time"),
+        Some(lost) => {
+            let kept = lost.read.scalar() == Some("1");
             let fate = if kept { "there" } else { "lost" };
+            let word = &lost.commit;
             let finding = format!("COMMIT is now and then answered {word} and the row is {fate}");
-            (Verdict::Weakness, finding)
+            Observation::new(Verdict::Weakness, finding)
+                .answered("COMMIT after reads of four other namespaces", &lost.answer)
+                .replied("how many of the row there are", &lost.read)
         }
-    };
-    Ok(Observation::new(verdict, finding)
-        .answered("COMMIT after reads of four other namespaces", &tried.answer)
-        .replied("SELECT x FROM t", &tried.read))
+    })
 }
 
-/// A transaction, with requests to other namespaces before its end.
+/// A transaction whose COMMIT was not answered with success.
 struct Interrupted {
     commit: String,
     answer: Answer,
     read: Reply,
 }
 
-impl Interrupted {
-    fn kept(&self) -> bool {
-        self.read.scalar() == Some("kept")
-    }
-}
-
+/// A transaction with requests to other namespaces before its end. `None`: it
+/// was committed, or could not even be opened.
 async fn interrupted(
     stack: &EphemeralStack,
     first: &NamespaceName,
     others: &[NamespaceName],
-) -> Result<Interrupted> {
-    until_made(stack, first, "CREATE TABLE t (x)").await?;
+    number: usize,
+) -> Result<Option<Interrupted>> {
     let mut stream = Stream::new(stack, first)?;
-    for sql in ["BEGIN", "INSERT INTO t VALUES ('kept')"] {
-        let (word, answer) = stream.execute(sql).await?;
-        if word != "ok" {
-            // Pressed out between two requests already: as good as before the COMMIT.
-            let read = until_made(stack, first, "SELECT x FROM t").await?;
-            return Ok(Interrupted { commit: word, answer, read });
+    for sql in ["BEGIN", &format!("INSERT INTO t VALUES ({number})")] {
+        if stream.execute(sql).await?.0 != "ok" {
+            return Ok(None);
         }
     }
-    // The server puts its memory in order every 300 ms only, and keeps what is
-    // asked for most.
-    let since = Instant::now();
-    for name in others.iter().cycle() {
-        if since.elapsed() > BUSY {
-            break;
-        }
-        ask(stack, name, "SELECT 1").await?;
-    }
+    try_join_all(others.iter().map(|name| ask(stack, name, "SELECT 1"))).await?;
     let (commit, answer) = stream.execute("COMMIT").await?;
-    let read = until_made(stack, first, "SELECT x FROM t").await?;
-    Ok(Interrupted { commit, answer, read })
+    if commit == "ok" {
+        return Ok(None);
+    }
+    let count = format!("SELECT count(*) FROM t WHERE x = {number}");
+    let read = until_found(stack, first, &count).await?;
+    Ok(Some(Interrupted { commit, answer, read }))
 }
 
 /// Repeats a statement while the namespace is on its way out of memory.
-async fn until_made(stack: &EphemeralStack, name: &NamespaceName, sql: &str) -> Result<Reply> {
+async fn until_found(stack: &EphemeralStack, name: &NamespaceName, sql: &str) -> Result<Reply> {
     poll(&format!("`{sql}` is answered"), Duration::from_secs(2), async || {
         let reply = ask(stack, name, sql).await?;
         Ok(if reply.status == 404 {
