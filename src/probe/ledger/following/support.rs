@@ -37,7 +37,14 @@ pub fn outcome(reply: Option<&Reply>) -> String {
 
 /// The reply as evidence.
 pub fn words(reply: Option<&Reply>) -> String {
-    reply.map_or_else(|| format!("no answer in {} s", HANG.as_secs()), Reply::describe)
+    match reply {
+        None => format!("no answer in {} s", HANG.as_secs()),
+        Some(reply) if reply.succeeded() => match reply.rows() {
+            Some(rows) => format!("{} rows {rows}", reply.status),
+            None => reply.status.to_string(),
+        },
+        Some(reply) => reply.describe(),
+    }
 }
 
 /// Whether it becomes so within `limit`; an error counts as "not yet".
