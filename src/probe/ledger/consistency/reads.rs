@@ -47,7 +47,7 @@ pub async fn lag(lab: &Lab<'_>) -> Result<Observation> {
 pub async fn one_pipeline(lab: &Lab<'_>) -> Result<Observation> {
     let stack = lab.plain().await?;
     let table = table(lab, &stack).await?;
-    let missed = first_miss(ROUNDS, async |number| {
+    let missed = first_miss(60, async |number| {
         let mut stream = Stream::new(lab, &stack)?;
         let [insert, select] = statements(&table, number);
         let results = stream.send(&[insert, select]).await?;

@@ -104,12 +104,11 @@ pub async fn health(stack: &EphemeralStack, service: &str) -> Result<u16> {
     Ok(answer.status().as_u16())
 }
 
-/// The first line of a service's log that holds one of `words`.
+/// What a service's log first says from `words` on, to the end of the line.
 ///
 /// # Errors
 /// When the log cannot be read.
-pub async fn said(stack: &EphemeralStack, service: &str, words: &[&str]) -> Result<Option<String>> {
+pub async fn said(stack: &EphemeralStack, service: &str, words: &str) -> Result<Option<String>> {
     let log = stack.engine.logs(service, None).await?;
-    let telling = |line: &&str| words.iter().any(|word| line.contains(word));
-    Ok(log.lines().find(telling).map(str::to_owned))
+    Ok(log.lines().find_map(|line| Some(line[line.find(words)?..].to_owned())))
 }
