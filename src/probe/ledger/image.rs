@@ -12,7 +12,9 @@ use futures::FutureExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::following::support::{HANG, PATIENCE, ask, eventually, health, outcome, run, words};
+use super::following::support::{
+    HANG, PATIENCE, ask, eventually, health, outcome, run, said, words,
+};
 use crate::engine::ephemeral::EphemeralStack;
 use crate::error::Result;
 use crate::plan::blueprint::Variants;
@@ -53,9 +55,9 @@ pub(super) const PROBES: &[Probe] = &[
         claim: "A replica whose primary URL is no URL does not start",
         source: "assumption (P63, P95)",
         area: Area::Operations,
-        why: "A typo in the URL shows as requests that never end, and health checks stay green",
+        why: "A typo in the URL shows only in requests that fail, and health checks stay green",
         mitigation: "Read one row at every replica after each start; /health proves nothing",
-        how: "Starts a replica with the URL `nonsense`, asks /health, reads",
+        how: "Starts a replica with the URL `nonsense`, reads, asks /health",
         engines: Engines::Both,
         check: |lab| nonsense_url(lab).boxed_local(),
     },
@@ -166,15 +168,20 @@ async fn nonsense_url(lab: &Lab<'_>) -> Result<Observation> {
             Ok(())
         })
         .await?;
-    let health = health(&stack, "replica").await?;
-    let read = ask(&stack.hrana("replica", None)?, "SELECT 1").await?;
+    let (read, evidence) = match ask(&stack.hrana("replica", None)?, "SELECT 1").await {
+        Ok(reply) => (outcome(reply.as_ref()), words(reply.as_ref())),
+        Err(error) => {
+            ("gets no answer but the end of its connection".to_owned(), error.to_string())
+        }
+    };
+    // A server that has ended answers nothing.
+    let health = health(&stack, "replica").await.map_or("nothing".to_owned(), |s| s.to_string());
+    let panic = said(&stack, "replica", "panicked at").await?;
     lab.discard(&stack).await?;
-    let read_outcome = outcome(read.as_ref());
-    let finding = format!(
-        "a replica with a senseless URL says {health} at /health, and a read {read_outcome}"
-    );
+    let finding = format!("a read at a replica with a senseless URL {read}; /health says {health}");
     Ok(Observation::new(Verdict::Undocumented, finding)
-        .saw("SELECT on the replica", words(read.as_ref())))
+        .saw("SELECT 1 on the replica", evidence)
+        .saw("the replica's log", panic.as_deref().unwrap_or("no panic")))
 }
 
 async fn listening_replica(lab: &Lab<'_>) -> Result<Observation> {
