@@ -78,7 +78,7 @@ pub(super) const PROBES: &[Probe] = &[
         source: "assumption; CONSISTENCY_MODEL and USER_GUIDE do not say (P66)",
         area: Area::Replication,
         why: "Every replica must reach the primary: there is no tree of servers",
-        mitigation: "Point every replica at the primary; embedded replicas may use a replica's HTTP",
+        mitigation: "Point every replica at the primary",
         how: "Runs the server with both --primary-grpc-url and --grpc-listen-addr",
         engines: Engines::NativeOnly(NEEDS_BINARY),
         check: |lab| chained(lab).boxed_local(),

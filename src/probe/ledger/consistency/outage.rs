@@ -127,8 +127,8 @@ pub async fn early_replica(lab: &Lab<'_>) -> Result<Observation> {
     let joined = shows(&replica, READ, "1").await;
     lab.discard(&stack).await?;
     let finding = format!(
-        "a replica that is up first says {health} at /health; a read {} until the primary is there, \
-         then {}, and later reads {}",
+        "a replica that is up first says {health} at /health; a read {} until the primary is \
+         there, then {}, and later reads {}",
         outcome(waiting.as_ref()),
         outcome(early.as_ref()),
         if joined { "succeed" } else { "do not succeed" }

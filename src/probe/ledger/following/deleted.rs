@@ -9,6 +9,7 @@ use crate::engine::ephemeral::EphemeralStack;
 use crate::error::{Fault, Result};
 use crate::plan::blueprint::Variants;
 use crate::probe::{Lab, Observation, Verdict};
+use crate::server::hrana::Reply;
 use crate::server::namespace::NamespaceName;
 
 const READ: &str = "SELECT x FROM t";
@@ -60,7 +61,7 @@ pub async fn restarted(lab: &Lab<'_>) -> Result<Observation> {
     let read = ask(&stack.hrana("replica", Some(&name))?, READ).await?;
     let folder = database(stack.service("replica")?, name.as_str())?.join("data").exists();
     lab.discard(&stack).await?;
-    let shown = read.as_ref().is_some_and(|reply| reply.succeeded());
+    let shown = read.as_ref().is_some_and(Reply::succeeded);
     let verdict = match (shown, folder) {
         (true, _) => Verdict::Weakness,
         (false, true) => Verdict::Undocumented,
