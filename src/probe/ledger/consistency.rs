@@ -26,8 +26,8 @@ pub(super) const PROBES: &[Probe] = &[
         area: Area::Replication,
         why: "Code that inserts and reads back fails at a replica, and not at the primary",
         mitigation: "Read back inside a transaction, at the primary, or with replication_index",
-        how: "INSERT and SELECT in one pipeline at a replica, until one is missed, 60 times at most; \
-              it depends on chance",
+        how: "INSERT and SELECT in one pipeline at a replica, until one is missed, 60 times at \
+              most; it depends on chance",
         engines: Engines::Both,
         check: |lab| reads::one_pipeline(lab).boxed_local(),
     },

@@ -48,9 +48,8 @@ pub async fn one_pipeline(lab: &Lab<'_>) -> Result<Observation> {
     let stack = lab.plain().await?;
     let table = table(lab, &stack).await?;
     let missed = first_miss(60, async |number| {
-        let mut stream = Stream::new(lab, &stack)?;
         let [insert, select] = statements(&table, number);
-        let results = stream.send(&[insert, select]).await?;
+        let results = once(lab, &stack, &[insert, select]).await?;
         Ok(results.get(1).and_then(first_value).as_deref() == Some("1"))
     });
     Ok(own_write(missed.await?, "the pipeline that made it"))
@@ -66,7 +65,9 @@ pub async fn same_stream(lab: &Lab<'_>) -> Result<Observation> {
         let results = stream.send(&[select]).await?;
         Ok(results.first().and_then(first_value).as_deref() == Some("1"))
     });
-    Ok(own_write(missed.await?, "the next request of the stream that made it"))
+    let missed = missed.await?;
+    stream.close().await?;
+    Ok(own_write(missed, "the next request of the stream that made it"))
 }
 
 pub async fn next_stream(lab: &Lab<'_>) -> Result<Observation> {
@@ -74,8 +75,8 @@ pub async fn next_stream(lab: &Lab<'_>) -> Result<Observation> {
     let table = table(lab, &stack).await?;
     let missed = first_miss(300, async |number| {
         let [insert, select] = statements(&table, number);
-        Stream::new(lab, &stack)?.send(&[insert]).await?;
-        let results = Stream::new(lab, &stack)?.send(&[select]).await?;
+        once(lab, &stack, &[insert]).await?;
+        let results = once(lab, &stack, &[select]).await?;
         Ok(results.first().and_then(first_value).as_deref() == Some("1"))
     });
     Ok(own_write(missed.await?, "a stream opened after it was answered"))
@@ -86,14 +87,14 @@ pub async fn with_index(lab: &Lab<'_>) -> Result<Observation> {
     let table = table(lab, &stack).await?;
     let missed = first_miss(ROUNDS, async |number| {
         let [insert, mut select] = statements(&table, number);
-        let results = Stream::new(lab, &stack)?.send(&[insert]).await?;
+        let results = once(lab, &stack, &[insert]).await?;
         let index =
             results.first().map(|result| &result["response"]["result"]["replication_index"]);
         let Some(index) = index.filter(|index| !index.is_null()) else {
             return Err(Fault::failed("the INSERT returned no replication_index").into());
         };
         select["replication_index"] = index.clone();
-        let results = Stream::new(lab, &stack)?.send(&[select]).await?;
+        let results = once(lab, &stack, &[select]).await?;
         Ok(results.first().and_then(first_value).as_deref() == Some("1"))
     });
     Ok(match missed.await? {
@@ -115,7 +116,7 @@ pub async fn in_transaction(lab: &Lab<'_>) -> Result<Observation> {
     let missed = first_miss(ROUNDS, async |number| {
         let [insert, select] = statements(&table, number);
         let (begin, commit) = (json!({ "sql": "BEGIN" }), json!({ "sql": "COMMIT" }));
-        let results = Stream::new(lab, &stack)?.send(&[begin, insert, select, commit]).await?;
+        let results = once(lab, &stack, &[begin, insert, select, commit]).await?;
         Ok(results.get(2).and_then(first_value).as_deref() == Some("1"))
     });
     Ok(own_write(missed.await?, "its own transaction"))
@@ -135,6 +136,7 @@ pub async fn frozen(lab: &Lab<'_>) -> Result<Observation> {
     let after = stream.send(std::slice::from_ref(&count)).await?;
     let after = after.first().and_then(first_value).unwrap_or_default();
     stream.send(&[json!({ "sql": "COMMIT" })]).await?;
+    stream.close().await?;
     let elsewhere = if others { "see the new row" } else { "do not see the new row" };
     let seen = match (before.as_str(), after.as_str()) {
         ("0", "0") => Observation::new(
@@ -214,8 +216,15 @@ impl<'a> Stream<'a> {
 
     /// Runs `statements`; the results are in their order.
     async fn send(&mut self, statements: &[Value]) -> Result<Vec<Value>> {
-        let requests: Vec<Value> =
-            statements.iter().map(|stmt| json!({ "type": "execute", "stmt": stmt })).collect();
+        self.post(executions(statements)).await
+    }
+
+    /// The server has room for 128 streams and keeps one left open for ten seconds.
+    async fn close(&mut self) -> Result<()> {
+        self.post(vec![json!({ "type": "close" })]).await.map(drop)
+    }
+
+    async fn post(&mut self, requests: Vec<Value>) -> Result<Vec<Value>> {
         let body = json!({ "baton": self.baton, "requests": requests });
         let token = self.token.expose_secret();
         let response = self.http.post(&self.url).bearer_auth(token).json(&body).send().await?;
@@ -227,6 +236,17 @@ impl<'a> Stream<'a> {
         }
         Ok(results)
     }
+}
+
+/// Runs `statements` in a stream of their own, in one pipeline.
+async fn once(lab: &Lab<'_>, stack: &EphemeralStack, statements: &[Value]) -> Result<Vec<Value>> {
+    let mut requests = executions(statements);
+    requests.push(json!({ "type": "close" }));
+    Stream::new(lab, stack)?.post(requests).await
+}
+
+fn executions(statements: &[Value]) -> Vec<Value> {
+    statements.iter().map(|stmt| json!({ "type": "execute", "stmt": stmt })).collect()
 }
 
 /// The first value of the first row of a result.
