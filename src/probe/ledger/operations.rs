@@ -32,7 +32,7 @@ pub(super) const PROBES: &[Probe] = &[
     Probe {
         id: "no-key-no-lock",
         claim: "A server that is restarted without --auth-jwt-key-file is locked, or open",
-        source: "seed \"sqld Configuration Guide\": \"(or a locked one, depending on default)\" (P03)",
+        source: "seed \"Configuration Guide\": \"an open door (or a locked one…)\" (P03)",
         area: Area::Security,
         why: "A variable that gets lost in a deployment opens every database to everybody",
         mitigation: "After every start, ask without a token and expect 401: `demo smoke` does",
@@ -65,7 +65,7 @@ pub(super) const PROBES: &[Probe] = &[
     Probe {
         id: "no-periodic-checkpoint",
         claim: "By default the database is checkpointed every hour",
-        source: "sqld --help, --checkpoint-interval-s: \"By default, the interval is 1 hour\" (P96)",
+        source: "sqld --help: \"By default, the interval is 1 hour\" (P96)",
         area: Area::Operations,
         why: "Write-ahead logs of quiet databases are never folded into the database",
         mitigation: "Set SQLD_CHECKPOINT_INTERVAL_S",
@@ -150,10 +150,12 @@ async fn variables(lab: &Lab<'_>) -> Result<Observation> {
     let text = help(lab).await?;
     let mut without = Vec::new();
     // A flag's variable stands below it, before the next flag.
-    for section in text.split("\n      --").skip(1) {
-        let flag = section.split_whitespace().next().unwrap_or_default();
-        if !section.contains("[env: ") {
-            without.push(format!("--{flag}"));
+    for line in text.lines().map(str::trim_start) {
+        if line.starts_with('-') {
+            let flag = line.split_whitespace().find(|word| word.starts_with("--"));
+            without.extend(flag.map(str::to_owned));
+        } else if line.starts_with("[env: ") {
+            without.pop();
         }
     }
     let missing: Vec<&str> =

@@ -37,7 +37,7 @@ pub(super) const PROBES: &[Probe] = &[
         area: Area::Security,
         why: "There is no list of namespaces for the operator, and one for every tenant",
         mitigation: "Do not put secrets into names of namespaces",
-        how: "A token for reading B asks PRAGMA database_list for the path and fsdir() for the rest",
+        how: "A token for reading B asks pragma_database_list for the path, fsdir() for the rest",
         engines: Engines::Both,
         check: |lab| files::lists_folders(lab).boxed_local(),
     },

@@ -112,7 +112,7 @@ pub(super) async fn body_limit(lab: &Lab<'_>) -> Result<Observation> {
     // A comment, so that nothing but the body is large.
     let padded = |megabytes: usize| format!("SELECT 1 /* {} */", "x".repeat(megabytes << 20));
     let batch = wire.batch(&[&padded(3)]).await?;
-    let body = json!({ "requests": [{ "type": "close" }, execute(&padded(24))] });
+    let body = json!({ "requests": [{ "type": "close" }, execute(&padded(12))] });
     let pipeline = wire.post("/v3/pipeline", &body).await?;
     let bounded = |answer: &Answer| {
         if answer.status == 413 { "refused with 413" } else { "taken" }
@@ -120,7 +120,7 @@ pub(super) async fn body_limit(lab: &Lab<'_>) -> Result<Observation> {
     let both = batch.status == 413 && pipeline.status == 413;
     let verdict = if both { Verdict::AsDocumented } else { Verdict::Undocumented };
     let finding = format!(
-        "3 MB to POST / are {}, 24 MB to /v3/pipeline are {}",
+        "3 MB to POST / are {}, 12 MB to /v3/pipeline are {}",
         bounded(&batch),
         bounded(&pipeline)
     );

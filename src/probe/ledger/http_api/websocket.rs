@@ -53,7 +53,7 @@ impl Socket {
     async fn send(&mut self, message: &Value) -> Result<()> {
         let text = message.to_string();
         let length = u16::try_from(text.len()).map_err(|_| Fault::failed("too long a frame"))?;
-        let mut frame = vec![0x81, 0x80 | 126];
+        let mut frame = vec![0x81, 0x80 | 0x7e];
         frame.extend(length.to_be_bytes());
         frame.extend([0; 4]);
         frame.extend(text.as_bytes());
@@ -108,7 +108,7 @@ impl Said {
     }
 }
 
-/// What the server says to hello and open_stream, one word each.
+/// What the server says to hello and `open_stream`, one word each.
 async fn greet(address: SocketAddr, host: &str, token: &str) -> Result<String> {
     let mut socket = match Socket::open(address, host).await? {
         Ok(socket) => socket,
