@@ -203,8 +203,8 @@ pub(super) async fn null_index(lab: &Lab<'_>) -> Result<Observation> {
     Ok(Observation::new(Verdict::Undocumented, finding).answered("SELECT 1, untouched", &before))
 }
 
-pub(super) async fn stale_describe(lab: &Lab<'_>) -> Result<Observation> {
-    const ROUNDS: usize = 20;
+/// A wire to a namespace of its own on the replica, which knows it.
+async fn known_replica(lab: &Lab<'_>) -> Result<Wire> {
     let stack = lab.namespaced().await?;
     let name = lab.namespace(&stack, "describe").await?;
     let replica = Wire::new(&stack, "replica")?.namespace(&name);
@@ -217,6 +217,12 @@ pub(super) async fn stale_describe(lab: &Lab<'_>) -> Result<Observation> {
         })
     })
     .await?;
+    Ok(replica)
+}
+
+pub(super) async fn stale_describe(lab: &Lab<'_>) -> Result<Observation> {
+    const ROUNDS: usize = 20;
+    let replica = known_replica(lab).await?;
     let mut missed = 0;
     let mut last = None;
     for round in 0..ROUNDS {
