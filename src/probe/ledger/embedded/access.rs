@@ -195,7 +195,7 @@ async fn sync_read_write(lab: &Lab<'_>, service: &str, who: &str) -> Result<Obse
         .saw("sync(), frames", told(&synced))
         .saw("SELECT x FROM t", told(&seen))
         .saw("INSERT INTO t", told(&written))
-        .replied("SELECT count(*) at the primary", &count))
+        .saw("SELECT count(*) at the primary", count.scalar().unwrap_or("none")))
 }
 
 pub(super) const NAMESPACE_OF_HOST: Probe = Probe {

@@ -1,12 +1,16 @@
 //! Embedded replicas whose server or namespace goes away.
 
-use futures::FutureExt;
+use std::time::Duration;
 
-use super::support::{Opening, by_number, filled, is, rows, run, says, sync, told, write};
+use futures::FutureExt;
+use secrecy::{ExposeSecret, SecretString};
+
+use super::support::{Opening, by_number, filled, is, read, rows, run, says, sync, told, write};
 use crate::engine::Stop;
 use crate::error::Result;
 use crate::plan::Interface;
 use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};
+use crate::ready::{Attempt, poll};
 use crate::server::http::Answer;
 
 pub(super) const OFFLINE_OPEN: Probe = Probe {
@@ -77,7 +81,7 @@ async fn offline_writes(lab: &Lab<'_>) -> Result<Observation> {
     let mut answers = Vec::new();
     for path in ["/info", "/export/0", "/sync/0/0/0"] {
         let request = lab.http().get(format!("{base}{path}"));
-        let request = request.bearer_auth(secrecy::ExposeSecret::expose_secret(&token));
+        let request = request.bearer_auth(token.expose_secret());
         answers.push((path, Answer::to(request, &base).await?));
     }
     let statuses: Vec<String> =
@@ -171,36 +175,88 @@ pub(super) const KILLED: Probe = Probe {
 async fn killed(lab: &Lab<'_>) -> Result<Observation> {
     let stack = lab.primary(|_| Ok(())).await?;
     let name = filled(lab, &stack, "killed").await?;
+    // Some 50 pages, so that a part can be told from the whole.
+    let primary = stack.hrana("primary", Some(&name))?;
+    run(&primary, "CREATE TABLE large AS SELECT zeroblob(200000) AS x").await?;
     let folder = lab.scratch()?;
     let opening = Opening::of(&stack, by_number(&stack, "primary")?)?.namespace(&name);
     let replica = opening.replica(&folder.path().join("r.db")).await??;
     let first = sync(&replica).await;
+    let pages = read(&replica, "PRAGMA page_count").await?;
     stack.restart("primary", Stop::Graceful).await?;
     let graceful = sync(&replica).await;
     stack.restart("primary", Stop::Kill).await?;
     let killed = sync(&replica).await;
     let seen = rows(&replica).await;
     lab.discard(&stack).await?;
-    let whole = |outcome: &libsql::Result<usize>| match (outcome, &first) {
-        (Ok(frames), Ok(all)) if frames >= all => "everything again".to_owned(),
-        (Ok(0), Ok(_)) => "nothing".to_owned(),
+    // Each frame is a page; a snapshot has each page once.
+    let share = |outcome: &libsql::Result<usize>| match (outcome, pages.parse::<usize>()) {
+        (Ok(0), _) => "nothing".to_owned(),
+        (Ok(frames), Ok(pages)) if *frames >= pages => "the whole database".to_owned(),
         (Ok(_), _) => "a part".to_owned(),
         (Err(error), _) => format!("error `{error}`"),
     };
+    let right = is(&seen, "first");
     let finding = format!(
         "after a graceful restart sync() brings {}, after a kill {}; the rows {}",
-        whole(&graceful),
-        whole(&killed),
-        if is(&seen, "first") { "are right".to_owned() } else { format!("are {}", told(&seen)) }
+        share(&graceful),
+        share(&killed),
+        if right { "are right".to_owned() } else { format!("are {}", told(&seen)) }
     );
-    let verdict = match (&killed, is(&seen, "first")) {
+    let verdict = match (&killed, right) {
         (Ok(0), true) => Verdict::AsDocumented,
         (_, true) => Verdict::Undocumented,
         (_, false) => Verdict::Weakness,
     };
     Ok(Observation::new(verdict, finding)
+        .saw("pages of the database", pages)
         .saw("first sync(), frames", told(&first))
         .saw("sync() after a graceful restart, frames", told(&graceful))
         .saw("sync() after a kill, frames", told(&killed))
         .saw("SELECT x FROM t", told(&seen)))
+}
+
+pub(super) const BACKGROUND: Probe = Probe {
+    id: "embedded-sync-interval",
+    claim: "With `sync_interval` a program learns that syncing fails",
+    source: "assumption (P105)",
+    area: Area::Client,
+    why: "After the token expires the program serves older and older rows, and nobody is told",
+    mitigation: "Call sync() yourself and look at its result, or watch `replication_index()`",
+    how: "Two replicas with an interval of 20 ms, one with an empty token; once the good one has \
+          the rows, read both",
+    engines: Engines::Both,
+    check: |lab| background(lab).boxed_local(),
+};
+
+async fn background(lab: &Lab<'_>) -> Result<Observation> {
+    let stack = lab.namespaced().await?;
+    let name = filled(lab, &stack, "interval").await?;
+    let folder = lab.scratch()?;
+    let good = Opening::of(&stack, by_number(&stack, "primary")?)?.namespace(&name);
+    let good = Opening { sync_interval: Some(Duration::from_millis(20)), ..good };
+    let refused = good.clone().token(SecretString::from(String::new()));
+    let refused = refused.replica(&folder.path().join("refused.db")).await?;
+    let good = good.replica(&folder.path().join("good.db")).await??;
+    poll("the replica syncs by itself", Duration::from_secs(5), async || {
+        let seen = rows(&good).await;
+        let done = is(&seen, "first");
+        Ok(if done { Attempt::Done(()) } else { Attempt::Again(told(&seen)) })
+    })
+    .await?;
+    let seen = match &refused {
+        Ok(replica) => rows(replica).await,
+        Err(error) => Ok(format!("build() failed: {error}")),
+    };
+    let observation = if refused.is_err() {
+        Observation::new(Verdict::AsDocumented, "build() says that the token is refused")
+    } else if says(&seen, "no such table") {
+        let finding = "nothing tells that a token is refused: the replica just stays empty";
+        Observation::new(Verdict::Undocumented, finding)
+    } else {
+        Observation::new(Verdict::Undocumented, format!("a read then says {}", told(&seen)))
+    };
+    Ok(observation
+        .saw("SELECT x FROM t with a good token", "first")
+        .saw("SELECT x FROM t with an empty token", told(&seen)))
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::path::Path;
+use std::time::Duration;
 
 use libsql::{Builder, Database, Value};
 use secrecy::{ExposeSecret, SecretString};
@@ -24,13 +25,15 @@ pub struct Opening {
     pub namespace: Option<NamespaceName>,
     /// The crate's default is `true`.
     pub read_your_writes: bool,
+    /// How often the crate syncs by itself, if at all.
+    pub sync_interval: Option<Duration>,
 }
 
 impl Opening {
     /// With a token for everything.
     pub fn of(stack: &EphemeralStack, url: String) -> Result<Self> {
         let token = stack.full_token()?;
-        Ok(Self { url, token, namespace: None, read_your_writes: true })
+        Ok(Self { url, token, namespace: None, read_your_writes: true, sync_interval: None })
     }
 
     /// The same with the builder's `.namespace()`.
@@ -64,7 +67,11 @@ impl Opening {
     /// An embedded replica in `file`; the inner error is the crate's.
     pub async fn replica(&self, file: &Path) -> Result<libsql::Result<Database>> {
         let builder = Builder::new_remote_replica(file, self.url.clone(), self.bearer());
-        let builder = builder.connector(self.connector()?).read_your_writes(self.read_your_writes);
+        let mut builder =
+            builder.connector(self.connector()?).read_your_writes(self.read_your_writes);
+        if let Some(interval) = self.sync_interval {
+            builder = builder.sync_interval(interval);
+        }
         Ok(match &self.namespace {
             None => builder.build().await,
             Some(name) => builder.namespace(name.as_str()).build().await,
