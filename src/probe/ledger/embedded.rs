@@ -24,5 +24,6 @@ pub(super) const PROBES: &[Probe] = &[
     outages::OFFLINE_WRITES,
     outages::RECREATED,
     outages::KILLED,
+    outages::DELAYED_STOP,
     outages::BACKGROUND,
 ];

@@ -9,7 +9,7 @@ use super::support::{Opening, by_number, filled, is, read, rows, run, says, sync
 use crate::engine::Stop;
 use crate::error::Result;
 use crate::plan::Interface;
-use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};
+use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict, within};
 use crate::ready::{Attempt, poll};
 use crate::server::http::Answer;
 
@@ -183,7 +183,10 @@ async fn killed(lab: &Lab<'_>) -> Result<Observation> {
     let replica = opening.replica(&folder.path().join("r.db")).await??;
     let first = sync(&replica).await;
     let pages = read(&replica, "PRAGMA page_count").await?;
+    // Left open, it would keep the server from stopping (see the next probe).
+    drop(replica);
     stack.restart("primary", Stop::Graceful).await?;
+    let replica = opening.replica(&folder.path().join("r.db")).await??;
     let graceful = sync(&replica).await;
     stack.restart("primary", Stop::Kill).await?;
     let killed = sync(&replica).await;
@@ -214,6 +217,57 @@ async fn killed(lab: &Lab<'_>) -> Result<Observation> {
         .saw("sync() after a graceful restart, frames", told(&graceful))
         .saw("sync() after a kill, frames", told(&killed))
         .saw("SELECT x FROM t", told(&seen)))
+}
+
+pub(super) const DELAYED_STOP: Probe = Probe {
+    id: "embedded-delays-stop",
+    claim: "A server stops on SIGTERM although an embedded replica is open somewhere",
+    source: "assumption; found with the restarts of (P113)",
+    area: Area::Operations,
+    why: "Docker kills it after 10 s, and after a kill every replica downloads everything again",
+    mitigation: "Close the embedded replicas first, or give the server a longer stop_grace_period",
+    how: "An embedded replica has synced and is idle; SIGTERM, 3 s; then the replica is closed",
+    engines: Engines::Both,
+    check: |lab| delayed_stop(lab).boxed_local(),
+};
+
+async fn delayed_stop(lab: &Lab<'_>) -> Result<Observation> {
+    // With work, a server takes up to 2 s.
+    const PATIENCE: Duration = Duration::from_secs(3);
+    let stack = lab.primary(|_| Ok(())).await?;
+    let name = filled(lab, &stack, "stopped").await?;
+    // A database of three pages does not delay it.
+    let primary = stack.hrana("primary", Some(&name))?;
+    run(&primary, "CREATE TABLE large AS SELECT zeroblob(200000) AS x").await?;
+    let folder = lab.scratch()?;
+    let opening = Opening::of(&stack, by_number(&stack, "primary")?)?.namespace(&name);
+    let replica = opening.replica(&folder.path().join("r.db")).await??;
+    sync(&replica).await?;
+    let mut stop = stack.engine.stop("primary", Stop::Graceful);
+    let open = within(PATIENCE, &mut stop).await.transpose()?;
+    drop(replica);
+    let closed = match open {
+        Some(ended) => Some(ended),
+        None => within(PATIENCE, &mut stop).await.transpose()?,
+    };
+    drop(stop);
+    lab.discard(&stack).await?;
+    let (verdict, finding) = match (open.is_some(), closed.is_some()) {
+        (true, _) => (Verdict::AsDocumented, "an open embedded replica does not delay the stop"),
+        (false, true) => (
+            Verdict::Undocumented,
+            "with an idle embedded replica the server does not stop within 3 s of SIGTERM; it \
+             does as soon as the replica is closed",
+        ),
+        (false, false) => (
+            Verdict::Undocumented,
+            "after an embedded replica has synced the server does not stop, closed or not",
+        ),
+    };
+    let told = |ended: bool| if ended { "stopped" } else { "still running" };
+    Ok(Observation::new(verdict, finding)
+        .saw("SIGTERM with the replica open", told(open.is_some()))
+        .saw("once it is closed", told(closed.is_some())))
 }
 
 pub(super) const BACKGROUND: Probe = Probe {
