@@ -13,7 +13,7 @@ pub(super) const PROBES: &[Probe] = &[
     Probe {
         id: "batch-keeps-what-precedes-an-error",
         claim: "`POST /` runs its statements in one transaction: an error leaves no change",
-        source: "docs/http_api.md: \"resulting in no change\" (P50)",
+        source: "docs/http_api.md, POST /queries: \"resulting in no change\" (P50)",
         area: Area::HttpAndSql,
         why: "Half of a unit of work is stored",
         mitigation: "Send BEGIN and COMMIT along, or use a batch of /v3/pipeline with conditions",
@@ -24,7 +24,7 @@ pub(super) const PROBES: &[Probe] = &[
     Probe {
         id: "batch-takes-transactions",
         claim: "Statements of transaction control are forbidden in `POST /`",
-        source: "docs/http_api.md (P51)",
+        source: "docs/http_api.md, POST /queries: \"forbidden and will yield an error\" (P51)",
         area: Area::HttpAndSql,
         why: "It is the only way to make that interface atomic",
         mitigation: "Close every BEGIN within the same request",
@@ -46,7 +46,7 @@ pub(super) const PROBES: &[Probe] = &[
     Probe {
         id: "sql-errors-inside-200",
         claim: "A statement that fails is answered with a status that says so",
-        source: "docs/http_api.md (P67)",
+        source: "docs/http_api.md, Response format (P67)",
         area: Area::HttpAndSql,
         why: "Health checks, proxies and scripts with `curl --fail` take the failure for success",
         mitigation: "Look for `error` in every answer",
@@ -64,6 +64,17 @@ pub(super) const PROBES: &[Probe] = &[
         how: "A word that is no SQL, to `POST /`, /v3/pipeline and /v3/cursor",
         engines: Engines::Both,
         check: |lab| batch::syntax_error(lab).boxed_local(),
+    },
+    Probe {
+        id: "documented-routes-are-gone",
+        claim: "Batches go to POST /queries, dumps to POST /load-dump",
+        source: "docs/http_api.md, Routes (new, P50)",
+        area: Area::HttpAndSql,
+        why: "Whoever follows the document gets 404",
+        mitigation: "POST / takes the batches; the Admin API's create takes a `dump_url`",
+        how: "Sends a batch to /queries and to /, and a dump to /load-dump",
+        engines: Engines::Both,
+        check: |lab| batch::documented_routes(lab).boxed_local(),
     },
     Probe {
         id: "batch-body-limit",
@@ -112,7 +123,7 @@ pub(super) const PROBES: &[Probe] = &[
     Probe {
         id: "baton-crosses-namespaces",
         claim: "A baton belongs to the token and namespace that it was given to",
-        source: "docs/HRANA_3_SPEC: \"authenticated with a JWT\"; assumption (P93)",
+        source: "assumption (new, P93)",
         area: Area::Security,
         why: "Who sees a baton in a log gets into the stream with a token for another namespace",
         mitigation: "Keep the bodies of answers out of logs; use TLS in front",
@@ -156,7 +167,7 @@ pub(super) const PROBES: &[Probe] = &[
     Probe {
         id: "describe-is-stale-on-replica",
         claim: "A `describe` sees what the stream before it did",
-        source: "docs/CONSISTENCY_MODEL: \"will always see its write\" (server-facts, P34)",
+        source: "docs/CONSISTENCY_MODEL: \"will always see its write\" (P34)",
         area: Area::Replication,
         why: "The libsql crate describes every statement first: \"no such table\"",
         mitigation: "Change schemas on the primary, and wait before using them on replicas",
@@ -167,7 +178,7 @@ pub(super) const PROBES: &[Probe] = &[
     Probe {
         id: "websocket-drops-without-reason",
         claim: "Over WebSocket a refusal is a `response_error`",
-        source: "docs/HRANA_3_SPEC, WebSocket (P99)",
+        source: "docs/HRANA_3_SPEC: \"must eventually send\" one or the other (P99)",
         area: Area::HttpAndSql,
         why: "A missing right looks like a network failure",
         mitigation: "Use HTTP",

@@ -16,8 +16,8 @@ use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};
 use crate::server::http::Answer;
 use crate::server::namespace::NamespaceName;
 
-const GUIDE: &str = "docs/USER_GUIDE, Namespaces: \"db1.<domain>\" (P87)";
-const GUIDE_HEADER: &str = "docs/USER_GUIDE, Namespaces, by omission (P88)";
+const GUIDE: &str = "docs/USER_GUIDE, Multitenancy: http://db1.local:8080 (P87)";
+const GUIDE_HEADER: &str = "docs/USER_GUIDE, Multitenancy, by omission (P88)";
 
 pub(super) const PROBES: &[Probe] = &[
     Probe {
@@ -34,7 +34,7 @@ pub(super) const PROBES: &[Probe] = &[
     Probe {
         id: "host-ip-address-names-a-namespace",
         claim: "A server that is addressed by its IP address answers with the default namespace",
-        source: "docs/USER_GUIDE, Namespaces, by omission; assumption (P87)",
+        source: "docs/USER_GUIDE, Multitenancy, by omission; assumption (P87)",
         area: Area::HttpAndSql,
         why: "With namespaces on, every client with http://127.0.0.1:PORT gets 404",
         mitigation: "Address the server by a host name, or send `x-namespace-bin`",
@@ -144,7 +144,7 @@ pub(super) const PROBES: &[Probe] = &[
     Probe {
         id: "dev-path-is-partial",
         claim: "With /dev/NAME in the path every interface of a namespace is reached",
-        source: "docs/USER_GUIDE, Namespaces: \"http://localhost:8080/dev/db1\" (P86)",
+        source: "docs/USER_GUIDE, Path based routing: http://local:8080/dev/db1 (P86)",
         area: Area::HttpAndSql,
         why: "A client that uses the cursor interface or asks what there is gets 404",
         mitigation: "Use host names",
@@ -155,7 +155,7 @@ pub(super) const PROBES: &[Probe] = &[
     Probe {
         id: "dev-path-needs-host-too",
         claim: "With /dev/NAME in the path the host name does not matter",
-        source: "docs/USER_GUIDE, Namespaces: \"http://localhost:8080/dev/db1\" (P86)",
+        source: "docs/USER_GUIDE, Path based routing: http://local:8080/dev/db1 (P86)",
         area: Area::HttpAndSql,
         why: "With --disable-default-namespace the documented URL answers 400",
         mitigation: "Use host names",
@@ -177,7 +177,7 @@ pub(super) const PROBES: &[Probe] = &[
     Probe {
         id: "create-without-namespaces-flag",
         claim: "Creating a namespace fails on a server without --enable-namespaces",
-        source: "docs/ADMIN_API; assumption (server-facts, P29)",
+        source: "docs/ADMIN_API: the flag is needed; assumption (server-facts, P29)",
         area: Area::HttpAndSql,
         why: "The forgotten flag shows nowhere: every tenant shares one database",
         mitigation: "After a create, look whether the new namespace is empty",

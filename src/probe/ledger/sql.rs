@@ -88,7 +88,7 @@ pub(super) const PROBES: &[Probe] = &[
     Probe {
         id: "sql-no-attach",
         claim: "ATTACH of a file is refused",
-        source: "docs/USER_GUIDE; assumption (P84, P91)",
+        source: "assumption (P84, P91)",
         area: Area::Security,
         why: "It would open any database of the machine",
         mitigation: "Nothing to do",
@@ -121,7 +121,7 @@ pub(super) const PROBES: &[Probe] = &[
     Probe {
         id: "sql-extensions",
         claim: "FTS5, STRICT tables, JSON, regexp, vectors and uuid4() are there",
-        source: "docs/USER_GUIDE, extensions; #900 (P91)",
+        source: "#900; assumption (P91)",
         area: Area::HttpAndSql,
         why: "What is not there fails only when it is used",
         mitigation: "Make UUIDs in the application; uuid() is there",

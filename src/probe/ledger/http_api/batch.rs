@@ -107,6 +107,23 @@ pub(super) async fn syntax_error(lab: &Lab<'_>) -> Result<Observation> {
         .answered("POST /v3/cursor", &cursor))
 }
 
+pub(super) async fn documented_routes(lab: &Lab<'_>) -> Result<Observation> {
+    let wire = table(lab).await?;
+    let statements = json!({ "statements": ["SELECT 1"] });
+    let queries = wire.post("/queries", &statements).await?;
+    let root = wire.post("/", &statements).await?;
+    let load = wire.post("/load-dump", &json!("SELECT 1;")).await?;
+    let gone = queries.status == 404 || load.status == 404;
+    let verdict = if gone { Verdict::Differs } else { Verdict::AsDocumented };
+    let finding = format!(
+        "/queries is answered {}, /load-dump {}, / {}",
+        queries.status, load.status, root.status
+    );
+    Ok(Observation::new(verdict, finding)
+        .answered("POST /queries", &queries)
+        .answered("POST /load-dump", &load))
+}
+
 pub(super) async fn body_limit(lab: &Lab<'_>) -> Result<Observation> {
     let wire = table(lab).await?;
     // A comment, so that nothing but the body is large.
