@@ -278,8 +278,8 @@ async fn forbidden_write(lab: &Lab<'_>) -> Result<Observation> {
     } else if says(&executed, "status=403") && says(&queried, "status=403") {
         Observation::new(Verdict::AsDocumented, "`execute` and `query` say 403")
     } else if says(&executed, "status=403") && says(&queried, "reading a body") {
-        let finding = "`execute` says 403, while with `query` a forbidden write looks like a broken \
-                       connection";
+        let finding = "`execute` says 403, while with `query` a forbidden write looks like a \
+                       broken connection";
         Observation::new(Verdict::Undocumented, finding)
     } else {
         let finding = format!("execute: {}; query: {}", told(&executed), told(&queried));
