@@ -26,7 +26,8 @@ pub(super) const PROBES: &[Probe] = &[
         area: Area::Client,
         why: "Reads and writes meant for one tenant silently land in another database",
         mitigation: "Put the namespace into the URL's host (NAME.localhost), never into \
-                     `.namespace()` of `new_remote`; run the server with --disable-default-namespace",
+                     `.namespace()` of `new_remote`; run the server with \
+                     --disable-default-namespace",
         how: "new_remote with http://localhost:PORT and `.namespace(NAME)` on a server with both \
               namespaces; a listener of our own shows the header that the crate sends",
         engines: Engines::Both,
@@ -52,8 +53,8 @@ pub(super) const PROBES: &[Probe] = &[
         area: Area::Client,
         why: "A migration handed over as one string is carried out in part, and reported as done",
         mitigation: "Use `execute_batch` for scripts",
-        how: "Two INSERTs in one `execute` and in one `execute_batch` of the remote client, and in one \
-              `execute` of an embedded replica; the rows after each",
+        how: "Two INSERTs in one `execute` and in one `execute_batch` of the remote client, and in \
+              one `execute` of an embedded replica; the rows after each",
         engines: Engines::Both,
         check: |lab| several_statements(lab).boxed_local(),
     },
@@ -99,7 +100,7 @@ pub(super) const PROBES: &[Probe] = &[
         mitigation: "With `tls` off, every builder needs `.connector()`",
         how: "new_remote(..).build() without `.connector()`, with panics caught",
         engines: Engines::Both,
-        check: |_| without_connector().boxed_local(),
+        check: |_| std::future::ready(without_connector()).boxed_local(),
     },
 ];
 
@@ -127,8 +128,8 @@ async fn namespace_setter(lab: &Lab<'_>) -> Result<Observation> {
     let (heard, _refused) = tokio::join!(namespace_header(&listener), rows(&elsewhere));
     let heard = heard?;
     let observation = if is(&seen, "of the default") {
-        let finding =
-            "`.namespace()` of the remote client is ignored: the default namespace answers";
+        let finding = "`.namespace()` of the remote client is ignored: the default namespace \
+                       answers";
         Observation::new(Verdict::Weakness, finding)
     } else if is(&seen, "first") {
         let finding = "`.namespace()` of the remote client selects the namespace";
@@ -277,8 +278,8 @@ async fn forbidden_write(lab: &Lab<'_>) -> Result<Observation> {
     } else if says(&executed, "status=403") && says(&queried, "status=403") {
         Observation::new(Verdict::AsDocumented, "`execute` and `query` say 403")
     } else if says(&executed, "status=403") && says(&queried, "reading a body") {
-        let finding = "`execute` says 403, while with `query` a forbidden write looks like a broken \
-                       connection";
+        let finding = "`execute` says 403, while with `query` a forbidden write looks like a \
+                       broken connection";
         Observation::new(Verdict::Undocumented, finding)
     } else {
         let finding = format!("execute: {}; query: {}", told(&executed), told(&queried));
@@ -319,7 +320,7 @@ async fn get_of_another_type(lab: &Lab<'_>) -> Result<Observation> {
         .saw("get::<String>(0)", told))
 }
 
-async fn without_connector() -> Result<Observation> {
+fn without_connector() -> Result<Observation> {
     let url = "http://127.0.0.1:9".to_owned();
     // Nothing is sent before the first statement, so there is nothing to wait for.
     let built = caught(|| Builder::new_remote(url, String::new()).build().now_or_never());

@@ -78,7 +78,8 @@ pub(super) const REFUSED_TOKEN: Probe = Probe {
     source: "assumption (P105)",
     area: Area::Client,
     why: "An expired token looks like a network fault, and the search begins at the wrong end",
-    mitigation: "On this message try the same token over HTTP first: `demo sql` tells the two apart",
+    mitigation: "On this message try the same token over HTTP first: `demo sql` tells the \
+                 two apart",
     how: "sync() with an expired token, with an empty one, and to a port where nobody listens",
     engines: Engines::Both,
     check: |lab| refused_token(lab).boxed_local(),

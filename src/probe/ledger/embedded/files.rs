@@ -13,7 +13,8 @@ pub(super) const PLAIN_FILE: Probe = Probe {
     source: "libsql crate 0.10.0, Builder: \"will throw an error to prevent any misuse\" (P110)",
     area: Area::Client,
     why: "The path of a local database in the wrong place must not cost its rows",
-    mitigation: "Give replicas a folder of their own; delete a file that lost its `-client_wal_index`",
+    mitigation: "Give replicas a folder of their own; delete a file that lost its \
+                 `-client_wal_index`",
     how: "build() with the path of a plain SQLite file, then a look at its rows",
     engines: Engines::Both,
     check: |lab| plain_file(lab).boxed_local(),
