@@ -28,3 +28,20 @@ fn every_probe_has_an_expectation_and_no_expectation_is_of_a_probe_that_is_gone(
     let known: HashSet<&str> = expected.probes.keys().map(String::as_str).collect();
     assert_eq!(ids, known);
 }
+
+/// The page is what the ledger and the expectations make of it; a change of either
+/// needs a new run: `demo probe --report markdown=docs/behaviour.md`.
+#[test]
+fn the_published_table_is_not_stale() {
+    let published = include_str!("../../docs/behaviour.md");
+    let expected = Expectations::load(std::path::Path::new("/nowhere")).unwrap();
+    let entries: Vec<Entry> = probes().map(Entry::from).collect();
+    let rows: Vec<_> = entries
+        .iter()
+        .map(|entry| (entry, &expected.probes[entry.id]))
+        .map(|(entry, seen)| (entry, seen.verdict, seen.finding.as_str()))
+        .collect();
+    let day = published.split(" on 20").nth(1).and_then(|rest| rest.get(..8)).unwrap();
+    let page = super::report::markdown::page(&expected.server, &format!("20{day}"), &rows);
+    assert!(page == published, "run `demo probe --report markdown=docs/behaviour.md`");
+}

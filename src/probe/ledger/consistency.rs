@@ -166,17 +166,4 @@ pub(super) const PROBES: &[Probe] = &[
         engines: Engines::Both,
         check: |lab| outage::follows(lab).boxed_local(),
     },
-    Probe {
-        id: "replica-reads-are-monotonic",
-        claim: "Once a value has been witnessed on a replica, no later read is older",
-        source: "CONSISTENCY_MODEL, Real-time guarantees (P36)",
-        area: Area::Replication,
-        why: "After its primary's crash a replica fetches everything again: its clients must not \
-              see tables vanish",
-        mitigation: "Nothing to do",
-        how: "Reads at the replica without a pause while the primary is killed and started again, \
-              until a read is older, 2 crashes at most; it depends on chance",
-        engines: Engines::Both,
-        check: |lab| outage::monotonic(lab).boxed_local(),
-    },
 ];

@@ -24,6 +24,5 @@ pub(super) const PROBES: &[Probe] = &[
     outages::OFFLINE_WRITES,
     outages::RECREATED,
     outages::KILLED,
-    outages::DELAYED_STOP,
     outages::BACKGROUND,
 ];

@@ -122,17 +122,6 @@ pub(super) const PROBES: &[Probe] = &[
         check: |lab| interfaces::admin(lab).boxed_local(),
     },
     Probe {
-        id: "replica-config-is-local",
-        claim: "A configuration that a replica accepts holds",
-        source: "ADMIN_API says nothing of replicas (P39)",
-        area: Area::Replication,
-        why: "A block set on a replica looks effective and is gone after its next restart",
-        mitigation: "Configure namespaces on the primary only",
-        how: "Blocks reads by the replica's Admin API, reads on both servers, restarts the replica",
-        engines: Engines::Both,
-        check: |lab| interfaces::config(lab).boxed_local(),
-    },
-    Probe {
         id: "replica-listen-is-silent",
         claim: "/beta/listen tells of changes on a replica as on the primary",
         source: "assumption; `sqld --help` does not explain --http-primary-url (P38)",

@@ -2,8 +2,6 @@
 
 mod paths;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD_NO_PAD;
 use futures::FutureExt;
 use reqwest::header::{AUTHORIZATION, HOST};
 use secrecy::ExposeSecret;
@@ -18,8 +16,6 @@ use crate::server::http::Answer;
 
 pub(super) const PROBES: &[Probe] = &[
     ENUMERATION,
-    X_NAMESPACE,
-    X_NAMESPACE_BIN,
     ANY_DOMAIN,
     UPPER_CASE,
     paths::UNCHECKED,
@@ -39,30 +35,6 @@ const ENUMERATION: Probe = Probe {
     how: "A SELECT without a token on a namespace that exists and on one that does not",
     engines: Engines::Both,
     check: |lab| enumeration(lab).boxed_local(),
-};
-
-const X_NAMESPACE: Probe = Probe {
-    id: "x-namespace-header-ignored",
-    claim: "The header x-namespace chooses the namespace",
-    source: "seed 001, \"HTTP Header\"; libsql crate, Builder::namespace()",
-    area: Area::HttpAndSql,
-    why: "A client that relies on it reads and writes the database of the host's first label",
-    mitigation: "Use NAME.HOST in the URL, or the header x-namespace-bin",
-    how: "x-namespace names one namespace and Host another: whose row is read?",
-    engines: Engines::Both,
-    check: |lab| header(lab, "x-namespace").boxed_local(),
-};
-
-const X_NAMESPACE_BIN: Probe = Probe {
-    id: "x-namespace-bin-beats-host",
-    claim: "The host name chooses the namespace",
-    source: "docs/USER_GUIDE, Namespaces; seed 001, \"Subdomain Method\"",
-    area: Area::Security,
-    why: "A proxy that checks host names does not see which database is meant",
-    mitigation: "Let the proxy remove x-namespace-bin",
-    how: "x-namespace-bin names one namespace and Host another: whose row is read?",
-    engines: Engines::Both,
-    check: |lab| header(lab, "x-namespace-bin").boxed_local(),
 };
 
 const ANY_DOMAIN: Probe = Probe {
@@ -129,42 +101,6 @@ async fn enumeration(lab: &Lab<'_>) -> Result<Observation> {
     Ok(judge(&format!("{} and {}", there.status, missing.status), &known)
         .replied("SELECT without a token where a namespace is", &there)
         .replied("SELECT without a token where none is", &missing))
-}
-
-/// Which of two namespaces answers: that of the header, or that of the host.
-async fn header(lab: &Lab<'_>, header: &str) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let by_host = lab.namespace(&stack, "byhost").await?;
-    let by_header = lab.namespace(&stack, "byheader").await?;
-    for (name, row) in [(&by_host, "row-of-the-host"), (&by_header, "row-of-the-header")] {
-        let hrana = stack.hrana("primary", Some(name))?;
-        hrana.execute("CREATE TABLE t (x)").await?;
-        hrana.execute(&format!("INSERT INTO t VALUES ('{row}')")).await?;
-    }
-    let binary = header.ends_with("-bin");
-    let value =
-        if binary { STANDARD_NO_PAD.encode(by_header.as_str()) } else { by_header.to_string() };
-    let host = format!("{by_host}.localhost");
-    let extra = Some((header, value.as_str()));
-    let answer = select(lab, &stack, &host, extra, "SELECT x FROM t").await?;
-    let seen = match answer.body.as_str() {
-        body if body.contains("row-of-the-host") => "host".to_owned(),
-        body if body.contains("row-of-the-header") => "header".to_owned(),
-        _ => answer.status.to_string(),
-    };
-    let known = if binary {
-        [
-            ("host", Verdict::AsDocumented, "the host beats the header x-namespace-bin"),
-            ("header", Verdict::Undocumented, "the header x-namespace-bin beats the host"),
-        ]
-    } else {
-        [
-            ("host", Verdict::Differs, "the header x-namespace is ignored: the host counts"),
-            ("header", Verdict::AsDocumented, "the header x-namespace beats the host"),
-        ]
-    };
-    Ok(judge(&seen, &known)
-        .answered(format!("SELECT with Host: {host}, {header}: {by_header}"), &answer))
 }
 
 async fn any_domain(lab: &Lab<'_>) -> Result<Observation> {

@@ -1,6 +1,7 @@
 //! What a run of probes found, in one list, and its forms.
 
 mod html;
+pub mod markdown;
 
 use std::fmt::Write;
 
@@ -104,39 +105,14 @@ impl ProbeReport {
 
     /// The published table: what can lose data or let people in comes first.
     fn markdown(&self) -> String {
-        let day = self.started_at.strftime("%Y-%m-%d");
-        let mut page = format!(
-            "# How sqld {} behaves\n\nMade by `demo probe --report markdown=docs/behaviour.md` on \
-             {day}: every line is a probe that ran against the real server. `demo probe explain ID` \
-             says how.\n",
-            self.server
-        );
-        let sections = [
-            (Verdict::Weakness, "Weaknesses: what can lose data or let people in"),
-            (Verdict::Differs, "Differs from the documents"),
-            (Verdict::Undocumented, "Undocumented"),
-            (Verdict::AsDocumented, "As documented"),
-        ];
-        for (verdict, title) in sections {
-            let found: Vec<&Outcome> = self.with(verdict).collect();
-            let _infallible = write!(page, "\n## {title} ({})\n", found.len());
-            for area in Area::ALL {
-                let rows: Vec<&&Outcome> = found.iter().filter(|o| o.entry.area == area).collect();
-                if rows.is_empty() {
-                    continue;
-                }
-                let _infallible = write!(
-                    page,
-                    "\n### {}\n\n| id | claim | source | what the server does | what to do |\n\
-                     | --- | --- | --- | --- | --- |\n",
-                    area.as_str()
-                );
-                for outcome in rows {
-                    page.push_str(&row(outcome));
-                }
+        let day = self.started_at.strftime("%Y-%m-%d").to_string();
+        let mut seen = Vec::new();
+        for outcome in &self.outcomes {
+            if let Some(observation) = &outcome.observation {
+                seen.push((&outcome.entry, observation.verdict, observation.finding.as_str()));
             }
         }
-        page
+        markdown::page(&self.server, &day, &seen)
     }
 
     fn junit(&self) -> Result<String> {
@@ -182,13 +158,6 @@ fn line(verdict: Verdict, outcome: &Outcome) -> String {
         );
     }
     text
-}
-
-fn row(outcome: &Outcome) -> String {
-    let entry = &outcome.entry;
-    let finding = outcome.observation.as_ref().map_or("", |seen| seen.finding.as_str());
-    let cells = [entry.claim, entry.source, finding, entry.mitigation].map(crate::report::cell);
-    format!("| `{}` | {} |\n", entry.id, cells.join(" | "))
 }
 
 /// A line that moves on a terminal: how many are done.

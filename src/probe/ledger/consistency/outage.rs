@@ -1,7 +1,6 @@
 //! A replica while its primary is away, and after that.
 
 use std::rc::Rc;
-use std::time::Duration;
 
 use crate::engine::Stop;
 use crate::engine::ephemeral::EphemeralStack;
@@ -11,8 +10,6 @@ use crate::probe::ledger::following::support::{
     PATIENCE, ask, eventually, health, outcome, run, shows, words,
 };
 use crate::probe::{Lab, Observation, Verdict};
-use crate::ready::{Attempt, poll};
-use crate::server::hrana::Hrana;
 
 const READ: &str = "SELECT max(x) FROM t";
 
@@ -155,53 +152,6 @@ pub async fn follows(lab: &Lab<'_>) -> Result<Observation> {
         (Verdict::Weakness, "after the primary's crash the replica does not follow again"),
     )
     .saw("the replica's log", told))
-}
-
-pub async fn monotonic(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = pair(lab).await?;
-    let mut older = None;
-    let (primary, replica) = (stack.hrana("primary", None)?, stack.hrana("replica", None)?);
-    for round in 2..=3 {
-        let insert = format!("INSERT INTO t VALUES ({round})");
-        let crash = async {
-            stack.restart("primary", Stop::Kill).await?;
-            run(&primary, &[&insert]).await
-        };
-        let (crashed, seen) = futures::join!(crash, first_older(&replica, round));
-        crashed?;
-        older = seen?;
-        if older.is_some() {
-            break;
-        }
-    }
-    lab.discard(&stack).await?;
-    Ok(match older {
-        None => Observation::new(
-            Verdict::AsDocumented,
-            "no read at a replica is older than one before, while the primary crashes and returns",
-        ),
-        Some(said) => Observation::new(
-            Verdict::Differs,
-            "after a crash of the primary a read at the replica may be older than one before",
-        )
-        .saw("SELECT max(x) on the replica", said),
-    })
-}
-
-/// Reads without a pause until `round` is there; what a read said that was
-/// older than what the replica had shown before.
-async fn first_older(replica: &Hrana, round: u32) -> Result<Option<String>> {
-    let mut before = round - 1;
-    poll("the newest row is on the replica", Duration::from_secs(8), async || {
-        let reply = replica.execute(READ).await?;
-        let value = reply.scalar().and_then(|text| text.parse::<u32>().ok()).unwrap_or(0);
-        if value < before {
-            return Ok(Attempt::Done(Some(words(Some(&reply)))));
-        }
-        before = value;
-        Ok(if value >= round { Attempt::Done(None) } else { Attempt::Again(value.to_string()) })
-    })
-    .await
 }
 
 /// Primary and replica without namespaces; both show 1 as the largest `x` of `t`.

@@ -9,7 +9,7 @@ use super::support::{Opening, by_number, filled, is, read, rows, run, says, sync
 use crate::engine::Stop;
 use crate::error::Result;
 use crate::plan::Interface;
-use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict, within};
+use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};
 use crate::ready::{Attempt, poll};
 use crate::server::http::Answer;
 
@@ -217,71 +217,6 @@ async fn killed(lab: &Lab<'_>) -> Result<Observation> {
         .saw("sync() after a graceful restart, frames", told(&graceful))
         .saw("sync() after a kill, frames", told(&killed))
         .saw("SELECT x FROM t", told(&seen)))
-}
-
-pub(super) const DELAYED_STOP: Probe = Probe {
-    id: "embedded-delays-stop",
-    claim: "A server stops on SIGTERM although an embedded replica is open somewhere",
-    source: "assumption; found with the restarts of (P113)",
-    area: Area::Operations,
-    why: "Docker kills it after 10 s, and after a kill every replica downloads everything again",
-    mitigation: "Close the embedded replicas first, or give the server a longer stop_grace_period",
-    how: "Four embedded replicas have synced and are idle; SIGTERM, 3 s; then they are closed. It \
-          depends on chance: up to six servers until one is delayed",
-    engines: Engines::Both,
-    check: |lab| delayed_stop(lab).boxed_local(),
-};
-
-async fn delayed_stop(lab: &Lab<'_>) -> Result<Observation> {
-    // With work, a server takes up to 2 s.
-    const PATIENCE: Duration = Duration::from_secs(3);
-    // It depends on chance: four of five servers with so many are delayed.
-    const REPLICAS: usize = 4;
-    const ATTEMPTS: u32 = 6;
-    let stack = lab.primary(|_| Ok(())).await?;
-    let name = filled(lab, &stack, "stopped").await?;
-    // A database of three pages does not delay it.
-    let primary = stack.hrana("primary", Some(&name))?;
-    run(&primary, "CREATE TABLE large AS SELECT zeroblob(200000) AS x").await?;
-    let folder = lab.scratch()?;
-    let opening = Opening::of(&stack, by_number(&stack, "primary")?)?.namespace(&name);
-    let mut attempt = 1;
-    let (open, closed) = loop {
-        let mut replicas = Vec::new();
-        for number in 0..REPLICAS {
-            let file = folder.path().join(format!("{attempt}-{number}.db"));
-            let replica = opening.replica(&file).await??;
-            sync(&replica).await?;
-            replicas.push(replica);
-        }
-        let mut stop = stack.engine.stop("primary", Stop::Graceful);
-        if within(PATIENCE, &mut stop).await.transpose()?.is_none() {
-            drop(replicas);
-            break (false, within(PATIENCE, &mut stop).await.transpose()?.is_some());
-        }
-        if attempt == ATTEMPTS {
-            break (true, true);
-        }
-        attempt += 1;
-        stack.resume("primary").await?;
-    };
-    lab.discard(&stack).await?;
-    let (verdict, finding) = match (open, closed) {
-        (true, _) => (Verdict::AsDocumented, "open embedded replicas do not delay the stop"),
-        (false, true) => (
-            Verdict::Undocumented,
-            "with idle embedded replicas the server does not stop within 3 s of SIGTERM; it does \
-             as soon as they are closed",
-        ),
-        (false, false) => (
-            Verdict::Undocumented,
-            "after embedded replicas have synced the server does not stop, closed or not",
-        ),
-    };
-    let told = |ended: bool| if ended { "stopped" } else { "still running" };
-    Ok(Observation::new(verdict, finding)
-        .saw("SIGTERM with the replicas open", told(open))
-        .saw("once they are closed", told(closed)))
 }
 
 pub(super) const BACKGROUND: Probe = Probe {

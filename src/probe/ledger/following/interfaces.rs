@@ -8,8 +8,7 @@ use reqwest::Method;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
-use super::support::{ask, outcome, run, shows, words};
-use crate::engine::Stop;
+use super::support::{run, shows};
 use crate::engine::ephemeral::EphemeralStack;
 use crate::error::{Fault, Result};
 use crate::plan::blueprint::Variants;
@@ -53,36 +52,6 @@ pub async fn admin(lab: &Lab<'_>) -> Result<Observation> {
         .answered("POST create on the replica", &create)
         .answered("POST fork on the replica", &fork)
         .answered("GET /dump on the replica", &dump))
-}
-
-pub async fn config(lab: &Lab<'_>) -> Result<Observation> {
-    let (stack, name) = with_admin_replica(lab).await?;
-    let path = format!("/v1/namespaces/{name}/config");
-    let body = json!({ "block_reads": true, "block_writes": false });
-    let set = admin_of_replica(&stack)?.raw(Method::POST, &path, Some(&body)).await?;
-    let replica = stack.hrana("replica", Some(&name))?;
-    let at_replica = ask(&replica, READ).await?;
-    let at_primary = ask(&stack.hrana("primary", Some(&name))?, READ).await?;
-    stack.restart("replica", Stop::Graceful).await?;
-    let restarted = ask(&replica, READ).await?;
-    lab.discard(&stack).await?;
-    let finding = format!(
-        "a block set on a replica is answered {}; then a read there {}, on the primary {}, \
-         and after the replica's restart {}",
-        set.status,
-        outcome(at_replica.as_ref()),
-        outcome(at_primary.as_ref()),
-        outcome(restarted.as_ref())
-    );
-    let holds = restarted.as_ref().is_some_and(|reply| !reply.succeeded());
-    let verdict = match (set.status, holds) {
-        (200, false) => Verdict::Weakness,
-        _ => Verdict::AsDocumented,
-    };
-    Ok(Observation::new(verdict, finding)
-        .answered("POST config on the replica", &set)
-        .saw("SELECT on the replica", words(at_replica.as_ref()))
-        .saw("SELECT after the restart", words(restarted.as_ref())))
 }
 
 pub async fn listen(lab: &Lab<'_>) -> Result<Observation> {
