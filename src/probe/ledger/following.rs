@@ -100,17 +100,6 @@ pub(super) const PROBES: &[Probe] = &[
         check: |lab| deleted::restarted(lab).boxed_local(),
     },
     Probe {
-        id: "recreated-namespace-followed",
-        claim: "A namespace that is deleted and made again is followed again",
-        source: "assumption (P30)",
-        area: Area::Replication,
-        why: "Restoring a tenant by delete and create must reach the replicas",
-        mitigation: "Wait for the new content on every replica before clients read there",
-        how: "Deletes a namespace that a replica has, makes it again with another row, reads",
-        engines: Engines::Both,
-        check: |lab| deleted::recreated(lab).boxed_local(),
-    },
-    Probe {
         id: "replica-admin-api",
         claim: "The Admin API of a replica refuses what only a primary can do",
         source: "ADMIN_API says nothing of replicas (P39)",

@@ -73,23 +73,6 @@ pub async fn restarted(lab: &Lab<'_>) -> Result<Observation> {
     Ok(Observation::new(verdict, finding).saw("SELECT on the replica", words(read.as_ref())))
 }
 
-pub async fn recreated(lab: &Lab<'_>) -> Result<Observation> {
-    let (stack, name) = with_deleted(lab).await?;
-    stack.admin()?.create(&name).await?;
-    let statements = ["CREATE TABLE t (x)", "INSERT INTO t VALUES ('new')"];
-    run(&stack.hrana("primary", Some(&name))?, &statements).await?;
-    let replica = stack.hrana("replica", Some(&name))?;
-    let follows = shows(&replica, READ, "new").await;
-    let read = ask(&replica, READ).await?;
-    lab.discard(&stack).await?;
-    Ok(Observation::either(
-        follows,
-        (Verdict::Undocumented, "the replica drops its old copy and follows the new namespace"),
-        (Verdict::Weakness, "the replica does not show the new namespace"),
-    )
-    .saw("SELECT on the replica", words(read.as_ref())))
-}
-
 /// A stack whose primary has deleted a namespace that the replica has.
 async fn with_deleted(lab: &Lab<'_>) -> Result<(Rc<EphemeralStack>, NamespaceName)> {
     let stack = lab.own(Variants::NAMESPACED, |_, _| Ok(())).await?;
