@@ -49,7 +49,7 @@ const OPEN: Probe = Probe {
 const RAW_KEY: Probe = Probe {
     id: "admin-key-is-not-basic-auth",
     claim: "The Admin API's key is sent as HTTP Basic authentication (RFC 7617)",
-    source: "flag help, \"Auth key for the admin API\"; seed 000, \"raw key\" (P72)",
+    source: "flag help, \"Auth key for the admin API\"; the Compose demo article, \"raw key\" (P72)",
     area: Area::Operations,
     why: "`curl -u` and every HTTP library send base64 and are refused",
     mitigation: "Send `Authorization: basic KEY` with the key as it is",
@@ -86,7 +86,7 @@ const METRICS: Probe = Probe {
 const NO_TOKENS: Probe = Probe {
     id: "admin-api-takes-no-client-token",
     claim: "The Admin API has its own authentication, apart from clients' tokens",
-    source: "seed 000, \"uses a separate auth scheme from this JWT\" (P72)",
+    source: "the Compose demo article, \"uses a separate auth scheme from this JWT\" (P72)",
     area: Area::Security,
     why: "A token for all databases must not be able to delete them",
     mitigation: "Nothing to do",

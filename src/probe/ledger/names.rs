@@ -28,7 +28,7 @@ pub(super) const PROBES: &[Probe] = &[
 const ENUMERATION: Probe = Probe {
     id: "namespaces-told-without-token",
     claim: "Without a token a server does not tell which namespaces there are",
-    source: "seed 001, \"the server will reject their connection with 401\" (P70)",
+    source: "the Configuration Guide article, \"the server will reject their connection with 401\" (P70)",
     area: Area::Security,
     why: "Namespaces are often named after customers: anybody can try the names",
     mitigation: "Give namespaces names that cannot be guessed",
@@ -40,7 +40,7 @@ const ENUMERATION: Probe = Probe {
 const ANY_DOMAIN: Probe = Probe {
     id: "any-domain-names-a-namespace",
     claim: "Only hosts of the server's own domain name a namespace",
-    source: "docs/USER_GUIDE, Namespaces; seed 001, \"Subdomain Method\"",
+    source: "docs/USER_GUIDE, Namespaces; the Configuration Guide article, \"Subdomain Method\"",
     area: Area::Security,
     why: "Any domain that leads to the server reaches every database: DNS rebinding works",
     mitigation: "Let a proxy answer for its own host names only",

@@ -32,7 +32,7 @@ pub(super) const PROBES: &[Probe] = &[
     Probe {
         id: "no-key-no-lock",
         claim: "A server that is restarted without --auth-jwt-key-file is locked, or open",
-        source: "seed \"Configuration Guide\": \"an open door (or a locked one…)\" (P03)",
+        source: "article \"Configuration Guide\": \"an open door (or a locked one…)\" (P03)",
         area: Area::Security,
         why: "A variable that gets lost in a deployment opens every database to everybody",
         mitigation: "After every start, ask without a token and expect 401: `demo smoke` does",

@@ -89,7 +89,7 @@ pub(super) const PROBES: &[Probe] = &[
     Probe {
         id: "host-unknown-is-404",
         claim: "A namespace that does not exist is refused with 404",
-        source: "seed \"Self-Hosting libSQL\": \"A nonexistent namespace errors out\" (P87)",
+        source: "article \"Self-Hosting libSQL\": \"A nonexistent namespace errors out\" (P87)",
         area: Area::HttpAndSql,
         why: "Nothing is made by asking for it, and a typo shows",
         mitigation: "Nothing to do",
@@ -111,7 +111,7 @@ pub(super) const PROBES: &[Probe] = &[
     Probe {
         id: "x-namespace-header-ignored",
         claim: "The header `x-namespace: NAME` selects the namespace",
-        source: "seed \"Self-Hosted libSQL (sqld) Configuration Guide\"; Drizzle #4924 (P88)",
+        source: "article \"Self-Hosted libSQL (sqld) Configuration Guide\"; Drizzle #4924 (P88)",
         area: Area::HttpAndSql,
         why: "Every tenant writes into the default database, with status 200",
         mitigation: "Use the host name or `x-namespace-bin`, and --disable-default-namespace",

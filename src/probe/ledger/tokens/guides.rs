@@ -20,7 +20,7 @@ use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};
 pub(super) const ID_CLAIM: Probe = Probe {
     id: "token-id-names-a-namespace",
     claim: "Out of the box any valid token opens every database; limiting one needs a proxy",
-    source: "seed 001, \"Restricting a Token to a Namespace\" (P11)",
+    source: "the Configuration Guide article, \"Restricting a Token to a Namespace\" (P11)",
     area: Area::Security,
     why: "The guide's own example puts the user's name into `id`, where the server looks for \
           a namespace: the token opens nothing, and the reader turns the check off",
@@ -34,7 +34,7 @@ pub(super) const ID_CLAIM: Probe = Probe {
 pub(super) const WORKER_TOKEN: Probe = Probe {
     id: "worker-token-opens-other-tenants",
     claim: "The worker's token gives a user access to the namespace of that user",
-    source: "seed 001, \"Cloudflare Worker - The Ticket Office\" (P10)",
+    source: "the Configuration Guide article, \"Cloudflare Worker - The Ticket Office\" (P10)",
     area: Area::Security,
     why: "The worker's claims are sub, nbf and exp: every user reads and writes every tenant",
     mitigation: "Add {\"id\": NAMESPACE, \"a\": \"rw\"} to what the worker signs",
@@ -46,7 +46,7 @@ pub(super) const WORKER_TOKEN: Probe = Probe {
 pub(super) const STATELESS: Probe = Probe {
     id: "public-key-is-enough",
     claim: "The server needs the public key only, and knows no token beforehand",
-    source: "seed 001, \"Stateless Verification\"; docs/USER_GUIDE, Client Authentication",
+    source: "the Configuration Guide article, \"Stateless Verification\"; docs/USER_GUIDE, Client Authentication",
     area: Area::Security,
     why: "The private key can stay where tokens are made: a server that is broken into makes none",
     mitigation: "Never mount the private key into a server",
@@ -58,7 +58,7 @@ pub(super) const STATELESS: Probe = Probe {
 pub(super) const FOREIGN_KEY: Probe = Probe {
     id: "token-of-foreign-key-401",
     claim: "A token that another key has signed is refused",
-    source: "seed 001, \"Trust ONLY this ink\"; docs/USER_GUIDE, Client Authentication",
+    source: "the Configuration Guide article, \"Trust ONLY this ink\"; docs/USER_GUIDE, Client Authentication",
     area: Area::Security,
     why: "It is what tokens are for",
     mitigation: "Nothing to do",
@@ -82,7 +82,7 @@ pub(super) const OTHER_ALGORITHM: Probe = Probe {
 pub(super) const NO_KEY: Probe = Probe {
     id: "no-key-means-open",
     claim: "A server that is started without a key is locked",
-    source: "seed 001, \"an open door (or a locked one, depending on default)\"",
+    source: "the Configuration Guide article, \"an open door (or a locked one, depending on default)\"",
     area: Area::Security,
     why: "A variable that is lost in a deployment opens every database, and nothing says so",
     mitigation: "Check after every start that a request without a token gets 401",
@@ -94,7 +94,7 @@ pub(super) const NO_KEY: Probe = Probe {
 pub(super) const NO_TOKEN: Probe = Probe {
     id: "no-token-401",
     claim: "Without a token the server answers 401 Unauthorized",
-    source: "seed 001, \"Can anyone with the namespace URL access the database?\"",
+    source: "the Configuration Guide article, \"Can anyone with the namespace URL access the database?\"",
     area: Area::Security,
     why: "Knowing an address must not be enough",
     mitigation: "Nothing to do on a client's own port; see the probes of the gRPC port",

@@ -17,7 +17,7 @@ use crate::ready::{Attempt, poll};
 pub(super) const LEEWAY: Probe = Probe {
     id: "token-expiry-leeway",
     claim: "A token is refused from the second on in which `exp` passes",
-    source: "RFC 7519, 4.1.4; seed 001, \"checks the expiration date\" (P13)",
+    source: "RFC 7519, 4.1.4; the Configuration Guide article, \"checks the expiration date\" (P13)",
     area: Area::Security,
     why: "A token that was given out for a minute lives for two",
     mitigation: "Subtract a minute when minting short-lived tokens",
@@ -29,7 +29,7 @@ pub(super) const LEEWAY: Probe = Probe {
 pub(super) const EXPIRED: Probe = Probe {
     id: "token-expired-401",
     claim: "A token that has expired is refused",
-    source: "seed 001, \"The Database checks the expiration date\" (P13)",
+    source: "the Configuration Guide article, \"The Database checks the expiration date\" (P13)",
     area: Area::Security,
     why: "Expiry is the only way in which a token ends: none can be revoked",
     mitigation: "Mint short-lived tokens; to revoke one, change the server's key and restart it",
@@ -65,7 +65,7 @@ pub(super) const NOT_WHOLE: Probe = Probe {
 pub(super) const ABSENT: Probe = Probe {
     id: "token-without-exp-never-ends",
     claim: "A token without `exp` ends some time after its `iat`",
-    source: "assumption; the seed 001's first example has no exp (P13)",
+    source: "assumption; the Configuration Guide article's first example has no exp (P13)",
     area: Area::Security,
     why: "Such a token that leaks opens the database until the server's key is changed",
     mitigation: "Always mint `exp`; `demo token mint` asks for a lifetime",
@@ -77,7 +77,7 @@ pub(super) const ABSENT: Probe = Probe {
 pub(super) const NOT_BEFORE: Probe = Probe {
     id: "token-not-before-ignored",
     claim: "A token is refused before its `nbf`",
-    source: "RFC 7519, 4.1.5; the worker of seed 001 sets nbf (P14)",
+    source: "RFC 7519, 4.1.5; the worker of the Configuration Guide article sets nbf (P14)",
     area: Area::Security,
     why: "A token that was made in advance counts at once",
     mitigation: "Mint when the token is to begin; do not rely on `nbf`",
