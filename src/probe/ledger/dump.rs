@@ -34,7 +34,7 @@ pub(super) const PROBES: &[Probe] = &[
     Probe {
         id: "dump-with-comment-loads",
         claim: "A dump of a table whose DDL has a comment with a semicolon can be loaded again",
-        source: "FIXME in libsql-server's namespace/configurator/helpers.rs (P41)",
+        source: "a comment in libsql-server's namespace/configurator/helpers.rs (P41)",
         area: Area::Lifecycle,
         why: "One comment in a schema makes every dump of it useless",
         mitigation: "Keep semicolons out of comments in DDL; try every dump by loading it",
