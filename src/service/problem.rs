@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use problem_details::{JsonProblemDetails, ProblemDetails};
+use problem_details::ProblemDetails;
 
 /// A refusal or a failure as an answer: the status, a sentence for people, and a
 /// word for programs that does not change with the wording.
@@ -84,7 +84,7 @@ impl IntoResponse for Problem {
         let details = ProblemDetails::from_status_code(self.status)
             .with_detail(self.detail)
             .with_extensions(Extension { code: self.code });
-        let mut response = JsonProblemDetails(details).into_response();
+        let mut response = details.into_response();
         let headers = response.headers_mut();
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if self.status == StatusCode::UNAUTHORIZED {
