@@ -15,6 +15,7 @@ elsewhere. Exit 0 when every probe saw what is expected, 1 when something has ch
 Examples:
   demo probe --area security
   demo probe explain empty-claims-full-access
+  demo probe --through-gate
   demo probe --report markdown=docs/behaviour.md"
 )]
 pub struct ProbeArgs {
@@ -58,6 +59,11 @@ pub struct ProbeRunArgs {
     /// Write what was seen to probes/expectations.json
     #[arg(long)]
     pub update_expectations: bool,
+    /// Try the weaknesses that `demo gate` closes again, with the gate in between
+    #[arg(long, conflicts_with_all = [
+        "area", "jobs", "report", "update_expectations", "all",
+    ])]
+    pub through_gate: bool,
     /// Print what is as documented, too
     #[arg(long)]
     pub all: bool,

@@ -17,6 +17,7 @@ use crate::output::Output;
 use crate::plan::blueprint::Blueprint;
 use crate::probe::expectations::Expectations;
 use crate::probe::report::{ProbeReport, progress};
+use crate::probe::siege::{self, Attack};
 use crate::probe::{Area, Entry, Event, Outcome, Probe, Run, ledger, run as run_probes};
 use crate::report::Format;
 use crate::server::http::loopback_client;
@@ -78,10 +79,13 @@ fn find(id: &str) -> Result<&'static Probe> {
 
 async fn probe(mut settings: Settings, args: &ProbeRunArgs, output: &Output) -> Result<ExitCode> {
     smoke::check_reports(&args.report)?;
-    let chosen = chosen(args)?;
     if let Some(path) = &args.sqld_bin {
         settings.sqld_bin = Some(std::path::absolute(path)?);
     }
+    if args.through_gate {
+        return through_gate(&settings, args, output).await;
+    }
+    let chosen = chosen(args)?;
     let expectations = Expectations::load(&settings.project_dir)?;
     let provider = engines::choose(&settings, args.engine, output).await?;
     smoke::sweep_abandoned(&settings, &provider, output).await?;
@@ -96,13 +100,7 @@ async fn probe(mut settings: Settings, args: &ProbeRunArgs, output: &Output) -> 
             Some((probe.id.to_owned(), probe.left_out(provider.kind())?.to_owned()))
         })
         .collect();
-    let workshop = Workshop::new(
-        provider,
-        Blueprint::new(&settings.project_dir, &settings.variables),
-        Local::new(settings.local_dir()),
-        loopback_client()?,
-        false,
-    );
+    let workshop = workshop(&settings, provider)?;
     let run = Run { probes, workshop: &workshop, jobs: args.jobs.unwrap_or(JOBS).into() };
     let started_at = Timestamp::now();
     let since = Instant::now();
@@ -131,6 +129,49 @@ async fn probe(mut settings: Settings, args: &ProbeRunArgs, output: &Output) -> 
         output.talk("written   probes/expectations.json");
     }
     finish(&report, args, output)
+}
+
+fn workshop(settings: &Settings, provider: Provider) -> Result<Workshop> {
+    Ok(Workshop::new(
+        provider,
+        Blueprint::new(&settings.project_dir, &settings.variables),
+        Local::new(settings.local_dir()),
+        loopback_client()?,
+        false,
+    ))
+}
+
+async fn through_gate(
+    settings: &Settings,
+    args: &ProbeRunArgs,
+    output: &Output,
+) -> Result<ExitCode> {
+    let wanted =
+        |attack: &&Attack| args.id.is_empty() || args.id.iter().any(|id| id == attack.id);
+    if let Some(id) = args.id.iter().find(|id| !siege::attacks().any(|attack| attack.id == **id)) {
+        let known: Vec<_> = siege::attacks().map(|attack| attack.id).collect();
+        return Err(Fault::input(format!("`{id}` is not a weakness that the gate closes"))
+            .hint(format!("these are: {}", known.join(", ")))
+            .into());
+    }
+    let attacks: Vec<_> = siege::attacks().filter(wanted).collect();
+    let provider = engines::choose(settings, args.engine, output).await?;
+    smoke::sweep_abandoned(settings, &provider, output).await?;
+    output.talk(format!("engine    {}\n", provider.describe()));
+    let workshop = workshop(settings, provider)?;
+    let report = tokio::select! {
+        report = siege::run(&attacks, &workshop) => report.map(Some),
+        signal = interrupted() => signal.map(|()| None),
+    };
+    // Whatever happened, first the servers go.
+    workshop.close_all().await?;
+    let Some(report) = report? else {
+        output.talk("interrupted; nothing left running");
+        return Err(Fault::interrupted().into());
+    };
+    output.result(&report)?;
+    output.talk(format!("{:.1} s. Nothing left running.", report.took_seconds));
+    Ok(if report.good() { ExitCode::Success } else { ExitCode::Failed })
 }
 
 fn finish(report: &ProbeReport, args: &ProbeRunArgs, output: &Output) -> Result<ExitCode> {

@@ -14,6 +14,7 @@ pub mod ledger;
 mod observation;
 pub mod report;
 mod runner;
+pub mod siege;
 
 use futures::future::LocalBoxFuture;
 use serde::Serialize;

@@ -120,7 +120,7 @@ pub(super) const PROBES: &[Probe] = &[
 
 /// Text that only the row of [`filled`] has.
 const ROW: &str = "row-4d1f-of-the-grpc-probes";
-const GRANT: (&str, &str) = ("x-proxy-authorization", "\"FullAccess\"");
+pub(super) const GRANT: (&str, &str) = ("x-proxy-authorization", "\"FullAccess\"");
 
 /// A new namespace with one row.
 async fn filled(lab: &Lab<'_>, stack: &EphemeralStack) -> Result<NamespaceName> {

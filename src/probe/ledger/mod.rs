@@ -18,6 +18,7 @@ mod operations;
 mod recovery;
 mod routing;
 mod sql;
+pub mod through_gate;
 mod tls;
 mod tokens;
 

@@ -3,7 +3,7 @@
 pub(super) mod answers;
 mod guides;
 mod lifetime;
-mod websocket;
+pub(super) mod websocket;
 
 use futures::FutureExt;
 use serde_json::{Value, json};

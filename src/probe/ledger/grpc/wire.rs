@@ -38,15 +38,22 @@ pub(in crate::probe::ledger) struct Caller {
 impl Caller {
     /// On the gRPC port of the primary.
     pub fn at_grpc_port(lab: &Lab<'_>, stack: &EphemeralStack) -> Result<Self> {
-        let address = stack.address("primary", Interface::Grpc)?;
-        Ok(Self::at(lab.http().clone(), format!("http://{address}"), "application/grpc"))
+        Ok(Self::over_grpc(lab, stack.address("primary", Interface::Grpc)?))
     }
 
     /// On the HTTP port of the primary, which clients use.
     pub fn at_http_port(lab: &Lab<'_>, stack: &EphemeralStack) -> Result<Self> {
-        let address = stack.address("primary", Interface::Http)?;
-        let base = format!("http://{address}");
-        Ok(Self::at(lab.http().clone(), base, "application/grpc-web+proto"))
+        Ok(Self::over_http(lab, stack.address("primary", Interface::Http)?))
+    }
+
+    /// On a gRPC port, wherever it is.
+    pub fn over_grpc(lab: &Lab<'_>, address: SocketAddr) -> Self {
+        Self::at(lab.http().clone(), format!("http://{address}"), "application/grpc")
+    }
+
+    /// On an HTTP port, wherever it is.
+    pub fn over_http(lab: &Lab<'_>, address: SocketAddr) -> Self {
+        Self::at(lab.http().clone(), format!("http://{address}"), "application/grpc-web+proto")
     }
 
     /// On the gRPC port at `address`, with TLS.

@@ -1,6 +1,8 @@
 //! Requests that [`Hrana`](crate::server::hrana::Hrana) does not make: any
 //! path, any `Host`, any body.
 
+use std::net::SocketAddr;
+
 use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use secrecy::{ExposeSecret, SecretString};
@@ -33,6 +35,17 @@ impl Wire {
             token: Some(stack.full_token()?),
             headers: Vec::new(),
         })
+    }
+
+    /// A server at `address`, without a token.
+    pub fn at(http: &reqwest::Client, address: SocketAddr) -> Self {
+        Self {
+            http: http.clone(),
+            base: format!("http://{address}"),
+            host: "localhost".to_owned(),
+            token: None,
+            headers: Vec::new(),
+        }
     }
 
     /// The same with another `Host`.

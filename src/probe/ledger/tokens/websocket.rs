@@ -27,7 +27,7 @@ const LENGTH_16: u8 = 0x7e;
 const LENGTH_64: u8 = 0x7f;
 
 /// A conversation with one stream open.
-pub(super) struct Socket {
+pub(in crate::probe::ledger) struct Socket {
     stream: TcpStream,
     requests: u32,
 }
@@ -37,7 +37,7 @@ impl Socket {
     ///
     /// # Errors
     /// When the server does not play along.
-    pub(super) async fn open(
+    pub(in crate::probe::ledger) async fn open(
         address: SocketAddr,
         namespace: &NamespaceName,
         token: &SecretString,
@@ -76,7 +76,7 @@ impl Socket {
     /// # Errors
     /// When the server does not answer in time. A refusal and a socket that the
     /// server has closed are answers.
-    pub(super) async fn execute(&mut self, sql: &str) -> Result<String> {
+    pub(in crate::probe::ledger) async fn execute(&mut self, sql: &str) -> Result<String> {
         let statement = json!({ "sql": sql, "want_rows": false });
         let request = json!({ "type": "execute", "stream_id": 1, "stmt": statement });
         let answer = self.request(request).await?;

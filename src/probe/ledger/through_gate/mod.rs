@@ -1,0 +1,14 @@
+//! Attacks: the weaknesses of the ledger that a gate in front of the server closes.
+
+mod field;
+mod replication;
+mod sql;
+mod tokens;
+mod ways;
+
+pub use self::field::{Field, config, rightful, stack};
+use crate::probe::siege::Attack;
+
+/// In the order of the report.
+pub const ALL: &[&[Attack]] =
+    &[tokens::ATTACKS, ways::ATTACKS, replication::ATTACKS, sql::ATTACKS];
