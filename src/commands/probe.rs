@@ -146,8 +146,7 @@ async fn through_gate(
     args: &ProbeRunArgs,
     output: &Output,
 ) -> Result<ExitCode> {
-    let wanted =
-        |attack: &&Attack| args.id.is_empty() || args.id.iter().any(|id| id == attack.id);
+    let wanted = |attack: &&Attack| args.id.is_empty() || args.id.iter().any(|id| id == attack.id);
     if let Some(id) = args.id.iter().find(|id| !siege::attacks().any(|attack| attack.id == **id)) {
         let known: Vec<_> = siege::attacks().map(|attack| attack.id).collect();
         return Err(Fault::input(format!("`{id}` is not a weakness that the gate closes"))

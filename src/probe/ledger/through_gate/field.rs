@@ -1,5 +1,6 @@
 //! Where the attacks take place: a stack, a gate in front of it, and tenants.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -7,6 +8,7 @@ use std::rc::Rc;
 use secrecy::SecretString;
 use serde_json::json;
 
+use crate::config_file;
 use crate::engine::ephemeral::EphemeralStack;
 use crate::error::{Fault, Result};
 use crate::files;
@@ -142,8 +144,13 @@ pub fn config(stack: &EphemeralStack) -> Result<Config> {
     let url = |service: &str| -> Result<String> {
         Ok(format!("http://{}", stack.address(service, Interface::Http)?))
     };
-    let keys = stack.folder().join(".local/jwt/jwt.pub");
-    Config::local(&url("primary")?, &[url("replica")?], &keys)
+    let text = json!({
+        "primary": url("primary")?,
+        "replicas": [url("replica")?],
+        "keys": stack.folder().join(".local/jwt/jwt.pub"),
+    });
+    // JSON is YAML.
+    config_file::parse("the configuration of the siege", &text.to_string(), &BTreeMap::new())
 }
 
 /// What a token's holder must be able to do through the gate.

@@ -10,5 +10,4 @@ pub use self::field::{Field, config, rightful, stack};
 use crate::probe::siege::Attack;
 
 /// In the order of the report.
-pub const ALL: &[&[Attack]] =
-    &[tokens::ATTACKS, ways::ATTACKS, replication::ATTACKS, sql::ATTACKS];
+pub const ALL: &[&[Attack]] = &[tokens::ATTACKS, ways::ATTACKS, replication::ATTACKS, sql::ATTACKS];

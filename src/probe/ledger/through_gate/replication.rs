@@ -92,7 +92,10 @@ async fn embedded(field: &Field<'_>, target: Target) -> Result<Attempt> {
     let synced = support::sync(&replica).await;
     let rows = support::rows(&replica).await;
     let got_in = rows.as_ref().is_ok_and(|rows| rows.contains(SECRET));
-    Ok(Attempt::new(got_in, format!("sync {}, rows {}", support::told(&synced), support::told(&rows))))
+    Ok(Attempt::new(
+        got_in,
+        format!("sync {}, rows {}", support::told(&synced), support::told(&rows)),
+    ))
 }
 
 async fn client_id(field: &Field<'_>, target: Target) -> Result<Attempt> {
@@ -133,11 +136,7 @@ async fn writes(field: &Field<'_>, target: Target) -> Result<Attempt> {
 }
 
 /// A handler that panics takes the connection with it.
-async fn malformed(
-    field: &Field<'_>,
-    caller: Result<Caller>,
-    existing: bool,
-) -> Result<Attempt> {
+async fn malformed(field: &Field<'_>, caller: Result<Caller>, existing: bool) -> Result<Attempt> {
     let name = if existing { field.tenants().await?.other } else { field.lab.name("missing")? };
     let caller = caller?.namespace(&name).with(GRANT.0, "zz");
     Ok(match caller.execute("SELECT 1").await {

@@ -67,8 +67,7 @@ async fn early(field: &Field<'_>, target: Target) -> Result<Attempt> {
     let begin = Timestamp::now().as_second() + 3600;
     let claims = json!({ "p": { "rw": { "ns": [own] } }, "nbf": begin, "exp": begin + 600 });
     let token = field.stack.token_with(&claims)?;
-    let answer =
-        field.wire(target)?.token(Some(token)).namespace(&own).execute("SELECT 1").await?;
+    let answer = field.wire(target)?.token(Some(token)).namespace(&own).execute("SELECT 1").await?;
     Ok(Attempt::new(verdict_of(&answer) == "ok", format!("{} {}", answer.status, answer.body)))
 }
 
