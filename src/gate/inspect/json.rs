@@ -28,18 +28,13 @@ pub fn check(text: &[u8]) -> Result<(), Refusal> {
     found.map_or(Ok(()), |word| Err(Refusal::Word(word)))
 }
 
-/// The baton of a pipeline's or a cursor's body.
-///
-/// # Errors
-/// [`Refusal::Malformed`] for what is not JSON, or has it twice.
-pub fn baton(body: &[u8]) -> Result<Option<String>, Refusal> {
+/// The id of a request of a WebSocket, to answer it.
+pub fn request_id(message: &[u8]) -> Option<i32> {
     #[derive(Deserialize)]
-    struct Body {
-        baton: Option<String>,
+    struct Request {
+        request_id: i32,
     }
-    let body: Body =
-        serde_json::from_slice(body).map_err(|_| Refusal::Malformed("it is not JSON"))?;
-    Ok(body.baton)
+    serde_json::from_slice(message).ok().map(|request: Request| request.request_id)
 }
 
 /// Looks at every text, those under a key that is there twice included.
@@ -48,7 +43,7 @@ struct Scan<'a>(&'a mut Option<&'static str>);
 impl Scan<'_> {
     fn text(&mut self, text: &str) {
         if self.0.is_none() {
-            *self.0 = words::find(text);
+            *self.0 = words::find(text.as_bytes());
         }
     }
 }

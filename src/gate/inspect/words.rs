@@ -41,13 +41,13 @@ pub fn possible(bytes: &[u8]) -> bool {
     FINDER.as_ref().is_none_or(|finder| finder.is_match(bytes))
 }
 
-/// The first of the words in `sql` that stands there as a word.
-pub fn find(sql: &str) -> Option<&'static str> {
-    if !possible(sql.as_bytes()) {
+/// The first of the words in `text` that stands there as a word.
+pub fn find(text: &[u8]) -> Option<&'static str> {
+    if !possible(text) {
         return None;
     }
-    let of_sql = sql.as_bytes().split(|byte| !in_word(byte));
-    of_sql.into_iter().find_map(|word| {
+    let mut of_text = text.split(|byte| !in_word(byte));
+    of_text.find_map(|word| {
         WORDS.into_iter().find(|known| word.eq_ignore_ascii_case(known.as_bytes()))
     })
 }
