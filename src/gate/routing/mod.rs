@@ -1,0 +1,3 @@
+//! Which server a request goes to.
+
+mod sql;
