@@ -87,8 +87,7 @@ fn is_self_contained(requests: &[StreamRequest<'_>]) -> bool {
                 _ => false,
             }
     };
-    let closes =
-        last.kind == "close" && bare(last) && last.stmt.is_none() && last.batch.is_none();
+    let closes = last.kind == "close" && bare(last) && last.stmt.is_none() && last.batch.is_none();
     closes && !reads.is_empty() && reads.iter().all(read)
 }
 
@@ -144,9 +143,10 @@ impl Reads<'_> {
     ///
     /// # Errors
     /// Never with what was read from JSON.
-    pub fn waiting_for(mut self, index: u64) -> serde_json::Result<Vec<u8>> {
+    pub fn waiting_for(&self, index: u64) -> serde_json::Result<Vec<u8>> {
         let index = Some(Index(index));
-        for request in &mut self.pipeline.requests {
+        let mut pipeline = self.pipeline.clone();
+        for request in &mut pipeline.requests {
             if let Some(stmt) = &mut request.stmt {
                 stmt.replication_index = index;
             }
@@ -154,7 +154,7 @@ impl Reads<'_> {
                 batch.replication_index = index;
             }
         }
-        serde_json::to_vec(&self.pipeline)
+        serde_json::to_vec(&pipeline)
     }
 }
 
@@ -181,7 +181,8 @@ mod tests {
     }
 
     fn batch(statements: &[&str]) -> Value {
-        let steps: Vec<_> = statements.iter().map(|sql| json!({ "stmt": { "sql": sql } })).collect();
+        let steps: Vec<_> =
+            statements.iter().map(|sql| json!({ "stmt": { "sql": sql } })).collect();
         json!({ "type": "batch", "batch": { "steps": steps } })
     }
 
@@ -216,10 +217,10 @@ mod tests {
 
     #[test]
     fn what_writes_is_the_primarys_and_shows_its_index_or_not() {
-        for requests in [vec![execute("INSERT INTO t VALUES (1)")], vec![
-            execute("SELECT 1"),
-            batch(&["SELECT 1", "DELETE FROM t"]),
-        ]] {
+        for requests in [
+            vec![execute("INSERT INTO t VALUES (1)")],
+            vec![execute("SELECT 1"), batch(&["SELECT 1", "DELETE FROM t"])],
+        ] {
             let shown = Effect { writes: Writes::Shown, fresh: true };
             assert_eq!(at_primary(&closed(&requests)), shown);
         }

@@ -135,7 +135,8 @@ mod tests {
         assert_eq!(scan(r#"{"replication_index":null}"#), Shown { nulls: 1, ..Shown::default() });
         let cursor = r#"{"type":"replication_index","replication_index":8}"#;
         assert_eq!(scan(cursor), shown(8, 8, 1, 0));
-        let batch = r#"[{"replication_index":null},{"replication_index":"3"}],"replication_index":"12""#;
+        let batch =
+            r#"[{"replication_index":null},{"replication_index":"3"}],"replication_index":"12""#;
         assert_eq!(scan(batch), shown(3, 12, 2, 1));
         assert!(scan(r#"{"results":[{"type":"error","error":{}}]}"#).error);
         assert!(!scan(r#"{"results":[{"type":"ok"}],"type":"errors"}"#).error);

@@ -11,7 +11,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-#[derive(Deserialize, Serialize)]
+#[derive(Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Pipeline<'a> {
     #[serde(borrow, default)]
@@ -21,7 +21,7 @@ pub struct Pipeline<'a> {
 }
 
 /// One request of any kind: which fields it may have depends on `kind`.
-#[derive(Deserialize, Serialize)]
+#[derive(Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct StreamRequest<'a> {
     #[serde(borrow, rename = "type")]
@@ -38,7 +38,7 @@ pub struct StreamRequest<'a> {
     pub replication_index: Option<Index>,
 }
 
-#[derive(Deserialize, Serialize)]
+#[derive(Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Statement<'a> {
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
@@ -56,7 +56,7 @@ pub struct Statement<'a> {
 }
 
 /// The server heeds the index of the batch, not those of its statements.
-#[derive(Deserialize, Serialize)]
+#[derive(Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Batch<'a> {
     #[serde(borrow)]
@@ -65,7 +65,7 @@ pub struct Batch<'a> {
     pub replication_index: Option<Index>,
 }
 
-#[derive(Deserialize, Serialize)]
+#[derive(Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Step<'a> {
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
