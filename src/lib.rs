@@ -24,6 +24,7 @@ pub mod env_vars;
 pub mod error;
 pub mod exit_code;
 pub mod files;
+pub mod gate;
 pub mod hex;
 pub mod output;
 pub mod plan;
