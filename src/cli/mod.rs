@@ -5,6 +5,7 @@
 
 pub mod credentials;
 pub mod data;
+pub mod gate;
 pub mod image;
 pub mod namespace;
 pub mod probe;
@@ -144,6 +145,9 @@ pub enum Command {
     Smoke(smoke::SmokeArgs),
     /// Check every claim about the server, and say what is so
     Probe(probe::ProbeArgs),
+    /// The proxy that lets a database token do only what it says
+    #[command(subcommand)]
+    Gate(gate::GateCommand),
     /// What is missing or wrong on this machine, and the command that mends each
     Doctor,
     /// Print a completion script for a shell

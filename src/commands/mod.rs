@@ -3,6 +3,7 @@
 mod data;
 mod doctor;
 mod engines;
+mod gate;
 mod image;
 mod namespace;
 mod probe;
@@ -64,6 +65,7 @@ pub async fn run(app: App, output: &Output) -> Result<ExitCode> {
         Command::Sql(args) => sql::run(&settings, &args, output).await.map(done),
         Command::Smoke(args) => smoke::run(&settings, &args, output).await,
         Command::Probe(args) => probe::run(settings, args, output).await,
+        Command::Gate(args) => gate::run(&settings, args).await.map(done),
         Command::Doctor => doctor::run(&settings, output).await,
         Command::Exec(_) | Command::Completions { .. } => Ok(ExitCode::Success),
     }

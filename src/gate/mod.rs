@@ -1,3 +1,154 @@
-//! A reverse proxy that lets a database token do only what it says.
+//! `demo gate serve`: a reverse proxy that lets a database token do what it
+//! says, and nothing else.
+//!
+//! ```text
+//! request --> paths: does it pass? --> door: which namespace? --> token: is it good now?
+//!         --> rights: does it cover the namespace? --> limits --> body: whole, within limits
+//!         --> streams, grpc: does the stream, the client id belong to the namespace?
+//!         --> forward: the head, made anew --> upstream --> routing: primary or replica?
+//! ```
+//!
+//! What the server checks, the gate does not check again: whether a token that
+//! may read may run this statement is decided there, by the same token.
 
-pub mod inspect;
+pub mod config;
+pub mod routing;
+
+mod answer;
+mod body;
+mod door;
+mod forward;
+mod grpc;
+mod inspect;
+mod paths;
+mod protobuf;
+mod revoked;
+mod rights;
+mod routes;
+mod streams;
+mod token;
+mod upstream;
+mod websocket;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use self::body::Reader;
+use self::config::Config;
+use self::revoked::Revoked;
+use self::rights::{Claims, Right};
+use self::streams::Streams;
+use self::token::{Bad, Verifier};
+use self::upstream::Upstream;
+use crate::credentials::keys::KeySet;
+use crate::error::Result;
+use crate::files;
+use crate::server::namespace::NamespaceName;
+use crate::service::limits::Limiter;
+use crate::service::observe::{Metrics, observed};
+use crate::service::problem::Problem;
+use crate::service::{server, tls};
+
+/// For the WebSockets to be told that the gate ends.
+const GOOD_BYE: Duration = Duration::from_secs(5);
+
+/// What all requests share.
+struct Gate {
+    config: Config,
+    verifier: Verifier,
+    limiter: Limiter<NamespaceName>,
+    streams: Streams,
+    reader: Reader,
+    upstream: Upstream,
+    sockets: Arc<Semaphore>,
+    tasks: TaskTracker,
+    /// Cancelled when the gate is to end.
+    ending: CancellationToken,
+}
+
+impl Gate {
+    /// The claims of `token` and what they allow with `namespace`, at least reading.
+    fn authorise(
+        &self,
+        token: &str,
+        namespace: &NamespaceName,
+    ) -> Result<(Arc<Claims>, Right), Problem> {
+        let claims = self.verifier.verify(token, token::now()).map_err(problem)?;
+        // Whether it exists is nobody's business who has no right to it.
+        match rights::right(&claims, namespace, &self.config.operators) {
+            Right::Nothing => Err(Problem::forbidden(
+                "namespace-forbidden",
+                format!("the token does not cover the namespace `{namespace}`"),
+            )),
+            right => Ok((claims, right)),
+        }
+    }
+
+    /// Counts one request.
+    fn admit(&self, namespace: &NamespaceName) -> Result<(), Problem> {
+        self.limiter.admit(namespace).map_err(|wait| {
+            Problem::too_many(format!("too many requests for the namespace `{namespace}`"), wait)
+        })
+    }
+}
+
+fn problem(bad: Bad) -> Problem {
+    Problem::unauthorized(bad.code(), bad.to_string())
+}
+
+/// Serves until `end` is done.
+///
+/// # Errors
+/// Exit 2 for keys, a certificate, a list or an address that cannot be used;
+/// exit 5 for files that are not there.
+pub async fn serve(config: Config, end: impl Future<Output = ()> + Send) -> Result<()> {
+    let place = config.keys.display().to_string();
+    let keys = KeySet::parse(&files::read_text(&config.keys, "file with public keys")?, &place)?;
+    let revoked = Revoked::nothing();
+    if let Some(path) = &config.revoked {
+        revoked.read(path)?;
+    }
+    let acceptor = match &config.tls {
+        Some(files) => Some(tls::acceptor(&files.certificate, &files.key)?),
+        None => None,
+    };
+    let limits = &config.limits;
+    let ending = CancellationToken::new();
+    let tasks = TaskTracker::new();
+    let metrics = Metrics::new("gate");
+    let gate = Arc::new(Gate {
+        verifier: Verifier::new(&keys, config.issuer.clone(), revoked.clone()),
+        limiter: Limiter::per_second(limits.per_namespace_per_second, limits.burst),
+        streams: Streams::default(),
+        reader: Reader::new(limits.body_bytes, limits.timeout),
+        upstream: Upstream::new(&config, &metrics),
+        sockets: Arc::new(Semaphore::new(limits.web_sockets.get().try_into()?)),
+        tasks: tasks.clone(),
+        ending: ending.clone(),
+        config,
+    });
+    let listener = server::bind(gate.config.listen).await?;
+    let address = listener.local_addr()?;
+    let follower = gate.config.revoked.clone().map(|path| tokio::spawn(revoked.follow(path)));
+    let router = routes::with_cors(observed(routes::router(gate.clone()), &metrics), &gate.config);
+    tracing::info!(%address, domain = gate.config.domain, "the gate is open");
+    let both = async {
+        end.await;
+        ending.cancel();
+    };
+    server::serve(listener, acceptor, router, both).await?;
+    tasks.close();
+    if tokio::time::timeout(GOOD_BYE, tasks.wait()).await.is_err() {
+        tracing::warn!("some WebSockets did not close in time");
+    }
+    if let Some(follower) = follower {
+        follower.abort();
+    }
+    tracing::info!("the gate is closed");
+    Ok(())
+}

@@ -73,6 +73,11 @@ impl Problem {
         self.status
     }
 
+    /// The sentence for people.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// The word for programs.
     pub fn code(&self) -> &'static str {
         self.code

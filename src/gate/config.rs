@@ -1,0 +1,267 @@
+//! `gate.yaml`.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use axum::http::uri::{Authority, Scheme};
+use axum::http::{HeaderValue, Uri};
+use serde::{Deserialize, Deserializer, de};
+
+use crate::config_file;
+use crate::error::{Fault, Result};
+
+/// The port of the worked example.
+const PORT: u16 = 18090;
+
+/// All that the gate is told.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Config {
+    #[serde(default = "listen")]
+    pub listen: SocketAddr,
+    /// `NS.domain` names a namespace; in lower case.
+    #[serde(default = "domain", deserialize_with = "a_domain")]
+    pub domain: String,
+    /// Takes every write.
+    pub primary: Server,
+    /// May take reads.
+    #[serde(default)]
+    pub replicas: Vec<Server>,
+    /// The public keys of the mint: SPKI PEM, several one after another.
+    pub keys: PathBuf,
+    /// The claim `iss` that every token must have.
+    pub issuer: Option<String>,
+    /// Subjects whose tokens need not name a namespace.
+    #[serde(default)]
+    pub operators: Vec<String>,
+    /// One `jti` a line, read again when it changes.
+    pub revoked: Option<PathBuf>,
+    /// Pages of these origins may ask; none when empty.
+    #[serde(default)]
+    pub origins: Vec<Origin>,
+    #[serde(default)]
+    pub limits: Limits,
+    pub tls: Option<Tls>,
+}
+
+/// What one client, or one namespace, may take.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Limits {
+    /// Of one request, or of one message of a WebSocket.
+    #[serde(deserialize_with = "bytes")]
+    pub body_bytes: usize,
+    /// Until the body of a request is here, and until the head of its answer is.
+    #[serde(deserialize_with = "duration")]
+    pub timeout: Duration,
+    pub per_namespace_per_second: NonZeroU32,
+    pub burst: NonZeroU32,
+    /// WebSockets at a time.
+    pub web_sockets: NonZeroU32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let number = |number: u32| NonZeroU32::MIN.saturating_add(number - 1);
+        Self {
+            body_bytes: 10 * 1024 * 1024,
+            timeout: Duration::from_secs(30),
+            per_namespace_per_second: number(500),
+            burst: number(1000),
+            web_sockets: number(1024),
+        }
+    }
+}
+
+/// The certificate that clients see.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Tls {
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+}
+
+/// `http://host:port` of a server.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Server(pub Authority);
+
+impl<'de> Deserialize<'de> for Server {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let wrong = || de::Error::custom("a server is http://HOST:PORT, without a path");
+        let uri: Uri = text.parse().map_err(|_| wrong())?;
+        let bare = uri.path() == "/" && uri.query().is_none();
+        let authority =
+            uri.authority().filter(|it| !it.host().is_empty() && !it.as_str().contains('@'));
+        match (uri.scheme() == Some(&Scheme::HTTP) && bare, authority) {
+            (true, Some(authority)) => Ok(Self(authority.clone())),
+            _ => Err(wrong()),
+        }
+    }
+}
+
+/// `https://page.example.com`, as browsers send it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Origin(pub HeaderValue);
+
+impl<'de> Deserialize<'de> for Origin {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let wrong = || {
+            de::Error::custom(
+                "an origin is https://HOST or http://HOST:PORT, in lower case, with nothing behind it",
+            )
+        };
+        let uri: Uri = text.parse().map_err(|_| wrong())?;
+        let whole = uri.authority().is_some_and(|authority| {
+            let plain = !authority.host().is_empty() && !authority.as_str().contains('@');
+            plain && text == format!("{}://{authority}", uri.scheme_str().unwrap_or_default())
+        });
+        let web = matches!(uri.scheme_str(), Some("http" | "https"));
+        if !whole || !web || text.contains(|letter: char| letter.is_ascii_uppercase()) {
+            return Err(wrong());
+        }
+        Ok(Self(HeaderValue::try_from(text).map_err(|_| wrong())?))
+    }
+}
+
+impl Config {
+    /// Reads and checks `path`; `variables` are what `${NAME}` stands for.
+    /// Relative paths in it become relative to its folder.
+    ///
+    /// # Errors
+    /// Exit 5 when it is not there, exit 2 with file and key for anything wrong.
+    pub fn load(path: &Path, variables: &BTreeMap<String, String>) -> Result<Self> {
+        let mut config: Self = config_file::load(path, variables)?;
+        if config.issuer.as_deref() == Some("") || config.operators.iter().any(String::is_empty) {
+            let what = "an `issuer` or one of the `operators` is empty";
+            return Err(Fault::input(format!("{}: {what}", path.display())).into());
+        }
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let tls = config.tls.iter_mut().flat_map(|tls| [&mut tls.certificate, &mut tls.key]);
+        for file in tls.chain([&mut config.keys]).chain(&mut config.revoked) {
+            *file = folder.join(&*file);
+        }
+        Ok(config)
+    }
+}
+
+fn listen() -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, PORT))
+}
+
+fn domain() -> String {
+    "localhost".to_owned()
+}
+
+fn a_domain<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let text = String::deserialize(deserializer)?.to_ascii_lowercase();
+    let label = |label: &str| {
+        !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    };
+    let named = text.parse::<std::net::IpAddr>().is_err() && text.split('.').all(label);
+    if named {
+        Ok(text)
+    } else {
+        Err(de::Error::custom("a domain is a host name such as db.example.com, without a port"))
+    }
+}
+
+/// `10MiB`, `512KiB` or a number of bytes.
+fn bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Size {
+        Number(usize),
+        Text(String),
+    }
+    let wrong =
+        || de::Error::custom("a size is a number of bytes, or one with KiB or MiB behind it");
+    let (text, unit) = match Size::deserialize(deserializer).map_err(|_| wrong())? {
+        Size::Number(number) => (number.to_string(), 1),
+        Size::Text(text) => match (text.strip_suffix("KiB"), text.strip_suffix("MiB")) {
+            (Some(number), _) => (number.trim().to_owned(), 1024),
+            (_, Some(number)) => (number.trim().to_owned(), 1024 * 1024),
+            _ => (text, 1),
+        },
+    };
+    let size = text.parse::<usize>().ok().and_then(|number| number.checked_mul(unit));
+    // As much as the counter of what all bodies may take together can count.
+    size.filter(|size| (1..=1 << 30).contains(size)).ok_or_else(wrong)
+}
+
+fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let found = humantime::parse_duration(&text).ok().filter(|found| !found.is_zero());
+    found.ok_or_else(|| de::Error::custom("a time is 500ms, 30s or 2m"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LEAST: &str = "primary: http://127.0.0.1:18080\nkeys: jwt.pub\n";
+
+    fn parse(more: &str) -> Result<Config, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("gate.yaml");
+        std::fs::write(&path, format!("{LEAST}{more}")).unwrap();
+        let config = Config::load(&path, &BTreeMap::new()).map_err(|error| error.to_string());
+        if let Ok(config) = &config {
+            assert_eq!(config.keys, folder.path().join("jwt.pub"));
+        }
+        config
+    }
+
+    #[test]
+    fn the_least_has_defaults() {
+        let config = parse("").unwrap();
+        assert_eq!(config.listen.to_string(), "127.0.0.1:18090");
+        assert_eq!(config.domain, "localhost");
+        assert_eq!(config.limits.body_bytes, 10 << 20);
+        assert_eq!(config.limits.timeout, Duration::from_secs(30));
+        assert!(config.operators.is_empty() && config.origins.is_empty());
+    }
+
+    #[test]
+    fn everything_can_be_set() {
+        let config = parse(
+            "listen: 127.0.0.1:0\ndomain: DB.Example.com\nreplicas: [http://10.0.0.2:8080]\n\
+             issuer: mint\noperators: [ops]\norigins: [http://127.0.0.1:18093]\n\
+             limits: {bodyBytes: 2MiB, timeout: 500ms, perNamespacePerSecond: 1, burst: 2}\n\
+             tls: {certificate: c.pem, key: k.pem}\n",
+        )
+        .unwrap();
+        assert_eq!(config.domain, "db.example.com");
+        assert_eq!(config.replicas[0].0, "10.0.0.2:8080");
+        assert_eq!(config.limits.body_bytes, 2 << 20);
+        assert_eq!(config.limits.timeout, Duration::from_millis(500));
+        assert!(config.tls.unwrap().key.ends_with("k.pem"));
+    }
+
+    #[test]
+    fn what_makes_no_sense_names_its_key() {
+        for (more, key) in [
+            ("colour: red\n", "colour"),
+            ("replicas: [https://a:1]\n", "replicas"),
+            ("replicas: [http://a:1/x]\n", "replicas"),
+            ("replicas: [\"http://u:p@a:1\"]\n", "replicas"),
+            ("domain: 127.0.0.1\n", "domain"),
+            ("domain: a..b\n", "domain"),
+            ("origins: [\"*\"]\n", "origins"),
+            ("origins: [http://a/]\n", "origins"),
+            ("limits: {bodyBytes: 0}\n", "bodyBytes"),
+            ("limits: {bodyBytes: 2GB}\n", "bodyBytes"),
+            ("limits: {timeout: soon}\n", "timeout"),
+            ("limits: {burst: 0}\n", "burst"),
+            ("operators: [\"\"]\n", "operators"),
+            ("issuer: \"\"\n", "issuer"),
+        ] {
+            let error = parse(more).unwrap_err();
+            assert!(error.contains(key), "{more}: {error}");
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! The head of what goes upstream, and of what comes back.
+//!
+//! Nothing of the client's head passes unless it is named here: the server
+//! believes several headers (`x-proxy-authorization`, `libsql-proxied`,
+//! `x-namespace-bin`), and a list of what is good cannot miss one.
+
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+
+use super::door;
+use super::paths::Endpoint;
+use crate::server::namespace::NamespaceName;
+
+/// Where embedded replicas put their token; the server reads it before the usual place.
+pub const GRPC_TOKEN: HeaderName = HeaderName::from_static("x-authorization");
+
+/// Headers of requests that pass.
+const PASSED: [HeaderName; 6] = [
+    header::CONTENT_TYPE,
+    header::ACCEPT,
+    header::USER_AGENT,
+    HeaderName::from_static("x-grpc-web"),
+    HeaderName::from_static("x-user-agent"),
+    HeaderName::from_static("x-libsql-client-version"),
+];
+/// What a replica got from its handshake. The server takes it in any namespace
+/// of the same configuration, so it proves nothing; the token must cover each call.
+const SESSION: HeaderName = HeaderName::from_static("x-session-token");
+
+/// Headers of answers that concern one connection only (RFC 9110, 7.6.1), or
+/// that the gate answers itself.
+const DROPPED: [&str; 9] = [
+    "connection",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    // By the server: the origins that CORS allows.
+    "vary",
+];
+
+/// The headers of a request for `namespace`, with one selector and one token.
+///
+/// `accept-encoding` is not among them: the gate reads the front of answers.
+pub fn request(
+    client: &HeaderMap,
+    endpoint: Endpoint,
+    namespace: &NamespaceName,
+    token: &str,
+) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(8);
+    for name in PASSED {
+        if let Some(value) = client.get(&name) {
+            headers.insert(name, value.clone());
+        }
+    }
+    if let (Endpoint::Replication { .. }, Some(session)) = (endpoint, client.get(&SESSION)) {
+        headers.insert(SESSION, session.clone());
+    }
+    // The token has been verified, so it is made of what a header can hold.
+    if let Ok(mut bearer) = HeaderValue::try_from(format!("Bearer {token}")) {
+        bearer.set_sensitive(true);
+        if endpoint.is_grpc() {
+            headers.insert(GRPC_TOKEN, bearer.clone());
+        }
+        headers.insert(header::AUTHORIZATION, bearer);
+    }
+    headers.insert(door::BINARY, door::encode(namespace));
+    headers
+}
+
+/// Takes out of an answer what must not reach the client.
+pub fn answer(headers: &mut HeaderMap) {
+    let named: Vec<HeaderName> = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| name.trim().parse().ok())
+        .collect();
+    for name in named {
+        headers.remove(name);
+    }
+    for name in DROPPED {
+        headers.remove(name);
+    }
+    let cors = |name: &&HeaderName| name.as_str().starts_with("access-control-");
+    let cors: Vec<HeaderName> = headers.keys().filter(cors).cloned().collect();
+    for name in cors {
+        headers.remove(name);
+    }
+}
+
+/// The token of a request; `None` when it has none.
+///
+/// # Errors
+/// When it has several, or one that is no bearer token.
+pub fn token(headers: &HeaderMap, endpoint: Endpoint) -> Result<Option<&str>, &'static str> {
+    let usual = bearer(headers, &header::AUTHORIZATION)?;
+    if !endpoint.is_grpc() {
+        return Ok(usual);
+    }
+    match (usual, bearer(headers, &GRPC_TOKEN)?) {
+        (Some(one), Some(other)) if one != other => Err("there are two different tokens"),
+        (one, other) => Ok(other.or(one)),
+    }
+}
+
+fn bearer<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, &'static str> {
+    let mut values = headers.get_all(name).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err("there are several tokens");
+    }
+    let wrong = "the token is not sent as `Bearer TOKEN`";
+    let (scheme, token) = value.to_str().ok().and_then(|it| it.split_once(' ')).ok_or(wrong)?;
+    if scheme.eq_ignore_ascii_case("bearer") && !token.contains(char::is_whitespace) {
+        Ok(Some(token))
+    } else {
+        Err(wrong)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::paths::Encoding;
+    use super::*;
+
+    const PIPELINE: Endpoint = Endpoint::Pipeline(Encoding::Json);
+
+    fn head(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    #[test]
+    fn one_selector_one_token_and_nothing_that_the_server_believes() {
+        let client = head(&[
+            ("host", "b.localhost"),
+            ("x-namespace", "b"),
+            ("x-namespace-bin", "Yg"),
+            ("x-namespace-bin", "Yg"),
+            ("x-proxy-authorization", "\"FullAccess\""),
+            ("libsql-proxied", "true"),
+            ("x-authorization", "Bearer other"),
+            ("authorization", "Bearer other"),
+            ("forwarded", "host=b"),
+            ("x-forwarded-host", "b.localhost"),
+            ("connection", "x-namespace-bin"),
+            ("transfer-encoding", "chunked"),
+            ("content-length", "3"),
+            ("cookie", "c=1"),
+            ("accept-encoding", "gzip"),
+            ("x-session-token", "s"),
+            ("origin", "http://x"),
+            ("content-type", "application/json"),
+        ]);
+        let sent = request(&client, PIPELINE, &"a".parse().unwrap(), "token");
+        let mut names: Vec<&str> = sent.keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["authorization", "content-type", "x-namespace-bin"]);
+        assert_eq!(sent["x-namespace-bin"], "YQ");
+        assert_eq!(sent["authorization"], "Bearer token");
+        let replication = Endpoint::Replication { follows: false };
+        let sent = request(&client, replication, &"a".parse().unwrap(), "token");
+        assert_eq!(sent["x-session-token"], "s");
+        assert_eq!(sent["x-authorization"], "Bearer token");
+    }
+
+    #[test]
+    fn answers_lose_what_belongs_to_the_other_connection_and_cors() {
+        let mut headers = head(&[
+            ("connection", "close, x-hop"),
+            ("x-hop", "1"),
+            ("transfer-encoding", "chunked"),
+            ("access-control-allow-origin", "*"),
+            ("access-control-expose-headers", "x"),
+            ("vary", "origin"),
+            ("content-type", "application/json"),
+            ("grpc-status", "0"),
+        ]);
+        answer(&mut headers);
+        let mut names: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["content-type", "grpc-status"]);
+    }
+
+    #[test]
+    fn a_token_is_one_bearer() {
+        let usual = |value| {
+            token(&head(&[("authorization", value)]), PIPELINE).map(|it| it.map(str::to_owned))
+        };
+        assert_eq!(usual("Bearer x.y.z"), Ok(Some("x.y.z".to_owned())));
+        assert_eq!(usual("bEARER x"), Ok(Some("x".to_owned())));
+        for bad in ["x", "Basic x", "Bearer x y", "Bearer  x", ""] {
+            assert!(usual(bad).is_err(), "{bad}");
+        }
+        assert_eq!(token(&head(&[]), PIPELINE), Ok(None));
+        let two = head(&[("authorization", "Bearer x"), ("authorization", "Bearer x")]);
+        assert!(token(&two, PIPELINE).is_err());
+        let grpc = head(&[("authorization", "Bearer x"), ("x-authorization", "Bearer y")]);
+        assert!(token(&grpc, Endpoint::Proxy).is_err());
+        assert_eq!(token(&grpc, PIPELINE), Ok(Some("x")));
+        let grpc = head(&[("x-authorization", "Bearer y")]);
+        assert_eq!(token(&grpc, Endpoint::Proxy), Ok(Some("y")));
+        assert_eq!(token(&grpc, PIPELINE), Ok(None));
+    }
+
+    proptest! {
+        /// Whatever headers come, what goes up is in the list.
+        #[test]
+        fn nothing_unknown_passes(names in proptest::collection::vec("[a-z][a-z-]{0,20}", 0..12)) {
+            let mut client = HeaderMap::new();
+            for name in &names {
+                let name: HeaderName = name.parse().unwrap();
+                client.append(name, HeaderValue::from_static("x"));
+            }
+            let sent = request(&client, Endpoint::Proxy, &"a".parse().unwrap(), "t");
+            for name in sent.keys() {
+                let ours = [header::AUTHORIZATION, GRPC_TOKEN, door::BINARY].contains(name);
+                prop_assert!(ours || PASSED.contains(name), "{name}");
+            }
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! The calls of embedded replicas: gRPC-web, as the HTTP port of the server
+//! speaks it.
+
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::Response;
+use bytes::{BufMut, Bytes, BytesMut};
+use sha2::{Digest, Sha256};
+
+use super::protobuf;
+use crate::hex;
+use crate::server::namespace::NamespaceName;
+use crate::service::problem::Problem;
+
+/// What the server answers with, too.
+const CONTENT_TYPE: &str = "application/grpc-web+proto";
+/// A frame that holds a message, not compressed.
+const MESSAGE: u8 = 0;
+/// A frame that holds the trailers.
+const TRAILERS: u8 = 0x80;
+
+/// Whether the body is gRPC-web in binary. The other forms (text, gRPC over
+/// HTTP/2) are spoken by no embedded replica.
+pub fn is_web(headers: &HeaderMap) -> bool {
+    let mut kinds = headers.get_all(header::CONTENT_TYPE).iter();
+    let kind = kinds.next().and_then(|kind| kind.to_str().ok());
+    let known = matches!(kind, Some("application/grpc-web" | CONTENT_TYPE));
+    known && kinds.next().is_none()
+}
+
+/// The one message of a request; `None` for anything but one frame that is not compressed.
+pub fn message(body: &Bytes) -> Option<Bytes> {
+    let ([flag, length @ ..], rest) = body.split_first_chunk::<5>()?;
+    let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
+    (*flag == MESSAGE && rest.len() == length).then(|| body.slice(5..))
+}
+
+fn frame(flag: u8, content: &[u8]) -> Bytes {
+    let mut bytes = BytesMut::with_capacity(5 + content.len());
+    bytes.put_u8(flag);
+    // Bodies are limited to less than this can count.
+    bytes.put_u32(u32::try_from(content.len()).unwrap_or(u32::MAX));
+    bytes.put_slice(content);
+    bytes.freeze()
+}
+
+/// The body of a `Proxy` call with another client id: one that belongs to `namespace`.
+///
+/// Seen on sqld 0.24.32: it keeps a connection for each client id, whatever the
+/// namespace, and checks the token against the namespace of the call. Who may
+/// read one namespace and write another would write to both. An id that is no
+/// UUID makes its handler panic; what is sent here is always one.
+///
+/// `None` when the body is no such call.
+pub fn own_client(body: &Bytes, namespace: &NamespaceName) -> Option<Bytes> {
+    let message = message(body)?;
+    let mut own = Vec::with_capacity(message.len() + 32);
+    let mut client = None;
+    for field in protobuf::fields(&message)? {
+        if field.number == 1 {
+            if client.replace(field.content?).is_some() {
+                return None;
+            }
+        } else {
+            own.extend_from_slice(field.whole);
+        }
+    }
+    let digest = Sha256::new()
+        .chain_update(namespace.as_str())
+        // No name has it in it.
+        .chain_update([0])
+        .chain_update(client?)
+        .finalize();
+    let mut whole = Vec::with_capacity(own.len() + 34);
+    protobuf::push(&mut whole, 1, hex::encode(&digest[..16]).as_bytes());
+    whole.extend_from_slice(&own);
+    Some(frame(MESSAGE, &whole))
+}
+
+/// The status that says the same as `status` of HTTP.
+fn code(status: StatusCode) -> u8 {
+    match status.as_u16() {
+        400 | 405 | 415 => 3,
+        401 => 16,
+        403 => 7,
+        404 => 12,
+        408 | 504 => 4,
+        413 | 429 => 8,
+        502 | 503 => 14,
+        _ => 13,
+    }
+}
+
+/// `problem` as the answer to a call: trailers and nothing else.
+pub fn refusal(problem: &Problem) -> Response {
+    let mut response = Response::new(Body::empty());
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert("grpc-status", HeaderValue::from(u16::from(code(problem.status()))));
+    if let Ok(said) = HeaderValue::try_from(percent(problem.detail())) {
+        headers.insert("grpc-message", said);
+    }
+    response
+}
+
+/// The end of an answer that has begun.
+pub fn trailers(problem: &Problem) -> Bytes {
+    let text = format!(
+        "grpc-status:{}\r\ngrpc-message:{}\r\n",
+        code(problem.status()),
+        percent(problem.detail())
+    );
+    frame(TRAILERS, text.as_bytes())
+}
+
+fn percent(text: &str) -> String {
+    use std::fmt::Write;
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_graphic() && byte != b'%' {
+            encoded.push(char::from(byte));
+        } else {
+            // Writing to a string cannot fail.
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(client: &str) -> Bytes {
+        let mut message = Vec::new();
+        protobuf::push(&mut message, 1, client.as_bytes());
+        protobuf::push(&mut message, 2, b"program");
+        frame(MESSAGE, &message)
+    }
+
+    fn client(body: &Bytes) -> String {
+        let message = message(body).unwrap();
+        let fields = protobuf::fields(&message).unwrap();
+        assert_eq!(fields[1].content, Some(b"program".as_slice()));
+        String::from_utf8(fields[0].content.unwrap().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn a_client_is_another_in_each_namespace() {
+        let (a, b) = ("a".parse().unwrap(), "b".parse().unwrap());
+        let own = |id: &str, name| client(&own_client(&call(id), name).unwrap());
+        assert_eq!(own("one", &a), own("one", &a));
+        assert_ne!(own("one", &a), own("one", &b));
+        assert_ne!(own("one", &a), own("two", &a));
+        assert_ne!(own("one", &a), "one");
+        let id = own("no uuid at all", &a);
+        assert!(id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()), "{id}");
+    }
+
+    #[test]
+    fn what_is_no_single_plain_message_is_refused() {
+        let name = "a".parse().unwrap();
+        let mut twice = Vec::new();
+        protobuf::push(&mut twice, 1, b"x");
+        protobuf::push(&mut twice, 1, b"y");
+        let good = call("x");
+        let doubled: Bytes = [good.clone(), good.clone()].concat().into();
+        let mut compressed = good.to_vec();
+        compressed[0] = 1;
+        for body in [
+            Bytes::new(),
+            Bytes::from_static(b"\0\0\0\0"),
+            good.slice(..good.len() - 1),
+            doubled,
+            compressed.into(),
+            frame(TRAILERS, b""),
+            frame(MESSAGE, b""),
+            frame(MESSAGE, &twice),
+            frame(MESSAGE, &[0x08, 1]),
+        ] {
+            assert_eq!(own_client(&body, &name), None, "{body:?}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_has_a_status_that_clients_know() {
+        let problem = Problem::forbidden("namespace-forbidden", "not yours: 100 %");
+        let response = refusal(&problem);
+        assert_eq!(response.status(), 200);
+        assert_eq!(response.headers()["grpc-status"], "7");
+        assert_eq!(response.headers()["grpc-message"], "not%20yours:%20100%20%25");
+        let end = trailers(&Problem::unauthorized("token-expired", "late"));
+        assert_eq!(end, frame(TRAILERS, b"grpc-status:16\r\ngrpc-message:late\r\n"));
+    }
+}

@@ -1,0 +1,213 @@
+//! From a request to its answer, one check after another.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderName, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get};
+use tower_http::cors::{AllowOrigin, CorsLayer};
+
+use super::config::Config;
+use super::paths::{self, Endpoint, PASSED, Place};
+use super::rights::Right;
+use super::streams::{self, Asked};
+use super::upstream::Outgoing;
+use super::{Gate, answer, body, door, forward, grpc, problem, token, websocket};
+use crate::server::namespace::NamespaceName;
+use crate::service::problem::Problem;
+
+/// All routes of the gate. They name what is counted; what passes is decided by
+/// [`paths::find`], on the path as it came.
+pub fn router(gate: Arc<Gate>) -> Router {
+    let mut router = Router::new().route("/health", get(|| async { "ok\n" })).route(
+        "/version",
+        get(|| async { concat!("demo gate ", env!("CARGO_PKG_VERSION"), "\n") }),
+    );
+    for (path, _) in PASSED {
+        router = router.route(path, any(handle));
+    }
+    router
+        .route("/dev/{namespace}", any(handle))
+        .route("/dev/{namespace}/", any(handle))
+        .route("/dev/{namespace}/{*path}", any(handle))
+        .fallback(handle)
+        .with_state(gate)
+}
+
+/// `router` open to pages of the configured origins; to none when there are none.
+pub fn with_cors(router: Router, config: &Config) -> Router {
+    if config.origins.is_empty() {
+        return router;
+    }
+    let origins = config.origins.iter().map(|origin| origin.0.clone());
+    let asked =
+        ["x-namespace", "x-namespace-bin", "x-grpc-web", "x-user-agent", "x-libsql-client-version"];
+    let asked = asked.map(HeaderName::from_static);
+    let shown = ["grpc-status", "grpc-message", "retry-after"].map(HeaderName::from_static);
+    router.layer(
+        CorsLayer::new()
+            .allow_origin(AllowOrigin::list(origins))
+            .allow_methods([Method::GET, Method::POST])
+            .allow_headers(
+                [header::AUTHORIZATION, header::CONTENT_TYPE]
+                    .into_iter()
+                    .chain(asked)
+                    .collect::<Vec<_>>(),
+            )
+            .expose_headers(shown)
+            .max_age(std::time::Duration::from_secs(3600)),
+    )
+}
+
+async fn handle(State(gate): State<Arc<Gate>>, request: Request) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let path = parts.uri.path().to_owned();
+    let place = paths::find(&path);
+    let endpoint = place.map(|place| place.endpoint);
+    let outcome = match place {
+        Some(place) => pass(&gate, place, &mut parts, body).await,
+        None => Err(Problem::not_found("route-unknown", "the gate has no such route")),
+    };
+    outcome.unwrap_or_else(|problem| {
+        tracing::debug!(code = problem.code(), "refused");
+        answer::refuse(problem, endpoint, &parts.headers)
+    })
+}
+
+async fn pass(
+    gate: &Arc<Gate>,
+    place: Place<'_>,
+    parts: &mut Parts,
+    body: Body,
+) -> Result<Response, Problem> {
+    if !place.endpoint.takes(&parts.method) {
+        let said = "the route does not take this method";
+        return Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", said));
+    }
+    if place.endpoint == Endpoint::Version {
+        return Ok(version(place.path));
+    }
+    let namespace =
+        door::namespace(&gate.config.domain, &parts.uri, &parts.headers, place.namespace)
+            .map_err(|closed| Problem::bad_request(closed.code(), said(closed, gate)))?;
+    if parts.method == Method::GET {
+        return socket(gate, namespace, parts).await;
+    }
+    forward_call(gate, place, namespace, parts, body).await
+}
+
+fn said(closed: door::Closed, gate: &Gate) -> String {
+    closed.to_string().replace("{domain}", &gate.config.domain)
+}
+
+/// What clients ask before they choose a version, without a token.
+fn version(path: &str) -> Response {
+    format!("Hello, {path} of Hrana over HTTP is spoken here\n").into_response()
+}
+
+async fn socket(
+    gate: &Arc<Gate>,
+    namespace: NamespaceName,
+    parts: &mut Parts,
+) -> Result<Response, Problem> {
+    // A page of another origin may not talk over HTTP, so it may not here.
+    if let Some(origin) = parts.headers.get(header::ORIGIN)
+        && !gate.config.origins.iter().any(|known| known.0 == origin)
+    {
+        return Err(Problem::forbidden("origin-forbidden", "pages of this origin may not connect"));
+    }
+    let upgrade = WebSocketUpgrade::from_request_parts(parts, &()).await.map_err(|_| {
+        Problem::not_found("route-unknown", "a GET of this route must open a WebSocket")
+    })?;
+    websocket::accept(gate.clone(), namespace, upgrade, &parts.headers)
+}
+
+async fn forward_call(
+    gate: &Arc<Gate>,
+    place: Place<'_>,
+    namespace: NamespaceName,
+    parts: &Parts,
+    body: Body,
+) -> Result<Response, Problem> {
+    let endpoint = place.endpoint;
+    if endpoint.is_grpc() && !grpc::is_web(&parts.headers) {
+        let said = "only gRPC-web with the content type application/grpc-web+proto is spoken";
+        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "grpc-form", said));
+    }
+    let token = forward::token(&parts.headers, endpoint)
+        .map_err(|said| Problem::unauthorized("token-invalid", said))?
+        .ok_or_else(|| problem(token::Bad::Missing))?;
+    let (claims, right) = gate.authorise(token, &namespace)?;
+    gate.admit(&namespace)?;
+    let mut body = gate.reader.read(&parts.headers, body).await?;
+    let mut stream = None;
+    match endpoint {
+        Endpoint::Pipeline(encoding) | Endpoint::Cursor(encoding) => {
+            stream = own_stream(gate, streams::asked(encoding, &body), &namespace)?;
+        }
+        Endpoint::Proxy => {
+            body = grpc::own_client(&body, &namespace).ok_or_else(no_call)?;
+        }
+        Endpoint::Replication { .. } => {
+            grpc::message(&body).ok_or_else(no_call)?;
+        }
+        Endpoint::Root | Endpoint::Stateless | Endpoint::Version => {}
+    }
+    // The body may have taken its time.
+    gate.verifier.recheck(&claims, token::now()).map_err(problem)?;
+    let outgoing = Outgoing {
+        headers: forward::request(&parts.headers, endpoint, &namespace, token),
+        may_write: right == Right::Write,
+        namespace: namespace.clone(),
+        endpoint,
+        stream,
+        path: place.path,
+        body,
+    };
+    let (mut head, incoming) = gate.upstream.send(outgoing).await?.into_parts();
+    forward::answer(&mut head.headers);
+    let body = match endpoint {
+        Endpoint::Pipeline(encoding) => {
+            body::watched(incoming, encoding, false, gate.streams.clone(), namespace)
+        }
+        Endpoint::Cursor(encoding) => {
+            body::watched(incoming, encoding, true, gate.streams.clone(), namespace)
+        }
+        Endpoint::Replication { follows: true } => {
+            let gate = gate.clone();
+            body::guarded(incoming, move || {
+                gate.verifier.recheck(&claims, token::now()).map_err(problem)
+            })
+        }
+        _ => incoming,
+    };
+    Ok(Response::from_parts(head, body))
+}
+
+/// The stream that a request goes on with, which must be one of its namespace.
+fn own_stream(
+    gate: &Gate,
+    asked: Result<Asked, streams::Unreadable>,
+    namespace: &NamespaceName,
+) -> Result<Option<streams::StreamId>, Problem> {
+    match asked {
+        Ok(Asked::New) => Ok(None),
+        Ok(Asked::Goes(stream)) if gate.streams.belongs(stream, namespace) => Ok(Some(stream)),
+        // One that has expired, one that another gate has opened and one of
+        // another namespace look the same: who asks has no right to know more.
+        Ok(Asked::Goes(_)) => Err(Problem::bad_request(
+            "STREAM_EXPIRED",
+            "the stream has expired, or was not opened in this namespace",
+        )),
+        Err(unreadable) => Err(Problem::bad_request("body-invalid", unreadable.to_string())),
+    }
+}
+
+fn no_call() -> Problem {
+    Problem::bad_request("body-invalid", "the body is no single gRPC message of this call")
+}

@@ -1,0 +1,317 @@
+//! What a request body does: who may answer it, and what its answer will show.
+
+use super::sql::only_reads;
+use super::wire::{Cursor, Index, Pipeline, Statement, StreamRequest};
+
+/// A larger body is the primary's, unread.
+pub const READABLE_BYTES: usize = 1 << 20;
+
+/// Who may answer.
+pub enum Class<'a> {
+    /// Any server that is far enough.
+    Replica(Reads<'a>),
+    /// The primary alone.
+    Primary(Effect),
+}
+
+/// What a request at the primary does to its namespace.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Effect {
+    pub writes: Writes,
+    /// It opens its stream itself, so its answer shows no index from before it
+    /// was sent.
+    pub fresh: bool,
+}
+
+/// Whether a request writes, and whether its answer shows the index after it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Writes {
+    /// It surely writes nothing.
+    Nothing,
+    /// It may, and a good answer shows the index.
+    Shown,
+    /// It may, and the answer does not tell.
+    Unseen,
+}
+
+impl Effect {
+    /// Of a request that is not understood.
+    pub const UNKNOWN: Self = Self { writes: Writes::Unseen, fresh: false };
+    /// Of one that touches no database: `GET /v2`.
+    pub const NONE: Self = Self { writes: Writes::Nothing, fresh: false };
+}
+
+/// Judges the body of `/v2/pipeline` or `/v3/pipeline`.
+pub fn pipeline(body: &[u8]) -> Class<'_> {
+    if body.len() > READABLE_BYTES {
+        return Class::Primary(Effect::UNKNOWN);
+    }
+    let Ok(pipeline) = serde_json::from_slice::<Pipeline<'_>>(body) else {
+        return Class::Primary(Effect::UNKNOWN);
+    };
+    let fresh = pipeline.baton.is_none();
+    if fresh && is_self_contained(&pipeline.requests) {
+        return Class::Replica(Reads { pipeline });
+    }
+    let writes = pipeline.requests.iter().map(effect).fold(Writes::Nothing, worse);
+    Class::Primary(Effect { writes, fresh })
+}
+
+/// Judges the body of `/v3/cursor`. A cursor leaves a stream open at the server that
+/// answers it (measured on sqld 0.24.32), so it is always the primary's.
+pub fn cursor(body: &[u8]) -> Effect {
+    if body.len() > READABLE_BYTES {
+        return Effect::UNKNOWN;
+    }
+    match serde_json::from_slice::<Cursor<'_>>(body) {
+        Ok(cursor) if cursor.batch.steps.iter().all(|step| is_read(&step.stmt)) => {
+            Effect { writes: Writes::Nothing, fresh: cursor.baton.is_none() }
+        }
+        _ => Effect::UNKNOWN,
+    }
+}
+
+/// Only reads, and a `close` at the end and nowhere else.
+fn is_self_contained(requests: &[StreamRequest<'_>]) -> bool {
+    let Some((last, reads)) = requests.split_last() else { return false };
+    let bare = |request: &StreamRequest<'_>| {
+        request.sql.is_none() && request.sql_id.is_none() && request.replication_index.is_none()
+    };
+    let read = |request: &StreamRequest<'_>| {
+        bare(request)
+            && match (&*request.kind, &request.stmt, &request.batch) {
+                ("execute", Some(stmt), None) => is_read(stmt),
+                ("batch", None, Some(batch)) => {
+                    !batch.steps.is_empty() && batch.steps.iter().all(|step| is_read(&step.stmt))
+                }
+                _ => false,
+            }
+    };
+    let closes = last.kind == "close" && bare(last) && last.stmt.is_none() && last.batch.is_none();
+    closes && !reads.is_empty() && reads.iter().all(read)
+}
+
+fn is_read(stmt: &Statement<'_>) -> bool {
+    stmt.sql_id.is_none() && stmt.sql.as_deref().is_some_and(only_reads)
+}
+
+fn effect(request: &StreamRequest<'_>) -> Writes {
+    match (&*request.kind, &request.stmt, &request.batch) {
+        ("close" | "describe" | "get_autocommit" | "store_sql" | "close_sql", None, None) => {
+            Writes::Nothing
+        }
+        ("execute", Some(stmt), None) if is_read(stmt) => Writes::Nothing,
+        ("batch", None, Some(batch)) if batch.steps.iter().all(|step| is_read(&step.stmt)) => {
+            Writes::Nothing
+        }
+        ("execute", Some(_), None) | ("batch", None, Some(_)) => Writes::Shown,
+        // `sequence` answers without an index.
+        _ => Writes::Unseen,
+    }
+}
+
+fn worse(one: Writes, other: Writes) -> Writes {
+    match (one, other) {
+        (Writes::Unseen, _) | (_, Writes::Unseen) => Writes::Unseen,
+        (Writes::Shown, _) | (_, Writes::Shown) => Writes::Shown,
+        _ => Writes::Nothing,
+    }
+}
+
+/// A pipeline that any server may answer.
+pub struct Reads<'a> {
+    pipeline: Pipeline<'a>,
+}
+
+impl Reads<'_> {
+    /// How many indexes a good answer shows: one for each `execute` and `batch`.
+    pub fn answers(&self) -> usize {
+        self.pipeline.requests.len() - 1
+    }
+
+    /// The highest index that the client itself asks to wait for; 0 for none.
+    pub fn asked_index(&self) -> u64 {
+        let own = |request: &StreamRequest<'_>| {
+            let stmt = request.stmt.as_ref().and_then(|stmt| stmt.replication_index);
+            let batch = request.batch.as_ref().and_then(|batch| batch.replication_index);
+            stmt.max(batch)
+        };
+        self.pipeline.requests.iter().filter_map(own).max().map_or(0, |index| index.0)
+    }
+
+    /// The body that makes a replica wait until it has `index`.
+    ///
+    /// # Errors
+    /// Never with what was read from JSON.
+    pub fn waiting_for(&self, index: u64) -> serde_json::Result<Vec<u8>> {
+        let index = Some(Index(index));
+        let mut pipeline = self.pipeline.clone();
+        for request in &mut pipeline.requests {
+            if let Some(stmt) = &mut request.stmt {
+                stmt.replication_index = index;
+            }
+            if let Some(batch) = &mut request.batch {
+                batch.replication_index = index;
+            }
+        }
+        serde_json::to_vec(&pipeline)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn reads(body: &Value) -> bool {
+        matches!(pipeline(body.to_string().as_bytes()), Class::Replica(_))
+    }
+
+    fn at_primary(body: &Value) -> Effect {
+        match pipeline(body.to_string().as_bytes()) {
+            Class::Primary(effect) => effect,
+            Class::Replica(_) => panic!("a replica's: {body}"),
+        }
+    }
+
+    fn execute(sql: &str) -> Value {
+        json!({ "type": "execute", "stmt": { "sql": sql } })
+    }
+
+    fn batch(statements: &[&str]) -> Value {
+        let steps: Vec<_> =
+            statements.iter().map(|sql| json!({ "stmt": { "sql": sql } })).collect();
+        json!({ "type": "batch", "batch": { "steps": steps } })
+    }
+
+    fn closed(requests: &[Value]) -> Value {
+        let mut requests = requests.to_vec();
+        requests.push(json!({ "type": "close" }));
+        json!({ "requests": requests })
+    }
+
+    #[test]
+    fn closed_pipelines_of_reads_may_go_to_a_replica() {
+        assert!(reads(&closed(&[execute("SELECT 1")])));
+        assert!(reads(&closed(&[execute("SELECT 1"), batch(&["SELECT 2", "VALUES (1)"])])));
+        let mut body = closed(&[execute("SELECT 1")]);
+        body["baton"] = Value::Null;
+        assert!(reads(&body));
+    }
+
+    #[test]
+    fn what_keeps_a_stream_open_is_the_primarys() {
+        let open = json!({ "requests": [execute("SELECT 1")] });
+        assert_eq!(at_primary(&open), Effect { writes: Writes::Nothing, fresh: true });
+        let mut with_baton = closed(&[execute("SELECT 1")]);
+        with_baton["baton"] = json!("abc");
+        assert_eq!(at_primary(&with_baton), Effect { writes: Writes::Nothing, fresh: false });
+        let close = json!({ "type": "close" });
+        let early = json!({ "requests": [close, execute("SELECT 1"), close] });
+        assert_eq!(at_primary(&early).writes, Writes::Nothing);
+        assert_eq!(at_primary(&closed(&[])).writes, Writes::Nothing);
+        assert_eq!(at_primary(&closed(&[batch(&[])])).writes, Writes::Nothing);
+    }
+
+    #[test]
+    fn what_writes_is_the_primarys_and_shows_its_index_or_not() {
+        for requests in [
+            vec![execute("INSERT INTO t VALUES (1)")],
+            vec![execute("SELECT 1"), batch(&["SELECT 1", "DELETE FROM t"])],
+        ] {
+            let shown = Effect { writes: Writes::Shown, fresh: true };
+            assert_eq!(at_primary(&closed(&requests)), shown);
+        }
+        let stored = json!({ "type": "execute", "stmt": { "sql_id": 1 } });
+        assert_eq!(at_primary(&closed(&[stored])).writes, Writes::Shown);
+        let both = json!({ "type": "execute", "stmt": { "sql": "SELECT 1", "sql_id": 1 } });
+        assert_eq!(at_primary(&closed(&[both])).writes, Writes::Shown);
+        let sequence = json!({ "type": "sequence", "sql": "SELECT 1" });
+        assert_eq!(at_primary(&closed(&[sequence])).writes, Writes::Unseen);
+        let describe = json!({ "type": "describe", "sql": "SELECT 1" });
+        assert_eq!(at_primary(&closed(&[describe])).writes, Writes::Nothing);
+    }
+
+    #[test]
+    fn what_is_not_understood_is_the_primarys() {
+        for body in [
+            "",
+            "{",
+            "[]",
+            r#"{"requests":[{"type":"execute","stmt":{"sql":"SELECT 1","new":1}},{"type":"close"}]}"#,
+            // Which of the two would the server take?
+            r#"{"requests":[{"type":"execute","stmt":{"sql":"SELECT 1","sql":"DELETE FROM t"}},{"type":"close"}]}"#,
+            r#"{"requests":[{"type":"execute","stmt":{"sql":"SELECT 1"}},{"type":"close"}]} x"#,
+        ] {
+            let class = pipeline(body.as_bytes());
+            assert!(matches!(class, Class::Primary(Effect::UNKNOWN)), "{body}");
+        }
+        let long = closed(&[execute(&format!("SELECT 1 --{}", "x".repeat(READABLE_BYTES)))]);
+        assert_eq!(at_primary(&long), Effect::UNKNOWN);
+    }
+
+    #[test]
+    fn a_cursor_is_a_read_or_unknown() {
+        let body = |sql: &str| json!({ "batch": { "steps": [{ "stmt": { "sql": sql } }] } });
+        let read = cursor(body("SELECT 1").to_string().as_bytes());
+        assert_eq!(read, Effect { writes: Writes::Nothing, fresh: true });
+        assert_eq!(cursor(body("DELETE FROM t").to_string().as_bytes()), Effect::UNKNOWN);
+        assert_eq!(cursor(b"{"), Effect::UNKNOWN);
+    }
+
+    #[test]
+    fn the_index_is_put_where_the_server_heeds_it_and_arguments_stay_as_they_are() {
+        let body = r#"{"requests":[
+            {"type":"execute","stmt":{"sql":"SELECT ?1, \"a\"","args":[{"type":"float","value":0.30000000000000004}, 1e3],"replication_index":"3"}},
+            {"type":"batch","batch":{"steps":[{"condition":{"type":"ok","step":0},"stmt":{"sql":"SELECT 2"}}]}},
+            {"type":"close"}]}"#;
+        let Class::Replica(reads) = pipeline(body.as_bytes()) else { panic!("a read") };
+        assert_eq!((reads.answers(), reads.asked_index()), (2, 3));
+        let written = String::from_utf8(reads.waiting_for(42).unwrap()).unwrap();
+        assert!(written.contains(r#"[{"type":"float","value":0.30000000000000004}, 1e3]"#));
+        let written: Value = serde_json::from_str(&written).unwrap();
+        assert_eq!(written["requests"][0]["stmt"]["replication_index"], "42");
+        assert_eq!(written["requests"][0]["stmt"]["sql"], "SELECT ?1, \"a\"");
+        assert_eq!(written["requests"][1]["batch"]["replication_index"], "42");
+        assert_eq!(written["requests"][1]["batch"]["steps"][0]["condition"]["step"], 0);
+        assert_eq!(written["requests"][2], json!({ "type": "close" }));
+    }
+
+    proptest! {
+        #[test]
+        fn one_write_among_reads_is_found(
+            count in 0_usize..5,
+            place in 0_usize..6,
+            in_batch in any::<bool>(),
+            verb in prop_oneof![
+                Just("INSERT INTO t VALUES (1)"), Just("DELETE FROM t"), Just("UPDATE t SET x = 1"),
+                Just("BEGIN"), Just("PRAGMA user_version = 1"), Just("SELECT 1; DELETE FROM t"),
+            ],
+        ) {
+            let mut requests = vec![execute("SELECT 1"); count];
+            let write = if in_batch { batch(&["SELECT 1", verb]) } else { execute(verb) };
+            requests.insert(place.min(count), write);
+            prop_assert!(!reads(&closed(&requests)));
+        }
+
+        #[test]
+        fn what_was_rewritten_is_the_same_read(index in any::<u64>(), texts in proptest::collection::vec("\\PC{0,20}", 1..4)) {
+            let requests: Vec<_> = texts
+                .iter()
+                .map(|text| execute(&format!("SELECT '{}'", text.replace('\'', "''"))))
+                .collect();
+            let body = closed(&requests);
+            let text = body.to_string();
+            let Class::Replica(first) = pipeline(text.as_bytes()) else { panic!("a read") };
+            let written = first.waiting_for(index).unwrap();
+            let Class::Replica(second) = pipeline(&written) else { panic!("still a read") };
+            prop_assert_eq!(second.asked_index(), index);
+            let written: Value = serde_json::from_slice(&written).unwrap();
+            for (number, request) in requests.iter().enumerate() {
+                prop_assert_eq!(&written["requests"][number]["stmt"]["sql"], &request["stmt"]["sql"]);
+            }
+        }
+    }
+}

@@ -1,0 +1,413 @@
+//! How far each namespace is, as the primary's answers have shown.
+//!
+//! A read may go to a replica only when this gate knows an index that covers every
+//! write that it has let be acknowledged. What makes that true:
+//!
+//! - An answer's index is taken before the bytes that show it are passed on.
+//! - After a write whose answer shows no index, nothing is known until the next
+//!   answer to a request that was sent after it. While it is under way, all reads of
+//!   the namespace go to the primary.
+//! - Indexes go back: a crashed primary comes back with a new log (seen on sqld
+//!   0.24.32: 70 before SIGKILL, 48 after), a namespace is deleted and made again.
+//!   An answer below what was known when its request was sent says so.
+//! - What is known holds for [`LEASE`], then a read asks the primary again: a replica
+//!   goes on serving a namespace that was deleted.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::classify::{Effect, Writes};
+use super::primary::Standing;
+
+/// For how long the primary need not be asked.
+const LEASE: Duration = Duration::from_secs(5);
+/// For how long replicas may still follow a log that has ended. They need about one
+/// second (seen on sqld 0.24.32).
+pub const RESYNC: Duration = Duration::from_secs(3);
+/// For how long a namespace in which the replicas are late is left to the primary, at
+/// first and at most.
+const LATE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(15));
+/// Namespaces that are remembered at a time.
+const MOST: usize = 10_000;
+
+/// All namespaces.
+#[derive(Default)]
+pub struct Indexes(Mutex<HashMap<String, Arc<Mutex<State>>>>);
+
+/// One of them.
+#[derive(Clone)]
+pub struct Namespace(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    known: Option<Known>,
+    /// Counts how often all knowledge was thrown away.
+    epoch: u64,
+    /// Requests under way whose effect will not be shown.
+    unseen: usize,
+    /// Replicas may have another log.
+    resyncing_until: Option<Instant>,
+    late_until: Option<Instant>,
+    late: u32,
+}
+
+#[derive(Clone, Copy)]
+struct Known {
+    index: u64,
+    generation: u64,
+    asked_at: Instant,
+}
+
+impl Indexes {
+    /// The namespace `name`, unknown when it is new.
+    pub fn namespace(&self, name: &str) -> Namespace {
+        let mut all = lock(&self.0);
+        if let Some(found) = all.get(name) {
+            return Namespace(found.clone());
+        }
+        if all.len() >= MOST {
+            // Who is being asked about must stay: its requests will tell it something.
+            all.retain(|_, state| Arc::strong_count(state) > 1);
+        }
+        let state = Arc::<Mutex<State>>::default();
+        all.insert(name.to_owned(), state.clone());
+        Namespace(state)
+    }
+}
+
+impl Namespace {
+    /// The index that a replica must have reached; `None` when only the primary can
+    /// answer.
+    pub fn readable(&self, primary: Standing, now: Instant) -> Option<u64> {
+        let state = lock(&self.0);
+        let known = state.known.filter(|known| known.index > 0)?;
+        let passed = |until: Option<Instant>| until.is_none_or(|until| now >= until);
+        let good = match primary {
+            // Nothing can have been acknowledged since.
+            Standing::Down => true,
+            Standing::Up { generation, since } => {
+                now >= since + RESYNC
+                    && known.generation == generation
+                    && now < known.asked_at + LEASE
+                    && passed(state.late_until)
+            }
+        };
+        (good && state.unseen == 0 && passed(state.resyncing_until)).then_some(known.index)
+    }
+
+    /// Whether an answer of a replica counts that shows indexes from `lowest` to
+    /// `highest`, when `required` was asked for.
+    ///
+    /// More than this gate knows is refused while the primary can be asked: it is
+    /// another gate's write, or a log that has ended.
+    pub fn accepts(&self, required: u64, lowest: u64, highest: u64, primary: Standing) -> bool {
+        let known = lock(&self.0).known.map_or(0, |known| known.index);
+        lowest >= required && (primary == Standing::Down || highest <= known)
+    }
+
+    /// The replicas were late: the next reads go to the primary.
+    pub fn late(&self, now: Instant) {
+        let mut state = lock(&self.0);
+        let wait = LATE.0.saturating_mul(1 << state.late.min(10)).min(LATE.1);
+        state.late = state.late.saturating_add(1);
+        state.late_until = Some(now + wait);
+    }
+
+    /// A replica was in time.
+    pub fn in_time(&self) {
+        let mut state = lock(&self.0);
+        state.late = 0;
+    }
+
+    /// A request that is about to be sent to the primary. `generation` is that of the
+    /// primary now.
+    pub fn question(&self, effect: Effect, generation: u64, now: Instant) -> Question {
+        let mut state = lock(&self.0);
+        if effect.writes == Writes::Unseen {
+            state.unseen += 1;
+        }
+        let known = state.known.filter(|known| known.generation == generation);
+        Question {
+            namespace: self.clone(),
+            effect,
+            generation,
+            asked_at: now,
+            epoch: state.epoch,
+            known: known.map(|known| known.index),
+            settled: false,
+        }
+    }
+}
+
+/// What one request at the primary may teach. Dropped before [`Question::settle`], it
+/// counts as a write with an unknown outcome, if it may have been one.
+pub struct Question {
+    namespace: Namespace,
+    effect: Effect,
+    generation: u64,
+    asked_at: Instant,
+    epoch: u64,
+    known: Option<u64>,
+    settled: bool,
+}
+
+impl Question {
+    /// The answer shows `index`; 0 is an empty database.
+    pub fn shows(&mut self, index: u64) {
+        let mut state = lock(&self.namespace.0);
+        let known = Known { index, generation: self.generation, asked_at: self.asked_at };
+        let went_back = self.effect.fresh && self.known.is_some_and(|known| index < known);
+        match state.known {
+            _ if self.epoch != state.epoch => {
+                // Others have begun anew; this may be from before.
+                if let Some(newer) = state.known.as_mut()
+                    && newer.generation == self.generation
+                {
+                    newer.index = newer.index.max(index);
+                }
+            }
+            Some(newer) if newer.generation > self.generation => {}
+            _ if went_back => {
+                state.epoch += 1;
+                state.known = Some(known);
+                state.resyncing_until = Some(Instant::now() + RESYNC);
+                self.epoch = state.epoch;
+                self.known = Some(index);
+            }
+            Some(same) if same.generation == self.generation => {
+                state.known = Some(Known {
+                    index: same.index.max(index),
+                    asked_at: same.asked_at.max(self.asked_at),
+                    ..same
+                });
+            }
+            _ => state.known = Some(known),
+        }
+    }
+
+    /// The answer has come; `shown` when the index after all that the request wrote is
+    /// among those that it showed.
+    pub fn settle(&mut self, shown: bool) {
+        if std::mem::replace(&mut self.settled, true) {
+            return;
+        }
+        let mut state = lock(&self.namespace.0);
+        let forget = match self.effect.writes {
+            Writes::Nothing => false,
+            Writes::Shown => !shown,
+            Writes::Unseen => {
+                state.unseen -= 1;
+                true
+            }
+        };
+        if forget {
+            state.forget();
+        }
+    }
+
+    /// There is no answer, so nothing was acknowledged.
+    pub fn unanswered(mut self) {
+        if !std::mem::replace(&mut self.settled, true) && self.effect.writes == Writes::Unseen {
+            lock(&self.namespace.0).unseen -= 1;
+        }
+    }
+
+    /// The primary knows no such namespace.
+    pub fn absent(&mut self) {
+        lock(&self.namespace.0).forget();
+    }
+}
+
+impl State {
+    fn forget(&mut self) {
+        self.epoch += 1;
+        self.known = None;
+    }
+}
+
+impl Drop for Question {
+    fn drop(&mut self) {
+        self.settle(false);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WRITE: Effect = Effect { writes: Writes::Shown, fresh: true };
+    const READ: Effect = Effect { writes: Writes::Nothing, fresh: true };
+
+    /// A namespace whose primary has been up for long.
+    struct Case {
+        namespace: Namespace,
+        now: Instant,
+        primary: Standing,
+    }
+
+    impl Case {
+        fn new() -> Self {
+            let since = Instant::now();
+            let namespace = Indexes::default().namespace("a");
+            Self { namespace, now: since + RESYNC, primary: Standing::Up { generation: 1, since } }
+        }
+
+        fn ask(&self, effect: Effect) -> Question {
+            self.namespace.question(effect, 1, self.now)
+        }
+
+        fn answered(&self, effect: Effect, index: u64) {
+            let mut question = self.ask(effect);
+            question.shows(index);
+            question.settle(true);
+        }
+
+        fn readable(&self) -> Option<u64> {
+            self.namespace.readable(self.primary, self.now)
+        }
+    }
+
+    #[test]
+    fn the_highest_index_that_was_shown_is_required() {
+        let case = Case::new();
+        assert_eq!(case.readable(), None);
+        case.answered(WRITE, 5);
+        assert_eq!(case.readable(), Some(5));
+        // Two that were under way at the same time, in the wrong order.
+        let (mut slow, mut quick) = (case.ask(READ), case.ask(WRITE));
+        quick.shows(7);
+        slow.shows(6);
+        assert_eq!(case.readable(), Some(7));
+    }
+
+    #[test]
+    fn an_empty_database_is_the_primarys() {
+        let case = Case::new();
+        case.answered(READ, 0);
+        assert_eq!(case.readable(), None);
+    }
+
+    #[test]
+    fn after_a_write_that_showed_nothing_only_a_later_question_teaches() {
+        let case = Case::new();
+        case.answered(WRITE, 5);
+        let mut before = case.ask(READ);
+        let mut unseen = case.ask(Effect::UNKNOWN);
+        assert_eq!(case.readable(), None, "while it is under way");
+        unseen.settle(true);
+        assert_eq!(case.readable(), None, "it showed nothing");
+        before.shows(5);
+        assert_eq!(case.readable(), None, "this may be from before the write");
+        case.answered(READ, 6);
+        assert_eq!(case.readable(), Some(6));
+    }
+
+    #[test]
+    fn a_write_whose_answer_failed_or_was_lost_is_like_one_that_shows_nothing() {
+        let case = Case::new();
+        case.answered(WRITE, 5);
+        let mut failed = case.ask(WRITE);
+        failed.shows(6);
+        failed.settle(false);
+        assert_eq!(case.readable(), None);
+        case.answered(READ, 7);
+        drop(case.ask(WRITE));
+        assert_eq!(case.readable(), None);
+        case.answered(READ, 7);
+        drop(case.ask(READ));
+        assert_eq!(case.readable(), Some(7), "a lost read changes nothing");
+    }
+
+    #[test]
+    fn an_index_that_went_back_is_believed_and_replicas_get_time() {
+        let mut case = Case::new();
+        case.answered(WRITE, 70);
+        let (mut one, mut two) = (case.ask(READ), case.ask(WRITE));
+        two.shows(49);
+        two.settle(true);
+        one.shows(48);
+        assert_eq!(case.readable(), None, "the replicas may have the old log");
+        case.now = Instant::now() + RESYNC;
+        case.answered(READ, 49);
+        assert_eq!(case.readable(), Some(49), "the late answer has not lowered it");
+        let mut open_stream = case.ask(Effect { fresh: false, ..READ });
+        open_stream.shows(3);
+        assert_eq!(case.readable(), Some(49), "a stream may have an old view");
+    }
+
+    #[test]
+    fn a_primary_that_was_away_is_asked_first() {
+        let mut case = Case::new();
+        case.answered(WRITE, 70);
+        assert_eq!(case.namespace.readable(Standing::Down, case.now), Some(70));
+        let later = case.now + LEASE;
+        assert_eq!(case.namespace.readable(Standing::Down, later), Some(70));
+        let back = Standing::Up { generation: 2, since: case.now };
+        assert_eq!(case.namespace.readable(back, later), None);
+        let mut question = case.namespace.question(READ, 2, later);
+        question.shows(48);
+        assert_eq!(case.namespace.readable(back, later), Some(48));
+        let mut stale = case.ask(READ);
+        stale.shows(70);
+        assert_eq!(case.namespace.readable(back, later), Some(48), "that was before");
+        case.primary = Standing::Up { generation: 2, since: later };
+        assert_eq!(case.namespace.readable(case.primary, later), None, "just back");
+    }
+
+    #[test]
+    fn what_is_known_is_asked_again_after_a_while_and_forgotten_with_the_namespace() {
+        let mut case = Case::new();
+        case.answered(WRITE, 5);
+        case.now += LEASE;
+        assert_eq!(case.readable(), None);
+        case.answered(READ, 5);
+        assert_eq!(case.readable(), Some(5));
+        case.ask(READ).absent();
+        assert_eq!(case.readable(), None);
+    }
+
+    #[test]
+    fn answers_of_replicas_count_between_what_is_required_and_what_is_known() {
+        let case = Case::new();
+        case.answered(WRITE, 5);
+        let accepts = |lowest, highest| case.namespace.accepts(5, lowest, highest, case.primary);
+        assert!(accepts(5, 5));
+        assert!(!accepts(4, 5), "behind");
+        assert!(!accepts(5, 6), "nobody here has seen 6");
+        assert!(case.namespace.accepts(5, 6, 6, Standing::Down));
+        case.answered(WRITE, 6);
+        assert!(accepts(5, 6));
+    }
+
+    #[test]
+    fn late_replicas_are_left_alone_for_longer_and_longer() {
+        let mut case = Case::new();
+        case.answered(WRITE, 5);
+        case.namespace.late(case.now);
+        assert_eq!(case.readable(), None);
+        assert_eq!(case.namespace.readable(Standing::Down, case.now), Some(5));
+        case.now += LATE.0;
+        assert_eq!(case.readable(), Some(5));
+        case.namespace.late(case.now);
+        case.now += LATE.0;
+        assert_eq!(case.readable(), None);
+    }
+
+    #[test]
+    fn memory_is_bounded_and_questions_under_way_are_kept() {
+        let indexes = Indexes::default();
+        let first = indexes.namespace("first");
+        let question = first.question(Effect::UNKNOWN, 1, Instant::now());
+        drop(first);
+        for number in 0..=MOST {
+            indexes.namespace(&number.to_string());
+        }
+        assert!(lock(&indexes.0).len() <= MOST);
+        assert!(Arc::ptr_eq(&indexes.namespace("first").0, &question.namespace.0));
+    }
+}

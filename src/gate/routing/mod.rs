@@ -1,0 +1,355 @@
+//! Which server a request goes to: reads to replicas, all else to the primary.
+//!
+//! ```text
+//! body --> classify (sql, wire): a read that any server may answer?
+//!      --> index: what must a replica have reached? does this gate know?
+//!      --> replicas: which one is well?      --> its answer: checked, then passed on
+//!      --> else the primary (primary: is it there?) --> watched: what its answer teaches
+//! ```
+//!
+//! A client of one gate sees every write that was acknowledged to anyone through this
+//! gate. Nothing here knows of tokens or routes.
+
+pub mod classify;
+pub mod index;
+pub mod metrics;
+pub mod primary;
+pub mod replicas;
+pub mod scan;
+
+mod sql;
+mod watched;
+mod wire;
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use axum::body::Body;
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
+use bytes::Bytes;
+use futures::future::{Either, select};
+use tokio::time::timeout;
+
+use self::classify::{Class, Effect, Reads, Writes};
+use self::index::{Indexes, Namespace, Question};
+use self::metrics::{Fallback, RoutingMetrics};
+use self::primary::{Standing, Watch};
+use self::replicas::{Replica, Replicas, Tried};
+use self::scan::Scanner;
+
+/// Who has answered: `primary`, `replica-1`.
+pub const SERVED_BY: HeaderName = HeaderName::from_static("x-demo-upstream");
+
+/// After this long the primary is asked too, and the first answer wins.
+const PATIENCE: Duration = Duration::from_millis(750);
+/// For a replica to say that it is alive.
+const ALIVE: Duration = Duration::from_millis(250);
+/// Answers of replicas are taken whole, so that they can be checked, and asked again.
+/// The server makes none larger than this.
+const LARGEST_ANSWER: usize = 16 << 20;
+
+/// How a request reaches a server.
+pub trait Transport: Send + Sync {
+    /// Sends one request; gives the answer as soon as its head is there.
+    fn send(
+        &self,
+        server: &Authority,
+        method: Method,
+        path: &'static str,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> impl Future<Output = Result<Response<Body>, Lost>> + Send;
+}
+
+/// Why there is no answer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Lost {
+    /// Nothing was sent: nobody listens.
+    Unreachable,
+    /// The connection broke; the request may have been carried out.
+    Broken,
+    /// No answer in time; the same.
+    Late,
+}
+
+/// How the body of a request is to be understood.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Form {
+    /// A Hrana pipeline in JSON.
+    Pipeline,
+    /// A Hrana cursor in JSON.
+    Cursor,
+    /// Something that may write, and does not say what.
+    Opaque,
+    /// Something that never writes.
+    Inert,
+}
+
+/// One request as it goes upstream.
+#[derive(Clone, Debug)]
+pub struct Call {
+    pub namespace: String,
+    pub form: Form,
+    /// False when its token lets it read only.
+    pub may_write: bool,
+    pub path: &'static str,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+/// Sends requests where they belong.
+pub struct Routing<T> {
+    transport: T,
+    primary: Authority,
+    watch: Option<Watch>,
+    replicas: Replicas,
+    indexes: Indexes,
+    metrics: RoutingMetrics,
+}
+
+const READ: Effect = Effect { writes: Writes::Nothing, fresh: true };
+
+/// A read that any server may answer.
+struct Wanted<'a> {
+    call: &'a Call,
+    namespace: &'a Namespace,
+    reads: Reads<'a>,
+    /// The index that the client itself asks for.
+    asked: u64,
+}
+
+/// What the replicas are asked, as the primary stands.
+struct Round {
+    body: Bytes,
+    required: u64,
+    primary: Standing,
+}
+
+/// The replica whose answer is waited for.
+type Asking<'a> = Mutex<Option<&'a Replica>>;
+
+/// A request that may write for as long as it lives, such as a WebSocket.
+pub struct Open(Question);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.settle(false);
+    }
+}
+
+impl<T: Transport> Routing<T> {
+    /// Needs a runtime when there are replicas: then the primary is watched.
+    pub fn new(
+        transport: T,
+        primary: Authority,
+        replicas: impl IntoIterator<Item = Authority>,
+        metrics: RoutingMetrics,
+    ) -> Self {
+        let replicas = Replicas::new(replicas);
+        let watch = (!replicas.is_empty()).then(|| Watch::start(primary.clone()));
+        Self { transport, primary, watch, replicas, indexes: Indexes::default(), metrics }
+    }
+
+    /// Reads of `namespace` go to the primary for as long as this is kept.
+    pub fn open(&self, namespace: &str) -> Open {
+        Open(self.question(&self.indexes.namespace(namespace), Effect::UNKNOWN))
+    }
+
+    /// The answer of whichever server it was; [`SERVED_BY`] says which.
+    ///
+    /// # Errors
+    /// When the primary does not answer what only it can answer.
+    pub async fn send(&self, call: Call) -> Result<Response<Body>, Lost> {
+        let namespace = self.indexes.namespace(&call.namespace);
+        if self.watch.is_none() {
+            return self.ask_primary(&call, &namespace, Effect::NONE).await;
+        }
+        // The class borrows the body.
+        let body = call.body.clone();
+        let mut effect = match call.form {
+            Form::Pipeline => match classify::pipeline(&body) {
+                Class::Replica(reads) => return self.read(&call, &namespace, reads).await,
+                Class::Primary(effect) => effect,
+            },
+            Form::Cursor => classify::cursor(&body),
+            Form::Opaque => Effect::UNKNOWN,
+            Form::Inert => Effect::NONE,
+        };
+        if !call.may_write {
+            effect.writes = Writes::Nothing;
+        }
+        self.ask_primary(&call, &namespace, effect).await
+    }
+
+    async fn read(
+        &self,
+        call: &Call,
+        namespace: &Namespace,
+        reads: Reads<'_>,
+    ) -> Result<Response<Body>, Lost> {
+        let wanted = Wanted { call, namespace, asked: reads.asked_index(), reads };
+        if let Some(round) = self.round(&wanted, self.standing()) {
+            match self.first_answer(&wanted, round).await {
+                Some(answer) => return answer,
+                None => return self.ask_primary(call, namespace, READ).await,
+            }
+        }
+        let lost = match self.ask_primary(call, namespace, READ).await {
+            Err(lost) if lost != Lost::Late => lost,
+            answered => return answered,
+        };
+        // It has gone, and nothing has been acknowledged since.
+        let Some(round) = self.round(&wanted, Standing::Down) else { return Err(lost) };
+        let asking = Asking::default();
+        let answer = timeout(PATIENCE, self.ask_replicas(&wanted, &round, &asking)).await;
+        answer.ok().flatten().ok_or(lost)
+    }
+
+    /// What the replicas are to be asked; `None` when only the primary can answer.
+    fn round(&self, wanted: &Wanted<'_>, primary: Standing) -> Option<Round> {
+        let required = wanted.namespace.readable(primary, Instant::now())?;
+        // A client that waits for more than there is would wait at a replica for ever.
+        if wanted.asked > required {
+            return None;
+        }
+        let body = wanted.reads.waiting_for(required).ok()?;
+        Some(Round { body: body.into(), required, primary })
+    }
+
+    /// The answer of a replica, or of the primary when that is late; `None` when the
+    /// primary is still to be asked.
+    async fn first_answer(
+        &self,
+        wanted: &Wanted<'_>,
+        round: Round,
+    ) -> Option<Result<Response<Body>, Lost>> {
+        let asking = Asking::default();
+        let mut replicas = pin!(self.ask_replicas(wanted, &round, &asking));
+        if let Ok(answer) = timeout(PATIENCE, &mut replicas).await {
+            return answer.map(Ok);
+        }
+        self.metrics.fell_back(Fallback::Late);
+        let replica = (*asking.lock().unwrap_or_else(PoisonError::into_inner))?;
+        let alive = match select(replicas, pin!(self.is_alive(replica))).await {
+            Either::Left((answer, _)) => return answer.map(Ok),
+            Either::Right((true, replicas)) => replicas,
+            Either::Right((false, _)) => {
+                replica.failed(Instant::now());
+                return None;
+            }
+        };
+        let primary = pin!(self.ask_primary(wanted.call, wanted.namespace, READ));
+        match select(alive, primary).await {
+            Either::Left((Some(answer), _)) => Some(Ok(answer)),
+            Either::Left((None, primary)) => Some(primary.await),
+            Either::Right((answer, _)) => {
+                wanted.namespace.late(Instant::now());
+                Some(answer)
+            }
+        }
+    }
+
+    /// Whether it answers anything at all.
+    async fn is_alive(&self, replica: &Replica) -> bool {
+        let (empty, body) = (HeaderMap::new(), Bytes::new());
+        let sent = self.transport.send(&replica.server, Method::GET, "/health", empty, body);
+        matches!(timeout(ALIVE, sent).await, Ok(Ok(_)))
+    }
+
+    /// The answer of the first replica that answers, if it is a good one.
+    async fn ask_replicas<'a>(
+        &'a self,
+        wanted: &Wanted<'_>,
+        round: &Round,
+        asking: &Asking<'a>,
+    ) -> Option<Response<Body>> {
+        let mut tried = Tried::default();
+        while let Some(replica) = self.replicas.next(&mut tried, Instant::now()) {
+            *asking.lock().unwrap_or_else(PoisonError::into_inner) = Some(replica);
+            let outcome = self.ask_replica(wanted.call, replica, round.body.clone()).await;
+            let Some((head, body)) = outcome else {
+                replica.failed(Instant::now());
+                self.metrics.fell_back(Fallback::Unreachable);
+                continue;
+            };
+            replica.well();
+            if head.status != StatusCode::OK || !self.proves(wanted, round, &body) {
+                self.metrics.fell_back(Fallback::Answer);
+                return None;
+            }
+            wanted.namespace.in_time();
+            self.metrics.served(&replica.label);
+            let mut response = Response::from_parts(head, Body::from(body));
+            name(&mut response, &replica.label);
+            return Some(response);
+        }
+        None
+    }
+
+    /// Whether an answer shows for each request that it is neither too old nor of a
+    /// log that has ended. The server does not always wait for the index that it is
+    /// given: not before it has its first frame of the namespace.
+    fn proves(&self, wanted: &Wanted<'_>, round: &Round, body: &[u8]) -> bool {
+        let shown = Scanner::default().take(body);
+        let primary = match round.primary {
+            Standing::Down => Standing::Down,
+            Standing::Up { .. } => self.standing(),
+        };
+        let (Some(lowest), Some(highest)) = (shown.lowest, shown.highest) else { return false };
+        !shown.error
+            && shown.numbers == wanted.reads.answers()
+            && wanted.namespace.accepts(round.required, lowest, highest, primary)
+    }
+
+    async fn ask_replica(
+        &self,
+        call: &Call,
+        replica: &Replica,
+        body: Bytes,
+    ) -> Option<(axum::http::response::Parts, Bytes)> {
+        let (server, headers) = (&replica.server, call.headers.clone());
+        let sent = self.transport.send(server, Method::POST, call.path, headers, body);
+        let (head, body) = sent.await.ok()?.into_parts();
+        Some((head, watched::whole(body, LARGEST_ANSWER).await?))
+    }
+
+    async fn ask_primary(
+        &self,
+        call: &Call,
+        namespace: &Namespace,
+        effect: Effect,
+    ) -> Result<Response<Body>, Lost> {
+        let question = self.question(namespace, effect);
+        let (headers, body) = (call.headers.clone(), call.body.clone());
+        let sent = self.transport.send(&self.primary, Method::POST, call.path, headers, body);
+        let response = match sent.await {
+            Ok(response) => response,
+            Err(lost) => {
+                question.unanswered();
+                return Err(lost);
+            }
+        };
+        self.metrics.served("primary");
+        let readable = matches!(call.form, Form::Pipeline | Form::Cursor);
+        let mut response = watched::watched(response, question, readable);
+        name(&mut response, "primary");
+        Ok(response)
+    }
+
+    fn question(&self, namespace: &Namespace, effect: Effect) -> Question {
+        namespace.question(effect, self.standing().generation(), Instant::now())
+    }
+
+    fn standing(&self) -> Standing {
+        self.watch.as_ref().map_or(Standing::Down, Watch::standing)
+    }
+}
+
+fn name(response: &mut Response<Body>, server: &str) {
+    if let Ok(value) = HeaderValue::try_from(server) {
+        response.headers_mut().insert(SERVED_BY, value);
+    }
+}

@@ -1,0 +1,165 @@
+use proptest::prelude::*;
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::credentials::keys::SigningKey;
+use crate::credentials::token::mint;
+
+const NOW: i64 = 1_800_000_000;
+
+fn key() -> SigningKey {
+    SigningKey::generate().unwrap()
+}
+
+fn verifier(keys: &[&SigningKey]) -> Verifier {
+    let keys = KeySet(keys.iter().map(|key| key.public()).collect());
+    Verifier::new(&keys, None, Revoked::nothing())
+}
+
+fn sign(key: &SigningKey, claims: &Value) -> String {
+    mint(key, claims).unwrap().expose_secret().to_owned()
+}
+
+fn part(value: &Value) -> String {
+    URL_SAFE_NO_PAD.encode(value.to_string())
+}
+
+/// With any header, signed by `key` all the same.
+fn sign_with(key: &SigningKey, header: &Value, claims: &Value) -> String {
+    let message = format!("{}.{}", part(header), part(claims));
+    let whole = sign(key, claims);
+    // Only Ed25519 over another message: made through the library's own signer.
+    drop(whole);
+    let der = jsonwebtoken::EncodingKey::from_ed_pem(key.to_pem().expose_secret().as_bytes());
+    let signature =
+        jsonwebtoken::crypto::sign(message.as_bytes(), &der.unwrap(), Algorithm::EdDSA).unwrap();
+    format!("{message}.{signature}")
+}
+
+#[test]
+fn good_tokens_pass_by_any_key_and_again_from_memory() {
+    let (first, second) = (key(), key());
+    let verifier = verifier(&[&first, &second]);
+    for key in [&first, &second] {
+        let token = sign(key, &json!({"id": "a", "exp": NOW + 1}));
+        for _ in 0..2 {
+            assert_eq!(verifier.verify(&token, NOW).unwrap().id.as_deref(), Some("a"));
+        }
+        let kid = key.public().thumbprint();
+        let named = sign_with(key, &json!({"alg": "EdDSA", "kid": kid}), &json!({"id": "b"}));
+        assert_eq!(verifier.verify(&named, NOW).unwrap().id.as_deref(), Some("b"));
+    }
+}
+
+#[test]
+fn forged_tokens_do_not() {
+    let (own, foreign) = (key(), key());
+    let verifier = verifier(&[&own]);
+    let claims = json!({"id": "a"});
+    let good = sign(&own, &claims);
+    let (message, signature) = good.rsplit_once('.').unwrap();
+    let kid = own.public().thumbprint();
+    let public = own.public();
+    let hmac = {
+        let message = format!("{}.{}", part(&json!({"alg": "HS256"})), part(&claims));
+        let secret = jsonwebtoken::EncodingKey::from_secret(public.as_bytes());
+        let signature =
+            jsonwebtoken::crypto::sign(message.as_bytes(), &secret, Algorithm::HS256).unwrap();
+        format!("{message}.{signature}")
+    };
+    for bad in [
+        sign(&foreign, &claims),
+        sign_with(&foreign, &json!({"alg": "EdDSA", "kid": kid}), &claims),
+        sign_with(&own, &json!({"alg": "none"}), &claims),
+        sign_with(&own, &json!({"alg": "eddsa"}), &claims),
+        sign_with(&own, &json!({"alg": "EdDSA", "crit": ["b64"], "b64": false}), &claims),
+        sign_with(&own, &json!({"alg": "EdDSA"}), &json!({"id": 7})),
+        hmac,
+        format!("{}.{}.", part(&json!({"alg": "none"})), part(&claims)),
+        format!("{message}."),
+        format!("{good}."),
+        format!(".{good}"),
+        format!("{good} "),
+        message.to_owned(),
+        format!("{}.{}.{signature}", part(&json!({"alg": "EdDSA"})), part(&json!({"id": "b"}))),
+        "a.b.c".to_owned(),
+        "..".to_owned(),
+        "x".repeat(LONGEST + 1),
+    ] {
+        assert_eq!(verifier.verify(&bad, NOW).unwrap_err(), Bad::Invalid, "{bad}");
+    }
+    assert_eq!(verifier.verify("", NOW).unwrap_err(), Bad::Missing);
+    verifier.verify(&good, NOW).unwrap();
+}
+
+#[test]
+fn time_is_exact_and_looked_at_every_time() {
+    let key = key();
+    let verifier = verifier(&[&key]);
+    let token = sign(&key, &json!({"id": "a", "nbf": NOW, "exp": NOW + 10}));
+    for (at, expected) in [
+        (NOW, None),
+        (NOW + 9, None),
+        (NOW + 10, Some(Bad::Expired)),
+        (NOW + 3600, Some(Bad::Expired)),
+        (NOW - 1, Some(Bad::Early)),
+        (NOW + 5, None),
+    ] {
+        assert_eq!(verifier.verify(&token, at).err(), expected, "{at}");
+    }
+    // Before 1970 is no way to say `never`.
+    let old = sign(&key, &json!({"id": "a", "exp": -1}));
+    assert_eq!(verifier.verify(&old, NOW).unwrap_err(), Bad::Expired);
+}
+
+#[test]
+fn issuer_and_audience_are_looked_at() {
+    let key = key();
+    let keys = KeySet(vec![key.public()]);
+    let verifier = Verifier::new(&keys, Some("mint".to_owned()), Revoked::nothing());
+    let check = |claims: Value| verifier.verify(&sign(&key, &claims), NOW).err();
+    assert_eq!(check(json!({"iss": "mint"})), None);
+    assert_eq!(check(json!({"iss": "other"})), Some(Bad::Issuer));
+    assert_eq!(check(json!({})), Some(Bad::Issuer));
+    assert_eq!(check(json!({"iss": "mint", "aud": "x"})), Some(Bad::Audience));
+    assert_eq!(check(json!({"iss": "mint", "aud": 7})), Some(Bad::Audience));
+}
+
+#[test]
+fn a_token_that_is_revoked_later_is_refused_though_it_is_remembered() {
+    let key = key();
+    let revoked = Revoked::nothing();
+    let verifier = Verifier::new(&KeySet(vec![key.public()]), None, revoked.clone());
+    let token = sign(&key, &json!({"id": "a", "jti": "one"}));
+    let other = sign(&key, &json!({"id": "a", "jti": "two"}));
+    verifier.verify(&token, NOW).unwrap();
+    revoked.replace("# lost\none\n");
+    assert_eq!(verifier.verify(&token, NOW).unwrap_err(), Bad::Revoked);
+    verifier.verify(&other, NOW).unwrap();
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    /// One changed byte, anywhere, and it is no token any more.
+    #[test]
+    fn no_byte_can_be_changed(place in 0usize..200, byte in any::<u8>()) {
+        let key = SigningKey::from_pem(FIXED, "test").unwrap();
+        let verifier = verifier(&[&key]);
+        let token = sign(&key, &json!({"id": "a", "exp": NOW + 1}));
+        let mut bytes = token.clone().into_bytes();
+        let place = place % bytes.len();
+        prop_assume!(bytes[place] != byte);
+        bytes[place] = byte;
+        if let Ok(text) = std::str::from_utf8(&bytes) {
+            prop_assert!(verifier.verify(text, NOW).is_err());
+        }
+        prop_assert!(verifier.verify(&token, NOW).is_ok());
+    }
+}
+
+/// A key of this test alone.
+const FIXED: &str = "-----BEGIN PRIVATE KEY-----
+MC4CAQAwBQYDK2VwBCIEIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f
+-----END PRIVATE KEY-----
+";

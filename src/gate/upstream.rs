@@ -1,0 +1,166 @@
+//! The one way to a server. Which one takes a request is decided here.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::uri::{Authority, PathAndQuery, Scheme};
+use axum::http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
+use bytes::Bytes;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+
+use super::config::Config;
+use super::paths::{Encoding, Endpoint};
+use super::routing::metrics::RoutingMetrics;
+use super::routing::{Call, Form, Lost, Open, Routing, Transport};
+use super::streams::StreamId;
+use crate::server::namespace::NamespaceName;
+use crate::service::observe::Metrics;
+use crate::service::problem::Problem;
+
+/// A server on the same network answers in less, or is not there.
+const CONNECT: Duration = Duration::from_secs(2);
+/// Connections that are kept for the next request, and for how long.
+const IDLE_CONNECTIONS: usize = 512;
+const IDLE: Duration = Duration::from_secs(30);
+
+/// A request that may pass, as it goes upstream.
+#[derive(Debug)]
+pub struct Outgoing {
+    pub namespace: NamespaceName,
+    pub endpoint: Endpoint,
+    /// Whether the token may write.
+    pub may_write: bool,
+    /// The stream that it goes on with. The server that opened it must get it.
+    pub stream: Option<StreamId>,
+    /// Of the table in [`super::paths`].
+    pub path: &'static str,
+    pub headers: HeaderMap,
+    /// Whole, so that it can be looked at.
+    pub body: Bytes,
+}
+
+/// The servers behind the gate.
+pub struct Upstream {
+    routing: Routing<Http>,
+    primary: Authority,
+}
+
+impl Upstream {
+    /// To the servers of `config`; `metrics` shows who answered. Needs a runtime.
+    pub fn new(config: &Config, metrics: &Metrics) -> Self {
+        let primary = config.primary.0.clone();
+        let replicas = config.replicas.iter().map(|server| server.0.clone());
+        let http = Http::new(config.limits.timeout);
+        let metrics = RoutingMetrics::registered(metrics);
+        Self { routing: Routing::new(http, primary.clone(), replicas, metrics), primary }
+    }
+
+    /// Where the WebSockets go.
+    pub fn primary(&self) -> &Authority {
+        &self.primary
+    }
+
+    /// What a WebSocket of `namespace` keeps for as long as it lives: what it writes
+    /// is not seen here.
+    pub fn opens(&self, namespace: &NamespaceName) -> Open {
+        self.routing.open(namespace.as_str())
+    }
+
+    /// Sends `outgoing` and gives the answer as soon as its head is there.
+    ///
+    /// # Errors
+    /// 503 when no server can be reached, 504 when it takes too long, 502 when
+    /// it breaks off.
+    pub async fn send(&self, outgoing: Outgoing) -> Result<Response<Body>, Problem> {
+        let form = match outgoing.endpoint {
+            Endpoint::Pipeline(Encoding::Json) => Form::Pipeline,
+            Endpoint::Cursor(Encoding::Json) => Form::Cursor,
+            Endpoint::Replication { .. } | Endpoint::Version => Form::Inert,
+            _ => Form::Opaque,
+        };
+        let call = Call {
+            namespace: outgoing.namespace.to_string(),
+            form,
+            may_write: outgoing.may_write,
+            path: outgoing.path,
+            headers: outgoing.headers,
+            body: outgoing.body,
+        };
+        self.routing.send(call).await.map_err(|lost| match lost {
+            Lost::Unreachable => unreachable(),
+            Lost::Broken => broken(),
+            Lost::Late => Problem::gateway_timeout(
+                "upstream-timeout",
+                "the database server did not answer in time",
+            ),
+        })
+    }
+}
+
+/// HTTP/1.1 with connections that are used again.
+struct Http {
+    client: Client<HttpConnector, Body>,
+    timeout: Duration,
+}
+
+impl Http {
+    /// `timeout` is what a server may take to the head of its answer.
+    fn new(timeout: Duration) -> Self {
+        let mut connector = HttpConnector::new();
+        // One small request after another: waiting to fill a packet costs 40 ms.
+        connector.set_nodelay(true);
+        connector.set_connect_timeout(Some(CONNECT));
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE)
+            .pool_max_idle_per_host(IDLE_CONNECTIONS)
+            .build(connector);
+        Self { client, timeout }
+    }
+}
+
+impl Transport for Http {
+    async fn send(
+        &self,
+        server: &Authority,
+        method: Method,
+        path: &'static str,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<Response<Body>, Lost> {
+        let uri = Uri::builder()
+            .scheme(Scheme::HTTP)
+            .authority(server.clone())
+            .path_and_query(PathAndQuery::from_static(path))
+            .build();
+        let mut request = Request::new(Body::from(body));
+        *request.method_mut() = method;
+        *request.uri_mut() = uri.map_err(|_| Lost::Broken)?;
+        *request.headers_mut() = headers;
+        match tokio::time::timeout(self.timeout, self.client.request(request)).await {
+            Ok(Ok(response)) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                Err(Lost::Broken)
+            }
+            Ok(Ok(response)) => Ok(response.map(Body::new)),
+            Ok(Err(error)) => Err(failed(&error)),
+            Err(_elapsed) => Err(Lost::Late),
+        }
+    }
+}
+
+/// What is said when the server cannot be reached.
+pub fn unreachable() -> Problem {
+    Problem::unavailable("upstream-unavailable", "the database server cannot be reached")
+}
+
+fn broken() -> Problem {
+    Problem::bad_gateway("upstream-broken", "the database server broke off")
+}
+
+fn failed(error: &hyper_util::client::legacy::Error) -> Lost {
+    // The address is the operator's own; nothing of the request is in it.
+    tracing::warn!(%error, cause = ?std::error::Error::source(error), "no answer from upstream");
+    if error.is_connect() { Lost::Unreachable } else { Lost::Broken }
+}

@@ -1,0 +1,136 @@
+//! `demo gate serve` with a primary and a replica: who answers what, and what is
+//! seen while servers come and go.
+
+use std::time::Duration;
+
+use demo::gate::routing::SERVED_BY;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+
+use crate::support::processes::{pid_in, servers_in};
+use crate::support::{Background, Project, until};
+
+/// Whom an answer came from, with which status, and its first value.
+#[derive(Debug)]
+struct Said {
+    status: u16,
+    by: String,
+    value: Option<String>,
+}
+
+struct Case {
+    project: Project,
+    gate: Background,
+    address: String,
+    token: String,
+    http: reqwest::Client,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Case {
+    fn new() -> Self {
+        let project = Project::up(&["namespaced"]);
+        project.demo(["namespace", "create", "shop"]).success();
+        let [primary, _, _, replica] = project.ports();
+        project.write(
+            "gate.yaml",
+            format!(
+                "listen: 127.0.0.1:0\nkeys: .local/jwt/jwt.pub\n\
+                 primary: http://127.0.0.1:{primary}\nreplicas: [http://127.0.0.1:{replica}]\n\
+                 limits: {{perNamespacePerSecond: 100000, burst: 100000}}\n"
+            ),
+        );
+        let mint = ["token", "mint", "--namespace", "shop"];
+        let token = project.demo(mint).success().text().to_owned();
+        let command = project.command(["gate", "serve", "--log-format", "json"]);
+        let mut gate = Background::start(command);
+        let line: Value = serde_json::from_str(&gate.until_says("the gate is open")).unwrap();
+        let address = line["address"].as_str().unwrap().to_owned();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let http = reqwest::Client::builder().timeout(Duration::from_secs(10)).build().unwrap();
+        Self { project, gate, address, token, http, runtime }
+    }
+
+    fn run(&self, sql: &str) -> Said {
+        let execute = json!({ "type": "execute", "stmt": { "sql": sql } });
+        let body = json!({ "requests": [execute, { "type": "close" }] });
+        let request = self.http.post(format!("http://{}/v3/pipeline", self.address));
+        let request = request.header("x-namespace", "shop").bearer_auth(&self.token).json(&body);
+        self.runtime.block_on(async {
+            let response = request.send().await.unwrap();
+            let status = response.status().as_u16();
+            let by = response.headers().get(SERVED_BY);
+            let by = by.map_or_else(String::new, |by| by.to_str().unwrap().to_owned());
+            let answer: Value = response.json().await.unwrap();
+            let result = &answer["results"][0]["response"]["result"];
+            let value = result["rows"][0][0]["value"].as_str().map(str::to_owned);
+            Said { status, by, value }
+        })
+    }
+
+    /// A read that must succeed.
+    fn count(&self) -> Said {
+        let said = self.run("SELECT count(*) FROM t");
+        assert_eq!(said.status, 200, "{said:?}");
+        said
+    }
+
+    fn until_served_by(&self, server: &str) {
+        until(&format!("{server} answers"), || self.count().by == server);
+    }
+
+    fn signal(&self, service: &str, signal: Signal) {
+        let pid = pid_in(&self.project.local(&format!("run/standing/{service}.pid")));
+        assert!(servers_in(self.project.path()).contains(&pid));
+        kill_process(Pid::from_raw(pid.try_into().unwrap()).unwrap(), signal).unwrap();
+        if signal == Signal::KILL {
+            until("it has ended", || !servers_in(self.project.path()).contains(&pid));
+        }
+    }
+}
+
+#[test]
+fn reads_go_to_the_replica_and_see_every_write_while_servers_come_and_go() {
+    let mut case = Case::new();
+    let made = case.run("CREATE TABLE t (x)");
+    assert_eq!((made.status, made.by.as_str()), (200, "primary"));
+    case.until_served_by("replica-1");
+    for number in 1..=200 {
+        let written = case.run(&format!("INSERT INTO t VALUES ({number})"));
+        assert_eq!((written.status, written.by.as_str()), (200, "primary"), "{number}");
+        let read = case.count();
+        assert_eq!(read.value, Some(number.to_string()));
+        // Every five seconds one read asks the primary whether the namespace is still there.
+        if read.by != "replica-1" {
+            let again = case.count();
+            assert_eq!(again.value, Some(number.to_string()));
+            assert_eq!(again.by, "replica-1", "{number}");
+        }
+    }
+
+    case.signal("replica", Signal::STOP);
+    case.until_served_by("primary");
+    case.signal("replica", Signal::CONT);
+    case.until_served_by("replica-1");
+
+    case.signal("replica", Signal::KILL);
+    for _ in 0..50 {
+        assert_eq!(case.count().value.as_deref(), Some("200"));
+    }
+    assert_eq!(case.count().by, "primary");
+    case.project.demo(["up", "--variant", "namespaced"]).success();
+    case.until_served_by("replica-1");
+
+    case.signal("primary", Signal::KILL);
+    for _ in 0..20 {
+        let read = case.count();
+        assert_eq!((read.value.as_deref(), read.by.as_str()), (Some("200"), "replica-1"));
+        assert_eq!(case.run("INSERT INTO t VALUES (201)").status, 503);
+    }
+    case.project.demo(["up", "--variant", "namespaced"]).success();
+    until("writes go on", || case.run("INSERT INTO t VALUES (201)").status == 200);
+    assert_eq!(case.count().value.as_deref(), Some("201"), "not the old log of the replica");
+    case.until_served_by("replica-1");
+    assert_eq!(case.count().value.as_deref(), Some("201"));
+    assert!(case.gate.lives());
+}
