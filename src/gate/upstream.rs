@@ -71,6 +71,13 @@ impl Upstream {
     /// 503 when no server can be reached, 504 when it takes too long, 502 when
     /// it breaks off.
     pub async fn send(&self, outgoing: Outgoing) -> Result<Response<Incoming>, Problem> {
+        tracing::trace!(
+            namespace = %outgoing.namespace,
+            endpoint = ?outgoing.endpoint,
+            stream = ?outgoing.stream,
+            may_write = outgoing.may_write,
+            "sent to the primary"
+        );
         let uri = Uri::builder()
             .scheme(Scheme::HTTP)
             .authority(self.primary.clone())
