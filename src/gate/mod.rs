@@ -34,6 +34,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -101,12 +102,25 @@ fn problem(bad: Bad) -> Problem {
     Problem::unauthorized(bad.code(), bad.to_string())
 }
 
-/// Serves until `end` is done.
+/// Serves on the address of `config` until `end` is done.
 ///
 /// # Errors
 /// Exit 2 for keys, a certificate, a list or an address that cannot be used;
 /// exit 5 for files that are not there.
 pub async fn serve(config: Config, end: impl Future<Output = ()> + Send) -> Result<()> {
+    let listener = server::bind(config.listen).await?;
+    serve_on(listener, config, end).await
+}
+
+/// The same on a listener that is there already.
+///
+/// # Errors
+/// As [`serve`].
+pub async fn serve_on(
+    listener: TcpListener,
+    config: Config,
+    end: impl Future<Output = ()> + Send,
+) -> Result<()> {
     let place = config.keys.display().to_string();
     let keys = KeySet::parse(&files::read_text(&config.keys, "file with public keys")?, &place)?;
     let revoked = Revoked::nothing();
@@ -132,7 +146,6 @@ pub async fn serve(config: Config, end: impl Future<Output = ()> + Send) -> Resu
         ending: ending.clone(),
         config,
     });
-    let listener = server::bind(gate.config.listen).await?;
     let address = listener.local_addr()?;
     let follower = gate.config.revoked.clone().map(|path| tokio::spawn(revoked.follow(path)));
     let router = routes::with_cors(observed(routes::router(gate.clone()), &metrics), &gate.config);

@@ -47,7 +47,8 @@ impl Revoked {
     /// Reads `path` again whenever it has changed, for ever. While it cannot be
     /// read, the list stays as it was.
     pub async fn follow(self, path: PathBuf) {
-        let mut seen = stamp(&path);
+        // Once more at the start: it may have changed since it was read.
+        let mut seen = None;
         let mut ticks = tokio::time::interval(INTERVAL);
         let mut failed = false;
         loop {
@@ -58,7 +59,7 @@ impl Revoked {
             }
             match self.read(&path) {
                 Ok(()) => {
-                    tracing::info!("the list of revoked tokens was read again");
+                    tracing::debug!("the list of revoked tokens was read");
                     (seen, failed) = (now, false);
                 }
                 Err(error) => {

@@ -10,10 +10,12 @@ use axum::http::request::Parts;
 use axum::http::{HeaderName, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
+use bytes::Bytes;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use super::config::Config;
-use super::paths::{self, Endpoint, PASSED, Place};
+use super::inspect::{self, Refusal, SQL_FORBIDDEN};
+use super::paths::{self, Encoding, Endpoint, PASSED, Place};
 use super::rights::Right;
 use super::streams::{self, Asked};
 use super::upstream::Outgoing;
@@ -145,10 +147,10 @@ async fn forward_call(
     let (claims, right) = gate.authorise(token, &namespace)?;
     gate.admit(&namespace)?;
     let mut body = gate.reader.read(&parts.headers, body).await?;
-    let mut stream = None;
+    inspected(place, &body)?;
     match endpoint {
         Endpoint::Pipeline(encoding) | Endpoint::Cursor(encoding) => {
-            stream = own_stream(gate, streams::asked(encoding, &body), &namespace)?;
+            own_stream(gate, streams::asked(encoding, &body), &namespace)?;
         }
         Endpoint::Proxy => {
             body = grpc::own_client(&body, &namespace).ok_or_else(no_call)?;
@@ -165,7 +167,6 @@ async fn forward_call(
         may_write: right == Right::Write,
         namespace: namespace.clone(),
         endpoint,
-        stream,
         path: place.path,
         body,
     };
@@ -194,10 +195,10 @@ fn own_stream(
     gate: &Gate,
     asked: Result<Asked, streams::Unreadable>,
     namespace: &NamespaceName,
-) -> Result<Option<streams::StreamId>, Problem> {
+) -> Result<(), Problem> {
     match asked {
-        Ok(Asked::New) => Ok(None),
-        Ok(Asked::Goes(stream)) if gate.streams.belongs(stream, namespace) => Ok(Some(stream)),
+        Ok(Asked::New) => Ok(()),
+        Ok(Asked::Goes(stream)) if gate.streams.belongs(stream, namespace) => Ok(()),
         // One that has expired, one that another gate has opened and one of
         // another namespace look the same: who asks has no right to know more.
         Ok(Asked::Goes(_)) => Err(Problem::bad_request(
@@ -206,6 +207,28 @@ fn own_stream(
         )),
         Err(unreadable) => Err(Problem::bad_request("body-invalid", unreadable.to_string())),
     }
+}
+
+/// Refuses SQL that reaches beyond the namespace.
+fn inspected(place: Place<'_>, body: &Bytes) -> Result<(), Problem> {
+    let seen = match place.endpoint {
+        Endpoint::Root
+        | Endpoint::Stateless
+        | Endpoint::Pipeline(Encoding::Json)
+        | Endpoint::Cursor(Encoding::Json) => inspect::json(body),
+        Endpoint::Pipeline(Encoding::Protobuf) => inspect::pipeline(body),
+        Endpoint::Cursor(Encoding::Protobuf) => inspect::cursor(body),
+        Endpoint::Proxy => {
+            let message = grpc::message(body).ok_or_else(no_call)?;
+            let call = inspect::Call::of(place.path).ok_or_else(no_call)?;
+            inspect::call(call, &message)
+        }
+        Endpoint::Version | Endpoint::Replication { .. } => Ok(()),
+    };
+    seen.map_err(|refusal| match refusal {
+        Refusal::Word(_) => Problem::forbidden(SQL_FORBIDDEN, refusal.to_string()),
+        Refusal::Malformed(_) => Problem::bad_request("body-invalid", refusal.to_string()),
+    })
 }
 
 fn no_call() -> Problem {

@@ -14,7 +14,6 @@ use super::config::Config;
 use super::paths::{Encoding, Endpoint};
 use super::routing::metrics::RoutingMetrics;
 use super::routing::{Call, Form, Lost, Open, Routing, Transport};
-use super::streams::StreamId;
 use crate::server::namespace::NamespaceName;
 use crate::service::observe::Metrics;
 use crate::service::problem::Problem;
@@ -32,8 +31,6 @@ pub struct Outgoing {
     pub endpoint: Endpoint,
     /// Whether the token may write.
     pub may_write: bool,
-    /// The stream that it goes on with. The server that opened it must get it.
-    pub stream: Option<StreamId>,
     /// Of the table in [`super::paths`].
     pub path: &'static str,
     pub headers: HeaderMap,

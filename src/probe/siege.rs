@@ -155,7 +155,7 @@ pub async fn run(attacks: &[&'static Attack], workshop: &Workshop) -> Result<Sie
     let address = listener.local_addr()?;
     let config = through_gate::config(&stack)?;
     // On this thread: it talks to servers that are tied to it, and is gone with it.
-    let gate = tokio::spawn(gate::serve(config, listener, async {
+    let gate = tokio::spawn(gate::serve_on(listener, config, async {
         let _ = stopped.await;
     }));
     let field = Field::new(&lab, stack, address);

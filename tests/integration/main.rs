@@ -8,6 +8,7 @@ mod bad_input;
 mod command_line;
 mod credentials;
 mod data;
+mod gate;
 mod gate_routing;
 mod lifeline;
 mod logs;

@@ -13,6 +13,9 @@ pub use self::json::{check as json, request_id};
 pub use self::protobuf::{bytes, cursor, pipeline};
 pub use self::proxy::{Call, check as call};
 
+/// The word for programs of [`Refusal::Word`].
+pub const SQL_FORBIDDEN: &str = "sql-forbidden";
+
 /// Why a request may not pass.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Refusal {

@@ -1,6 +1,6 @@
 //! The writes of embedded replicas: messages of the calls of `proxy.Proxy`.
 
-use libsql_replication::rpc::proxy::{DescribeRequest, DisconnectMessage, ProgramReq};
+use libsql_replication::rpc::proxy::{DescribeRequest, ProgramReq};
 use prost::Message;
 
 use super::{Refusal, words};
@@ -12,7 +12,17 @@ const MALFORMED: Refusal = Refusal::Malformed("it is not the message of this cal
 pub enum Call {
     Execute,
     Describe,
-    Disconnect,
+}
+
+impl Call {
+    /// The call of a path, if it is one that may pass.
+    pub fn of(path: &str) -> Option<Self> {
+        match path {
+            "/proxy.Proxy/Execute" => Some(Self::Execute),
+            "/proxy.Proxy/Describe" => Some(Self::Describe),
+            _ => None,
+        }
+    }
 }
 
 /// Looks at a message.
@@ -28,7 +38,6 @@ pub fn check(call: Call, message: &[u8]) -> Result<(), Refusal> {
             statements.try_for_each(|query| sql(&query.stmt))
         }
         Call::Describe => sql(&DescribeRequest::decode(message).map_err(|_| MALFORMED)?.stmt),
-        Call::Disconnect => DisconnectMessage::decode(message).map(drop).map_err(|_| MALFORMED),
     }
 }
 
@@ -61,6 +70,5 @@ mod tests {
     #[test]
     fn what_is_no_such_message_is_refused() {
         assert_eq!(check(Call::Execute, b"\xff"), Err(MALFORMED));
-        assert_eq!(check(Call::Disconnect, b"\x08"), Err(MALFORMED));
     }
 }

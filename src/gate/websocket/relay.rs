@@ -7,6 +7,7 @@ use axum::extract::ws::{Message, WebSocket};
 use bytes::Bytes;
 use futures::stream::{SplitSink, SplitStream};
 use futures::{SinkExt, StreamExt};
+use serde_json::json;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_tungstenite::WebSocketStream;
@@ -15,6 +16,7 @@ use tokio_tungstenite::tungstenite;
 use super::hello::{self, Frame, Said};
 use super::{Farewell, code};
 use crate::gate::Gate;
+use crate::gate::inspect::{self, Refusal, SQL_FORBIDDEN};
 use crate::gate::paths::Encoding;
 use crate::gate::rights::Claims;
 use crate::gate::token;
@@ -65,7 +67,7 @@ pub async fn run(
     let to_client = tokio::sync::Mutex::new(to_client);
     // Each way by itself: a slow reader on one side must not stop the other.
     let end = tokio::select! {
-        end = up(bounds, &session, &mut from_client, &mut to_server) => end,
+        end = up(bounds, &session, &mut from_client, (&mut to_server, &to_client)) => end,
         end = down(&mut from_server, &to_client) => end,
         end = watch(bounds, &session, &to_client) => end,
         () = bounds.gate.ending.cancelled() => {
@@ -82,7 +84,10 @@ async fn up(
     bounds: &Bounds<'_>,
     session: &Session,
     from: &mut SplitStream<&mut WebSocket>,
-    to: &mut SplitSink<Server, tungstenite::Message>,
+    (to, back): (
+        &mut SplitSink<Server, tungstenite::Message>,
+        &tokio::sync::Mutex<SplitSink<&mut WebSocket, Message>>,
+    ),
 ) -> Option<Farewell> {
     while let Some(message) = from.next().await {
         *session.heard.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
@@ -114,6 +119,16 @@ async fn up(
                 if let Some(farewell) = ended(bounds, session) {
                     return Some(farewell);
                 }
+                match inspected(&message) {
+                    Ok(None) => {}
+                    Ok(Some(answer)) => {
+                        if back.lock().await.send(answer).await.is_err() {
+                            return None;
+                        }
+                        continue;
+                    }
+                    Err(farewell) => return Some(farewell),
+                }
                 match message {
                     Message::Text(text) => {
                         let bytes = Bytes::from(text);
@@ -130,6 +145,25 @@ async fn up(
         }
     }
     None
+}
+
+/// Whether a request may pass; if not, what the client is told instead.
+fn inspected(message: &Message) -> Result<Option<Message>, Farewell> {
+    let refused = match message {
+        Message::Text(text) => inspect::json(text.as_bytes()),
+        Message::Binary(bytes) => inspect::bytes(bytes),
+        Message::Ping(_) | Message::Pong(_) | Message::Close(_) => Ok(()),
+    };
+    let Err(refusal) = refused else { return Ok(None) };
+    let id = match (&refusal, message) {
+        (Refusal::Word(_), Message::Text(text)) => inspect::request_id(text.as_bytes()),
+        _ => None,
+    };
+    // Without its id nobody would know which request is meant.
+    let Some(id) = id else { return Err(Farewell::new(code::POLICY, refusal.to_string())) };
+    let error = json!({ "message": refusal.to_string(), "code": SQL_FORBIDDEN });
+    let answer = json!({ "type": "response_error", "request_id": id, "error": error });
+    Ok(Some(Message::Text(answer.to_string().into())))
 }
 
 /// From the server to the client.

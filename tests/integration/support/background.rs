@@ -48,6 +48,13 @@ impl Background {
         })
     }
 
+    /// All that it has said, once it has ended.
+    pub fn all(&mut self) -> Vec<String> {
+        // Ends with the streams.
+        self.said.extend(self.lines.iter());
+        self.said.clone()
+    }
+
     /// Whether it has not ended.
     pub fn lives(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()

@@ -1,0 +1,130 @@
+#!/usr/bin/env bash
+# The gate beside the server alone and beside a bare nginx, in one run with the
+# same requests: throughput ratios, median latencies and what is added to them,
+# and the memory of the gate over many requests. It never fails for being slow.
+#
+#   benches/gate.sh                builds the release binary first
+#   DEMO=/path/demo SECONDS_EACH=10 ROUNDS=5 REQUESTS=200000 benches/gate.sh
+set -euo pipefail
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+seconds=${SECONDS_EACH:-5} rounds=${ROUNDS:-3} requests=${REQUESTS:-200000}
+demo=${DEMO:-}
+if [ -z "$demo" ]; then
+  cargo build --locked --release --quiet --manifest-path "$root/Cargo.toml"
+  demo=${CARGO_TARGET_DIR:-$root/target}/release/demo
+fi
+for program in wrk nginx python3 curl; do
+  command -v "$program" >/dev/null || { echo "gate.sh needs $program" >&2; exit 2; }
+done
+
+project=$(mktemp -d)
+gate_pid='' nginx_pid=''
+finish() {
+  for pid in $gate_pid $nginx_pid; do
+    if kill "$pid" 2>/dev/null; then wait "$pid" 2>/dev/null || true; fi
+  done
+  "$demo" --project-dir "$project" -q cleanup || true
+  rm -rf "$project"
+}
+trap finish EXIT
+cd "$project"
+if [ -z "${DEMO_SQLD_BIN:-}" ] && path=$("$demo" --project-dir "$root" -q sqld path 2>/dev/null); then
+  export DEMO_SQLD_BIN=$path
+fi
+unset DEMO_TOKEN DEMO_TOKEN_PATH
+read -r PRIMARY_HTTP_PORT PRIMARY_GRPC_PORT PRIMARY_ADMIN_PORT REPLICA_HTTP_PORT gate nginx < <(python3 -c '
+import socket
+held = [socket.socket() for _ in range(6)]
+for one in held: one.bind(("127.0.0.1", 0))
+print(*(one.getsockname()[1] for one in held))')
+export PRIMARY_HTTP_PORT PRIMARY_GRPC_PORT PRIMARY_ADMIN_PORT REPLICA_HTTP_PORT
+
+"$demo" -q up --variant namespaced >/dev/null
+"$demo" -q namespace create bench >/dev/null
+token=$("$demo" -q token mint --namespace bench)
+primary=127.0.0.1:$PRIMARY_HTTP_PORT
+
+# No limit on the rate: that is what is measured.
+cat >gate.yaml <<YAML
+listen: 127.0.0.1:$gate
+primary: http://$primary
+keys: .local/jwt/jwt.pub
+limits: {perNamespacePerSecond: 1000000, burst: 1000000}
+YAML
+"$demo" gate serve -c gate.yaml --log-level warn 2>gate.log &
+gate_pid=$!
+
+mkdir -p nginx
+cat >nginx.conf <<CONF
+daemon off; worker_processes auto; pid $project/nginx/pid; error_log $project/nginx/error.log warn;
+events { worker_connections 1024; }
+http {
+  access_log off; client_body_temp_path $project/nginx/body; proxy_temp_path $project/nginx/proxy;
+  fastcgi_temp_path $project/nginx/f; uwsgi_temp_path $project/nginx/u; scgi_temp_path $project/nginx/s;
+  keepalive_requests 1000000;
+  upstream sqld { server $primary; keepalive 128; keepalive_requests 1000000; }
+  server {
+    listen 127.0.0.1:$nginx;
+    location / { proxy_pass http://sqld; proxy_http_version 1.1; proxy_set_header Connection ""; }
+  }
+}
+CONF
+nginx -e "$project/nginx/error.log" -c "$project/nginx.conf" &
+nginx_pid=$!
+
+umask 077
+cat >request.lua <<LUA
+wrk.method = "POST"
+wrk.path = "/v2/pipeline"
+wrk.headers["Authorization"] = "Bearer $token"
+wrk.headers["x-namespace-bin"] = "$(printf bench | base64 | tr -d =)"
+wrk.headers["Content-Type"] = "application/json"
+wrk.body = '{"requests":[{"type":"execute","stmt":{"sql":"select 1"}},{"type":"close"}]}'
+done = function(summary, latency)
+  io.write(string.format("\nRESULT %.1f %.4f %d %d\n", summary.requests / summary.duration * 1e6,
+    latency:percentile(50) / 1000, summary.requests,
+    summary.errors.status + summary.errors.connect + summary.errors.read + summary.errors.timeout))
+end
+LUA
+
+# curl itself waits until they listen.
+for port in "$gate" "$nginx"; do
+  curl --silent --retry 50 --retry-connrefused --retry-delay 0 --retry-max-time 10 --max-time 10 \
+    --output /dev/null "http://127.0.0.1:$port/health"
+done
+
+# shot NAME PORT CONNECTIONS SECONDS: requests a second, median in ms; appended to NAME.
+shot() {
+  wrk -t1 -c"$3" -d"${4}s" -s request.lua "http://127.0.0.1:$2" | awk '/^RESULT/ { print $2, $3, $4, $5 }' >>"$1"
+}
+for _ in $(seq "$rounds"); do
+  for pair in "server:$PRIMARY_HTTP_PORT" "nginx:$nginx" "gate:$gate"; do
+    shot "${pair%%:*}.many" "${pair##*:}" 16 "$seconds"
+    shot "${pair%%:*}.one" "${pair##*:}" 1 "$seconds"
+  done
+done
+
+rss() { awk '/^VmRSS/ { print $2 }' "/proc/$gate_pid/status"; }
+before=$(rss)
+sent=0
+while [ "$sent" -lt "$requests" ]; do
+  shot flood "$gate" 16 "$seconds"
+  sent=$(awk '{ sum += $3 } END { print sum }' flood)
+done
+after=$(rss)
+
+python3 - "$before" "$after" "$sent" <<'PY'
+import statistics, sys
+def rows(name): return [list(map(float, line.split())) for line in open(name)]
+def median(name, column): return statistics.median(row[column] for row in rows(name))
+wrong = sum(row[3] for kind in ("many", "one") for who in ("server", "nginx", "gate") for row in rows(f"{who}.{kind}"))
+base, alone = median("server.many", 0), median("server.one", 1)
+print(f"{'':8}{'req/s, 16':>12}{'of server':>11}{'median ms, 1':>14}{'added ms':>10}")
+for who in ("server", "nginx", "gate"):
+    rate, one = median(f"{who}.many", 0), median(f"{who}.one", 1)
+    print(f"{who:8}{rate:12.0f}{rate / base:11.2f}{one:14.3f}{one - alone:10.3f}")
+print(f"errors   {wrong:.0f}")
+print(f"memory   {int(sys.argv[1]) / 1024:.1f} MiB before, {int(sys.argv[2]) / 1024:.1f} MiB after {sys.argv[3]} requests")
+print("targets  gate at least 0.85 of the server, less than 0.25 ms added, memory flat")
+PY
