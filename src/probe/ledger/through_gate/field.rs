@@ -179,8 +179,8 @@ pub async fn rightful(field: &Field<'_>) -> Result<Vec<String>> {
     done.push("write by WebSocket".to_owned());
     let folder = field.lab.scratch()?;
     let opening = Opening::of(&field.stack, format!("http://{address}"))?;
-    let replica = opening.namespace(&own).token(token).replica(&folder.path().join("own.db"));
-    let replica = replica.await??;
+    let opening = opening.namespace(&own).token(token);
+    let replica = opening.replica(&folder.path().join("own.db")).await??;
     support::sync(&replica).await?;
     support::write(&replica, insert).await?;
     let rows = support::read(&replica, "SELECT count(*) FROM t").await?;
