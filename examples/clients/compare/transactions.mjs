@@ -14,7 +14,8 @@ export async function transactions(site) {
    * @param {import("@libsql/client").Transaction} tx
    * @param {string} label
    */
-  const insert = (tx, label) => tx.execute("INSERT INTO compare_tx (label) VALUES (?)", [label]);
+  const insert = (tx, label) =>
+    tx.execute({ sql: "INSERT INTO compare_tx (label) VALUES (?)", args: [label] });
   /**
    * @param {"write" | "read" | "deferred"} mode
    * @param {(tx: import("@libsql/client").Transaction) => Promise<Record<string, unknown>>} play

@@ -41,20 +41,26 @@ const VALUES = {
 };
 
 /** @param {Site} site */
-export async function values({ db }) {
+export async function values(site) {
+  // The other modes refuse integers beyond 2^53, or make text of them: see `integerModes`.
+  const db = site.open({ intMode: "bigint" });
   /** @type {Record<string, unknown>} */
   const seen = {};
-  await db.execute("CREATE TABLE compare_values (name TEXT PRIMARY KEY, value)");
-  for (const [name, value] of Object.entries(VALUES)) {
-    const echoed = await outcome(() => db.execute({ sql: "SELECT ?1, typeof(?1)", args: [value] }));
-    const stored = await outcome(() =>
-      db.execute({ sql: "INSERT INTO compare_values VALUES (?, ?) RETURNING value", args: [name, value] }),
+  try {
+    await db.execute("CREATE TABLE compare_values (name TEXT PRIMARY KEY, value)");
+    for (const [name, value] of Object.entries(VALUES)) {
+      const echoed = await outcome(() => db.execute({ sql: "SELECT ?1, typeof(?1)", args: [value] }));
+      const stored = await outcome(() =>
+        db.execute({ sql: "INSERT INTO compare_values VALUES (?, ?) RETURNING value", args: [name, value] }),
+      );
+      seen[name] = { echoed, stored };
+    }
+    seen.all = await outcome(() =>
+      db.execute("SELECT name, value, typeof(value), length(value) FROM compare_values ORDER BY name"),
     );
-    seen[name] = { echoed, stored };
+  } finally {
+    db.close();
   }
-  seen.all = await outcome(() =>
-    db.execute("SELECT name, value, typeof(value), length(value) FROM compare_values ORDER BY name"),
-  );
   return seen;
 }
 
