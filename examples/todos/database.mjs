@@ -52,15 +52,19 @@ export class Database {
 
   /** Namespace and expiry of the token in use; a new one when it is about to expire. */
   async lease() {
-    const held = await this.#lease?.catch(() => undefined);
+    const asked = this.#lease;
+    const held = await asked?.catch(() => undefined);
     if (held && Date.now() < held.renewAt) return held;
-    // One request, however many ask at once.
-    if (!this.#lease || held) {
-      held?.client.close();
-      this.#lease = this.#renew();
-      this.#lease.catch(() => (this.#lease = undefined));
+    // One request, however many wait: the first of them has put a new one in its place. The old
+    // client is not closed, because others may still be waiting for its answers.
+    if (this.#lease === asked) {
+      const renewed = this.#renew();
+      this.#lease = renewed;
+      renewed.catch(() => {
+        if (this.#lease === renewed) this.#lease = undefined;
+      });
     }
-    return this.#lease;
+    return this.#lease ?? this.lease();
   }
 
   /**
