@@ -75,7 +75,9 @@ const opened = [];
 
 /** @param {string} name */
 function replica(name) {
-  const db = new Database(join(folder, `${name}.db`), { syncUrl: url, authToken });
+  // The package's types do not know `authToken` yet.
+  const options = /** @type {import("libsql").Options} */ ({ syncUrl: url, authToken });
+  const db = new Database(join(folder, `${name}.db`), options);
   opened.push(db);
   return db;
 }
@@ -87,7 +89,7 @@ const rows = (db) =>
     .safeIntegers(true)
     .raw()
     .all()
-    .map((row) => row.map(plain));
+    .map((row) => /** @type {unknown[]} */ (row).map(plain));
 
 /** @param {unknown} value */
 const plain = (value) =>

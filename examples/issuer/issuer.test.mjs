@@ -29,7 +29,7 @@ async function start(t, ...args) {
     const [code] = await once(issuer, "exit");
     assert.equal(code, 0, "SIGTERM ends it in order");
   });
-  const [url] = await once(createInterface({ input: issuer.stdout }), "line", { signal: AbortSignal.timeout(10_000) });
+  const [url] = await once(createInterface({ input: issuer.stdout }), "line", { signal: AbortSignal.timeout(30_000) });
   return String(url);
 }
 

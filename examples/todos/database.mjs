@@ -50,7 +50,10 @@ export class Database {
     this.fetch = fetch;
   }
 
-  /** Namespace and expiry of the token in use; a new one when it is about to expire. */
+  /**
+   * Namespace and expiry of the token in use; a new one when it is about to expire.
+   * @returns {Promise<Lease>}
+   */
   async lease() {
     const asked = this.#lease;
     const held = await asked?.catch(() => undefined);
@@ -72,13 +75,14 @@ export class Database {
    * @param {import("@libsql/client/web").InStatement} statement
    */
   async execute(statement) {
-    const { client } = await this.lease();
+    const refused = await this.lease();
     try {
-      return await client.execute(statement);
+      return await refused.client.execute(statement);
     } catch (error) {
       if (!unauthorized(error)) throw explained(error);
     }
-    this.#lease = undefined;
+    // Unless somebody else has renewed it meanwhile.
+    if ((await this.#lease?.catch(() => undefined)) === refused) this.#lease = undefined;
     const renewed = await this.lease();
     return renewed.client.execute(statement).catch((error) => {
       throw explained(error);

@@ -36,7 +36,7 @@ before(async () => {
     stdio: ["ignore", "pipe", "inherit"],
   });
   const lines = createInterface({ input: /** @type {import("node:stream").Readable} */ (issuer.stdout) });
-  [issuerUrl] = await once(lines, "line", { signal: AbortSignal.timeout(10_000) });
+  [issuerUrl] = await once(lines, "line", { signal: AbortSignal.timeout(30_000) });
 });
 
 after(async () => {

@@ -51,8 +51,8 @@ export function parseLogin(token) {
  * The key decides which algorithm is right, not the token alone.
  * @param {JsonWebKey} jwk
  * @param {unknown} algorithm as the token's header says
- * @param {Uint8Array} input
- * @param {Uint8Array} signature
+ * @param {Uint8Array<ArrayBuffer>} input
+ * @param {Uint8Array<ArrayBuffer>} signature
  */
 export async function verifySignature(jwk, algorithm, input, signature) {
   const known = Object.entries(ALGORITHMS).find(([name]) => name === algorithm)?.[1];
