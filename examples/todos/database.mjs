@@ -138,9 +138,11 @@ async function refusal(response) {
   }
 }
 
-/** The client keeps the HTTP status in the cause of its error. @param {any} error */
-const unauthorized = (error) =>
-  error?.cause?.status === 401 || /^(AUTH_|UNAUTHORIZED)/.test(error?.code ?? "") || /\b401\b/.test(error?.message ?? "");
+/**
+ * The gate says its status in the body, which the client keeps; of others it keeps the HTTP status.
+ * @param {any} error
+ */
+const unauthorized = (error) => (error?.cause?.proto?.status ?? error?.cause?.status) === 401;
 
 /** @param {unknown} thrown */
 function explained(thrown) {

@@ -2,6 +2,8 @@
 // within seconds, and does not refuse on demand.
 
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer } from "node:http";
 import { test } from "node:test";
 import { Database } from "./database.mjs";
 
@@ -67,4 +69,25 @@ test("a mint that fails is asked again next time", async () => {
 test("too many requests say when to come back", async () => {
   const { database } = databaseWith(() => new Response("{}", { status: 429, headers: { "retry-after": "7" } }));
   await assert.rejects(database.lease(), { message: /in 7 s/ });
+});
+
+test("a token that the gate refuses is renewed once, and then it is said", async (t) => {
+  const asked = [];
+  const gate = createServer((request, response) => {
+    asked.push(request.headers.authorization);
+    request.resume();
+    const said = { status: 401, code: "token-expired", message: "the token has expired" };
+    response.writeHead(401, { "content-type": "application/json" }).end(JSON.stringify(said));
+  });
+  gate.listen(0, "127.0.0.1");
+  await once(gate, "listening");
+  t.after(() => gate.close());
+  const { port } = /** @type {import("node:net").AddressInfo} */ (gate.address());
+  const expiresAt = new Date(Date.now() + 3_600_000).toISOString();
+  const { database, calls } = databaseWith(() =>
+    Response.json({ dbToken: "token", dbUrl: `http://127.0.0.1:${port}`, namespace: "db-alice", expiresAt }),
+  );
+  await assert.rejects(database.execute("SELECT 1"), { name: "DatabaseError", message: /the token has expired/ });
+  assert.equal(calls.minted, 2);
+  assert.equal(asked.length, 2);
 });
