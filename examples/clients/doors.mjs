@@ -92,6 +92,7 @@ function site() {
     otherHost: `${other}.${domain}`,
     bareHost: domain,
     pageOrigin: given.origin,
+    issuer: given.issuer,
     tokens: {
       ...tokens,
       own: process.env.DOORS_OWN_TOKEN || tokens.own,
@@ -159,7 +160,9 @@ async function tryAll(at, only) {
 }
 
 const at = site();
-const results = await tryAll(at, options().only).catch((error) => fail(error.message, 3));
+const results = await tryAll(at, options().only).catch((error) =>
+  fail(error.code === "ECONNREFUSED" ? `nothing answers at ${at.url.origin}` : error.message, 3),
+);
 const wrong = results.filter(({ verdict }) => verdict !== "as expected");
 const into = results.filter(({ intoOther }) => intoOther).map(({ door }) => door);
 const summary = { doors: results.length, asExpected: results.length - wrong.length, wrong: wrong.length, intoOther: into };

@@ -41,6 +41,7 @@ import { headerOf } from "./wire.mjs";
  * @property {string} bareHost one that names no namespace
  * @property {import("./tokens.mjs").Tokens} tokens
  * @property {string} pageOrigin
+ * @property {string} [issuer] the one that tokens must have, where one is asked for
  * @property {Markers} markers
  */
 

@@ -14,7 +14,7 @@ export function rightDoors(site) {
 }
 
 /** @param {Site} site @returns {Door[]} */
-function strangeTokens({ url, ownHost, otherHost, tokens }) {
+function strangeTokens({ url, ownHost, otherHost, tokens, issuer }) {
   /** @type {[string, string, import("./door.mjs").Expectation, import("./door.mjs").Expectation][]} */
   const tried = [
     // name, token, at her own namespace, at the other's
@@ -28,6 +28,7 @@ function strangeTokens({ url, ownHost, otherHost, tokens }) {
     ["p of own and id of the other's", tokens.claimsAndId, "harmless", "refused"],
     ["id of own", tokens.byId, "harmless", "refused"],
     ["with an audience", tokens.withAudience, "refused", "refused"],
+    ["of another issuer", tokens.otherIssuer, issuer ? "refused" : "harmless", "refused"],
     ["forged", tokens.forged, "refused", "refused"],
     ["alg none", tokens.none, "refused", "refused"],
     ["HS256 with the public key", tokens.hs256, "refused", "refused"],
