@@ -34,3 +34,4 @@ pub mod settings;
 pub mod smoke;
 pub mod state;
 pub mod style;
+pub mod tenant;
