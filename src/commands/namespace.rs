@@ -33,7 +33,11 @@ pub async fn run(settings: &Settings, command: NamespaceCommand, output: &Output
         NamespaceCommand::Delete(args) => {
             admin.delete(&args.name).await?;
             // Measured: the replica spins on it and goes on answering.
-            output.talk("note      a replica that had it serves the old data until it restarts");
+            output.talk(format!(
+                "note      a replica that had it serves the old data until it restarts; \
+                 `demo tenant drop {} --yes` sees to that",
+                args.name
+            ));
             said(output, &format!("namespace `{}` deleted", args.name), json!({ "deleted": true }))
         }
         NamespaceCommand::Fork(args) => {

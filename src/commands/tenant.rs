@@ -17,8 +17,8 @@ use crate::credentials::claims::{Access, Grant};
 use crate::error::{Fault, Result};
 use crate::exit_code::ExitCode;
 use crate::output::Output;
+use crate::plan::StackPlan;
 use crate::plan::blueprint::{Blueprint, Variants};
-use crate::plan::{Role, StackPlan};
 use crate::server::admin::Admin;
 use crate::server::hrana::Hrana;
 use crate::server::http::loopback_client;
@@ -29,7 +29,7 @@ use crate::tenant::create::Creation;
 use crate::tenant::list::{self, State};
 use crate::tenant::registry::Registry;
 use crate::tenant::removal::{Removal, Removed};
-use crate::tenant::schema::Schema;
+use crate::tenant::schema::{Applied, Schema};
 
 /// Of the token with which the schema is applied.
 const MOMENT: Duration = Duration::from_mins(1);
@@ -114,11 +114,10 @@ async fn create(site: &Site<'_>, args: &CreateArgs, output: &Output) -> Result<(
     let schema = args.schema.as_deref().map(Schema::read).transpose()?;
     let _lock = site.local.lock().await?;
     let plan = site.plan()?;
-    let primary = plan.services.iter().find(|service| service.role == Role::Primary);
     let creation = Creation {
         registry: &site.registry,
         admin: &site.admin,
-        folder: primary.and_then(|primary| primary.namespaces_dir()),
+        plan: &plan,
         name,
         if_missing: args.if_missing,
     };
@@ -145,8 +144,8 @@ async fn create(site: &Site<'_>, args: &CreateArgs, output: &Output) -> Result<(
     output.talk(format!("tenant    `{name}` {}", if made { "created" } else { "there already" }));
     if let Some(applied) = applied {
         let word = match applied {
-            crate::tenant::schema::Applied::Now => "applied",
-            crate::tenant::schema::Applied::Before => "applied before",
+            Applied::Now => "applied",
+            Applied::Before => "applied before",
         };
         output.talk(format!("schema    {word}"));
     }

@@ -1,13 +1,13 @@
 //! Making a tenant.
 
-use std::path::PathBuf;
-
 use jiff::Timestamp;
 
 use super::registry::Registry;
+use super::removal;
 use super::schema::{Applied, Schema};
 use crate::client::endpoint::Endpoint;
 use crate::error::{Fault, Result};
+use crate::plan::StackPlan;
 use crate::server::admin::Admin;
 use crate::server::hrana::Hrana;
 use crate::server::namespace::NamespaceName;
@@ -17,8 +17,8 @@ use crate::server::namespace::NamespaceName;
 pub struct Creation<'a> {
     pub registry: &'a Registry,
     pub admin: &'a Admin,
-    /// The primary's folder of namespaces, where that is known.
-    pub folder: Option<PathBuf>,
+    /// Of the services that were started.
+    pub plan: &'a StackPlan,
     pub name: &'a NamespaceName,
     /// A tenant that is there already is as good as made.
     pub if_missing: bool,
@@ -81,16 +81,16 @@ impl Creation<'_> {
     }
 
     /// The server takes a folder that a delete has left for the new namespace's
-    /// own: the old data would be there again (measured on sqld 0.24.32).
+    /// own: the old data would be there again (measured on sqld 0.24.32). And a replica
+    /// that has it may show it for a moment.
     fn refuse_remains(&self) -> Result<()> {
         let name = self.name;
         let dropping = self.registry.get(name)?.is_some_and(|record| record.dropping);
-        let files = self.folder.as_ref().map(|folder| folder.join(name.as_str()));
-        let left = files.filter(|path| path.exists());
-        if !dropping && left.is_none() {
+        let left = removal::remains(self.plan, name);
+        if !dropping && left.is_empty() {
             return Ok(());
         }
-        let place = left.map(|path| path.display().to_string());
+        let place = left.first().map(|path| path.display().to_string());
         let what = place.unwrap_or_else(|| "its `drop` has not ended".to_owned());
         Err(Fault::failed(format!("an earlier tenant `{name}` is not wholly gone"))
             .because(what)

@@ -154,7 +154,12 @@ impl fmt::Display for Tenant {
             State::Remains => "remains",
         };
         let sources: Vec<String> = self.sources.iter().map(ToString::to_string).collect();
-        write!(formatter, "{:<20} {state:<8} known from {}", self.name, sources.join(", "))?;
+        write!(
+            formatter,
+            "{:<20} {state:<8} known from {}",
+            self.name.as_str(),
+            sources.join(", ")
+        )?;
         if self.dropping {
             formatter.write_str("; its drop has not ended")?;
         }

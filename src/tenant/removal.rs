@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::list::has_followed;
 use super::registry::Registry;
 use crate::engine::start::until_ready;
 use crate::engine::{Engine, ServiceState, Stop};
@@ -24,10 +25,12 @@ use crate::server::namespace::NamespaceName;
 
 /// A replica that has just started asks its primary first.
 const REFUSAL_DEADLINE: Duration = Duration::from_secs(10);
-/// For how long a log is watched: one that spins writes some hundred lines.
+/// For how long a log is watched: what spins does not pause.
 const WATCH: Duration = Duration::from_millis(300);
-/// More lines than that in [`WATCH`] are no idle replica's.
-const MANY: usize = 60;
+/// A replica that spins writes a thousand lines a second.
+const MANY: usize = 20;
+/// As many lines of a log as are looked at.
+const TAIL: usize = 400;
 
 /// What is needed to remove a tenant; the lock of the project is held.
 pub struct Removal<'a> {
@@ -125,7 +128,6 @@ impl Removal<'_> {
     }
 
     async fn check_quiet(&self, replica: &ServicePlan) -> Result<()> {
-        const TAIL: usize = 400;
         let lines = async || -> Result<Vec<String>> {
             let text = self.engine.logs(&replica.name, Some(TAIL)).await?;
             Ok(text.lines().map(str::to_owned).collect())
@@ -134,50 +136,86 @@ impl Removal<'_> {
         let mut end = tokio::time::interval(WATCH);
         end.tick().await;
         end.tick().await;
-        let after = lines().await?;
-        // Every line has its own time, so the last one is found again.
-        let seen = before.and_then(|last| after.iter().rposition(|line| *line == last));
-        let new = after.len() - seen.map_or(0, |index| index + 1);
+        let new = complaints(before.as_deref(), &lines().await?, self.name);
         if new <= MANY {
             return Ok(());
         }
-        Err(Fault::failed(format!("{} goes on writing to its log", replica.name))
-            .because(format!("{new} lines in {} ms", WATCH.as_millis()))
-            .hint(format!(
-                "look at it with `demo logs {0} --tail 5`; `demo restart {0}` ends it",
-                replica.name
-            ))
+        let service = &replica.name;
+        Err(Fault::failed(format!("{service} goes on asking its primary for `{}`", self.name))
+            .because(format!("{new} lines in its log in {} ms", WATCH.as_millis()))
+            .hint(format!("`demo restart {service}`, then the same command again"))
             .into())
     }
 
     fn has_traces(&self) -> Result<bool> {
-        let files = |service: &ServicePlan| match service.role {
-            Role::Replica => self.has_followed(service),
-            _ => self.has_files(service),
-        };
-        Ok(self.registry.get(self.name)?.is_some() || self.plan.services.iter().any(files))
+        let known = self.registry.get(self.name)?.is_some();
+        Ok(known || !remains(self.plan, self.name).is_empty())
     }
 
     fn replicas(&self) -> impl Iterator<Item = &ServicePlan> {
         self.plan.services.iter().filter(|service| service.role == Role::Replica)
     }
 
-    fn folder(&self, service: &ServicePlan) -> Option<PathBuf> {
-        Some(service.namespaces_dir()?.join(self.name.as_str()))
-    }
-
     fn has_files(&self, service: &ServicePlan) -> bool {
-        self.folder(service).is_some_and(|folder| folder.exists())
+        folder(service, self.name).is_some_and(|folder| folder.exists())
     }
 
     fn has_followed(&self, replica: &ServicePlan) -> bool {
-        self.folder(replica).is_some_and(|folder| super::list::has_followed(&folder))
+        folder(replica, self.name).is_some_and(|folder| has_followed(&folder))
     }
 
     async fn remove_files(&self, service: &ServicePlan) -> Result<()> {
-        match self.folder(service) {
+        match folder(service, self.name) {
             Some(folder) => self.engine.remove_files(&folder).await,
             None => Ok(()),
         }
+    }
+}
+
+/// The folders in which servers have data of `name`. That a replica was asked for
+/// it in vain does not count.
+pub fn remains(plan: &StackPlan, name: &NamespaceName) -> Vec<PathBuf> {
+    let has = |service: &ServicePlan| {
+        let folder = folder(service, name)?;
+        let counts = match service.role {
+            Role::Replica => has_followed(&folder),
+            Role::Primary | Role::Standalone => folder.exists(),
+        };
+        counts.then_some(folder)
+    };
+    plan.services.iter().filter_map(has).collect()
+}
+
+fn folder(service: &ServicePlan, name: &NamespaceName) -> Option<PathBuf> {
+    Some(service.namespaces_dir()?.join(name.as_str()))
+}
+
+/// How many of the lines of `after` that are new since the line `before` say that
+/// the replica tries in vain to follow `name` (the words are sqld 0.24.32's).
+fn complaints(before: Option<&str>, after: &[String], name: &NamespaceName) -> usize {
+    // Every line has its own time, so the last one is found again; else all are new.
+    let seen = before.and_then(|last| after.iter().rposition(|line| line == last));
+    let new = after.iter().skip(seen.map_or(0, |index| index + 1));
+    let words = format!("namespace {name} doesn't exist");
+    new.filter(|line| line.contains(&words)).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_new_lines_on_this_namespace_are_complaints() {
+        let name = "shop".parse().unwrap();
+        let line = |time: &str, name: &str| {
+            format!(
+                "{time} ERROR replica: namespace {name} doesn't exist, trying to replicate again..."
+            )
+        };
+        let log = [line("1", "shop"), line("2", "shop"), line("3", "other"), line("4", "shop")];
+        assert_eq!(complaints(Some(&log[0]), &log, &name), 2);
+        assert_eq!(complaints(Some(&log[3]), &log, &name), 0);
+        assert_eq!(complaints(Some("gone"), &log, &name), 3);
+        assert_eq!(complaints(None, &[], &name), 0);
     }
 }
