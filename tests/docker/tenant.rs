@@ -30,7 +30,8 @@ fn tenant_drop_leaves_nothing_on_either_server() {
     for service in ["primary", "replica"] {
         assert!(!folder(&site, service, "gone").exists(), "{service}");
         site.demo(["count", "--namespace", "gone", "--target", service]).fails(5);
-        site.demo(["count", "--namespace", "stays", "--target", service]).prints("1\n").success();
+        let count = ["count", "--wait", "--namespace", "stays", "--target", service];
+        site.demo(count).prints("1\n").success();
     }
     site.demo(["tenant", "create", "gone"]).success();
     let count = "SELECT count(*) AS n FROM sqlite_schema";

@@ -18,7 +18,9 @@ fn keys(project: &Project) -> Vec<(String, String)> {
 
 fn works(project: &Project, token: &str) {
     for target in ["primary", "replica"] {
-        project.demo(["count", "--target", target, "--token", token]).prints("1\n").success();
+        // A replica may take the token before it has its data again.
+        let count = ["count", "--wait", "--target", target, "--token", token];
+        project.demo(count).prints("1\n").success();
     }
 }
 

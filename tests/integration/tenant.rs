@@ -148,7 +148,7 @@ fn a_dropped_tenant_is_gone_from_both_servers_and_the_others_stay() {
     for service in ["primary", "replica"] {
         assert!(!folder(&project, service, "gone").exists(), "{service}");
         project.demo(["count", "--namespace", "gone", "--target", service]).fails(5);
-        let count = ["count", "--namespace", "stays", "--target", service];
+        let count = ["count", "--wait", "--namespace", "stays", "--target", service];
         project.demo(count).prints("1\n").success();
     }
     assert_eq!(listed(&project), [pair("stays", "live")]);
