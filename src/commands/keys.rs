@@ -8,6 +8,7 @@ use super::stack;
 use crate::cli::OutputFormat;
 use crate::cli::credentials::{KeysCommand, PruneArgs, RotateArgs};
 use crate::cli::stack::RestartArgs;
+use crate::credentials::keys::PublicKey;
 use crate::credentials::moment;
 use crate::credentials::store::retired::Until;
 use crate::credentials::store::rotation::{KeyState, TrustedKey};
@@ -122,7 +123,7 @@ fn prune(settings: &Settings, args: &PruneArgs, output: &Output) -> Result<()> {
     let store = store(settings);
     let dropped = store.prune_keys(Timestamp::now(), &args.key)?;
     if output.format() == OutputFormat::Json {
-        let kids: Vec<String> = dropped.iter().map(|key| key.thumbprint()).collect();
+        let kids: Vec<String> = dropped.iter().map(PublicKey::thumbprint).collect();
         let next = if kids.is_empty() { json!([]) } else { json!([RESTART]) };
         return output.json(&json!({ "dropped": kids, "next": next }));
     }

@@ -72,7 +72,9 @@ pub async fn collect(admin: &Admin, records: &Records, plan: &StackPlan) -> Resu
             found.entry(name).or_default().insert(source);
         }
     };
-    records.keys().for_each(|name| add(name, Source::Demo));
+    for name in records.keys() {
+        add(name, Source::Demo);
+    }
     for service in &plan.services {
         for name in folders(service)? {
             add(&name, Source::Files(service.name.clone()));

@@ -132,7 +132,7 @@ fn a_key_of_which_little_is_known_goes_only_when_it_is_named() {
     store.activate_key(now, false).unwrap();
     assert_eq!(store.prune_keys(Timestamp::MAX, &[]).unwrap(), []);
     let (staged, _) = store.stage_key().unwrap();
-    let names = [&stranger.public(), &endless.public(), &staged].map(|key| key.thumbprint());
+    let names = [&stranger.public(), &endless.public(), &staged].map(PublicKey::thumbprint);
     assert_eq!(store.prune_keys(now, &names).unwrap().len(), 3);
     assert!(!accepted(&store, token.expose_secret(), now));
     assert!(!store.next_key_path().exists());
