@@ -11,6 +11,7 @@ pub mod probe;
 pub mod smoke;
 pub mod sqld;
 pub mod stack;
+pub mod tenant;
 
 use std::path::PathBuf;
 
@@ -126,6 +127,9 @@ pub enum Command {
     /// Namespaces, through the Admin API
     #[command(subcommand, visible_alias = "ns")]
     Namespace(namespace::NamespaceCommand),
+    /// Tenants: a namespace, its schema and its tokens in one
+    #[command(subcommand)]
+    Tenant(tenant::TenantCommand),
     /// Make the table `items`
     Init(data::TargetArgs),
     /// Insert one row into `items`

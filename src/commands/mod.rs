@@ -4,6 +4,7 @@ mod data;
 mod doctor;
 mod engines;
 mod image;
+mod keys;
 mod namespace;
 mod probe;
 mod setup;
@@ -13,6 +14,7 @@ mod sql;
 mod sqld;
 mod stack;
 mod target;
+mod tenant;
 mod token;
 
 use clap::CommandFactory;
@@ -43,7 +45,7 @@ pub async fn run(app: App, output: &Output) -> Result<ExitCode> {
     let settings = Settings::load(app.global.project_dir.as_deref())?;
     match command {
         Command::Setup(args) => setup::setup(&settings, &args, output).map(done),
-        Command::Keys(args) => setup::keys(&settings, &args, output).map(done),
+        Command::Keys(args) => keys::run(&settings, &args, output).await.map(done),
         Command::Certs(args) => setup::certs(&settings, &args, output).map(done),
         Command::Token(args) => token::run(&settings, args, output),
         Command::Sqld(args) => sqld::run(&settings, args, output).await.map(done),
@@ -55,6 +57,7 @@ pub async fn run(app: App, output: &Output) -> Result<ExitCode> {
         Command::Down(args) => stack::down::down(&settings, &args, output).await.map(done),
         Command::Cleanup(args) => stack::down::cleanup(&settings, &args, output).await.map(done),
         Command::Namespace(args) => namespace::run(&settings, args, output).await.map(done),
+        Command::Tenant(args) => tenant::run(&settings, args, output).await.map(done),
         Command::Init(args) => data::init(&settings, &args, output).await.map(done),
         Command::Insert(args) => data::insert(&settings, &args, output).await.map(done),
         Command::Read(args) => data::read(&settings, &args, output).await.map(done),

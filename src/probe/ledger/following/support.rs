@@ -83,15 +83,10 @@ pub async fn run(server: &Hrana, statements: &[&str]) -> Result<()> {
 /// # Errors
 /// When the service keeps its data in no folder of the host.
 pub fn database(service: &ServicePlan, namespace: &str) -> Result<PathBuf> {
-    let path = service.environment.get("SQLD_DB_PATH").map_or("", String::as_str);
-    let on_host = service.mounts.iter().find_map(|mount| {
-        let rest = std::path::Path::new(path).strip_prefix(&mount.target).ok()?;
-        Some(mount.source.join(rest))
-    });
-    let root = on_host.ok_or_else(|| {
+    let root = service.namespaces_dir().ok_or_else(|| {
         Fault::input(format!("service `{}` keeps its data in no folder here", service.name))
     })?;
-    Ok(root.join("dbs").join(namespace))
+    Ok(root.join(namespace))
 }
 
 /// What `/health` answers.
