@@ -220,7 +220,8 @@ impl Files {
         self.save(&Record { marks: None, ..record.clone() })?;
         // The metadata first: a database without it is no replica.
         for path in [self.meta(), self.database()] {
-            let fault = |error| Fault::input(format!("cannot write {}", path.display())).because(error);
+            let fault =
+                |error| Fault::input(format!("cannot write {}", path.display())).because(error);
             let mut options = File::options();
             options.write(true).create(true).truncate(false).mode(MODE_SECRET);
             let file = options.open(&path).map_err(fault)?;
@@ -284,7 +285,8 @@ impl Files {
         let database = self.database();
         let fault =
             |error| Fault::input(format!("cannot rename {}", database.display())).because(error);
-        let free = (1_u32..).map(|number| self.folder.join(format!("{}.aside-{number}", self.name)));
+        let free =
+            (1_u32..).map(|number| self.folder.join(format!("{}.aside-{number}", self.name)));
         let name = free.into_iter().find(|path| !path.exists());
         let aside = name.ok_or_else(|| Fault::failed("there are too many files set aside"))?;
         fs::rename(&database, &aside).map_err(fault)?;
@@ -298,6 +300,32 @@ impl Files {
         self.discard()?;
         Ok(aside)
     }
+}
+
+/// The namespaces that have a replica in `folder`; none is the default one.
+///
+/// # Errors
+/// Exit 2 when the folder cannot be read.
+pub fn replicas(folder: &Path) -> Result<Vec<Option<NamespaceName>>> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(files::unreadable(folder, "folder", error).into()),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let name = entry?.file_name();
+        let Some(name) = name.to_str().and_then(|name| name.strip_suffix(".json")) else {
+            continue;
+        };
+        match name {
+            "default" => names.push(None),
+            // Another file than ours has a name that is no namespace's.
+            name => names.extend(name.parse().ok().map(Some)),
+        }
+    }
+    names.sort();
+    Ok(names)
 }
 
 fn mark(path: &Path) -> Result<Option<Mark>> {

@@ -28,6 +28,7 @@ use crate::exit_code::ExitCode;
 use crate::server::hrana::Hrana;
 use crate::server::namespace::NamespaceName;
 
+pub use self::files::replicas;
 pub use self::query::Outcome;
 
 /// Where the copy comes from.
@@ -117,6 +118,11 @@ impl Replica {
     /// What is to be told, once.
     pub fn notices(&mut self) -> Vec<Notice> {
         std::mem::take(&mut self.notices)
+    }
+
+    /// Drops the warning that reads are old.
+    pub fn forget_stale(&mut self) {
+        self.notices.retain(|notice| !matches!(notice, Notice::Stale { .. }));
     }
 
     /// Makes the copy as fresh as it must be.

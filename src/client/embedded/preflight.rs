@@ -54,10 +54,12 @@ pub async fn ask(source: &Source) -> Result<Answer> {
     }
     if reply.status == 404 && is_there(source).await {
         let name = source.endpoint.namespace().map_or("default", |name| name.as_str());
-        return Err(Fault::rejected(format!("the token is not for namespace `{name}` of {server}"))
-            .because(reply.describe())
-            .hint(format!("`demo token mint --namespace {name}` makes one that is"))
-            .into());
+        return Err(Fault::rejected(format!(
+            "the token is not for namespace `{name}` of {server}"
+        ))
+        .because(reply.describe())
+        .hint(format!("`demo token mint --namespace {name}` makes one that is"))
+        .into());
     }
     let fault = failure::of_reply(&reply, &source.endpoint).unwrap_or_else(|| {
         Fault::failed(format!("{server} does not say its replication index"))

@@ -73,9 +73,7 @@ pub async fn pull(
     Ok(match tokio::time::timeout(DEADLINE, database.sync()).await {
         Ok(Ok(synced)) => Ok(Pulled { index: synced.frame_no(), frames: synced.frames_synced() }),
         Ok(Err(error)) => Err(failure(&error.to_string())),
-        Err(_elapsed) => {
-            Err(Failure::Server(format!("not done after {} s", DEADLINE.as_secs())))
-        }
+        Err(_elapsed) => Err(Failure::Server(format!("not done after {} s", DEADLINE.as_secs()))),
     })
 }
 
