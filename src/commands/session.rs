@@ -194,8 +194,7 @@ pub fn tell(replica: &mut Replica, output: &Output) {
                 format!("note      {file} was thrown away and fetched again: {why}")
             }
             Notice::SetAside { file: aside } => format!(
-                "note      {file} was not as a sync leaves it, and was fetched again; what was \
-                 there is in {}",
+                "note      {file} was not as a sync leaves it: set aside as {}, and fetched again",
                 aside.display()
             ),
             Notice::Behind { why } => format!(

@@ -8,6 +8,7 @@ mod bad_input;
 mod command_line;
 mod credentials;
 mod data;
+mod embedded;
 mod lifeline;
 mod logs;
 mod namespaces;

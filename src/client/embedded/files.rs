@@ -165,7 +165,7 @@ impl Files {
             None => true,
             Some(marks) => {
                 marks.database == now
-                    && marks.wal == mark(&self.beside("wal"))?
+                    && marks.wal == self.wal()?
                     && marks.meta == hex::encode(&meta)
             }
         };
@@ -190,6 +190,11 @@ impl Files {
             }
             Err(error) => Err(files::unreadable(&path, "record of the replica", error).into()),
         }
+    }
+
+    /// What is not in the database yet; a reader leaves an empty file behind.
+    fn wal(&self) -> Result<Option<Mark>> {
+        Ok(mark(&self.beside("wal"))?.filter(|wal| wal.size > 0))
     }
 
     /// The crate's metadata; nothing where it is missing.
@@ -242,7 +247,7 @@ impl Files {
                 .hint("`demo sync` fetches them again")
                 .into());
         };
-        let wal = mark(&self.beside("wal"))?;
+        let wal = self.wal()?;
         let marks = Some(Marks { database, wal, meta: hex::encode(&meta) });
         let record = Record { synced_at: Some(now), index, marks, ..Record::new(url) };
         self.save(&record)?;
@@ -290,9 +295,9 @@ impl Files {
         let name = free.into_iter().find(|path| !path.exists());
         let aside = name.ok_or_else(|| Fault::failed("there are too many files set aside"))?;
         fs::rename(&database, &aside).map_err(fault)?;
-        let wal = self.beside("wal");
-        if wal.exists() {
+        if self.wal()?.is_some() {
             // Rows that are not in the database yet are in there.
+            let wal = self.beside("wal");
             let mut beside = aside.clone().into_os_string();
             beside.push("-wal");
             fs::rename(&wal, beside).map_err(fault)?;

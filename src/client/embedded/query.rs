@@ -21,6 +21,19 @@ pub enum Outcome {
     Writes,
 }
 
+impl Outcome {
+    /// The first value, when it is an integer.
+    pub fn integer(&self) -> Option<i64> {
+        match self {
+            Self::Table(table) => match table.rows.first()?.first()? {
+                Value::Integer(integer) => Some(*integer),
+                _ => None,
+            },
+            Self::Writes => None,
+        }
+    }
+}
+
 impl Client {
     /// Runs SQL on the file of a replica: the rows of one statement; several run
     /// as a script that stops at the first error, and return none.
