@@ -97,7 +97,9 @@ fn sql(project: &Project) {
     embedded(project, &["sql", "-o", "json", script]).prints("[]\n").success();
     embedded(project, &["sql", "--offline", "select count(*) c from s"]).prints("c\n2\n").success();
     let returning = "insert into s values (3) returning x";
-    embedded(project, &["sql", "-o", "json", returning]).prints("[\n  {\n    \"x\": 3\n  }\n]\n").success();
+    embedded(project, &["sql", "-o", "json", returning])
+        .prints("[\n  {\n    \"x\": 3\n  }\n]\n")
+        .success();
     project.demo(["sql", "select count(*) c from s"]).prints("c\n3\n").success();
     embedded(project, &["sql", "selec 1"]).says("syntax error").fails(1);
     embedded(project, &["sql", "select 1; select * from absent"]).says("no such table").fails(1);
@@ -139,9 +141,12 @@ fn with_the_primary_away_reads_go_on_and_writes_do_not() {
     assert_eq!(rows[0]["label"], "kept");
     embedded(&project, &["sql", "select label from items"]).prints("label\nkept\n").success();
     embedded(&project, &["count", "--wait"]).fails(3);
-    for arguments in
-        [&["insert", "--label", "x"][..], &["init"], &["run", "--label", "x"], &["sql", "delete from items"]]
-    {
+    for arguments in [
+        &["insert", "--label", "x"][..],
+        &["init"],
+        &["run", "--label", "x"],
+        &["sql", "delete from items"],
+    ] {
         let said = embedded(&project, arguments).says("nothing answers").fails(3);
         assert!(!said.stderr.contains("warning"), "{said:?}");
     }

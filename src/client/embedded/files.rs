@@ -7,14 +7,14 @@
 //! primary (`demo probe`, `embedded-file-changed-locally`).
 
 use std::fs::{self, File, Permissions};
-use std::io::{self, Read};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::io;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
+use super::record::{Found, Mark, Marks, Record, SCHEMA, Spoilt, has_magic, mark};
 use crate::error::{Fault, Result};
 use crate::files::{self, MODE_SECRET, MODE_SECRET_DIR};
 use crate::hex;
@@ -22,14 +22,8 @@ use crate::ready::{Attempt, poll};
 use crate::server::namespace::NamespaceName;
 use crate::state::try_lock;
 
-/// Version of the record's form.
-const SCHEMA: u32 = 1;
-
 /// How long one command waits for another that uses the same replica.
 const LOCK_DEADLINE: Duration = Duration::from_secs(20);
-
-/// With what every database file of `SQLite` begins.
-const MAGIC: &[u8] = b"SQLite format 3\0";
 
 /// The crate's metadata: log id, frame number, padding (read in its source, 0.10.0).
 const META_SIZE: usize = 32;
@@ -39,65 +33,6 @@ const META_SIZE: usize = 32;
 pub struct Files {
     folder: PathBuf,
     name: String,
-}
-
-/// What is known of a copy.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-pub struct Record {
-    schema: u32,
-    /// The server, as its URL names it, namespace included.
-    pub url: String,
-    /// When a sync last came to its end; never, for one that was cut off.
-    pub synced_at: Option<Timestamp>,
-    /// The replication index of the copy then.
-    pub index: Option<u64>,
-    /// How the files looked then; none while a sync is under way.
-    marks: Option<Marks>,
-}
-
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-struct Marks {
-    database: Mark,
-    wal: Option<Mark>,
-    /// The crate's metadata, as hexadecimal digits.
-    meta: String,
-}
-
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-struct Mark {
-    inode: u64,
-    size: u64,
-    /// Seconds and nanoseconds.
-    modified: (i64, i64),
-}
-
-/// What lies there.
-#[derive(Debug)]
-pub enum Found {
-    /// No copy.
-    Nothing,
-    /// A copy as the last sync left it; `whole` is false after one that was cut off.
-    Copy { record: Record, whole: bool },
-    /// Something that must not be read as a copy.
-    Spoilt(Spoilt),
-}
-
-/// Why files cannot be used.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Spoilt {
-    /// A file without the crate's metadata or without our record.
-    NoReplica,
-    /// Another program has changed or replaced it.
-    Changed,
-    /// A copy of another server or namespace.
-    OtherServer(String),
-}
-
-impl Record {
-    /// Of a copy that was never synced to the end.
-    pub fn new(url: &str) -> Self {
-        Self { schema: SCHEMA, url: url.to_owned(), synced_at: None, index: None, marks: None }
-    }
 }
 
 impl Files {
@@ -331,26 +266,4 @@ pub fn replicas(folder: &Path) -> Result<Vec<Option<NamespaceName>>> {
     }
     names.sort();
     Ok(names)
-}
-
-fn mark(path: &Path) -> Result<Option<Mark>> {
-    match fs::metadata(path) {
-        Ok(about) => Ok(Some(Mark {
-            inode: about.ino(),
-            size: about.size(),
-            modified: (about.mtime(), about.mtime_nsec()),
-        })),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(files::unreadable(path, "replica", error).into()),
-    }
-}
-
-fn has_magic(path: &Path) -> Result<bool> {
-    let mut first = [0; MAGIC.len()];
-    let read = File::open(path).and_then(|mut file| file.read_exact(&mut first));
-    match read {
-        Ok(()) => Ok(first == *MAGIC),
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
-        Err(error) => Err(files::unreadable(path, "replica", error).into()),
-    }
 }

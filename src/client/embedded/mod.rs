@@ -4,22 +4,24 @@
 //! happened is told as a [`Notice`]. A file that may be somebody's own is never
 //! removed, only renamed.
 
+mod bring;
 mod files;
 mod preflight;
 pub mod pull;
 mod query;
+mod record;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use libsql::{Builder, OpenFlags};
 use secrecy::SecretString;
 
-use self::files::{Files, Found, Record, Spoilt};
+use self::files::Files;
 use self::preflight::Answer;
-use self::pull::{Failure, Pulled};
+use self::record::Found;
 use super::Client;
 use super::endpoint::Endpoint;
 use super::failure::Damaged;
@@ -222,108 +224,6 @@ impl Replica {
         self.notices.push(Notice::Stale { why: fault.to_string(), synced_at });
     }
 
-    /// Syncs what was found, and fetches anew what cannot be synced.
-    async fn bring(&mut self, found: Found, primary: u64) -> Result<Synced> {
-        let since = Instant::now();
-        let mut before = None;
-        let mut cut_off = false;
-        let mut why: Option<String> = None;
-        let mut record = Record::new(&self.url());
-        match found {
-            Found::Nothing => self.files.discard()?,
-            Found::Spoilt(spoilt) => {
-                let text = spoilt.text();
-                self.clear(&spoilt)?;
-                why = Some(text);
-            }
-            Found::Copy { record: found, whole } => {
-                before = found.index;
-                if before.is_some_and(|index| index > primary) {
-                    let text = younger(before.unwrap_or_default(), primary);
-                    self.throw_away(&text)?;
-                    why = Some(text);
-                } else {
-                    cut_off = !whole;
-                    record = found;
-                }
-            }
-        }
-        let log = self.files.log_id()?;
-        let (pulled, damage) = self.pull(&record, cut_off).await?;
-        if let Some(text) = damage {
-            why = Some(text);
-        } else if why.is_none() && log.is_some() && log != self.files.log_id()? {
-            // The crate has fetched it all again, without a word.
-            let text = "the primary has begun a new log: it was reset, or has crashed".to_owned();
-            self.notices.push(Notice::FetchedAgain { why: text.clone() });
-            why = Some(text);
-        }
-        self.files.finish(&self.url(), pulled.index, Timestamp::now())?;
-        Ok(Synced {
-            index_before: before,
-            index_after: pulled.index,
-            frames: pulled.frames,
-            took: since.elapsed(),
-            fetched_again: why,
-        })
-    }
-
-    /// Syncs, and once more from nothing when the files are damaged; says why then.
-    async fn pull(&mut self, record: &Record, check: bool) -> Result<(Pulled, Option<String>)> {
-        match self.attempt(record, check).await? {
-            Ok(pulled) => return Ok((pulled, None)),
-            Err(Failure::Server(text)) => return Err(self.refused(&text).await),
-            Err(Failure::Damaged(_)) => {}
-        }
-        let why = "the file was damaged".to_owned();
-        self.throw_away(&why)?;
-        match self.attempt(&Record::new(&self.url()), false).await? {
-            Ok(pulled) => Ok((pulled, Some(why))),
-            Err(Failure::Server(text)) => Err(self.refused(&text).await),
-            Err(Failure::Damaged(text)) => Err(self.damaged(libsql::Error::Misuse(text)).into()),
-        }
-    }
-
-    async fn attempt(&self, record: &Record, check: bool) -> Result<Result<Pulled, Failure>> {
-        self.files.begin(record)?;
-        let file = self.files.database();
-        let outcome = pull::pull(&file, &self.source.endpoint, &self.source.token).await?;
-        if check && outcome.is_ok() && !query::is_sound(&file).await {
-            return Ok(Err(Failure::Damaged("a sync was cut off".to_owned())));
-        }
-        Ok(outcome)
-    }
-
-    /// The server said yes, and then the sync failed: asked again, it may say why.
-    async fn refused(&self, text: &str) -> anyhow::Error {
-        match preflight::ask(&self.source).await {
-            Err(refusal) => refusal,
-            Ok(Answer::Away(fault)) => fault.into(),
-            Ok(Answer::Index(_)) => Fault::failed(format!(
-                "{} answers, and lets no replica sync",
-                self.source.endpoint.describe()
-            ))
-            .because(text.to_owned())
-            .hint("a proxy in between must let gRPC-web through: /wal_log.ReplicationLog/")
-            .into(),
-        }
-    }
-
-    fn throw_away(&mut self, why: &str) -> Result<()> {
-        self.files.discard()?;
-        self.notices.push(Notice::FetchedAgain { why: why.to_owned() });
-        Ok(())
-    }
-
-    fn clear(&mut self, spoilt: &Spoilt) -> Result<()> {
-        if let Spoilt::OtherServer(_) = spoilt {
-            return self.throw_away(&spoilt.text());
-        }
-        let file = self.files.set_aside()?;
-        self.notices.push(Notice::SetAside { file });
-        Ok(())
-    }
-
     fn away(&self, fault: Fault, found: &Found) -> Fault {
         if fault.code() != ExitCode::Unreachable {
             return fault;
@@ -349,22 +249,22 @@ impl Replica {
     }
 }
 
-impl Spoilt {
-    fn text(&self) -> String {
-        match self {
-            Self::NoReplica => "the file was no replica".to_owned(),
-            Self::Changed => "the file was not as the last sync left it".to_owned(),
-            Self::OtherServer(url) => format!("the copy was of {url}"),
-        }
-    }
-}
-
-fn younger(copy: u64, primary: u64) -> String {
-    format!("the primary was reset: it is at index {primary}, the copy was at {copy}")
-}
-
 /// A clock that was set back makes it due.
 fn is_due(synced_at: Timestamp, interval: Duration) -> bool {
     let age = Timestamp::now().duration_since(synced_at);
     age.is_negative() || age.unsigned_abs() >= interval
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sync_is_due_after_the_interval_and_after_a_clock_set_back() {
+        let minute = Duration::from_secs(60);
+        let ago = |seconds: i64| Timestamp::now() - jiff::SignedDuration::from_secs(seconds);
+        assert!(!is_due(ago(30), minute));
+        assert!(is_due(ago(61), minute));
+        assert!(is_due(ago(-3600), minute));
+    }
 }

@@ -87,3 +87,17 @@ fn failure(text: &str) -> Failure {
         Failure::Server(text.to_owned())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_files_themselves_make_a_copy_damaged() {
+        let server = ["replication error: Timeout performing handshake with primary", "eof"];
+        assert!(server.iter().all(|text| matches!(failure(text), Failure::Server(_))));
+        let local =
+            ["replication error: Injector error: Fatal", "database disk image is malformed"];
+        assert!(local.iter().all(|text| matches!(failure(text), Failure::Damaged(_))));
+    }
+}

@@ -168,13 +168,17 @@ impl Bench<'_> {
         drop(replica);
         self.stack.engine.stop("primary", Stop::Kill).await?;
         context
-            .check("with the primary away the copy is read, and its age told", "6 rows", async || {
-                let mut replica = self.replica("mine", self.name, &token).await?;
-                let seen = self.seen(&mut replica).await?;
-                let told = replica.notices();
-                let stale = matches!(told.as_slice(), [Notice::Stale { .. }]);
-                Ok(Seen::when(seen == 6 && stale, format!("{seen} rows, {told:?}")))
-            })
+            .check(
+                "with the primary away the copy is read, and its age told",
+                "6 rows",
+                async || {
+                    let mut replica = self.replica("mine", self.name, &token).await?;
+                    let seen = self.seen(&mut replica).await?;
+                    let told = replica.notices();
+                    let stale = matches!(told.as_slice(), [Notice::Stale { .. }]);
+                    Ok(Seen::when(seen == 6 && stale, format!("{seen} rows, {told:?}")))
+                },
+            )
             .await;
         context
             .check("and a write is an error", "an error", async || {
