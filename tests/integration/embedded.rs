@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::support::processes::{kill_server, pid_in};
@@ -162,6 +162,25 @@ fn with_the_primary_away_reads_go_on_and_writes_do_not() {
     embedded(&project, &["count"]).prints("1\n").success();
     project.demo(["cleanup"]).success();
     assert!(!project.local("embedded").exists());
+}
+
+#[test]
+fn a_primary_that_hangs_is_away() {
+    let project = Project::up(&[]);
+    embedded(&project, &["run", "--label", "kept"]).success();
+    let pid = pid_in(&project.local("run/standing/primary.pid"));
+    let signal = |signal| {
+        let pid = Pid::from_raw(pid.try_into().unwrap()).unwrap();
+        kill_process(pid, signal).unwrap();
+    };
+    signal(Signal::STOP);
+    let said = embedded(&project, &["count"]).prints("1\n").success();
+    assert!(said.stderr.contains("did not answer in time: read from"), "{said:?}");
+    // With the wrong token too: only the server itself can refuse one.
+    embedded(&project, &["count", "--token", "garbage"]).prints("1\n").success();
+    project.demo(["sync"]).says("did not answer in time").fails(3);
+    signal(Signal::CONT);
+    embedded(&project, &["count", "--wait"]).prints("1\n").success();
 }
 
 #[test]

@@ -115,5 +115,7 @@ impl Replica {
 }
 
 fn younger(copy: u64, primary: u64) -> String {
-    format!("the primary was reset: it is at index {primary}, the copy was at {copy}")
+    format!(
+        "the primary was reset or has crashed: it is at index {primary}, the copy was at {copy}"
+    )
 }

@@ -142,11 +142,14 @@ impl Bench<'_> {
                     codes.push(outcome.err().map(|error| Diagnosis::of(&error).code));
                 }
                 let good = codes.iter().all(|code| *code == Some(ExitCode::Rejected));
-                Ok(Seen::when(good, format!("{codes:?}")))
+                let text = |code: &Option<ExitCode>| {
+                    code.map_or("a sync".to_owned(), |code| (code as u8).to_string())
+                };
+                Ok(Seen::when(good, codes.iter().map(text).collect::<Vec<_>>().join(" and ")))
             })
             .await;
         // The server's own weakness (`demo probe`, `embedded-scoped-token`).
-        context
+        let refused = context
             .check_known("the server refuses it for another", "a refusal", async || {
                 let replica = self.embedded("foreign.db", other, &scoped, None).await?;
                 Ok(match replica.sync().await {
@@ -158,6 +161,9 @@ impl Bench<'_> {
                 })
             })
             .await;
+        if !refused {
+            context.note("a token for one namespace replicates any other");
+        }
         Ok(())
     }
 
@@ -176,7 +182,7 @@ impl Bench<'_> {
                     let seen = self.seen(&mut replica).await?;
                     let told = replica.notices();
                     let stale = matches!(told.as_slice(), [Notice::Stale { .. }]);
-                    Ok(Seen::when(seen == 6 && stale, format!("{seen} rows, {told:?}")))
+                    Ok(Seen::when(seen == 6 && stale, format!("{seen} rows{}", says(&told))))
                 },
             )
             .await;
@@ -199,7 +205,7 @@ impl Bench<'_> {
                 let seen = self.seen(&mut replica).await?;
                 let told = replica.notices();
                 let again = matches!(told.as_slice(), [Notice::FetchedAgain { .. }]);
-                Ok(Seen::when(seen == 6 && again, format!("{seen} rows, {told:?}")))
+                Ok(Seen::when(seen == 6 && again, format!("{seen} rows{}", says(&told))))
             })
             .await;
         context
@@ -213,7 +219,7 @@ impl Bench<'_> {
                 let seen = self.seen(&mut replica).await?;
                 let told = replica.notices();
                 let again = matches!(told.as_slice(), [Notice::FetchedAgain { .. }]);
-                Ok(Seen::when(seen == 1 && again, format!("{seen} rows, {told:?}")))
+                Ok(Seen::when(seen == 1 && again, format!("{seen} rows{}", says(&told))))
             })
             .await;
         Ok(())
@@ -270,6 +276,17 @@ impl Bench<'_> {
         let table = replica.read(async |client| client.look(text).await).await?;
         table.integer().ok_or_else(|| Fault::failed("the copy counted nothing").into())
     }
+}
+
+/// What the user is told, on one line.
+fn says(notices: &[Notice]) -> String {
+    let text = |notice: &Notice| match notice {
+        Notice::Stale { why, .. } => format!(", as of the last sync: {why}"),
+        Notice::FetchedAgain { why } => format!(", fetched again: {why}"),
+        Notice::SetAside { file } => format!(", set aside as {}", file.display()),
+        Notice::Behind { why } => format!(", behind: {why}"),
+    };
+    notices.iter().map(text).collect()
 }
 
 /// Whether the replica has so many rows.
