@@ -275,6 +275,8 @@ fn a_file_that_is_no_good_copy_is_fetched_again() {
     fs::write(&record, "{").unwrap();
     good("set aside");
 
+    rotten(&project, &file);
+
     // Somebody's own rows are not lost.
     fs::remove_file(&file).unwrap();
     plain_database(&file);
@@ -293,6 +295,22 @@ fn a_file_that_is_no_good_copy_is_fetched_again() {
     embedded(&project, &["count"]).says("embedded").fails(2);
     assert_eq!(project.read(".local/embedded"), "a file");
     fs::remove_file(project.local("embedded")).unwrap();
+}
+
+/// Damage that neither size nor time gives away: found by reading.
+fn rotten(project: &Project, file: &Path) {
+    let before = fs::metadata(file).unwrap();
+    let mut bytes = fs::read(file).unwrap();
+    // Past the header of the database: its schema.
+    bytes[100..4096].fill(0xff);
+    fs::write(file, bytes).unwrap();
+    let opened = fs::File::options().write(true).open(file).unwrap();
+    opened.set_modified(before.modified().unwrap()).unwrap();
+    drop(opened);
+    embedded(project, &["count", "--offline"]).says("is damaged").fails(1).hint("demo sync");
+    let said = embedded(project, &["count", "--sync-interval", "1h"]).prints("1\n");
+    said.says("fetched again: the file was damaged").success();
+    embedded(project, &["count", "--offline"]).prints("1\n").success();
 }
 
 #[test]

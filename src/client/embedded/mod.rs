@@ -157,7 +157,7 @@ impl Replica {
                     self.stale(&fault, synced_at);
                     Ok(())
                 }
-                _ => Err(self.away(fault, &found).into()),
+                _ => Err(away(fault, &found).into()),
             },
         }
     }
@@ -191,7 +191,7 @@ impl Replica {
             Ok(value) => return Ok(value),
             Err(error) => error,
         };
-        if !self.online || !error.chain().any(|cause| cause.is::<Damaged>()) {
+        if !self.online || !error.chain().any(<dyn std::error::Error>::is::<Damaged>) {
             return Err(error);
         }
         self.throw_away("the file was damaged")?;
@@ -224,21 +224,6 @@ impl Replica {
         self.notices.push(Notice::Stale { why: fault.to_string(), synced_at });
     }
 
-    fn away(&self, fault: Fault, found: &Found) -> Fault {
-        if fault.code() != ExitCode::Unreachable {
-            return fault;
-        }
-        let why = match found {
-            Found::Spoilt(spoilt) => spoilt.text(),
-            Found::Copy { record, .. } if record.synced_at.is_some() => return fault,
-            _ => "there is no local copy yet".to_owned(),
-        };
-        let hint = fault.hint_text().unwrap_or("try again when the primary answers").to_owned();
-        let cause = Diagnosis::of(&fault.into());
-        let causes = std::iter::once(cause.message).chain(cause.causes).collect::<Vec<_>>();
-        Fault::unreachable(causes.join(": ")).because(why).hint(hint)
-    }
-
     fn no_copy(&self, found: &Found) -> Fault {
         let fault = Fault::not_found(format!("there is no copy in {}", self.file().display()))
             .hint("`demo sync` makes one while the primary answers");
@@ -247,6 +232,22 @@ impl Replica {
             _ => fault,
         }
     }
+}
+
+/// Nobody answers, and there is no copy that could be read instead.
+fn away(fault: Fault, found: &Found) -> Fault {
+    if fault.code() != ExitCode::Unreachable {
+        return fault;
+    }
+    let why = match found {
+        Found::Spoilt(spoilt) => spoilt.text(),
+        Found::Copy { record, .. } if record.synced_at.is_some() => return fault,
+        _ => "there is no local copy yet".to_owned(),
+    };
+    let hint = fault.hint_text().unwrap_or("try again when the primary answers").to_owned();
+    let cause = Diagnosis::of(&fault.into());
+    let causes = std::iter::once(cause.message).chain(cause.causes).collect::<Vec<_>>();
+    Fault::unreachable(causes.join(": ")).because(why).hint(hint)
 }
 
 /// A clock that was set back makes it due.

@@ -93,6 +93,6 @@ pub(super) async fn is_sound(file: &Path) -> bool {
         let connection = builder.build().await?.connect()?;
         collect(connection.query("PRAGMA quick_check(1)", ()).await?).await
     };
-    let fine = Value::Text("ok".to_owned());
-    check.await.is_ok_and(|table| table.rows == [[fine]])
+    let sound = Value::Text("ok".to_owned());
+    check.await.is_ok_and(|table| table.rows == [[sound]])
 }

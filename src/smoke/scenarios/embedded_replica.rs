@@ -22,6 +22,7 @@ use crate::plan::Interface;
 use crate::plan::blueprint::Variants;
 use crate::ready::{Attempt, poll};
 use crate::server::hrana::Hrana;
+use crate::server::http::excerpt;
 use crate::server::namespace::NamespaceName;
 use crate::smoke::{Context, Scenario, Seen};
 
@@ -190,8 +191,10 @@ impl Bench<'_> {
             .check("and a write is an error", "an error", async || {
                 let replica = self.embedded("own.db", self.name, &token, None).await?;
                 let outcome = replica.connect()?.execute("INSERT INTO t VALUES (1)", ()).await;
-                let text = outcome.as_ref().map_or_else(ToString::to_string, |n| n.to_string());
-                Ok(Seen::when(outcome.is_err(), text))
+                Ok(match outcome {
+                    Ok(count) => Seen::when(false, format!("{count} row written")),
+                    Err(error) => Seen::when(true, excerpt(&error.to_string())),
+                })
             })
             .await;
         self.stack.resume("primary").await
