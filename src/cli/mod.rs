@@ -144,6 +144,8 @@ pub enum Command {
     Run(data::InsertArgs),
     /// Run any SQL
     Sql(data::SqlArgs),
+    /// Sync embedded replicas, and say what that brought
+    Sync(data::SyncArgs),
     /// Run every scenario from a clean slate and say what is so
     Smoke(smoke::SmokeArgs),
     /// Check every claim about the server, and say what is so

@@ -7,12 +7,14 @@ mod image;
 mod keys;
 mod namespace;
 mod probe;
+mod session;
 mod setup;
 mod signals;
 mod smoke;
 mod sql;
 mod sqld;
 mod stack;
+mod sync;
 mod target;
 mod tenant;
 mod token;
@@ -65,6 +67,7 @@ pub async fn run(app: App, output: &Output) -> Result<ExitCode> {
         Command::AuthCheck(args) => data::auth_check(&settings, &args, output).await,
         Command::Run(args) => data::run(&settings, &args, output).await.map(done),
         Command::Sql(args) => sql::run(&settings, &args, output).await.map(done),
+        Command::Sync(args) => sync::run(&settings, args, output).await.map(done),
         Command::Smoke(args) => smoke::run(&settings, &args, output).await,
         Command::Probe(args) => probe::run(settings, args, output).await,
         Command::Doctor => doctor::run(&settings, output).await,

@@ -8,6 +8,7 @@ mod bad_input;
 mod command_line;
 mod credentials;
 mod data;
+mod embedded;
 mod keys_rotate;
 mod lifeline;
 mod logs;
