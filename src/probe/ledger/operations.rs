@@ -30,17 +30,6 @@ pub(super) const PROBES: &[Probe] = &[
         check: |lab| variables(lab).boxed_local(),
     },
     Probe {
-        id: "no-key-no-lock",
-        claim: "A server that is restarted without --auth-jwt-key-file is locked, or open",
-        source: "article \"Configuration Guide\": \"an open door (or a locked one…)\" (P03)",
-        area: Area::Security,
-        why: "A variable that gets lost in a deployment opens every database to everybody",
-        mitigation: "After every start, ask without a token and expect 401: `demo smoke` does",
-        how: "A stack without the key; writes without a token",
-        engines: Engines::Both,
-        check: |lab| without_key(lab).boxed_local(),
-    },
-    Probe {
         id: "health-is-not-readiness",
         claim: "/health says that the server is up and running",
         source: "docs/http_api.md, /health (P95)",
@@ -166,26 +155,6 @@ async fn variables(lab: &Lab<'_>) -> Result<Observation> {
         (Verdict::Differs, format!("no variable for {}", missing.join(", ")))
     };
     Ok(Observation::new(verdict, finding).saw("flags without a variable", without.join(" ")))
-}
-
-async fn without_key(lab: &Lab<'_>) -> Result<Observation> {
-    let change = |plan: &mut StackPlan| {
-        for service in &mut plan.services {
-            service.environment.remove("SQLD_AUTH_JWT_KEY_FILE");
-        }
-        Ok(())
-    };
-    let stack = lab.primary(change).await?;
-    let name = lab.namespace(&stack, "open").await?;
-    let wire = Wire::new(&stack, "primary")?.namespace(&name).token(None);
-    let answer = wire.execute("CREATE TABLE t (x)").await?;
-    lab.discard(&stack).await?;
-    Ok(Observation::either(
-        verdict_of(&answer) == "ok",
-        (Verdict::Weakness, "without a key anybody reads and writes"),
-        (Verdict::AsDocumented, "without a key nobody is let in"),
-    )
-    .answered("CREATE TABLE without a token", &answer))
 }
 
 async fn health(lab: &Lab<'_>) -> Result<Observation> {
