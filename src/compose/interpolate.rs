@@ -26,6 +26,15 @@ pub(super) enum Problem {
     TooDeep,
 }
 
+/// What becomes of a variable that is not set and has no default.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Unset {
+    /// It is empty text, as Compose has it.
+    Empty,
+    /// It is an error.
+    Refused,
+}
+
 /// What a variable stands for, if it is set.
 pub(super) type Lookup<'a> = dyn Fn(&str) -> Option<String> + 'a;
 
@@ -33,11 +42,13 @@ pub(super) type Lookup<'a> = dyn Fn(&str) -> Option<String> + 'a;
 pub(super) fn in_place(
     value: &mut Value,
     variables: &BTreeMap<String, String>,
+    unset: Unset,
     place: &Place,
 ) -> Result<(), Fault> {
     match value {
         Value::String(text) => {
-            *text = replace(text, &|name| variables.get(name).cloned()).map_err(|problem| {
+            let lookup: &Lookup = &|name| variables.get(name).cloned();
+            *text = replace_nested(text, lookup, unset, 0).map_err(|problem| {
                 let fault = place.fault(&problem);
                 match problem {
                     Problem::Missing { name, .. } => {
@@ -49,12 +60,12 @@ pub(super) fn in_place(
         }
         Value::Array(items) => {
             for (index, item) in items.iter_mut().enumerate() {
-                in_place(item, variables, &place.item(index))?;
+                in_place(item, variables, unset, &place.item(index))?;
             }
         }
         Value::Object(map) => {
             for (key, item) in map {
-                in_place(item, variables, &place.key(key))?;
+                in_place(item, variables, unset, &place.key(key))?;
             }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
@@ -64,10 +75,15 @@ pub(super) fn in_place(
 
 /// Replaces the variables in `text`; one that is not set becomes empty.
 pub(super) fn replace(text: &str, lookup: &Lookup) -> Result<String, Problem> {
-    replace_nested(text, lookup, 0)
+    replace_nested(text, lookup, Unset::Empty, 0)
 }
 
-fn replace_nested(text: &str, lookup: &Lookup, depth: usize) -> Result<String, Problem> {
+fn replace_nested(
+    text: &str,
+    lookup: &Lookup,
+    unset: Unset,
+    depth: usize,
+) -> Result<String, Problem> {
     if depth > MAX_DEPTH {
         return Err(Problem::TooDeep);
     }
@@ -82,14 +98,14 @@ fn replace_nested(text: &str, lookup: &Lookup, depth: usize) -> Result<String, P
             let end = closing_brace(inside)
                 .ok_or_else(|| Problem::Unclosed(split_name(inside).0.to_owned()))?;
             let (expression, tail) = inside.split_at(end);
-            result.push_str(&braced(expression, lookup, depth)?);
+            result.push_str(&braced(expression, lookup, unset, depth)?);
             rest = tail.strip_prefix('}').unwrap_or(tail);
         } else {
             let (name, tail) = split_name(after);
             if name.is_empty() {
                 return Err(Problem::Stray);
             }
-            result.push_str(&lookup(name).unwrap_or_default());
+            result.push_str(&plain(name, lookup, unset)?);
             rest = tail;
         }
     }
@@ -97,23 +113,39 @@ fn replace_nested(text: &str, lookup: &Lookup, depth: usize) -> Result<String, P
     Ok(result)
 }
 
+/// The value of a variable that has no default.
+fn plain(name: &str, lookup: &Lookup, unset: Unset) -> Result<String, Problem> {
+    match (lookup(name), unset) {
+        (Some(value), _) => Ok(value),
+        (None, Unset::Empty) => Ok(String::new()),
+        (None, Unset::Refused) => {
+            Err(Problem::Missing { name: name.to_owned(), message: String::new() })
+        }
+    }
+}
+
 /// The value of what stands between the braces.
-fn braced(expression: &str, lookup: &Lookup, depth: usize) -> Result<String, Problem> {
+fn braced(
+    expression: &str,
+    lookup: &Lookup,
+    unset: Unset,
+    depth: usize,
+) -> Result<String, Problem> {
     let (name, operation) = split_name(expression);
     if name.is_empty() {
         return Err(Problem::Malformed(name.to_owned()));
     }
-    let value = lookup(name);
     if operation.is_empty() {
-        return Ok(value.unwrap_or_default());
+        return plain(name, lookup, unset);
     }
+    let value = lookup(name);
     // With a colon, an empty value counts as not set.
     let (value, operation) = match operation.strip_prefix(':') {
         Some(operation) => (value.filter(|text| !text.is_empty()), operation),
         None => (value, operation),
     };
     let argument = |sign: char| operation.strip_prefix(sign);
-    let nested = |text: &str| replace_nested(text, lookup, depth + 1);
+    let nested = |text: &str| replace_nested(text, lookup, unset, depth + 1);
     if let Some(default) = argument('-') {
         value.map_or_else(|| nested(default), Ok)
     } else if let Some(alternative) = argument('+') {

@@ -30,6 +30,7 @@ use std::path::PathBuf;
 use serde_json::{Map, Value};
 
 use crate::error::{Fault, Result};
+use interpolate::Unset;
 use place::Place;
 
 pub use model::{
@@ -81,7 +82,7 @@ pub fn load(sources: &Sources) -> Result<Project> {
     let mut merged = Map::new();
     for (mut file, place) in parsed {
         for (key, value) in &mut file {
-            interpolate::in_place(value, &variables, &place.key(key))?;
+            interpolate::in_place(value, &variables, Unset::Empty, &place.key(key))?;
         }
         let normalised = normalise::file(file, &place, &paths)?;
         // Checked per file: after the merge no one knows which file a key is from.
@@ -99,6 +100,24 @@ pub fn load(sources: &Sources) -> Result<Project> {
     check::project(&project, &place)?;
     project.drop_unused();
     Ok(project)
+}
+
+/// Any other YAML file in the same dialect, as one value: anchors resolved,
+/// variables filled in. One that is not set and has no default is an error.
+///
+/// # Errors
+/// Exit 2 with the file and the key.
+pub fn document(
+    name: &str,
+    text: &str,
+    variables: &BTreeMap<String, String>,
+) -> Result<Map<String, Value>> {
+    let place = Place::of_file(name);
+    let mut document = yaml::parse(text, &place)?;
+    for (key, value) in &mut document {
+        interpolate::in_place(value, variables, Unset::Refused, &place.key(key))?;
+    }
+    Ok(document)
 }
 
 /// The typed project of one normalised file, or of all of them merged.

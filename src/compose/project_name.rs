@@ -3,8 +3,9 @@
 
 use serde_json::{Map, Value};
 
+use super::interpolate::{self, Unset};
 use super::place::Place;
-use super::{Sources, interpolate, scalar};
+use super::{Sources, scalar};
 use crate::error::Fault;
 
 /// The variable that sets the name, and that carries it into the files.
@@ -24,7 +25,7 @@ pub(super) fn resolve(
         if let Some(value) = file.get("name") {
             let place = place.key("name");
             let mut value = value.clone();
-            interpolate::in_place(&mut value, &sources.environment, &place)?;
+            interpolate::in_place(&mut value, &sources.environment, Unset::Empty, &place)?;
             return checked(&scalar::string(value, &place)?, &place.to_string());
         }
     }

@@ -1,0 +1,157 @@
+//! What a service says of itself: a line and a count for each request,
+//! `/healthz`, `/metrics`.
+
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use axum::Router;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::Registry;
+
+use crate::error::Result;
+
+/// Labels of a request. No user, no namespace: their number has no bound.
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct Labels {
+    route: String,
+    status: u16,
+}
+
+/// The metrics of one service.
+#[derive(Clone)]
+pub struct Metrics {
+    requests: Family<Labels, Counter>,
+    seconds: Histogram,
+    registry: Arc<Mutex<Registry>>,
+}
+
+impl Metrics {
+    /// `service` is the prefix of every name.
+    pub fn new(service: &str) -> Self {
+        let mut registry = Registry::with_prefix(format!("demo_{service}"));
+        let requests = Family::default();
+        registry.register("requests", "Requests by route and status", requests.clone());
+        // 0.1 ms to 26 s.
+        let seconds = Histogram::new(exponential_buckets(0.0001, 4.0, 10));
+        registry.register("request_seconds", "Time to the head of the answer", seconds.clone());
+        Self { requests, seconds, registry: Arc::new(Mutex::new(registry)) }
+    }
+
+    /// A counter of the service's own.
+    pub fn counter(&self, name: &str, help: &str) -> Counter {
+        let counter = Counter::default();
+        self.lock().register(name, help, counter.clone());
+        counter
+    }
+
+    /// Any metric of the service's own.
+    pub fn register(
+        &self,
+        name: &str,
+        help: &str,
+        metric: impl prometheus_client::registry::Metric,
+    ) {
+        self.lock().register(name, help, metric);
+    }
+
+    /// In the text form of OpenMetrics.
+    ///
+    /// # Errors
+    /// Never with what this crate registers.
+    pub fn text(&self) -> Result<String> {
+        let mut text = String::new();
+        encode(&mut text, &self.lock())?;
+        Ok(text)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Registry> {
+        self.registry.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn count(&self, route: &str, status: StatusCode, started: Instant) {
+        let labels = Labels { route: route.to_owned(), status: status.as_u16() };
+        self.requests.get_or_create(&labels).inc();
+        self.seconds.observe(started.elapsed().as_secs_f64());
+    }
+}
+
+/// `router` with `/healthz` (alive, nothing more) and `/metrics`, and a count and
+/// a log line for each request of `router`.
+pub fn observed(router: Router, metrics: &Metrics) -> Router {
+    let counted =
+        router.layer(axum::middleware::from_fn_with_state(metrics.clone(), count_and_log));
+    Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/metrics", get(show).with_state(metrics.clone()))
+        .merge(counted)
+}
+
+async fn show(State(metrics): State<Metrics>) -> Response {
+    match metrics.text() {
+        Ok(text) => {
+            let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+            ([(header::CONTENT_TYPE, kind)], text).into_response()
+        }
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+async fn count_and_log(State(metrics): State<Metrics>, request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    // The pattern, not the path: a path may have a name or a token in it.
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or_else(|| "other".to_owned(), |path| path.as_str().to_owned());
+    let method = request.method().clone();
+    let response = next.run(request).await;
+    let status = response.status();
+    metrics.count(&route, status, started);
+    let microseconds = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+    if status.is_server_error() {
+        tracing::warn!(%method, route, status = status.as_u16(), microseconds, "request");
+    } else {
+        tracing::debug!(%method, route, status = status.as_u16(), microseconds, "request");
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    async fn text(router: &Router, path: &str) -> (u16, String) {
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        let response = router.clone().oneshot(request).await.unwrap();
+        let status = response.status().as_u16();
+        let body = axum::body::to_bytes(response.into_body(), 65536).await.unwrap();
+        (status, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn requests_are_counted_by_pattern_and_never_by_path() {
+        let metrics = Metrics::new("test");
+        let router = Router::new().route("/user/{name}", get(|| async { "hello" }));
+        let router = observed(router, &metrics);
+        assert_eq!(text(&router, "/healthz").await, (200, "ok\n".to_owned()));
+        text(&router, "/user/alice").await;
+        text(&router, "/secret-path").await;
+        let (status, shown) = text(&router, "/metrics").await;
+        assert_eq!(status, 200);
+        let line = "demo_test_requests_total{route=\"/user/{name}\",status=\"200\"} 1";
+        assert!(shown.contains(line), "{shown}");
+        assert!(!shown.contains("alice") && !shown.contains("secret-path"), "{shown}");
+    }
+}
