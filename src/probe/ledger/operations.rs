@@ -6,6 +6,7 @@ use futures::FutureExt;
 use reqwest::Method;
 
 use super::http_api::wire::{Wire, scalar, verdict_of};
+use super::recovery::hands::{ask, data_dir, given};
 use crate::engine::ephemeral::EphemeralStack;
 use crate::engine::{ServiceState, Stop};
 use crate::error::{Fault, Result};
@@ -73,6 +74,18 @@ pub(super) const PROBES: &[Probe] = &[
         how: "Starts the binary with the documented variables",
         engines: BINARY_ONLY,
         check: |lab| bottomless(lab).boxed_local(),
+    },
+    Probe {
+        id: "failed-backup-start-keeps-data",
+        claim: "A start that fails for its backup's settings leaves the data alone",
+        source: "assumption; libsql-server/README (P97)",
+        area: Area::Lifecycle,
+        why: "The first try with backups is made on a database that matters",
+        mitigation: "Nothing to do; try it on a copy all the same",
+        how: "Starts the binary with incomplete settings of a backup on the folder of a stopped \
+              primary, then the primary again, and reads its row",
+        engines: BINARY_ONLY,
+        check: |lab| failed_backup(lab).boxed_local(),
     },
     Probe {
         id: "custom-wal-excludes-replicas",
@@ -254,6 +267,29 @@ fn outcome(ended: &Ended) -> String {
         Some(code) => format!("exit {code}: {}", reason(ended)),
         None => "the server starts".to_owned(),
     }
+}
+
+async fn failed_backup(lab: &Lab<'_>) -> Result<Observation> {
+    let stack = lab.primary(|_| Ok(())).await?;
+    let name = lab.namespace(&stack, "kept").await?;
+    given(&stack, &name, &["CREATE TABLE t (x)", "INSERT INTO t VALUES ('kept')"]).await?;
+    stack.engine.stop("primary", Stop::Graceful).await?;
+    let folder = lab.scratch()?;
+    let data = data_dir(&stack)?.display().to_string();
+    let mut arguments = vec!["--no-welcome", "--http-listen-addr", "127.0.0.1:0"];
+    arguments.extend(["--enable-namespaces", "--enable-bottomless-replication"]);
+    arguments.extend(["--db-path", data.as_str()]);
+    let ended = lab.run_binary(folder.path(), &arguments, &[]).await?;
+    stack.resume("primary").await?;
+    let read = ask(&stack, &name, "SELECT x FROM t").await?;
+    lab.discard(&stack).await?;
+    let kept = read.scalar() == Some("kept");
+    let verdict = if kept { Verdict::AsDocumented } else { Verdict::Weakness };
+    let fate = if kept { "the row is there" } else { "the row is gone" };
+    let code = ended.code.map_or_else(|| "does not end".to_owned(), |code| format!("exit {code}"));
+    Ok(Observation::new(verdict, format!("the start fails ({code}); afterwards {fate}"))
+        .saw("sqld", reason(&ended))
+        .replied("SELECT x FROM t", &read))
 }
 
 async fn bottomless(lab: &Lab<'_>) -> Result<Observation> {
