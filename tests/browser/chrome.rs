@@ -43,7 +43,7 @@ impl Driver {
         let child = spawned.unwrap_or_else(|error| {
             panic!(
                 "chromedriver cannot be started ({error}); Debian has it in the packages \
-                 chromium and chromium-driver, Homebrew in the casks chromium and chromedriver"
+                 chromium and chromium-driver; elsewhere take the one of your Chrome's version"
             )
         });
         let mut driver = Self { child, port, profile };
