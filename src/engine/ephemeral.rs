@@ -79,7 +79,15 @@ impl Workshop {
         http: reqwest::Client,
         keep: bool,
     ) -> Self {
-        Self { provider, blueprint, local, http, keep, open: RefCell::default(), given: RefCell::default() }
+        Self {
+            provider,
+            blueprint,
+            local,
+            http,
+            keep,
+            open: RefCell::default(),
+            given: RefCell::default(),
+        }
     }
 
     /// Starts a stack and waits until it is ready. `name` appears in its folder's

@@ -19,7 +19,10 @@ fn the_list_has_every_field_of_every_probe() {
             assert!(probe[field].as_str().is_some_and(|text| !text.is_empty()), "{field}: {probe}");
         }
         let docker = &probe["not_on_docker"];
-        assert!(docker.is_null() || docker.as_str().is_some_and(|text| !text.is_empty()), "{probe}");
+        assert!(
+            docker.is_null() || docker.as_str().is_some_and(|text| !text.is_empty()),
+            "{probe}"
+        );
         assert!(ids.insert(probe["id"].as_str().unwrap()), "{probe} is there twice");
     }
     let lines = project.demo(["probe", "list"]).success();
@@ -35,7 +38,8 @@ fn the_readme_names_probes_that_there_are_and_counts_them() {
     let (_, rest) = readme.split_once("## Ten things").unwrap();
     let (ten, _) = rest.split_once("\n## ").unwrap();
     let items: Vec<&str> = ten.lines().filter(|line| line.contains(". ")).collect();
-    let items: Vec<_> = items.iter().filter(|l| l.starts_with(|c: char| c.is_ascii_digit())).collect();
+    let items: Vec<_> =
+        items.iter().filter(|l| l.starts_with(|c: char| c.is_ascii_digit())).collect();
     assert_eq!(items.len(), 10);
     for item in items {
         let quoted: Vec<&str> = item.split('`').skip(1).step_by(2).collect();

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use super::super::following::support::health;
 use super::hands::{
     Boot, ask, boot, boot_with, data_dir, ends, folder_of, given, log_line, outcome, single,
 };
-use super::super::following::support::health;
 use crate::engine::Stop;
 use crate::error::Result;
 use crate::plan::blueprint::Variants;
