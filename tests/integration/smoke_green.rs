@@ -71,7 +71,7 @@ fn every_scenario_is_green_and_reported_in_every_form() {
 }
 
 /// Every element that is opened is closed, in order.
-fn well_formed(path: &Path) {
+pub fn well_formed(path: &Path) {
     let text = fs::read_to_string(path).unwrap();
     let mut open = Vec::new();
     for tag in text.split('<').skip(1).map(|rest| rest.split('>').next().unwrap()) {

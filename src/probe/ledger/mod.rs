@@ -33,6 +33,7 @@ const ALL: &[&[Probe]] = &[
     http_auth::PROBES,
     fork::PROBES,
     dump::PROBES,
+    dump::schema::PROBES,
     recovery::PROBES,
     limits::PROBES,
     following::PROBES,

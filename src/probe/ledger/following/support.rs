@@ -9,6 +9,7 @@ use crate::plan::{Interface, ServicePlan};
 use crate::probe::within;
 use crate::ready::{Attempt, poll};
 use crate::server::hrana::{Hrana, Reply};
+use crate::server::replication::catch_up;
 
 /// A healthy server answers within milliseconds: whatever takes longer hangs.
 pub const HANG: Duration = Duration::from_secs(2);
@@ -62,6 +63,28 @@ pub async fn eventually(limit: Duration, mut look: impl AsyncFnMut() -> Result<b
 /// Whether the first value that `sql` gives becomes `value`.
 pub async fn shows(server: &Hrana, sql: &str, value: &str) -> bool {
     eventually(PATIENCE, async || Ok(server.execute(sql).await?.scalar() == Some(value))).await
+}
+
+/// Makes `t` with one row, `row`, which the replica has on its own disk when this
+/// returns.
+///
+/// Until a replica has what its primary had at the first request for a namespace, it
+/// passes every read on (libsql-server, write_proxy.rs): a row that it shows may be the
+/// primary's. A `describe`, with which `catch_up` ends, is never passed on, and after
+/// it no read is.
+///
+/// # Errors
+/// When the replica does not follow.
+pub async fn replicated(primary: &Hrana, replica: &Hrana, row: &str) -> Result<()> {
+    run(primary, &["CREATE TABLE t (x)"]).await?;
+    let loaded = shows(replica, "SELECT count(*) FROM t", "0").await;
+    catch_up(primary, replica).await?;
+    run(primary, &[&format!("INSERT INTO t VALUES ({row})")]).await?;
+    let row = row.trim_matches('\'');
+    if loaded && shows(replica, "SELECT max(x) FROM t", row).await {
+        return Ok(());
+    }
+    Err(Fault::failed("the replica does not show the row").into())
 }
 
 /// Runs what must succeed for the probe to make sense.
