@@ -37,3 +37,4 @@ pub mod settings;
 pub mod smoke;
 pub mod state;
 pub mod style;
+pub mod tenant;

@@ -61,6 +61,11 @@ impl Local {
         self.0.join("data")
     }
 
+    /// Embedded replicas.
+    pub fn embedded_dir(&self) -> PathBuf {
+        self.0.join("embedded")
+    }
+
     /// Keeps others from changing the standing stack until the lock is dropped.
     ///
     /// # Errors

@@ -17,8 +17,42 @@ pub struct SetupArgs {
 pub enum KeysCommand {
     /// Make the key pair, if there is none
     Generate(SetupArgs),
-    /// Show the public keys that the server trusts
+    /// Show the public keys that the server trusts, and which of them is active
     Show,
+    /// Let a new key sign; tokens of the old one go on working
+    #[command(after_help = "\
+A server reads its public keys at boot, so it takes tokens of the new key after a
+restart only. Three ways:
+  demo keys rotate --restart     publish, restart the stack, sign: no gap
+  demo keys rotate --stage       publish; restart when it suits; then `demo keys rotate`
+  demo keys rotate               sign now; `demo restart` soon
+When the old tokens have ended, `demo keys prune` stops trusting the old key.")]
+    Rotate(RotateArgs),
+    /// Stop trusting old keys of which no token can be alive
+    ///
+    /// Known are the tokens that `demo` made here. A key that was added by hand
+    /// goes when --key names it.
+    Prune(PruneArgs),
+}
+
+#[derive(Args, Debug)]
+pub struct RotateArgs {
+    /// Publish the next key only; the old one still signs
+    #[arg(long, conflicts_with_all = ["restart", "keep_old"])]
+    pub stage: bool,
+    /// Restart the servers of the stack before the new key signs
+    #[arg(long)]
+    pub restart: bool,
+    /// Keep the old private key in .local/jwt/old; else it is removed
+    #[arg(long)]
+    pub keep_old: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct PruneArgs {
+    /// Drop this key now, whatever tokens it has; may be repeated
+    #[arg(long, value_name = "THUMBPRINT", allow_hyphen_values = true)]
+    pub key: Vec<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -93,7 +127,7 @@ pub enum Ttl {
 }
 
 /// Reads `24h`, `7d` or `never`.
-fn parse_ttl(text: &str) -> Result<Ttl, String> {
+pub(super) fn parse_ttl(text: &str) -> Result<Ttl, String> {
     if text == "never" {
         return Ok(Ttl::Never);
     }

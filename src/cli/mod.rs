@@ -12,6 +12,7 @@ pub mod probe;
 pub mod smoke;
 pub mod sqld;
 pub mod stack;
+pub mod tenant;
 
 use std::path::PathBuf;
 
@@ -127,6 +128,9 @@ pub enum Command {
     /// Namespaces, through the Admin API
     #[command(subcommand, visible_alias = "ns")]
     Namespace(namespace::NamespaceCommand),
+    /// Tenants: a namespace, its schema and its tokens in one
+    #[command(subcommand)]
+    Tenant(tenant::TenantCommand),
     /// Make the table `items`
     Init(data::TargetArgs),
     /// Insert one row into `items`
@@ -141,6 +145,8 @@ pub enum Command {
     Run(data::InsertArgs),
     /// Run any SQL
     Sql(data::SqlArgs),
+    /// Sync embedded replicas, and say what that brought
+    Sync(data::SyncArgs),
     /// Run every scenario from a clean slate and say what is so
     Smoke(smoke::SmokeArgs),
     /// Check every claim about the server, and say what is so

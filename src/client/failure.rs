@@ -4,6 +4,8 @@
 //! body=...` for a refusal, `http error` for a connection that did not come
 //! about (read in its source, 0.10.0).
 
+use libsql::Error::SqliteFailure;
+
 use super::endpoint::Endpoint;
 use crate::error::Fault;
 use crate::server::hrana::Reply;
@@ -42,10 +44,28 @@ fn statement(server: &str, message: &str) -> Fault {
     fault
 }
 
-/// The fault for `error`, seen while talking to `endpoint`.
+/// A local file is no sound database: what lies beneath such a fault.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Damaged(pub String);
+
+/// `SQLite`'s codes for a damaged database and for a file that is none.
+const DAMAGE: [i32; 2] = [11, 26];
+
+/// The fault for `error`, seen while talking to `endpoint` or reading a copy of it.
 pub fn explain(error: &libsql::Error, endpoint: &Endpoint) -> Fault {
     let text = error.to_string();
     let server = endpoint.describe();
+    if let SqliteFailure(code, message) = error {
+        let replica = format!("the embedded replica of {server}");
+        return if DAMAGE.contains(&(code & 0xff)) {
+            Fault::failed(format!("{replica} is damaged"))
+                .because(Damaged(message.clone()))
+                .hint("`demo sync` mends it once the primary answers")
+        } else {
+            statement(&replica, message)
+        };
+    }
     if let Some((status, body)) = api_status(&text) {
         return refused(status, &excerpt(&server_message(body)), endpoint);
     }

@@ -1,6 +1,7 @@
 //! The data path: the `libsql` crate against one server.
 
 pub mod connector;
+pub mod embedded;
 pub mod endpoint;
 mod failure;
 pub mod items;
@@ -33,6 +34,16 @@ impl Client {
         let database =
             Builder::new_remote(endpoint.url(), token).connector(connector).build().await?;
         Ok(Self { connection: database.connect()?, endpoint })
+    }
+
+    /// A client of a connection that is there, to a copy of what is at `endpoint`.
+    pub(crate) fn of(connection: Connection, endpoint: Endpoint) -> Self {
+        Self { connection, endpoint }
+    }
+
+    /// The connection itself.
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.connection
     }
 
     /// Where statements go.

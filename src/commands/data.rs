@@ -6,9 +6,10 @@ use std::io::Read;
 use serde::Serialize;
 use serde_json::json;
 
+use super::session::Session;
 use super::target;
 use crate::cli::OutputFormat;
-use crate::cli::data::{InsertArgs, TargetArgs};
+use crate::cli::data::{InsertArgs, Target, TargetArgs};
 use crate::client::endpoint::Endpoint;
 use crate::client::explain_reply;
 use crate::error::{Fault, Result};
@@ -18,9 +19,11 @@ use crate::server::hrana::Reply;
 use crate::settings::Settings;
 
 pub async fn init(settings: &Settings, args: &TargetArgs, output: &Output) -> Result<()> {
-    let client = target::client(settings, args).await?;
-    client.init().await?;
-    output.talk(format!("table `items` is ready at {}", client.endpoint().describe()));
+    let mut session = Session::open(settings, args).await?;
+    let made = session.init().await;
+    session.tell(output);
+    made?;
+    output.talk(format!("table `items` is ready at {}", session.describe()));
     if output.format() == OutputFormat::Json {
         return output.json(&json!({ "table": "items" }));
     }
@@ -29,8 +32,10 @@ pub async fn init(settings: &Settings, args: &TargetArgs, output: &Output) -> Re
 
 pub async fn insert(settings: &Settings, args: &InsertArgs, output: &Output) -> Result<()> {
     let label = label(&args.label)?;
-    let client = target::client(settings, &args.target).await?;
-    let item = client.insert(&label).await?;
+    let mut session = Session::open(settings, &args.target).await?;
+    let item = session.insert(&label).await;
+    session.tell(output);
+    let item = item?;
     if output.format() == OutputFormat::Json {
         return output.json(&item);
     }
@@ -38,12 +43,17 @@ pub async fn insert(settings: &Settings, args: &InsertArgs, output: &Output) -> 
 }
 
 pub async fn read(settings: &Settings, args: &TargetArgs, output: &Output) -> Result<()> {
-    let client = target::client(settings, args).await?;
-    output.json(&client.read().await?)
+    let mut session = Session::open(settings, args).await?;
+    let items = session.read().await;
+    session.tell(output);
+    output.json(&items?)
 }
 
 pub async fn count(settings: &Settings, args: &TargetArgs, output: &Output) -> Result<()> {
-    let count = target::client(settings, args).await?.count().await?;
+    let mut session = Session::open(settings, args).await?;
+    let count = session.count().await;
+    session.tell(output);
+    let count = count?;
     if output.format() == OutputFormat::Json {
         return output.json(&json!({ "count": count }));
     }
@@ -52,10 +62,10 @@ pub async fn count(settings: &Settings, args: &TargetArgs, output: &Output) -> R
 
 pub async fn run(settings: &Settings, args: &InsertArgs, output: &Output) -> Result<()> {
     let label = label(&args.label)?;
-    let client = target::client(settings, &args.target).await?;
-    client.init().await?;
-    client.insert(&label).await?;
-    output.json(&client.read().await?)
+    let mut session = Session::open(settings, &args.target).await?;
+    let items = session.run(&label).await;
+    session.tell(output);
+    output.json(&items?)
 }
 
 /// What a server lets a token do.
@@ -91,6 +101,11 @@ pub async fn auth_check(
     args: &TargetArgs,
     output: &Output,
 ) -> Result<ExitCode> {
+    if args.target() == Target::Embedded {
+        return Err(Fault::input("an embedded replica asks for no token; its primary does")
+            .hint("demo auth-check --target primary")
+            .into());
+    }
     let target = target::resolve(settings, args).await?;
     let hrana = target.hrana()?;
     let mut report = AuthReport {

@@ -5,15 +5,19 @@ mod doctor;
 mod engines;
 mod gate;
 mod image;
+mod keys;
 mod namespace;
 mod probe;
+mod session;
 mod setup;
 mod signals;
 mod smoke;
 mod sql;
 mod sqld;
 mod stack;
+mod sync;
 mod target;
+mod tenant;
 mod token;
 
 use clap::CommandFactory;
@@ -44,7 +48,7 @@ pub async fn run(app: App, output: &Output) -> Result<ExitCode> {
     let settings = Settings::load(app.global.project_dir.as_deref())?;
     match command {
         Command::Setup(args) => setup::setup(&settings, &args, output).map(done),
-        Command::Keys(args) => setup::keys(&settings, &args, output).map(done),
+        Command::Keys(args) => keys::run(&settings, &args, output).await.map(done),
         Command::Certs(args) => setup::certs(&settings, &args, output).map(done),
         Command::Token(args) => token::run(&settings, args, output),
         Command::Sqld(args) => sqld::run(&settings, args, output).await.map(done),
@@ -56,6 +60,7 @@ pub async fn run(app: App, output: &Output) -> Result<ExitCode> {
         Command::Down(args) => stack::down::down(&settings, &args, output).await.map(done),
         Command::Cleanup(args) => stack::down::cleanup(&settings, &args, output).await.map(done),
         Command::Namespace(args) => namespace::run(&settings, args, output).await.map(done),
+        Command::Tenant(args) => tenant::run(&settings, args, output).await.map(done),
         Command::Init(args) => data::init(&settings, &args, output).await.map(done),
         Command::Insert(args) => data::insert(&settings, &args, output).await.map(done),
         Command::Read(args) => data::read(&settings, &args, output).await.map(done),
@@ -63,6 +68,7 @@ pub async fn run(app: App, output: &Output) -> Result<ExitCode> {
         Command::AuthCheck(args) => data::auth_check(&settings, &args, output).await,
         Command::Run(args) => data::run(&settings, &args, output).await.map(done),
         Command::Sql(args) => sql::run(&settings, &args, output).await.map(done),
+        Command::Sync(args) => sync::run(&settings, args, output).await.map(done),
         Command::Smoke(args) => smoke::run(&settings, &args, output).await,
         Command::Probe(args) => probe::run(settings, args, output).await,
         Command::Gate(args) => gate::run(&settings, args).await.map(done),

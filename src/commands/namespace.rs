@@ -33,7 +33,11 @@ pub async fn run(settings: &Settings, command: NamespaceCommand, output: &Output
         NamespaceCommand::Delete(args) => {
             admin.delete(&args.name).await?;
             // Measured: the replica spins on it and goes on answering.
-            output.talk("note      a replica that had it serves the old data until it restarts");
+            output.talk(format!(
+                "note      a replica that had it serves the old data until it restarts; \
+                 `demo tenant drop {} --yes` sees to that",
+                args.name
+            ));
             said(output, &format!("namespace `{}` deleted", args.name), json!({ "deleted": true }))
         }
         NamespaceCommand::Fork(args) => {
@@ -55,7 +59,7 @@ pub async fn run(settings: &Settings, command: NamespaceCommand, output: &Output
 }
 
 /// Such a server says 200 to every name, and no client can ever reach it.
-fn refuse_without_namespaces(standing: Option<&Standing>) -> Result<()> {
+pub(super) fn refuse_without_namespaces(standing: Option<&Standing>) -> Result<()> {
     match standing {
         Some(standing) if !standing.variants.namespaced => {
             Err(Fault::input("this stack runs without namespaces")
@@ -66,7 +70,8 @@ fn refuse_without_namespaces(standing: Option<&Standing>) -> Result<()> {
     }
 }
 
-fn address(settings: &Settings, standing: Option<&Standing>) -> SocketAddr {
+/// Where the Admin API of the standing stack listens.
+pub(super) fn address(settings: &Settings, standing: Option<&Standing>) -> SocketAddr {
     let recorded = standing.and_then(|standing| standing.services.get("primary")?.admin);
     match recorded {
         Some(address) if !settings.is_set(env_vars::PRIMARY_ADMIN_PORT) => address,

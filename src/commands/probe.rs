@@ -105,8 +105,10 @@ async fn probe(mut settings: Settings, args: &ProbeRunArgs, output: &Output) -> 
     let started_at = Timestamp::now();
     let since = Instant::now();
     let outcomes = tokio::select! {
-        outcomes = watched(&run, output) => Ok(Some(outcomes)),
+        // Heard from before the first server starts.
+        biased;
         signal = interrupted() => signal.map(|()| None),
+        outcomes = watched(&run, output) => Ok(Some(outcomes)),
     };
     // Whatever happened, first the servers go.
     workshop.close_all().await?;

@@ -1,11 +1,11 @@
-//! `setup`, `keys`, `certs`.
+//! `setup`, `certs`.
 
 use jiff::Timestamp;
 use serde_json::json;
 
 use crate::assets;
 use crate::cli::OutputFormat;
-use crate::cli::credentials::{CertsCommand, KeysCommand, SetupArgs};
+use crate::cli::credentials::{CertsCommand, SetupArgs};
 use crate::credentials::store::{Change, Store};
 use crate::error::Result;
 use crate::files;
@@ -58,28 +58,6 @@ fn write_compose_files(settings: &Settings) -> Result<Vec<&'static str>> {
     Ok(written)
 }
 
-/// `demo keys`.
-pub fn keys(settings: &Settings, command: &KeysCommand, output: &Output) -> Result<()> {
-    let store = store(settings);
-    match command {
-        KeysCommand::Generate(args) => tell(&store.ensure_keys(args.force)?, output),
-        KeysCommand::Show => {
-            let keys = store.key_set()?;
-            if output.format() == OutputFormat::Json {
-                let list = keys.0.iter();
-                let list: Vec<_> = list
-                    .map(|k| json!({ "thumbprint": k.thumbprint(), "pem": k.to_pem() }))
-                    .collect();
-                return output.json(&list);
-            }
-            for key in &keys.0 {
-                output.line(format!("thumbprint {}\n{}", key.thumbprint(), key.to_pem()))?;
-            }
-            Ok(())
-        }
-    }
-}
-
 /// `demo certs`.
 pub fn certs(settings: &Settings, command: &CertsCommand, output: &Output) -> Result<()> {
     let store = store(settings);
@@ -97,7 +75,7 @@ pub fn certs(settings: &Settings, command: &CertsCommand, output: &Output) -> Re
     }
 }
 
-fn tell(changes: &[Change], output: &Output) -> Result<()> {
+pub(super) fn tell(changes: &[Change], output: &Output) -> Result<()> {
     if output.format() == OutputFormat::Json {
         return output.json(&json!({ "changes": changes }));
     }
@@ -107,6 +85,6 @@ fn tell(changes: &[Change], output: &Output) -> Result<()> {
     changes.iter().try_for_each(|change| output.line(change))
 }
 
-fn store(settings: &Settings) -> Store {
+pub(super) fn store(settings: &Settings) -> Store {
     Store::new(settings.local_dir())
 }

@@ -42,8 +42,10 @@ pub async fn run(settings: &Settings, args: &SmokeArgs, output: &Output) -> Resu
         jobs: args.jobs.map_or_else(default_jobs, usize::from),
     };
     let outcome = tokio::select! {
-        report = watched(&run, output) => report.map(Some),
+        // Heard from before the first server starts.
+        biased;
         signal = interrupted() => signal.map(|()| None),
+        report = watched(&run, output) => report.map(Some),
     };
     // Whatever happened, first the servers go.
     let kept = workshop.close_all().await?;

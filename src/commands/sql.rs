@@ -4,10 +4,10 @@ use std::io::Read;
 
 use comfy_table::{ContentArrangement, Table as Drawing, presets};
 
-use super::target;
+use super::session::Session;
 use crate::cli::OutputFormat;
 use crate::cli::data::SqlArgs;
-use crate::client::sql::{self, Table};
+use crate::client::sql::Table;
 use crate::error::{Fault, Result};
 use crate::output::Output;
 use crate::settings::Settings;
@@ -21,8 +21,10 @@ pub async fn run(settings: &Settings, args: &SqlArgs, output: &Output) -> Result
             .hint("demo sql 'select * from items', or - to read it from stdin")
             .into());
     }
-    let target = target::resolve(settings, &args.target).await?;
-    let table = sql::run(&target.hrana()?, &target.endpoint, &text).await?;
+    let mut session = Session::open(settings, &args.target).await?;
+    let table = session.sql(&text).await;
+    session.tell(output);
+    let table = table?;
     match output.format() {
         OutputFormat::Json => output.json(&table.to_json()),
         _ if table.columns.is_empty() => {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::cli::data::{Target, TargetArgs};
-use crate::client::Client;
+use crate::client::embedded::{Freshness, Replica, Source};
 use crate::client::endpoint::{Dial, Endpoint};
 use crate::credentials::token;
 use crate::env_vars;
@@ -35,6 +35,7 @@ pub struct TargetServer {
 /// Exit 2 for options that do not go together, 3 when nothing answers, 4 for a
 /// token that has expired, 5 for a token file that is not there.
 pub async fn resolve(settings: &Settings, args: &TargetArgs) -> Result<TargetServer> {
+    check_options(args)?;
     let token = token_for(settings, args)?;
     let namespace = args.namespace.as_ref();
     let endpoint = if let Some(url) = &args.url {
@@ -42,9 +43,9 @@ pub async fn resolve(settings: &Settings, args: &TargetArgs) -> Result<TargetSer
     } else {
         let standing = Local::new(settings.local_dir()).standing()?;
         check_namespace(standing.as_ref(), namespace)?;
-        Endpoint::local(address(settings, standing.as_ref(), args.target), namespace)
+        Endpoint::local(address(settings, standing.as_ref(), args.target()), namespace)
     };
-    if args.wait {
+    if args.wait && args.target() != Target::Embedded {
         wait(settings, args, &token).await?;
     }
     Ok(TargetServer { endpoint, token })
@@ -56,30 +57,72 @@ impl TargetServer {
     /// # Errors
     /// When the TLS backend cannot be set up.
     pub fn hrana(&self) -> Result<Hrana> {
-        let hrana = match self.endpoint.dial() {
+        Ok(self.anonymous()?.token(&self.token))
+    }
+
+    /// The same without the token.
+    ///
+    /// # Errors
+    /// When the TLS backend cannot be set up.
+    fn anonymous(&self) -> Result<Hrana> {
+        Ok(match self.endpoint.dial() {
             Dial::Address(address) if !self.endpoint.tls() => {
                 Hrana::new(loopback_client()?, *address).namespace(self.endpoint.namespace())
             }
             _ => Hrana::at(remote_client()?, &self.endpoint.url()),
-        };
-        Ok(hrana.token(&self.token))
+        })
+    }
+
+    /// The embedded replica of this server's database.
+    ///
+    /// # Errors
+    /// Exit 2 when its folder cannot be written, 1 when another command keeps it.
+    pub async fn replica(self, settings: &Settings) -> Result<Replica> {
+        let anonymous = self.anonymous()?;
+        let namespace = self.endpoint.namespace().cloned();
+        let hrana = anonymous.clone().token(&self.token);
+        let source = Source { endpoint: self.endpoint, token: self.token, hrana, anonymous };
+        let folder = Local::new(settings.local_dir()).embedded_dir();
+        Replica::open(&folder, namespace.as_ref(), source).await
     }
 }
 
-/// The data path to what the options name.
-///
-/// # Errors
-/// As [`resolve`].
-pub async fn client(settings: &Settings, args: &TargetArgs) -> Result<Client> {
-    let target = resolve(settings, args).await?;
-    Client::connect(target.endpoint, &target.token).await
+/// How old what an embedded replica shows may be.
+pub fn freshness(args: &TargetArgs) -> Freshness {
+    match args.sync_interval {
+        _ if args.offline => Freshness::Offline,
+        _ if args.wait => Freshness::Demanded,
+        Some(interval) if !interval.is_zero() => Freshness::Within(interval),
+        _ => Freshness::Latest,
+    }
+}
+
+fn check_options(args: &TargetArgs) -> Result<()> {
+    let embedded = args.target() == Target::Embedded;
+    if args.url.is_some() && args.target.is_some() && !embedded {
+        return Err(Fault::input("--target names a server of the stack, and --url another one")
+            .hint("leave one of them out")
+            .into());
+    }
+    let (option, given) = match (args.offline, args.sync_interval) {
+        (true, _) => ("--offline", true),
+        (false, interval) => ("--sync-interval", interval.is_some()),
+    };
+    if given && !embedded {
+        return Err(Fault::input(format!("{option} is for embedded replicas only"))
+            .hint("add --target embedded")
+            .into());
+    }
+    Ok(())
 }
 
 /// Where a server of the standing stack listens: a port that was set, else the
 /// one that was recorded when it started, else the default.
 pub fn address(settings: &Settings, standing: Option<&Standing>, target: Target) -> SocketAddr {
     let (service, variable, port) = match target {
-        Target::Primary => ("primary", env_vars::PRIMARY_HTTP_PORT, settings.ports.primary_http),
+        Target::Primary | Target::Embedded => {
+            ("primary", env_vars::PRIMARY_HTTP_PORT, settings.ports.primary_http)
+        }
         Target::Replica => ("replica", env_vars::REPLICA_HTTP_PORT, settings.ports.replica_http),
     };
     let recorded = standing.and_then(|standing| standing.services.get(service)?.http);
@@ -116,7 +159,7 @@ async fn wait(settings: &Settings, args: &TargetArgs, token: &SecretString) -> R
         .hint("use --target replica --wait on the standing stack")
         .into());
     }
-    if args.target != Target::Replica {
+    if args.target() != Target::Replica {
         return Ok(());
     }
     let standing = Local::new(settings.local_dir()).standing()?;

@@ -3,12 +3,12 @@
 use std::io::Read;
 
 use jiff::Timestamp;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::target;
 use crate::cli::OutputFormat;
 use crate::cli::credentials::{AccessArg, MintArgs, TokenCommand, Ttl};
-use crate::credentials::claims::{Access, Grant};
+use crate::credentials::claims::{Access, Claims, Grant};
 use crate::credentials::store::Store;
 use crate::credentials::token;
 use crate::error::{Fault, Result};
@@ -24,7 +24,6 @@ pub fn run(settings: &Settings, command: TokenCommand, output: &Output) -> Resul
 }
 
 fn mint(settings: &Settings, args: MintArgs, output: &Output) -> Result<ExitCode> {
-    let key = Store::new(settings.local_dir()).signing_key()?;
     let grant = Grant {
         access: match args.access {
             AccessArg::Rw => Access::ReadWrite,
@@ -40,14 +39,25 @@ fn mint(settings: &Settings, args: MintArgs, output: &Output) -> Result<ExitCode
         subject: args.subject,
         not_before: args.not_before,
     };
-    let claims = grant.claims(Timestamp::now());
-    let token = token::mint(&key, &claims)?;
+    let (token, claims) = sign(settings, &grant)?;
     if output.format() == OutputFormat::Json {
         output.json(&serde_json::json!({ "token": token.expose_secret(), "claims": claims }))?;
     } else {
         output.line(token.expose_secret())?;
     }
     Ok(ExitCode::Success)
+}
+
+/// Signs what `grant` says with the active key; a long life is noted for `keys prune`.
+///
+/// # Errors
+/// Exit 5 without a key, exit 2 for one that is damaged.
+pub fn sign(settings: &Settings, grant: &Grant) -> Result<(SecretString, Claims)> {
+    let store = Store::new(settings.local_dir());
+    let (key, now) = (store.signing_key()?, Timestamp::now());
+    store.note_token(&key.public(), now, grant.lifetime)?;
+    let claims = grant.claims(now);
+    Ok((token::mint(&key, &claims)?, claims))
 }
 
 fn inspect(settings: &Settings, given: Option<&str>, output: &Output) -> Result<ExitCode> {

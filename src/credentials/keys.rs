@@ -218,6 +218,11 @@ impl KeySet {
         Ok(Self(keys.collect::<Result<_, _>>()?))
     }
 
+    /// SPKI PEM blocks one after another, as a server's key file holds them.
+    pub fn to_pem(&self) -> String {
+        self.0.iter().map(PublicKey::to_pem).collect()
+    }
+
     /// Whether `key` is one of them.
     pub fn contains(&self, key: &PublicKey) -> bool {
         self.0.contains(key)

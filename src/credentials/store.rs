@@ -24,6 +24,8 @@ use crate::files::{
 };
 
 mod certificates;
+pub mod retired;
+pub mod rotation;
 mod token;
 
 /// The folder and what is in it.
@@ -192,6 +194,9 @@ impl Store {
             }
             write_atomic(&private, key.to_pem().expose_secret().as_bytes(), MODE_SECRET)?;
             write_atomic(&public, key.public().to_pem().as_bytes(), MODE_SHARED)?;
+            // Of the pair that is gone: the next key, and what is known of old ones.
+            files::remove(&self.next_key_path())?;
+            files::remove(&self.retired_path())?;
             changes.push(Change {
                 what: "keys".to_owned(),
                 path: private,

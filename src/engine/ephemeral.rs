@@ -6,6 +6,7 @@
 //! knows from its lock that nobody owns it.
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -38,6 +39,9 @@ use crate::state::{EngineKind, Local, try_lock};
 /// How often a stack is started again when another program took its ports.
 const ATTEMPTS: u32 = 4;
 
+/// The system picks them at random out of some thousands.
+const TRIES_FOR_PORTS: u32 = 20;
+
 /// Long enough for any run.
 const TOKEN_LIFE: Duration = Duration::from_secs(3600);
 
@@ -50,6 +54,9 @@ pub struct Workshop {
     /// Leave the servers and their files behind.
     pub keep: bool,
     open: RefCell<Vec<Rc<EphemeralStack>>>,
+    /// Ports of this run's stacks. A service that is stopped for a moment still
+    /// needs its own, and nothing holds it.
+    given: RefCell<HashSet<u16>>,
 }
 
 /// One stack of one run.
@@ -72,7 +79,15 @@ impl Workshop {
         http: reqwest::Client,
         keep: bool,
     ) -> Self {
-        Self { provider, blueprint, local, http, keep, open: RefCell::default() }
+        Self {
+            provider,
+            blueprint,
+            local,
+            http,
+            keep,
+            open: RefCell::default(),
+            given: RefCell::default(),
+        }
     }
 
     /// Starts a stack and waits until it is ready. `name` appears in its folder's
@@ -144,7 +159,7 @@ impl Workshop {
         let mut attempt = 1;
         loop {
             let stack = Rc::new(EphemeralStack {
-                plan: plan.clone().with_ports(&ports::free(plan.port_count())?),
+                plan: plan.clone().with_ports(&self.fresh_ports(plan.port_count())?),
                 engine: self.provider.engine(&Place::ephemeral(&folder, &plan.project, !self.keep)),
                 http: self.http.clone(),
                 key: store.signing_key()?,
@@ -158,7 +173,8 @@ impl Workshop {
                 return Ok(stack);
             };
             let text = format!("{error:#}");
-            let clash = text.contains("in use") || text.contains("is taken by");
+            let clash = ["in use", "is taken by", "already allocated"];
+            let clash = clash.iter().any(|words| text.contains(words));
             if !clash || attempt == ATTEMPTS {
                 if !self.keep {
                     self.close(&stack).await?;
@@ -170,6 +186,19 @@ impl Workshop {
             self.open.borrow_mut().retain(|other| !Rc::ptr_eq(other, &stack));
             owned = stack.owned.try_clone()?;
         }
+    }
+
+    /// Free ports that no stack of this run has had.
+    fn fresh_ports(&self, count: usize) -> Result<Vec<u16>> {
+        let mut given = self.given.borrow_mut();
+        for _ in 0..TRIES_FOR_PORTS {
+            let free = ports::free(count)?;
+            if free.iter().all(|port| !given.contains(port)) {
+                given.extend(&free);
+                return Ok(free);
+            }
+        }
+        ports::free(count)
     }
 
     /// Stops a stack and removes its folder.

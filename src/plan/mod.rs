@@ -231,6 +231,17 @@ impl ServicePlan {
         }
     }
 
+    /// The folder of the host in which the server keeps one folder for each
+    /// namespace; none where its data is in no mount.
+    pub fn namespaces_dir(&self) -> Option<PathBuf> {
+        let path = self.environment.get("SQLD_DB_PATH")?;
+        let on_host = self.mounts.iter().find_map(|mount| {
+            let rest = std::path::Path::new(path).strip_prefix(&mount.target).ok()?;
+            Some(mount.source.join(rest))
+        });
+        Some(on_host?.join("dbs"))
+    }
+
     /// The value of `--flag VALUE` or `--flag=VALUE` in the command.
     pub fn argument(&self, flag: &str) -> Option<&str> {
         let mut words = self.command.iter();

@@ -30,5 +30,6 @@ pub fn scenarios() -> &'static [Scenario] {
         scenarios::namespaces::SCENARIO,
         scenarios::namespace_replica::SCENARIO,
         scenarios::tls_replication::SCENARIO,
+        scenarios::embedded_replica::SCENARIO,
     ]
 }

@@ -17,3 +17,4 @@ mod stack;
 #[path = "../integration/support/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "shared with the other suite, which uses the rest")]
 mod support;
+mod tenant;

@@ -30,6 +30,11 @@ pub async fn down(settings: &Settings, args: &DownArgs, output: &Output) -> Resu
         let daemon = Daemon::connect(&settings.docker).await.ok();
         data::remove(daemon.as_ref(), &local.data_dir()).await?;
         output.talk("removed   .local/data");
+        // Copies of what is gone; a command that is using one finds that out.
+        if local.embedded_dir().exists() {
+            data::remove(daemon.as_ref(), &local.embedded_dir()).await?;
+            output.talk("removed   .local/embedded");
+        }
     } else if stopped {
         output.talk("the data stays in .local/data; `demo down --volumes` removes it");
     }
@@ -57,8 +62,8 @@ pub async fn cleanup(settings: &Settings, args: &CleanupArgs, output: &Output) -
         output.talk(format!("removed   {}", counted(swept.removed, "ephemeral stack")));
     }
     let standing = local.standing_dir();
-    let mut targets: Vec<_> =
-        ["jwt", "certs", "data", "logs"].into_iter().map(|name| local.root().join(name)).collect();
+    let names = ["jwt", "certs", "data", "embedded", "logs"];
+    let mut targets: Vec<_> = names.into_iter().map(|name| local.root().join(name)).collect();
     if args.all {
         targets.push(local.bin_dir());
     }
@@ -76,7 +81,7 @@ pub async fn cleanup(settings: &Settings, args: &CleanupArgs, output: &Output) -
     if args.all {
         std::fs::remove_dir(local.root()).ok();
     }
-    output.talk("removed   keys, token, certificates, data, logs");
+    output.talk("removed   keys, token, certificates, data, replicas, logs");
     if let Some(left) = swept.left.first() {
         return Err(Fault::unreachable(format!("{} is a stack of Docker's", left.display()))
             .hint("start Docker, then `demo cleanup` again")

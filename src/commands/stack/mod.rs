@@ -17,16 +17,16 @@ use crate::settings::{EngineChoice, Settings};
 use crate::state::{Local, Standing};
 
 /// The standing stack as it was recorded, and the engine that runs it.
-struct Stack {
-    local: Local,
-    standing: Standing,
-    engine: Box<dyn Engine>,
+pub(super) struct Stack {
+    pub local: Local,
+    pub standing: Standing,
+    pub engine: Box<dyn Engine>,
 }
 
 impl Stack {
     /// # Errors
     /// Exit 3 when none was started.
-    async fn open(settings: &Settings) -> Result<Self> {
+    pub async fn open(settings: &Settings) -> Result<Self> {
         let local = Local::new(settings.local_dir());
         let Some(standing) = find(settings, &local).await? else {
             return Err(no_stack().into());

@@ -78,8 +78,10 @@ async fn start(
     let http = loopback_client()?;
     let observer = Telling { spinner: &spinner, output, plan };
     let outcome = tokio::select! {
-        outcome = bring_up(engine, plan, &http, &observer) => outcome.map(|_| ()),
+        // Heard from before the first server starts.
+        biased;
         signal = interrupted() => signal.and_then(|()| Err(Fault::interrupted().into())),
+        outcome = bring_up(engine, plan, &http, &observer) => outcome.map(|_| ()),
     };
     drop(spinner);
     if outcome.is_err() && recorded.is_none() && undo(engine, plan).await.is_ok() {

@@ -18,6 +18,8 @@ use crate::server::http::Answer;
 use crate::server::namespace::NamespaceName;
 use crate::state::EngineKind;
 
+pub(super) mod schema;
+
 pub(super) const PROBES: &[Probe] = &[
     Probe {
         id: "dump-with-trigger-loads",

@@ -68,6 +68,18 @@ pub(super) const PROBES: &[Probe] = &[
         check: |lab| settings::steals(lab).boxed_local(),
     },
     Probe {
+        id: "transaction-timeout-default",
+        claim: "Without txn_timeout_s a write transaction may stay open for ever",
+        source: "assumption; the Admin API's configuration (P57)",
+        area: Area::Lifecycle,
+        why: "Every write of others waits that long behind one client that has gone away",
+        mitigation: "Set txn_timeout_s to what the longest transaction needs",
+        how: "Opens a write transaction in a namespace without the setting and measures how long \
+              another writer waits",
+        engines: Engines::Both,
+        check: |lab| settings::default_timeout(lab).boxed_local(),
+    },
+    Probe {
         id: "transaction-timeout-change-is-live",
         claim: "A new txn_timeout_s holds as soon as the Admin API has taken it",
         source: "assumption; the Admin API's configuration (P57)",

@@ -34,6 +34,7 @@ const ALL: &[&[Probe]] = &[
     http_auth::PROBES,
     fork::PROBES,
     dump::PROBES,
+    dump::schema::PROBES,
     recovery::PROBES,
     limits::PROBES,
     following::PROBES,

@@ -6,6 +6,7 @@ use futures::FutureExt;
 use reqwest::Method;
 
 use super::http_api::wire::{Wire, scalar, verdict_of};
+use super::recovery::hands::{ask, data_dir, given};
 use crate::engine::ephemeral::EphemeralStack;
 use crate::engine::{ServiceState, Stop};
 use crate::error::{Fault, Result};
@@ -28,17 +29,6 @@ pub(super) const PROBES: &[Probe] = &[
         how: "Reads sqld --help for flags without [env: …]",
         engines: BINARY_ONLY,
         check: |lab| variables(lab).boxed_local(),
-    },
-    Probe {
-        id: "no-key-no-lock",
-        claim: "A server that is restarted without --auth-jwt-key-file is locked, or open",
-        source: "article \"Configuration Guide\": \"an open door (or a locked one…)\" (P03)",
-        area: Area::Security,
-        why: "A variable that gets lost in a deployment opens every database to everybody",
-        mitigation: "After every start, ask without a token and expect 401: `demo smoke` does",
-        how: "A stack without the key; writes without a token",
-        engines: Engines::Both,
-        check: |lab| without_key(lab).boxed_local(),
     },
     Probe {
         id: "health-is-not-readiness",
@@ -84,6 +74,18 @@ pub(super) const PROBES: &[Probe] = &[
         how: "Starts the binary with the documented variables",
         engines: BINARY_ONLY,
         check: |lab| bottomless(lab).boxed_local(),
+    },
+    Probe {
+        id: "failed-backup-start-keeps-data",
+        claim: "A start that fails for its backup's settings leaves the data alone",
+        source: "assumption; libsql-server/README (P97)",
+        area: Area::Lifecycle,
+        why: "The first try with backups is made on a database that matters",
+        mitigation: "Nothing to do; try it on a copy all the same",
+        how: "Starts the binary with incomplete settings of a backup on the folder of a stopped \
+              primary, then the primary again, and reads its row",
+        engines: BINARY_ONLY,
+        check: |lab| failed_backup(lab).boxed_local(),
     },
     Probe {
         id: "custom-wal-excludes-replicas",
@@ -166,26 +168,6 @@ async fn variables(lab: &Lab<'_>) -> Result<Observation> {
         (Verdict::Differs, format!("no variable for {}", missing.join(", ")))
     };
     Ok(Observation::new(verdict, finding).saw("flags without a variable", without.join(" ")))
-}
-
-async fn without_key(lab: &Lab<'_>) -> Result<Observation> {
-    let change = |plan: &mut StackPlan| {
-        for service in &mut plan.services {
-            service.environment.remove("SQLD_AUTH_JWT_KEY_FILE");
-        }
-        Ok(())
-    };
-    let stack = lab.primary(change).await?;
-    let name = lab.namespace(&stack, "open").await?;
-    let wire = Wire::new(&stack, "primary")?.namespace(&name).token(None);
-    let answer = wire.execute("CREATE TABLE t (x)").await?;
-    lab.discard(&stack).await?;
-    Ok(Observation::either(
-        verdict_of(&answer) == "ok",
-        (Verdict::Weakness, "without a key anybody reads and writes"),
-        (Verdict::AsDocumented, "without a key nobody is let in"),
-    )
-    .answered("CREATE TABLE without a token", &answer))
 }
 
 async fn health(lab: &Lab<'_>) -> Result<Observation> {
@@ -285,6 +267,29 @@ fn outcome(ended: &Ended) -> String {
         Some(code) => format!("exit {code}: {}", reason(ended)),
         None => "the server starts".to_owned(),
     }
+}
+
+async fn failed_backup(lab: &Lab<'_>) -> Result<Observation> {
+    let stack = lab.primary(|_| Ok(())).await?;
+    let name = lab.namespace(&stack, "kept").await?;
+    given(&stack, &name, &["CREATE TABLE t (x)", "INSERT INTO t VALUES ('kept')"]).await?;
+    stack.engine.stop("primary", Stop::Graceful).await?;
+    let folder = lab.scratch()?;
+    let data = data_dir(&stack)?.display().to_string();
+    let mut arguments = vec!["--no-welcome", "--http-listen-addr", "127.0.0.1:0"];
+    arguments.extend(["--enable-namespaces", "--enable-bottomless-replication"]);
+    arguments.extend(["--db-path", data.as_str()]);
+    let ended = lab.run_binary(folder.path(), &arguments, &[]).await?;
+    stack.resume("primary").await?;
+    let read = ask(&stack, &name, "SELECT x FROM t").await?;
+    lab.discard(&stack).await?;
+    let kept = read.scalar() == Some("kept");
+    let verdict = if kept { Verdict::AsDocumented } else { Verdict::Weakness };
+    let fate = if kept { "the row is there" } else { "the row is gone" };
+    let code = ended.code.map_or_else(|| "does not end".to_owned(), |code| format!("exit {code}"));
+    Ok(Observation::new(verdict, format!("the start fails ({code}); afterwards {fate}"))
+        .saw("sqld", reason(&ended))
+        .replied("SELECT x FROM t", &read))
 }
 
 async fn bottomless(lab: &Lab<'_>) -> Result<Observation> {

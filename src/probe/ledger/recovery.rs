@@ -23,6 +23,18 @@ pub(super) const PROBES: &[Probe] = &[
         check: |lab| files::empty_stats(lab).boxed_local(),
     },
     Probe {
+        id: "health-with-broken-namespace",
+        claim: "/health tells that a namespace cannot be opened",
+        source: "docs/http_api.md, /health (P95)",
+        area: Area::Operations,
+        why: "A tenant is off the air while every monitor shows green",
+        mitigation: "Monitor with a SELECT in each namespace that matters",
+        how: "Empties a namespace's stats.json while the server is stopped, starts it, queries \
+              the namespace, and asks /health",
+        engines: ON_FILES,
+        check: |lab| files::health_of_broken(lab).boxed_local(),
+    },
+    Probe {
         id: "empty-stats-file-without-namespaces",
         claim: "A crash while the statistics are written does not keep the server from starting",
         source: "issue libsql#2254, PR libsql#2255 (P26)",

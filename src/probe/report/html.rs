@@ -25,17 +25,18 @@ struct Choice {
     count: usize,
 }
 
+/// The texts are HTML already: see [`marked`].
 struct Row<'a> {
     id: &'a str,
     verdict: &'static str,
     verdict_text: &'static str,
     area: &'static str,
-    claim: &'a str,
-    source: &'a str,
-    why: &'a str,
-    mitigation: &'a str,
-    how: &'a str,
-    finding: &'a str,
+    claim: String,
+    source: String,
+    why: String,
+    mitigation: String,
+    how: String,
+    finding: String,
     evidence: &'a [String],
     changed: bool,
 }
@@ -75,17 +76,53 @@ fn row<'a>(report: &ProbeReport, outcome: &'a Outcome) -> Row<'a> {
         verdict: seen.map_or("undecided", |seen| class(seen.verdict)),
         verdict_text: seen.map_or("undecided", |seen| seen.verdict.as_str()),
         area: entry.area.as_str(),
-        claim: entry.claim,
-        source: entry.source,
-        why: entry.why,
-        mitigation: entry.mitigation,
-        how: entry.how,
-        finding: seen.map_or_else(
+        claim: marked(entry.claim),
+        source: marked(entry.source),
+        why: marked(entry.why),
+        mitigation: marked(entry.mitigation),
+        how: marked(entry.how),
+        finding: marked(seen.map_or_else(
             || outcome.error.as_deref().unwrap_or_default(),
             |seen| seen.finding.as_str(),
-        ),
+        )),
         evidence: seen.map_or(&[], |seen| seen.evidence.as_slice()),
         changed: report.changes.iter().any(|change| change.id == entry.id),
+    }
+}
+
+/// `text` as HTML, with what stands between backticks as code. A lone backtick stays.
+fn marked(text: &str) -> String {
+    let mut html = String::with_capacity(text.len() + 16);
+    let parts: Vec<&str> = text.split('`').collect();
+    for (at, part) in parts.iter().enumerate() {
+        let paired = at + 1 < parts.len();
+        match (at % 2 == 1, paired) {
+            (true, true) => {
+                html.push_str("<code>");
+                escape(part, &mut html);
+                html.push_str("</code>");
+            }
+            (inside, _) => {
+                if inside {
+                    html.push('`');
+                }
+                escape(part, &mut html);
+            }
+        }
+    }
+    html
+}
+
+fn escape(text: &str, html: &mut String) {
+    for letter in text.chars() {
+        match letter {
+            '&' => html.push_str("&amp;"),
+            '<' => html.push_str("&lt;"),
+            '>' => html.push_str("&gt;"),
+            '"' => html.push_str("&quot;"),
+            '\'' => html.push_str("&#39;"),
+            other => html.push(other),
+        }
     }
 }
 
@@ -95,5 +132,18 @@ fn class(verdict: Verdict) -> &'static str {
         Verdict::Differs => "differs",
         Verdict::Undocumented => "undocumented",
         Verdict::AsDocumented => "as-documented",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::marked;
+
+    #[test]
+    fn code_is_marked_and_everything_is_escaped() {
+        assert_eq!(marked("a `b<c` & \"d\""), "a <code>b&lt;c</code> &amp; &quot;d&quot;");
+        assert_eq!(marked("`a` and `b`"), "<code>a</code> and <code>b</code>");
+        assert_eq!(marked("a lone ` stays"), "a lone ` stays");
+        assert_eq!(marked("`<script>`"), "<code>&lt;script&gt;</code>");
     }
 }

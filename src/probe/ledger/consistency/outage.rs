@@ -4,10 +4,10 @@ use std::rc::Rc;
 
 use crate::engine::Stop;
 use crate::engine::ephemeral::EphemeralStack;
-use crate::error::{Fault, Result};
+use crate::error::Result;
 use crate::plan::blueprint::Variants;
 use crate::probe::ledger::following::support::{
-    PATIENCE, ask, eventually, health, outcome, run, shows, words,
+    PATIENCE, ask, eventually, health, outcome, replicated, run, shows, words,
 };
 use crate::probe::{Lab, Observation, Verdict};
 
@@ -157,10 +157,6 @@ pub async fn follows(lab: &Lab<'_>) -> Result<Observation> {
 /// Primary and replica without namespaces; both show 1 as the largest `x` of `t`.
 async fn pair(lab: &Lab<'_>) -> Result<Rc<EphemeralStack>> {
     let stack = lab.own(Variants::DEFAULT, |_, _| Ok(())).await?;
-    let statements = ["CREATE TABLE t (x)", "INSERT INTO t VALUES (1)"];
-    run(&stack.hrana("primary", None)?, &statements).await?;
-    if !shows(&stack.hrana("replica", None)?, READ, "1").await {
-        return Err(Fault::failed("the replica does not show the row").into());
-    }
+    replicated(&stack.hrana("primary", None)?, &stack.hrana("replica", None)?, "1").await?;
     Ok(stack)
 }

@@ -3,10 +3,10 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::support::{ask, database, eventually, outcome, run, shows, words};
+use super::support::{ask, database, eventually, outcome, replicated, words};
 use crate::engine::Stop;
 use crate::engine::ephemeral::EphemeralStack;
-use crate::error::{Fault, Result};
+use crate::error::Result;
 use crate::plan::blueprint::Variants;
 use crate::probe::{Lab, Observation, Verdict};
 use crate::server::hrana::Reply;
@@ -77,11 +77,9 @@ pub async fn restarted(lab: &Lab<'_>) -> Result<Observation> {
 async fn with_deleted(lab: &Lab<'_>) -> Result<(Rc<EphemeralStack>, NamespaceName)> {
     let stack = lab.own(Variants::NAMESPACED, |_, _| Ok(())).await?;
     let name = lab.namespace(&stack, "gone").await?;
-    let statements = ["CREATE TABLE t (x)", "INSERT INTO t VALUES ('old')"];
-    run(&stack.hrana("primary", Some(&name))?, &statements).await?;
-    if !shows(&stack.hrana("replica", Some(&name))?, READ, "old").await {
-        return Err(Fault::failed("the replica never had the namespace").into());
-    }
+    let (primary, replica) =
+        (stack.hrana("primary", Some(&name))?, stack.hrana("replica", Some(&name))?);
+    replicated(&primary, &replica, "'old'").await?;
     stack.admin()?.delete(&name).await?;
     Ok((stack, name))
 }

@@ -9,6 +9,7 @@ use crate::plan::{Interface, ServicePlan};
 use crate::probe::within;
 use crate::ready::{Attempt, poll};
 use crate::server::hrana::{Hrana, Reply};
+use crate::server::replication::catch_up;
 
 /// A healthy server answers within milliseconds: whatever takes longer hangs.
 pub const HANG: Duration = Duration::from_secs(2);
@@ -64,6 +65,28 @@ pub async fn shows(server: &Hrana, sql: &str, value: &str) -> bool {
     eventually(PATIENCE, async || Ok(server.execute(sql).await?.scalar() == Some(value))).await
 }
 
+/// Makes `t` with one row, `row`, which the replica has on its own disk when this
+/// returns.
+///
+/// Until a replica has what its primary had at the first request for a namespace, it
+/// passes every read on (libsql-server, write_proxy.rs): a row that it shows may be the
+/// primary's. A `describe`, with which `catch_up` ends, is never passed on, and after
+/// it no read is.
+///
+/// # Errors
+/// When the replica does not follow.
+pub async fn replicated(primary: &Hrana, replica: &Hrana, row: &str) -> Result<()> {
+    run(primary, &["CREATE TABLE t (x)"]).await?;
+    let loaded = shows(replica, "SELECT count(*) FROM t", "0").await;
+    catch_up(primary, replica).await?;
+    run(primary, &[&format!("INSERT INTO t VALUES ({row})")]).await?;
+    let row = row.trim_matches('\'');
+    if loaded && shows(replica, "SELECT max(x) FROM t", row).await {
+        return Ok(());
+    }
+    Err(Fault::failed("the replica does not show the row").into())
+}
+
 /// Runs what must succeed for the probe to make sense.
 ///
 /// # Errors
@@ -83,15 +106,10 @@ pub async fn run(server: &Hrana, statements: &[&str]) -> Result<()> {
 /// # Errors
 /// When the service keeps its data in no folder of the host.
 pub fn database(service: &ServicePlan, namespace: &str) -> Result<PathBuf> {
-    let path = service.environment.get("SQLD_DB_PATH").map_or("", String::as_str);
-    let on_host = service.mounts.iter().find_map(|mount| {
-        let rest = std::path::Path::new(path).strip_prefix(&mount.target).ok()?;
-        Some(mount.source.join(rest))
-    });
-    let root = on_host.ok_or_else(|| {
+    let root = service.namespaces_dir().ok_or_else(|| {
         Fault::input(format!("service `{}` keeps its data in no folder here", service.name))
     })?;
-    Ok(root.join("dbs").join(namespace))
+    Ok(root.join(namespace))
 }
 
 /// What `/health` answers.

@@ -141,6 +141,26 @@ pub(super) async fn steals(lab: &Lab<'_>) -> Result<Observation> {
         .answered("COMMIT of the first", &contest.answer))
 }
 
+pub(super) async fn default_timeout(lab: &Lab<'_>) -> Result<Observation> {
+    let stack = lab.namespaced().await?;
+    let name = lab.namespace(&stack, "patient").await?;
+    given(&stack, &name, &["CREATE TABLE t (x)"]).await?;
+    let contest = contest(&stack, &name).await?;
+    let seconds = contest.waited.as_secs_f64();
+    let when = match seconds {
+        ..4.0 => "sooner than after 4 s",
+        4.0..7.5 => "after about 5 s",
+        _ => "much later",
+    };
+    let finding = format!(
+        "the second writer is answered {} {when}, the first one's COMMIT {}",
+        contest.second, contest.commit
+    );
+    Ok(Observation::new(Verdict::Undocumented, finding)
+        .saw("INSERT of the second writer", format!("{} after {seconds:.2} s", contest.second))
+        .answered("COMMIT of the first", &contest.answer))
+}
+
 pub(super) async fn change_of_timeout(lab: &Lab<'_>) -> Result<Observation> {
     let stack = lab.namespaced().await?;
     let name = with_timeout(lab, &stack, 1).await?;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use super::super::following::support::health;
 use super::hands::{
     Boot, ask, boot, boot_with, data_dir, ends, folder_of, given, log_line, outcome, single,
 };
@@ -39,6 +40,27 @@ pub(super) async fn empty_stats(lab: &Lab<'_>) -> Result<Observation> {
     Ok(Observation::new(verdict, finding)
         .replied("a query with an empty stats.json", &hurt)
         .replied("a query without stats.json, no restart", &healed))
+}
+
+pub(super) async fn health_of_broken(lab: &Lab<'_>) -> Result<Observation> {
+    let stack = lab.primary(|_| Ok(())).await?;
+    let name: NamespaceName = "hurt".parse()?;
+    stack.admin()?.create(&name).await?;
+    given(&stack, &name, &["CREATE TABLE t (x)"]).await?;
+    let stats = folder_of(&stack, "hurt")?.join("stats.json");
+    stack.engine.stop("primary", Stop::Graceful).await?;
+    std::fs::write(&stats, b"")?;
+    stack.resume("primary").await?;
+    let query = ask(&stack, &name, "SELECT count(*) FROM t").await?;
+    let health = health(&stack, "primary").await?;
+    lab.discard(&stack).await?;
+    let told = query.succeeded() || health != 200;
+    let verdict = if told { Verdict::AsDocumented } else { Verdict::Differs };
+    let finding =
+        format!("a query of a broken namespace is answered {}, /health {health}", outcome(&query));
+    Ok(Observation::new(verdict, finding)
+        .replied("a query of the namespace", &query)
+        .saw("GET /health", health.to_string()))
 }
 
 pub(super) async fn empty_stats_single(lab: &Lab<'_>) -> Result<Observation> {

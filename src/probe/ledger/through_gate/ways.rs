@@ -10,7 +10,7 @@ use super::field::{Field, SECRET, Tenants};
 use crate::credentials::keys::SigningKey;
 use crate::credentials::token;
 use crate::error::{Fault, Result};
-use crate::probe::ledger::http_api::wire::{Wire, baton, execute, scalar, verdict_of};
+use crate::probe::ledger::http_api::wire::{Wire, baton, execute, scalar};
 use crate::probe::siege::{Attack, Attempt, Target};
 use crate::server::http::Answer;
 use crate::server::namespace::NamespaceName;

@@ -85,7 +85,8 @@ pub(super) const NO_KEY: Probe = Probe {
     source: "the Configuration Guide article, \"an open door (or a locked one, depending on default)\"",
     area: Area::Security,
     why: "A variable that is lost in a deployment opens every database, and nothing says so",
-    mitigation: "Check after every start that a request without a token gets 401",
+    mitigation: "Check after every start that a request without a token gets 401: \
+                 `demo smoke` does",
     how: "A primary without SQLD_AUTH_JWT_KEY_FILE gets a write without a token",
     engines: Engines::Both,
     check: |lab| no_key(lab).boxed_local(),

@@ -1,0 +1,271 @@
+//! An embedded replica: a copy of a database in a file, read without a server.
+//!
+//! The copy is a cache. It is fetched again when it cannot be trusted, and what
+//! happened is told as a [`Notice`]. A file that may be somebody's own is never
+//! removed, only renamed.
+
+mod bring;
+mod files;
+mod preflight;
+pub mod pull;
+mod query;
+mod record;
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use libsql::{Builder, OpenFlags};
+use secrecy::SecretString;
+
+use self::files::Files;
+use self::preflight::Answer;
+use self::record::Found;
+use super::Client;
+use super::endpoint::Endpoint;
+use super::failure::Damaged;
+use crate::error::{Diagnosis, Fault, Result};
+use crate::exit_code::ExitCode;
+use crate::server::hrana::Hrana;
+use crate::server::namespace::NamespaceName;
+
+pub use self::files::replicas;
+pub use self::query::Outcome;
+
+/// Where the copy comes from.
+pub struct Source {
+    pub endpoint: Endpoint,
+    pub token: SecretString,
+    /// The same database over HTTP, with the token and without it.
+    pub hrana: Hrana,
+    pub anonymous: Hrana,
+}
+
+/// How old what is read may be.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Freshness {
+    /// As the primary has it now; the last copy when the primary is away.
+    Latest,
+    /// As the primary has it now, or not at all.
+    Demanded,
+    /// The last sync may be this long ago.
+    Within(Duration),
+    /// Whatever the last sync brought; nobody is asked.
+    Offline,
+}
+
+/// What the user must be told beside the result.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Notice {
+    /// The primary is away; what is read is from the last sync.
+    Stale { why: String, synced_at: Timestamp },
+    /// The copy was thrown away and fetched again.
+    FetchedAgain { why: String },
+    /// The file was no copy of ours; it has another name now.
+    SetAside { file: PathBuf },
+    /// The primary has the write, the copy has not.
+    Behind { why: String },
+}
+
+/// What a sync did.
+#[derive(Clone, Debug)]
+pub struct Synced {
+    /// Replication indexes; none for no copy, or a database without a write.
+    pub index_before: Option<u64>,
+    pub index_after: Option<u64>,
+    /// Pages that were sent.
+    pub frames: usize,
+    pub took: Duration,
+    /// Why the whole database was fetched, if a copy was there.
+    pub fetched_again: Option<String>,
+}
+
+/// A replica that this command alone uses, until it is dropped.
+pub struct Replica {
+    files: Files,
+    source: Source,
+    notices: Vec<Notice>,
+    /// Whether the primary may be asked to mend what is damaged.
+    online: bool,
+    _lock: File,
+}
+
+impl Replica {
+    /// Waits until no other command uses the replica of `namespace` in `folder`.
+    ///
+    /// # Errors
+    /// Exit 2 when the folder cannot be written; exit 1 when another command
+    /// keeps the replica for too long.
+    pub async fn open(
+        folder: &Path,
+        namespace: Option<&NamespaceName>,
+        source: Source,
+    ) -> Result<Self> {
+        let files = Files::new(folder, namespace);
+        let lock = files.lock().await?;
+        Ok(Self { files, source, notices: Vec::new(), online: true, _lock: lock })
+    }
+
+    /// `NS.db`.
+    pub fn file(&self) -> PathBuf {
+        self.files.database()
+    }
+
+    /// Where the copy comes from.
+    pub fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// What is to be told, once.
+    pub fn notices(&mut self) -> Vec<Notice> {
+        std::mem::take(&mut self.notices)
+    }
+
+    /// Drops the warning that reads are old.
+    pub fn forget_stale(&mut self) {
+        self.notices.retain(|notice| !matches!(notice, Notice::Stale { .. }));
+    }
+
+    /// Makes the copy as fresh as it must be.
+    ///
+    /// # Errors
+    /// Exit 4 or 5 when the server refuses; exit 3 when it is away and there is
+    /// no copy that could be read instead; exit 5 for no copy of a replica that
+    /// is to be read offline.
+    pub async fn freshen(&mut self, freshness: Freshness) -> Result<()> {
+        let found = self.files.inspect(&self.url())?;
+        let known = match &found {
+            Found::Copy { record, .. } => record.synced_at,
+            _ => None,
+        };
+        match (freshness, known) {
+            (Freshness::Offline, Some(_)) => {
+                self.online = false;
+                return Ok(());
+            }
+            (Freshness::Offline, None) => return Err(self.no_copy(&found).into()),
+            (Freshness::Within(interval), Some(synced_at)) if !is_due(synced_at, interval) => {
+                return Ok(());
+            }
+            _ => {}
+        }
+        match preflight::ask(&self.source).await? {
+            Answer::Index(index) => self.bring(found, index).await.map(|_synced| ()),
+            Answer::Away(fault) => match known {
+                Some(synced_at) if freshness != Freshness::Demanded => {
+                    self.stale(&fault, synced_at);
+                    Ok(())
+                }
+                _ => Err(away(fault, &found).into()),
+            },
+        }
+    }
+
+    /// Brings the copy to the primary's replication index.
+    ///
+    /// # Errors
+    /// Exit 3 when the server is away; exit 4 or 5 when it refuses.
+    pub async fn sync(&mut self) -> Result<Synced> {
+        let found = self.files.inspect(&self.url())?;
+        match preflight::ask(&self.source).await? {
+            Answer::Index(index) => self.bring(found, index).await,
+            Answer::Away(fault) => Err(fault.into()),
+        }
+    }
+
+    /// The same after a write: the primary has it, so a failure is a notice.
+    pub async fn follow(&mut self) {
+        if let Err(error) = self.sync().await {
+            self.notices.push(Notice::Behind { why: format!("{error:#}") });
+        }
+    }
+
+    /// Reads from the copy; a copy that turns out damaged is fetched again and
+    /// read once more.
+    ///
+    /// # Errors
+    /// Those of `look`; exit 1 for a damaged copy that cannot be fetched again.
+    pub async fn read<T>(&mut self, look: impl AsyncFn(&Client) -> Result<T>) -> Result<T> {
+        let error = match look(&self.reader().await?).await {
+            Ok(value) => return Ok(value),
+            Err(error) => error,
+        };
+        if !self.online || !error.chain().any(<dyn std::error::Error>::is::<Damaged>) {
+            return Err(error);
+        }
+        self.throw_away("the file was damaged")?;
+        self.sync().await?;
+        look(&self.reader().await?).await
+    }
+
+    /// A client of the file alone, which it cannot change.
+    async fn reader(&self) -> Result<Client> {
+        let builder =
+            Builder::new_local(self.files.database()).flags(OpenFlags::SQLITE_OPEN_READ_ONLY);
+        let fault = |error| self.damaged(error);
+        let database = builder.build().await.map_err(fault)?;
+        let connection = database.connect().map_err(fault)?;
+        Ok(Client::of(connection, self.source.endpoint.clone()))
+    }
+
+    fn damaged(&self, error: libsql::Error) -> Fault {
+        Fault::failed(format!("the embedded replica {} cannot be opened", self.file().display()))
+            .because(Damaged(error.to_string()))
+            .hint("`demo sync` mends it once the primary answers")
+    }
+
+    fn url(&self) -> String {
+        self.source.endpoint.url()
+    }
+
+    fn stale(&mut self, fault: &Fault, synced_at: Timestamp) {
+        self.online = false;
+        self.notices.push(Notice::Stale { why: fault.to_string(), synced_at });
+    }
+
+    fn no_copy(&self, found: &Found) -> Fault {
+        let fault = Fault::not_found(format!("there is no copy in {}", self.file().display()))
+            .hint("`demo sync` makes one while the primary answers");
+        match found {
+            Found::Spoilt(spoilt) => fault.because(spoilt.text()),
+            _ => fault,
+        }
+    }
+}
+
+/// Nobody answers, and there is no copy that could be read instead.
+fn away(fault: Fault, found: &Found) -> Fault {
+    if fault.code() != ExitCode::Unreachable {
+        return fault;
+    }
+    let why = match found {
+        Found::Spoilt(spoilt) => spoilt.text(),
+        Found::Copy { record, .. } if record.synced_at.is_some() => return fault,
+        _ => "there is no local copy yet".to_owned(),
+    };
+    let hint = fault.hint_text().unwrap_or("try again when the primary answers").to_owned();
+    let cause = Diagnosis::of(&fault.into());
+    let causes = std::iter::once(cause.message).chain(cause.causes).collect::<Vec<_>>();
+    Fault::unreachable(causes.join(": ")).because(why).hint(hint)
+}
+
+/// A clock that was set back makes it due.
+fn is_due(synced_at: Timestamp, interval: Duration) -> bool {
+    let age = Timestamp::now().duration_since(synced_at);
+    age.is_negative() || age.unsigned_abs() >= interval
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sync_is_due_after_the_interval_and_after_a_clock_set_back() {
+        let minute = Duration::from_secs(60);
+        let ago = |seconds: i64| Timestamp::now() - jiff::SignedDuration::from_secs(seconds);
+        assert!(!is_due(ago(30), minute));
+        assert!(is_due(ago(61), minute));
+        assert!(is_due(ago(-3600), minute));
+    }
+}

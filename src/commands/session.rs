@@ -1,0 +1,205 @@
+//! What a data command works on: a server, or an embedded replica of one.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::target::{self, TargetServer};
+use crate::cli::data::{Target, TargetArgs};
+use crate::client::Client;
+use crate::client::embedded::{Freshness, Notice, Outcome, Replica};
+use crate::client::items::Item;
+use crate::client::sql::{self, Table};
+use crate::credentials::moment::relative;
+use crate::error::{Fault, Result};
+use crate::output::Output;
+use crate::settings::Settings;
+
+/// Longer than any write of a healthy server; a replica's user must not hang
+/// where its reads go on.
+const WRITE_DEADLINE: Duration = Duration::from_secs(10);
+
+/// One of the two.
+pub enum Session {
+    Server(TargetServer),
+    Embedded { replica: Box<Replica>, freshness: Freshness },
+}
+
+impl Session {
+    /// What the options name; nothing is sent to a replica's primary yet.
+    ///
+    /// # Errors
+    /// As [`target::resolve`] and [`TargetServer::replica`].
+    pub async fn open(settings: &Settings, args: &TargetArgs) -> Result<Self> {
+        let server = target::resolve(settings, args).await?;
+        if args.target() != Target::Embedded {
+            return Ok(Self::Server(server));
+        }
+        let replica = Box::new(server.replica(settings).await?);
+        Ok(Self::Embedded { replica, freshness: target::freshness(args) })
+    }
+
+    /// Where it is, for a person.
+    pub fn describe(&self) -> String {
+        match self {
+            Self::Server(server) => server.endpoint.describe(),
+            Self::Embedded { replica, .. } => {
+                let server = replica.source().endpoint.describe();
+                format!("{server} and in {}", replica.file().display())
+            }
+        }
+    }
+
+    /// Says what there is to say beside the result.
+    pub fn tell(&mut self, output: &Output) {
+        if let Self::Embedded { replica, .. } = self {
+            tell(replica, output);
+        }
+    }
+
+    /// See [`Client::init`].
+    ///
+    /// # Errors
+    /// As the server answers.
+    pub async fn init(&mut self) -> Result<()> {
+        self.write(async |client| client.init().await).await
+    }
+
+    /// See [`Client::insert`].
+    ///
+    /// # Errors
+    /// As the server answers.
+    pub async fn insert(&mut self, label: &str) -> Result<Item> {
+        self.write(async |client| client.insert(label).await).await
+    }
+
+    /// See [`Client::read`].
+    ///
+    /// # Errors
+    /// As the server answers.
+    pub async fn read(&mut self) -> Result<Vec<Item>> {
+        self.look(async |client| client.read().await).await
+    }
+
+    /// See [`Client::count`].
+    ///
+    /// # Errors
+    /// As the server answers.
+    pub async fn count(&mut self) -> Result<u64> {
+        self.look(async |client| client.count().await).await
+    }
+
+    /// Init, insert, read.
+    ///
+    /// # Errors
+    /// As the server answers.
+    pub async fn run(&mut self, label: &str) -> Result<Vec<Item>> {
+        let write = async |client: &Client| {
+            client.init().await?;
+            client.insert(label).await
+        };
+        self.write(write).await?;
+        match self {
+            Self::Server(_) => self.read().await,
+            // It was synced a moment ago, after the write.
+            Self::Embedded { replica, .. } => {
+                replica.read(async |client| client.read().await).await
+            }
+        }
+    }
+
+    /// Any SQL. On a replica what only reads is local; what writes runs on the
+    /// primary, all of it.
+    ///
+    /// # Errors
+    /// As the server answers.
+    pub async fn sql(&mut self, text: &str) -> Result<Table> {
+        let (replica, freshness) = match self {
+            Self::Server(server) => {
+                return sql::run(&server.hrana()?, &server.endpoint, text).await;
+            }
+            Self::Embedded { replica, freshness } => (replica, *freshness),
+        };
+        replica.freshen(freshness).await?;
+        if let Outcome::Table(table) = replica.read(async |client| client.look(text).await).await? {
+            return Ok(table);
+        }
+        refuse_offline(freshness)?;
+        // That reads would be old is of no interest to who writes.
+        replica.forget_stale();
+        let source = replica.source();
+        let table = in_time(replica, sql::run(&source.hrana, &source.endpoint, text)).await?;
+        replica.follow().await;
+        Ok(table)
+    }
+
+    async fn look<T>(&mut self, look: impl AsyncFn(&Client) -> Result<T>) -> Result<T> {
+        match self {
+            Self::Server(server) => {
+                look(&Client::connect(server.endpoint.clone(), &server.token).await?).await
+            }
+            Self::Embedded { replica, freshness } => {
+                replica.freshen(*freshness).await?;
+                replica.read(look).await
+            }
+        }
+    }
+
+    async fn write<T>(&mut self, write: impl AsyncFn(&Client) -> Result<T>) -> Result<T> {
+        match self {
+            Self::Server(server) => {
+                write(&Client::connect(server.endpoint.clone(), &server.token).await?).await
+            }
+            Self::Embedded { replica, freshness } => {
+                refuse_offline(*freshness)?;
+                let source = replica.source();
+                let client = Client::connect(source.endpoint.clone(), &source.token).await?;
+                let written = in_time(replica, write(&client)).await?;
+                replica.follow().await;
+                Ok(written)
+            }
+        }
+    }
+}
+
+async fn in_time<T>(replica: &Replica, write: impl Future<Output = Result<T>>) -> Result<T> {
+    let outcome = tokio::time::timeout(WRITE_DEADLINE, write).await;
+    outcome.unwrap_or_else(|_elapsed| {
+        let server = replica.source().endpoint.describe();
+        Err(Fault::unreachable(format!("{server} did not answer in time"))
+            .hint("the write may have happened: look before you repeat it")
+            .into())
+    })
+}
+
+fn refuse_offline(freshness: Freshness) -> Result<()> {
+    if freshness != Freshness::Offline {
+        return Ok(());
+    }
+    Err(Fault::input("this writes, and --offline asks nobody")
+        .hint("leave --offline out: writes go to the primary")
+        .into())
+}
+
+/// Says a replica's notices.
+pub fn tell(replica: &mut Replica, output: &Output) {
+    let file = replica.file().display().to_string();
+    for notice in replica.notices() {
+        output.talk(match notice {
+            Notice::Stale { why, synced_at } => format!(
+                "warning   {why}: read from {file} as of the last sync, {} ({synced_at:.0})",
+                relative(synced_at, Timestamp::now())
+            ),
+            Notice::FetchedAgain { why } => {
+                format!("note      {file} was thrown away and fetched again: {why}")
+            }
+            Notice::SetAside { file: aside } => format!(
+                "note      {file} was not as a sync leaves it: set aside as {}, and fetched again",
+                aside.display()
+            ),
+            Notice::Behind { why } => format!(
+                "warning   the primary has the write, and {file} does not show it yet: {why}"
+            ),
+        });
+    }
+}

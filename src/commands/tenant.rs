@@ -1,0 +1,261 @@
+//! `tenant create|token|list|drop`.
+
+use std::io::{BufRead, IsTerminal};
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::json;
+
+use super::stack::Stack;
+use super::{namespace, target, token};
+use crate::cli::OutputFormat;
+use crate::cli::credentials::{AccessArg, Ttl};
+use crate::cli::data::Target;
+use crate::cli::tenant::{CreateArgs, DropArgs, TenantCommand, TokenArgs};
+use crate::client::endpoint::Endpoint;
+use crate::credentials::claims::{Access, Grant};
+use crate::error::{Fault, Result};
+use crate::exit_code::ExitCode;
+use crate::output::Output;
+use crate::plan::StackPlan;
+use crate::plan::blueprint::{Blueprint, Variants};
+use crate::server::admin::Admin;
+use crate::server::hrana::Hrana;
+use crate::server::http::loopback_client;
+use crate::server::namespace::NamespaceName;
+use crate::settings::Settings;
+use crate::state::{Local, Standing};
+use crate::tenant::create::Creation;
+use crate::tenant::list::{self, State};
+use crate::tenant::registry::Registry;
+use crate::tenant::removal::{Removal, Removed};
+use crate::tenant::schema::{Applied, Schema};
+
+/// Of the token with which the schema is applied.
+const MOMENT: Duration = Duration::from_mins(1);
+
+pub async fn run(settings: &Settings, command: TenantCommand, output: &Output) -> Result<()> {
+    let site = Site::open(settings)?;
+    match command {
+        TenantCommand::Create(args) => create(&site, &args, output).await,
+        TenantCommand::Token(args) => print_token(&site, args, output).await,
+        TenantCommand::List => list(&site, output).await,
+        TenantCommand::Drop(args) => drop_one(&site, &args, output).await,
+    }
+}
+
+/// The servers that tenants live on.
+struct Site<'a> {
+    settings: &'a Settings,
+    local: Local,
+    standing: Option<Standing>,
+    admin: Admin,
+    http: reqwest::Client,
+    registry: Registry,
+}
+
+impl<'a> Site<'a> {
+    fn open(settings: &'a Settings) -> Result<Self> {
+        let local = Local::new(settings.local_dir());
+        let standing = local.standing()?;
+        namespace::refuse_without_namespaces(standing.as_ref())?;
+        let http = loopback_client()?;
+        let address = namespace::address(settings, standing.as_ref());
+        let admin = Admin::new(http.clone(), address, Some(&settings.admin_key));
+        let registry = Registry::new(&local);
+        Ok(Self { settings, local, standing, admin, http, registry })
+    }
+
+    fn endpoint(&self, target: Target, name: &NamespaceName) -> Endpoint {
+        let address = target::address(self.settings, self.standing.as_ref(), target);
+        Endpoint::local(address, Some(name))
+    }
+
+    /// The plan of the services that were started, or of all.
+    fn plan(&self) -> Result<StackPlan> {
+        let variants = self.standing.as_ref().map_or(Variants::NAMESPACED, |s| s.variants);
+        let blueprint = Blueprint::new(&self.settings.project_dir, &self.settings.variables);
+        let mut plan = blueprint.standing(variants)?;
+        if let Some(standing) = &self.standing {
+            plan.services.retain(|service| standing.services.contains_key(&service.name));
+        }
+        Ok(plan)
+    }
+
+    /// Takes `name` off every server of the standing stack.
+    async fn remove(&self, name: &NamespaceName) -> Result<Removed> {
+        let stack = Stack::open(self.settings).await?;
+        let plan = self.plan()?;
+        let removal = Removal {
+            registry: &self.registry,
+            admin: &self.admin,
+            http: &self.http,
+            engine: stack.engine.as_ref(),
+            plan: &plan,
+            name,
+        };
+        removal.run().await
+    }
+
+    fn token(
+        &self,
+        name: &NamespaceName,
+        access: Access,
+        ttl: Option<Duration>,
+    ) -> Result<SecretString> {
+        let namespaces = vec![name.clone()];
+        let grant = Grant { access, namespaces, lifetime: ttl, ..Grant::default() };
+        Ok(token::sign(self.settings, &grant)?.0)
+    }
+}
+
+async fn create(site: &Site<'_>, args: &CreateArgs, output: &Output) -> Result<()> {
+    let name = &args.name;
+    let schema = args.schema.as_deref().map(Schema::read).transpose()?;
+    let _lock = site.local.lock().await?;
+    let plan = site.plan()?;
+    let creation = Creation {
+        registry: &site.registry,
+        admin: &site.admin,
+        plan: &plan,
+        name,
+        if_missing: args.if_missing,
+    };
+    let endpoint = site.endpoint(Target::Primary, name);
+    let token = site.token(name, Access::ReadWrite, Some(MOMENT))?;
+    let made = creation.make().await?;
+    let applied = match &schema {
+        None => None,
+        Some(schema) => {
+            let address = target::address(site.settings, site.standing.as_ref(), Target::Primary);
+            let hrana = Hrana::new(site.http.clone(), address).namespace(Some(name)).token(&token);
+            let undo = async || site.remove(name).await.map(|_| ());
+            Some(creation.apply(schema, &hrana, &endpoint, made, undo).await?)
+        }
+    };
+    let (url, replica) = (endpoint.url(), site.endpoint(Target::Replica, name).url());
+    let how = format!("demo tenant token {name}");
+    if output.format() == OutputFormat::Json {
+        return output.json(&json!({
+            "tenant": name, "created": made, "schema": applied,
+            "url": url, "replicaUrl": replica, "token": how,
+        }));
+    }
+    output.talk(format!("tenant    `{name}` {}", if made { "created" } else { "there already" }));
+    if let Some(applied) = applied {
+        let word = match applied {
+            Applied::Now => "applied",
+            Applied::Before => "applied before",
+        };
+        output.talk(format!("schema    {word}"));
+    }
+    output.line(url)?;
+    output.talk(format!("replica   {replica}"));
+    output.talk(format!("token     {how}"));
+    Ok(())
+}
+
+async fn print_token(site: &Site<'_>, args: TokenArgs, output: &Output) -> Result<()> {
+    let name = &args.name;
+    match site.admin.exists(name).await {
+        Ok(true) => {}
+        Ok(false) => {
+            return Err(Fault::not_found(format!("there is no tenant `{name}`"))
+                .hint(format!("`demo tenant create {name}` makes it"))
+                .into());
+        }
+        // A token can be made anywhere; only the look at the name needs a server.
+        Err(error) if is_away(&error) => {
+            output.talk(format!("note      nobody was asked whether there is a `{name}`: {error}"));
+        }
+        Err(error) => return Err(error),
+    }
+    let access = match args.access {
+        AccessArg::Rw => Access::ReadWrite,
+        AccessArg::Ro => Access::ReadOnly,
+    };
+    let ttl = match args.ttl {
+        Ttl::For(life) => Some(life),
+        Ttl::Never => None,
+    };
+    let token = site.token(name, access, ttl)?;
+    if output.format() == OutputFormat::Json {
+        let url = site.endpoint(Target::Primary, name).url();
+        let token = token.expose_secret();
+        return output.json(&json!({ "token": token, "tenant": name, "url": url }));
+    }
+    output.line(token.expose_secret())
+}
+
+fn is_away(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<Fault>().is_some_and(|fault| fault.code() == ExitCode::Unreachable)
+}
+
+async fn list(site: &Site<'_>, output: &Output) -> Result<()> {
+    let tenants = list::collect(&site.admin, &site.registry.load()?, &site.plan()?).await?;
+    if output.format() == OutputFormat::Json {
+        return output.json(&tenants);
+    }
+    for tenant in &tenants {
+        output.line(tenant)?;
+    }
+    if tenants.is_empty() {
+        output.talk("no tenants; `demo tenant create NAME` makes one");
+        return Ok(());
+    }
+    output.talk(
+        "note      the server has no list: names are what demo made, its data folders and its \
+         metrics have; the Admin API said which live",
+    );
+    for tenant in tenants.iter().filter(|tenant| tenant.state == State::Remains) {
+        output.talk(format!("note      `demo tenant drop {} --yes` finishes it", tenant.name));
+    }
+    Ok(())
+}
+
+async fn drop_one(site: &Site<'_>, args: &DropArgs, output: &Output) -> Result<()> {
+    let name = &args.name;
+    if !args.yes {
+        confirm(name, output)?;
+    }
+    let _lock = site.local.lock().await?;
+    let spinner = output.spinner_quiet(&format!("dropping {name}"));
+    let removed = site.remove(name).await?;
+    drop(spinner);
+    if output.format() == OutputFormat::Json {
+        return output.json(&json!({ "tenant": name, "removed": removed }));
+    }
+    let word = if removed.deleted { "deleted" } else { "had been deleted; the rest is gone now" };
+    output.talk(format!("tenant    `{name}` {word}"));
+    for service in &removed.restarted {
+        output.talk(format!("{service:<9} restarted without it"));
+    }
+    for replica in &removed.checked {
+        output.talk(format!("{replica:<9} answers 404, its log is quiet, its files are gone"));
+    }
+    output.talk(format!(
+        "note      tokens for `{name}` that are alive would open a new tenant of that name; \
+         copies elsewhere, such as embedded replicas, stay"
+    ));
+    Ok(())
+}
+
+/// A person types the name; where there is none, `--yes` must say it.
+fn confirm(name: &NamespaceName, output: &Output) -> Result<()> {
+    let not_meant = |text: &str| {
+        Fault::input(text.to_owned()).hint(format!("`demo tenant drop {name} --yes` does not ask"))
+    };
+    let stdin = std::io::stdin();
+    if !stdin.is_terminal() {
+        return Err(
+            not_meant("dropping a tenant deletes all its data, and nobody can be asked").into()
+        );
+    }
+    output.talk(format!("This deletes all data of `{name}`. Type its name to go on:"));
+    let mut line = String::new();
+    stdin.lock().read_line(&mut line).map_err(|e| not_meant("stdin cannot be read").because(e))?;
+    if line.trim() == name.as_str() {
+        return Ok(());
+    }
+    Err(not_meant("that was not its name; nothing was done").into())
+}

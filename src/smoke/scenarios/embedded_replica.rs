@@ -1,0 +1,320 @@
+//! The `libsql` crate's embedded replica: fresh where it must be, old within a
+//! bound, readable offline, and whole again after a reset.
+//!
+//! The crate itself is used for what it promises; [`Replica`], which the
+//! commands use, for what it leaves to its users.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use futures::FutureExt;
+use libsql::{Database, Value};
+use secrecy::SecretString;
+
+use crate::client::embedded::{Freshness, Notice, Replica, Source, pull};
+use crate::client::endpoint::Endpoint;
+use crate::credentials::claims::Grant;
+use crate::engine::Stop;
+use crate::engine::ephemeral::EphemeralStack;
+use crate::error::{Diagnosis, Fault, Result};
+use crate::exit_code::ExitCode;
+use crate::plan::Interface;
+use crate::plan::blueprint::Variants;
+use crate::ready::{Attempt, poll};
+use crate::server::hrana::Hrana;
+use crate::server::http::excerpt;
+use crate::server::namespace::NamespaceName;
+use crate::smoke::{Context, Scenario, Seen};
+
+pub const SCENARIO: Scenario = Scenario {
+    name: "embedded-replica",
+    about: "an embedded replica is fresh within a bound, readable offline, and mends itself",
+    run: |context| run(context).boxed_local(),
+};
+
+/// How often the background sync runs.
+const INTERVAL: Duration = Duration::from_millis(100);
+/// What a loaded machine may add to it.
+const MARGIN: Duration = Duration::from_millis(900);
+/// How often the staleness is measured.
+const ROUNDS: usize = 3;
+const TOKEN_LIFE: Duration = Duration::from_secs(600);
+
+async fn run(context: &Context<'_>) -> Result<()> {
+    let stack = context.start(Variants::NAMESPACED).await?;
+    let names: [NamespaceName; 2] = ["shop".parse()?, "blog".parse()?];
+    for name in &names {
+        stack.admin()?.create(name).await?;
+        let primary = stack.hrana("primary", Some(name))?;
+        write(&primary, "CREATE TABLE t (x)").await?;
+        write(&primary, &format!("INSERT INTO t VALUES ('{name}')")).await?;
+    }
+    let bench = Bench { stack: &stack, name: &names[0] };
+    bench.own_writes(context).await?;
+    bench.staleness(context).await?;
+    bench.tokens(context, &names[1]).await?;
+    bench.offline(context).await?;
+    bench.reset(context).await
+}
+
+struct Bench<'a> {
+    stack: &'a EphemeralStack,
+    name: &'a NamespaceName,
+}
+
+impl Bench<'_> {
+    async fn own_writes(&self, context: &Context<'_>) -> Result<()> {
+        let replica = self.embedded("own.db", self.name, &self.stack.full_token()?, None).await?;
+        context
+            .check("the first sync brings the rows", "1 row", async || {
+                replica.sync().await?;
+                rows(&replica, 1).await
+            })
+            .await;
+        context
+            .check("an own write is seen at once", "2 rows", async || {
+                replica.connect()?.execute("INSERT INTO t VALUES ('own')", ()).await?;
+                rows(&replica, 2).await
+            })
+            .await;
+        context
+            .check("another's write is seen after a sync, not before", "2, then 3", async || {
+                write(&self.primary()?, "INSERT INTO t VALUES ('of another')").await?;
+                let before = count(&replica).await?;
+                replica.sync().await?;
+                let after = count(&replica).await?;
+                Ok(Seen::when((before, after) == (2, 3), format!("{before}, then {after}")))
+            })
+            .await;
+        Ok(())
+    }
+
+    async fn staleness(&self, context: &Context<'_>) -> Result<()> {
+        let token = self.stack.full_token()?;
+        let replica = self.embedded("background.db", self.name, &token, Some(INTERVAL)).await?;
+        let expected = format!("within {} ms", (INTERVAL + MARGIN).as_millis());
+        context
+            .check("a background sync keeps staleness within its interval", &expected, async || {
+                let primary = self.primary()?;
+                let mut longest = Duration::ZERO;
+                for round in 0..ROUNDS {
+                    write(&primary, &format!("INSERT INTO t VALUES ('round {round}')")).await?;
+                    let since = Instant::now();
+                    let sql = format!("SELECT count(*) FROM t WHERE x = 'round {round}'");
+                    poll("the replica shows the row", Duration::from_secs(5), async || {
+                        // Before its first sync it has no such table.
+                        let seen = number(&replica, &sql).await.unwrap_or_default();
+                        let there = seen == 1;
+                        Ok(if there { Attempt::Done(()) } else { Attempt::Again("no row".into()) })
+                    })
+                    .await?;
+                    longest = longest.max(since.elapsed());
+                }
+                let text = format!(
+                    "{} ms at most in {ROUNDS} rounds, interval {} ms",
+                    longest.as_millis(),
+                    INTERVAL.as_millis()
+                );
+                Ok(Seen::when(longest <= INTERVAL + MARGIN, text))
+            })
+            .await;
+        Ok(())
+    }
+
+    async fn tokens(&self, context: &Context<'_>, other: &NamespaceName) -> Result<()> {
+        let namespaces = vec![self.name.clone()];
+        let lifetime = Some(TOKEN_LIFE);
+        let scoped = self.stack.token(&Grant { namespaces, lifetime, ..Grant::default() })?;
+        context
+            .check("a token for one namespace syncs that one", "a sync", async || {
+                let mut replica = self.replica("scoped", self.name, &scoped).await?;
+                let synced = replica.sync().await?;
+                let index = synced.index_after;
+                Ok(Seen::when(index.is_some(), format!("index {}", index.unwrap_or_default())))
+            })
+            .await;
+        context
+            .check("demo refuses it for another, and an empty one", "4 and 4", async || {
+                let empty = SecretString::from(String::new());
+                let mut codes = Vec::new();
+                for token in [&scoped, &empty] {
+                    let mut replica = self.replica("refused", other, token).await?;
+                    let outcome = replica.sync().await;
+                    codes.push(outcome.err().map(|error| Diagnosis::of(&error).code));
+                }
+                let good = codes.iter().all(|code| *code == Some(ExitCode::Rejected));
+                let text = |code: &Option<ExitCode>| {
+                    code.map_or("a sync".to_owned(), |code| (code as u8).to_string())
+                };
+                Ok(Seen::when(good, codes.iter().map(text).collect::<Vec<_>>().join(" and ")))
+            })
+            .await;
+        // The server's own weakness (`demo probe`, `embedded-scoped-token`).
+        let refused = context
+            .check_known("the server refuses it for another", "a refusal", async || {
+                let replica = self.embedded("foreign.db", other, &scoped, None).await?;
+                Ok(match replica.sync().await {
+                    Err(error) => Seen::when(true, error.to_string()),
+                    Ok(_) => Seen::when(
+                        false,
+                        format!("{} row of the other namespace", count(&replica).await?),
+                    ),
+                })
+            })
+            .await;
+        if !refused {
+            context.note("a token for one namespace replicates any other");
+        }
+        Ok(())
+    }
+
+    async fn offline(&self, context: &Context<'_>) -> Result<()> {
+        let token = self.stack.full_token()?;
+        let mut replica = self.replica("mine", self.name, &token).await?;
+        replica.sync().await?;
+        drop(replica);
+        self.stack.engine.stop("primary", Stop::Kill).await?;
+        context
+            .check(
+                "with the primary away the copy is read, and its age told",
+                "6 rows",
+                async || {
+                    let mut replica = self.replica("mine", self.name, &token).await?;
+                    let seen = self.seen(&mut replica).await?;
+                    let told = replica.notices();
+                    let stale = matches!(told.as_slice(), [Notice::Stale { .. }]);
+                    Ok(Seen::when(seen == 6 && stale, format!("{seen} rows{}", says(&told))))
+                },
+            )
+            .await;
+        context
+            .check("and a write is an error", "an error", async || {
+                let replica = self.embedded("own.db", self.name, &token, None).await?;
+                let outcome = replica.connect()?.execute("INSERT INTO t VALUES (1)", ()).await;
+                Ok(match outcome {
+                    Ok(count) => Seen::when(false, format!("{count} row written")),
+                    Err(error) => Seen::when(true, excerpt(&error.to_string())),
+                })
+            })
+            .await;
+        self.stack.resume("primary").await
+    }
+
+    async fn reset(&self, context: &Context<'_>) -> Result<()> {
+        let token = self.stack.full_token()?;
+        context
+            .check("after a crash of the primary the copy is fetched again", "6 rows", async || {
+                let mut replica = self.replica("mine", self.name, &token).await?;
+                let seen = self.seen(&mut replica).await?;
+                let told = replica.notices();
+                let again = matches!(told.as_slice(), [Notice::FetchedAgain { .. }]);
+                Ok(Seen::when(seen == 6 && again, format!("{seen} rows{}", says(&told))))
+            })
+            .await;
+        context
+            .check("a namespace that was made anew replaces the copy", "1 row", async || {
+                let admin = self.stack.admin()?;
+                admin.delete(self.name).await?;
+                admin.create(self.name).await?;
+                write(&self.primary()?, "CREATE TABLE t (x)").await?;
+                write(&self.primary()?, "INSERT INTO t VALUES ('new')").await?;
+                let mut replica = self.replica("mine", self.name, &token).await?;
+                let seen = self.seen(&mut replica).await?;
+                let told = replica.notices();
+                let again = matches!(told.as_slice(), [Notice::FetchedAgain { .. }]);
+                Ok(Seen::when(seen == 1 && again, format!("{seen} rows{}", says(&told))))
+            })
+            .await;
+        Ok(())
+    }
+
+    fn primary(&self) -> Result<Hrana> {
+        self.stack.hrana("primary", Some(self.name))
+    }
+
+    fn endpoint(&self, name: &NamespaceName) -> Result<Endpoint> {
+        Ok(Endpoint::local(self.stack.address("primary", Interface::Http)?, Some(name)))
+    }
+
+    /// The crate's own.
+    async fn embedded(
+        &self,
+        file: &str,
+        name: &NamespaceName,
+        token: &SecretString,
+        interval: Option<Duration>,
+    ) -> Result<Database> {
+        let file = self.folder("crate")?.join(file);
+        Ok(pull::open(&file, &self.endpoint(name)?, token, interval).await??)
+    }
+
+    /// The commands' own, in a folder of its own.
+    async fn replica(
+        &self,
+        folder: &str,
+        name: &NamespaceName,
+        token: &SecretString,
+    ) -> Result<Replica> {
+        let anonymous = self.stack.anonymous("primary", Some(name))?;
+        let source = Source {
+            endpoint: self.endpoint(name)?,
+            token: token.clone(),
+            hrana: anonymous.clone().token(token),
+            anonymous,
+        };
+        Replica::open(&self.folder(folder)?, Some(name), source).await
+    }
+
+    fn folder(&self, name: &str) -> Result<std::path::PathBuf> {
+        let folder: &Path = self.stack.folder();
+        let folder = folder.join("embedded").join(name);
+        std::fs::create_dir_all(&folder)?;
+        Ok(folder)
+    }
+
+    /// The rows that the copy shows, as fresh as it can be.
+    async fn seen(&self, replica: &mut Replica) -> Result<i64> {
+        replica.freshen(Freshness::Latest).await?;
+        let text = "SELECT count(*) FROM t";
+        let table = replica.read(async |client| client.look(text).await).await?;
+        table.integer().ok_or_else(|| Fault::failed("the copy counted nothing").into())
+    }
+}
+
+/// What the user is told, on one line.
+fn says(notices: &[Notice]) -> String {
+    let text = |notice: &Notice| match notice {
+        Notice::Stale { why, .. } => format!(", as of the last sync: {why}"),
+        Notice::FetchedAgain { why } => format!(", fetched again: {why}"),
+        Notice::SetAside { file } => format!(", set aside as {}", file.display()),
+        Notice::Behind { why } => format!(", behind: {why}"),
+    };
+    notices.iter().map(text).collect()
+}
+
+/// Whether the replica has so many rows.
+async fn rows(replica: &Database, expected: i64) -> Result<Seen> {
+    let seen = count(replica).await?;
+    Ok(Seen::when(seen == expected, format!("{seen} rows")))
+}
+
+async fn count(replica: &Database) -> Result<i64> {
+    number(replica, "SELECT count(*) FROM t").await
+}
+
+async fn number(replica: &Database, sql: &str) -> Result<i64> {
+    let mut rows = replica.connect()?.query(sql, ()).await?;
+    let row = rows.next().await?;
+    match row.map(|row| row.get_value(0)).transpose()? {
+        Some(Value::Integer(number)) => Ok(number),
+        other => Err(Fault::failed(format!("no number: {other:?}")).into()),
+    }
+}
+
+async fn write(server: &Hrana, sql: &str) -> Result<()> {
+    let reply = server.execute(sql).await?;
+    if reply.succeeded() {
+        return Ok(());
+    }
+    Err(Fault::failed(format!("`{sql}` did not work")).because(reply.describe()).into())
+}

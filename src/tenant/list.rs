@@ -1,0 +1,185 @@
+//! Which tenants there are.
+//!
+//! The Admin API of sqld 0.24.32 has no list of namespaces. Names come from
+//! three places: what `demo` has made, the folders in the servers' data, and the
+//! labels of `/metrics` (namespaces that were used since the primary started,
+//! dropped ones among them). Each name is then put to the Admin API, which knows
+//! whether it lives.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::path::Path;
+
+use futures::{StreamExt, TryStreamExt};
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::registry::Records;
+use crate::error::{Fault, Result};
+use crate::plan::{Role, ServicePlan, StackPlan};
+use crate::server::admin::Admin;
+use crate::server::namespace::NamespaceName;
+
+/// Questions to the Admin API at a time.
+const AT_ONCE: usize = 8;
+
+/// Where a name was found.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Source {
+    /// `demo tenant create` made it.
+    Demo,
+    /// A service has a folder for it.
+    Files(String),
+    /// `/metrics` of the primary names it.
+    Metrics,
+}
+
+/// Whether it is there.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// The Admin API knows it.
+    Live,
+    /// The Admin API does not, but something of it is left.
+    Remains,
+}
+
+/// One line of the list.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Tenant {
+    pub name: NamespaceName,
+    pub state: State,
+    pub sources: Vec<Source>,
+    /// When `demo tenant create` made it.
+    pub created_at: Option<Timestamp>,
+    /// A `drop` has begun and not ended.
+    pub dropping: bool,
+}
+
+/// Finds all tenants.
+///
+/// # Errors
+/// Exit 3, 4 or 1, as the Admin API answers; exit 2 for a folder that cannot be read.
+pub async fn collect(admin: &Admin, records: &Records, plan: &StackPlan) -> Result<Vec<Tenant>> {
+    let mut found: BTreeMap<NamespaceName, BTreeSet<Source>> = BTreeMap::new();
+    let mut add = |text: &str, source: Source| {
+        // A name that demo would never give cannot be a tenant of its.
+        if let Some(name) =
+            text.parse().ok().filter(|name: &NamespaceName| name.as_str() != "default")
+        {
+            found.entry(name).or_default().insert(source);
+        }
+    };
+    for name in records.keys() {
+        add(name, Source::Demo);
+    }
+    for service in &plan.services {
+        for name in folders(service)? {
+            add(&name, Source::Files(service.name.clone()));
+        }
+    }
+    for name in metrics(admin).await? {
+        add(&name, Source::Metrics);
+    }
+    let asked = futures::stream::iter(found).map(|(name, sources)| async move {
+        let lives = admin.exists(&name).await?;
+        let record = records.get(name.as_str());
+        // Metrics alone: it was dropped, and the primary still counts its past.
+        let remains = sources.iter().any(|source| *source != Source::Metrics);
+        Ok::<_, anyhow::Error>((lives || remains).then(|| Tenant {
+            state: if lives { State::Live } else { State::Remains },
+            sources: sources.into_iter().collect(),
+            created_at: record.filter(|record| !record.dropping).map(|record| record.created_at),
+            dropping: record.is_some_and(|record| record.dropping),
+            name,
+        }))
+    });
+    let all: Vec<Option<Tenant>> = asked.buffered(AT_ONCE).try_collect().await?;
+    Ok(all.into_iter().flatten().collect())
+}
+
+/// Whether a replica has followed the namespace of `folder`. For a name that it
+/// was asked for in vain it makes a folder too, but without this file.
+pub fn has_followed(folder: &Path) -> bool {
+    folder.join("stats.json").exists()
+}
+
+fn folders(service: &ServicePlan) -> Result<Vec<String>> {
+    let Some(folder) = service.namespaces_dir() else { return Ok(Vec::new()) };
+    let entries = match std::fs::read_dir(&folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(crate::files::unreadable(&folder, "data folder", error).into()),
+    };
+    let counts = |path: &Path| service.role != Role::Replica || has_followed(path);
+    let names = entries.flatten().filter(|entry| counts(&entry.path()));
+    Ok(names.filter_map(|entry| entry.file_name().into_string().ok()).collect())
+}
+
+async fn metrics(admin: &Admin) -> Result<BTreeSet<String>> {
+    let answer = admin.raw(reqwest::Method::GET, "/metrics", None).await?;
+    match answer.status {
+        200 => Ok(labels(&answer.body)),
+        401 | 403 => Err(Fault::rejected("the Admin API refused the key")
+            .hint("set LIBSQL_ADMIN_AUTH_KEY to the key that the server was started with")
+            .into()),
+        status => Err(Fault::failed(format!("/metrics of the Admin API answered {status}")).into()),
+    }
+}
+
+/// The values of the label `namespace` in a Prometheus text.
+fn labels(text: &str) -> BTreeSet<String> {
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    let value = |line: &str| {
+        let (_, rest) = line.split_once("namespace=\"")?;
+        Some(rest.split_once('"')?.0.to_owned())
+    };
+    lines.filter_map(value).collect()
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Demo => formatter.write_str("demo"),
+            Self::Files(service) => write!(formatter, "files of {service}"),
+            Self::Metrics => formatter.write_str("metrics"),
+        }
+    }
+}
+
+impl fmt::Display for Tenant {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match self.state {
+            State::Live => "live",
+            State::Remains => "remains",
+        };
+        let sources: Vec<String> = self.sources.iter().map(ToString::to_string).collect();
+        write!(
+            formatter,
+            "{:<20} {state:<8} known from {}",
+            self.name.as_str(),
+            sources.join(", ")
+        )?;
+        if self.dropping {
+            formatter.write_str("; its drop has not ended")?;
+        }
+        if let Some(created) = self.created_at {
+            write!(formatter, "; made {created:.0}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_labels_of_metrics_are_names_once_each() {
+        let text = "# HELP x namespace=\"no\"\nx{namespace=\"a\"} 1\ny{b=\"c\",namespace=\"b-1\"} 2\n\
+                    z{namespace=\"a\",q=\"0\"} 3\nx{q=\"0\"} 4\nbroken{namespace=\"x\n";
+        assert_eq!(labels(text), BTreeSet::from(["a".to_owned(), "b-1".to_owned()]));
+    }
+}

@@ -1,0 +1,154 @@
+//! What `demo` has made: the names of the tenants, and what is being done to them.
+//!
+//! The server itself lists no namespaces. The file lies beside the databases and
+//! goes with them (`down --volumes`, `cleanup`). It is a source of names, never
+//! of truth: whether a namespace lives, the Admin API says.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Fault, Result};
+use crate::files;
+use crate::server::namespace::NamespaceName;
+use crate::state::Local;
+
+/// Version of the file's form.
+const SCHEMA: u32 = 1;
+
+/// The file; every change of it needs the lock of [`Local`].
+#[derive(Clone, Debug)]
+pub struct Registry(PathBuf);
+
+/// What is known of a tenant.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Record {
+    pub created_at: Timestamp,
+    /// A `drop` has begun and not ended.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dropping: bool,
+}
+
+/// By name.
+pub type Records = BTreeMap<String, Record>;
+
+#[derive(Deserialize, Serialize)]
+struct Document {
+    schema: u32,
+    tenants: Records,
+}
+
+impl Registry {
+    /// The registry of a project.
+    pub fn new(local: &Local) -> Self {
+        Self(local.data_dir().join("tenants.json"))
+    }
+
+    /// All records; none without a file.
+    ///
+    /// # Errors
+    /// Exit 2 for a file that is damaged or of another version.
+    pub fn load(&self) -> Result<Records> {
+        if !self.0.exists() {
+            return Ok(Records::new());
+        }
+        let text = files::read_text(&self.0, "register of tenants")?;
+        let damaged = || {
+            Fault::input(format!("the register of tenants {} is damaged", self.0.display()))
+                .hint("remove it: it only names what `demo tenant list` looks for")
+        };
+        let document: Document =
+            serde_json::from_str(&text).map_err(|error| damaged().because(error))?;
+        let named = |name: &String| name.parse::<NamespaceName>().is_ok();
+        if document.schema != SCHEMA || !document.tenants.keys().all(named) {
+            return Err(damaged().into());
+        }
+        Ok(document.tenants)
+    }
+
+    /// The record of one tenant.
+    ///
+    /// # Errors
+    /// As [`Registry::load`].
+    pub fn get(&self, name: &NamespaceName) -> Result<Option<Record>> {
+        Ok(self.load()?.remove(name.as_str()))
+    }
+
+    /// Writes down that `name` is being made, unless it is there already.
+    ///
+    /// # Errors
+    /// As [`Registry::load`]; exit 2 when it cannot be written.
+    pub fn add(&self, name: &NamespaceName, now: Timestamp) -> Result<()> {
+        self.change(|records| {
+            let record = Record { created_at: now, dropping: false };
+            records.entry(name.as_str().to_owned()).or_insert(record);
+        })
+    }
+
+    /// Writes down that a `drop` of `name` begins.
+    ///
+    /// # Errors
+    /// As [`Registry::add`].
+    pub fn begin_drop(&self, name: &NamespaceName, now: Timestamp) -> Result<()> {
+        self.change(|records| {
+            let record = Record { created_at: now, dropping: true };
+            records.entry(name.as_str().to_owned()).or_insert(record).dropping = true;
+        })
+    }
+
+    /// Forgets `name`.
+    ///
+    /// # Errors
+    /// As [`Registry::add`].
+    pub fn remove(&self, name: &NamespaceName) -> Result<()> {
+        self.change(|records| {
+            records.remove(name.as_str());
+        })
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Records)) -> Result<()> {
+        let before = self.load()?;
+        let mut tenants = before.clone();
+        change(&mut tenants);
+        if tenants == before {
+            return Ok(());
+        }
+        if let Some(folder) = self.0.parent() {
+            files::create_dir(folder, files::MODE_SHARED_DIR)?;
+        }
+        let text = serde_json::to_string_pretty(&Document { schema: SCHEMA, tenants })? + "\n";
+        files::write_atomic(&self.0, text.as_bytes(), files::MODE_SHARED)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_come_back_and_damage_is_told() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let registry = Registry::new(&Local::new(folder.path()));
+        let (shop, now) = ("shop".parse().unwrap(), Timestamp::from_second(7).unwrap());
+        assert_eq!(registry.get(&shop).unwrap(), None);
+        registry.add(&shop, now).unwrap();
+        registry.add(&shop, Timestamp::from_second(9).unwrap()).unwrap();
+        registry.begin_drop(&shop, now).unwrap();
+        let record = Record { created_at: now, dropping: true };
+        assert_eq!(registry.get(&shop).unwrap(), Some(record));
+        registry.remove(&shop).unwrap();
+        assert_eq!(registry.load().unwrap(), Records::new());
+        for text in [
+            "{",
+            r#"{"schema":2,"tenants":{}}"#,
+            r#"{"schema":1,"tenants":{"..":{"createdAt":"2026-01-01T00:00:00Z"}}}"#,
+        ] {
+            std::fs::write(&registry.0, text).unwrap();
+            let error = registry.load().unwrap_err().to_string();
+            assert!(error.contains("is damaged"), "{text}: {error}");
+        }
+    }
+}

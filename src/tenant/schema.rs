@@ -1,0 +1,166 @@
+//! A schema that a namespace gets once, whole or not at all.
+//!
+//! All its statements run in one transaction, together with a row that says
+//! that it was applied. So whoever comes second, or comes again after a crash,
+//! sees from the database itself whether there is anything left to do.
+
+use std::path::Path;
+
+use fallible_iterator::FallibleIterator;
+use libsql_sqlite3_parser::ast::{Cmd, Stmt};
+use libsql_sqlite3_parser::lexer::sql::Parser;
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use crate::client::endpoint::Endpoint;
+use crate::client::explain_reply;
+use crate::error::{Fault, Result};
+use crate::files;
+use crate::hex;
+use crate::server::hrana::Hrana;
+
+/// The table with the one row that says which schema was applied.
+pub const MARKER: &str = "demo_schema";
+
+/// A schema that is fit to be applied.
+#[derive(Clone, Debug)]
+pub struct Schema {
+    text: String,
+    digest: String,
+}
+
+/// What was done.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Applied {
+    Now,
+    Before,
+}
+
+impl Schema {
+    /// Reads a file of SQL.
+    ///
+    /// # Errors
+    /// Exit 5 when it is not there; as [`Schema::parse`].
+    pub fn read(path: &Path) -> Result<Self> {
+        Self::parse(files::read_text(path, "schema")?, &path.display().to_string())
+    }
+
+    /// Takes `text`, once it is sure that it can run in one transaction; `place`
+    /// is where it comes from, for messages.
+    ///
+    /// # Errors
+    /// Exit 2 for what is empty, is no SQL or has transactions of its own.
+    pub fn parse(text: String, place: &str) -> Result<Self> {
+        let mut parser = Parser::new(text.as_bytes());
+        let mut statements = 0_usize;
+        loop {
+            let command = parser.next().map_err(|error| {
+                Fault::input(format!("{place} is no SQL that the server takes"))
+                    .because(error.to_string())
+            })?;
+            let Some(command) = command else { break };
+            statements += 1;
+            let (Cmd::Stmt(statement) | Cmd::Explain(statement) | Cmd::ExplainQueryPlan(statement)) =
+                command;
+            if let Some(word) = transaction(&statement) {
+                return Err(Fault::input(format!("{place} has a {word} of its own"))
+                    .hint("leave BEGIN, COMMIT, ROLLBACK, SAVEPOINT and RELEASE out: all of it runs in one transaction")
+                    .into());
+            }
+        }
+        if statements == 0 {
+            return Err(Fault::input(format!("{place} has no statement")).into());
+        }
+        let digest = hex::encode(&Sha256::digest(&text));
+        Ok(Self { text, digest })
+    }
+
+    /// Applies it to the namespace of `hrana`, unless that was done before.
+    ///
+    /// # Errors
+    /// Exit 1 when a statement fails, and then none of them has run, or when
+    /// another schema was applied before; 3, 4 or 5, as the server answers.
+    pub async fn apply(&self, hrana: &Hrana, endpoint: &Endpoint) -> Result<Applied> {
+        if self.is_applied(hrana, endpoint).await? {
+            return Ok(Applied::Before);
+        }
+        // The last statement of the file may end in a comment instead of a semicolon.
+        let script = format!(
+            "BEGIN IMMEDIATE;\n\
+             CREATE TABLE {MARKER} (id INTEGER PRIMARY KEY CHECK (id = 1), digest TEXT NOT NULL, \
+             applied_at TEXT NOT NULL);\n\
+             INSERT INTO {MARKER} VALUES (1, '{}', strftime('%Y-%m-%dT%H:%M:%fZ'));\n\
+             {}\n;\nCOMMIT",
+            self.digest, self.text
+        );
+        let reply = hrana.requests(json!([{ "type": "sequence", "sql": script }])).await?;
+        let Some(fault) = explain_reply(&reply, endpoint) else { return Ok(Applied::Now) };
+        // Another may have been faster: then this transaction has failed, and all is well.
+        if self.is_applied(hrana, endpoint).await? {
+            return Ok(Applied::Before);
+        }
+        Err(fault.into())
+    }
+
+    async fn is_applied(&self, hrana: &Hrana, endpoint: &Endpoint) -> Result<bool> {
+        let reply = hrana.execute(&format!("SELECT digest, applied_at FROM {MARKER}")).await?;
+        if reply.sql_error().is_some_and(|(_, message)| message.contains("no such table")) {
+            return Ok(false);
+        }
+        if let Some(fault) = explain_reply(&reply, endpoint) {
+            return Err(fault.into());
+        }
+        match reply.scalar() {
+            Some(digest) if digest == self.digest => Ok(true),
+            _ => {
+                let place = endpoint.namespace().map(ToString::to_string).unwrap_or_default();
+                Err(Fault::failed(format!("`{place}` has had another schema applied"))
+                    .because(format!("its table {MARKER} says so"))
+                    .hint(format!("change it by hand: `demo sql --namespace {place} -`"))
+                    .into())
+            }
+        }
+    }
+}
+
+fn transaction(statement: &Stmt) -> Option<&'static str> {
+    match statement {
+        Stmt::Begin(..) => Some("BEGIN"),
+        Stmt::Commit(_) => Some("COMMIT"),
+        Stmt::Rollback { .. } => Some("ROLLBACK"),
+        Stmt::Savepoint(_) => Some("SAVEPOINT"),
+        Stmt::Release(_) => Some("RELEASE"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(text: &str) -> String {
+        Schema::parse(text.to_owned(), "s.sql").unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_trigger_s_begin_is_no_transaction() {
+        let text = "CREATE TABLE a (x);\n-- commit;\nCREATE TRIGGER t AFTER INSERT ON a BEGIN \
+                    UPDATE a SET x = CASE WHEN x THEN 'COMMIT' END; END; -- done";
+        assert!(Schema::parse(text.to_owned(), "s.sql").is_ok());
+    }
+
+    #[test]
+    fn what_cannot_run_as_one_is_refused() {
+        for word in ["BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE"] {
+            let name = if matches!(word, "SAVEPOINT" | "RELEASE") { " x" } else { "" };
+            let text = refusal(&format!("CREATE TABLE a (x); {word}{name}; CREATE TABLE b (x)"));
+            assert_eq!(text, format!("s.sql has a {word} of its own"));
+        }
+        assert_eq!(refusal("COMMIT; create table a(x)"), "s.sql has a COMMIT of its own");
+        for text in ["", " \n", "-- nothing\n", ";;"] {
+            assert_eq!(refusal(text), "s.sql has no statement", "{text:?}");
+        }
+        assert_eq!(refusal("CREATE TABLE a (x"), "s.sql is no SQL that the server takes");
+    }
+}
