@@ -80,22 +80,22 @@ impl<'a> Field<'a> {
     }
 
     /// A client of the primary's HTTP port without a token.
-    pub fn wire(&self, target: Target) -> Result<Wire> {
+    pub(super) fn wire(&self, target: Target) -> Result<Wire> {
         Ok(Wire::at(self.lab.http(), self.at(target, "primary", Interface::Http)?))
     }
 
     /// A client of the replica's HTTP port without a token.
-    pub fn replica(&self, target: Target) -> Result<Wire> {
+    pub(super) fn replica(&self, target: Target) -> Result<Wire> {
         Ok(Wire::at(self.lab.http(), self.at(target, "replica", Interface::Http)?))
     }
 
     /// A caller of gRPC on the HTTP port.
-    pub fn caller(&self, target: Target) -> Result<Caller> {
+    pub(super) fn caller(&self, target: Target) -> Result<Caller> {
         Ok(Caller::over_http(self.lab, self.at(target, "primary", Interface::Http)?))
     }
 
     /// A caller of the gRPC port.
-    pub fn grpc_caller(&self, target: Target) -> Result<Caller> {
+    pub(super) fn grpc_caller(&self, target: Target) -> Result<Caller> {
         Ok(Caller::over_grpc(self.lab, self.at(target, "primary", Interface::Grpc)?))
     }
 
