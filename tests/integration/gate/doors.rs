@@ -19,9 +19,13 @@ fn every_door_opens_to_the_own_namespace_and_no_other() {
             (&dev, vec![]),
         ];
         for (path, head) in doors {
-            let answer = front.pipeline_at(&front.address, path, &head, &token, &["SELECT x FROM t"]);
+            let answer =
+                front.pipeline_at(&front.address, path, &head, &token, &["SELECT x FROM t"]);
             if own {
-                assert!(answer.worked() && answer.text().contains("alpha-row"), "{head:?} {answer:?}");
+                assert!(
+                    answer.worked() && answer.text().contains("alpha-row"),
+                    "{head:?} {answer:?}"
+                );
             } else {
                 assert_eq!(answer.status, 403, "{path} {head:?} {answer:?}");
                 assert_eq!(answer.json()["code"], "namespace-forbidden");
@@ -32,7 +36,10 @@ fn every_door_opens_to_the_own_namespace_and_no_other() {
     // Two doors that lead elsewhere, and none at all.
     let both = [("x-namespace", "alpha"), ("x-namespace-bin", &bin("beta"))];
     let answer = front.pipeline(&front.address, &both, &token, &["SELECT 1"]);
-    assert_eq!((answer.status, answer.json()["code"].as_str().unwrap().to_owned()), (400, "namespace-disagreement".to_owned()));
+    assert_eq!(
+        (answer.status, answer.json()["code"].as_str().unwrap().to_owned()),
+        (400, "namespace-disagreement".to_owned())
+    );
     let answer = front.pipeline(&front.address, &[], &token, &["SELECT 1"]);
     assert_eq!(answer.status, 400);
     // Without a token it is the same whether the namespace exists or not.
@@ -73,14 +80,32 @@ fn every_endpoint(front: &Front, token: &str) {
         assert!(own.status == 200 && own.text().contains("alpha-row"), "{path} {own:?}");
         assert_eq!(ask("beta").status, 403, "{path}");
     }
-    for path in ["/dump", "/console", "/v1", "/v1/jobs", "/v1/namespaces/alpha/create", "/alpha/listen", "/v2/pipeline/"] {
+    for path in [
+        "/dump",
+        "/console",
+        "/v1",
+        "/v1/jobs",
+        "/v1/namespaces/alpha/create",
+        "/alpha/listen",
+        "/v2/pipeline/",
+    ] {
         let head = [("authorization", bearer.as_str()), ("x-namespace", "alpha")];
         for method in [reqwest::Method::GET, reqwest::Method::POST] {
             let answer = front.send(method, &front.address, path, &head, "{}");
-            assert_eq!((answer.status, answer.json()["code"].as_str()), (404, Some("route-unknown")), "{path}");
+            assert_eq!(
+                (answer.status, answer.json()["code"].as_str()),
+                (404, Some("route-unknown")),
+                "{path}"
+            );
         }
     }
-    for (path, part) in [("/health", "ok"), ("/healthz", "ok"), ("/version", "demo gate"), ("/metrics", "demo_gate"), ("/v3", "Hrana")] {
+    for (path, part) in [
+        ("/health", "ok"),
+        ("/healthz", "ok"),
+        ("/version", "demo gate"),
+        ("/metrics", "demo_gate"),
+        ("/v3", "Hrana"),
+    ] {
         let answer = front.send(reqwest::Method::GET, &front.address, path, &[], "");
         assert!(answer.status == 200 && answer.text().contains(part), "{path} {answer:?}");
     }

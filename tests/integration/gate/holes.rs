@@ -127,7 +127,10 @@ fn streams(front: &Front) {
             assert!(direct.worked(), "{direct:?}");
             assert!(front.rows("beta").contains("stream-direct"));
             let (gated, own) = attempt(&front.address, "stream-through-gate");
-            assert_eq!((gated.status, gated.json()["code"].as_str()), (400, Some("STREAM_EXPIRED")));
+            assert_eq!(
+                (gated.status, gated.json()["code"].as_str()),
+                (400, Some("STREAM_EXPIRED"))
+            );
             assert!(own.worked() && own.text().contains("beta-row"), "{own:?}");
         }
     }
@@ -145,7 +148,15 @@ fn streams(front: &Front) {
     assert!(own.worked() && own.text().contains("alpha-row"), "{own:?}");
 }
 
-fn stream(front: &Front, to: &str, path: &str, name: &str, token: &str, baton: Option<&str>, sql: &str) -> Answer {
+fn stream(
+    front: &Front,
+    to: &str,
+    path: &str,
+    name: &str,
+    token: &str,
+    baton: Option<&str>,
+    sql: &str,
+) -> Answer {
     let bearer = format!("Bearer {token}");
     let name = bin(name);
     let head = [("authorization", bearer.as_str()), ("x-namespace-bin", name.as_str())];
@@ -153,9 +164,17 @@ fn stream(front: &Front, to: &str, path: &str, name: &str, token: &str, baton: O
     front.post(to, path, &head, body.to_string())
 }
 
-fn call(front: &Front, to: &str, path: &str, name: &str, head: &[(&str, &str)], body: &[u8]) -> Answer {
+fn call(
+    front: &Front,
+    to: &str,
+    path: &str,
+    name: &str,
+    head: &[(&str, &str)],
+    body: &[u8],
+) -> Answer {
     let name = bin(name);
-    let mut all = vec![("x-namespace-bin", name.as_str()), ("content-type", "application/grpc-web+proto")];
+    let mut all =
+        vec![("x-namespace-bin", name.as_str()), ("content-type", "application/grpc-web+proto")];
     all.extend_from_slice(head);
     front.post(to, path, &all, body)
 }
@@ -163,7 +182,8 @@ fn call(front: &Front, to: &str, path: &str, name: &str, head: &[(&str, &str)], 
 /// 0 also when it is in the trailers of the body.
 fn grpc_status(answer: &Answer) -> String {
     let text = answer.text();
-    let in_body = || text.split("grpc-status:").nth(1).map(|it| it.lines().next().unwrap().to_owned());
+    let in_body =
+        || text.split("grpc-status:").nth(1).map(|it| it.lines().next().unwrap().to_owned());
     let in_head = answer.headers.get("grpc-status").map(|it| it.to_str().unwrap().to_owned());
     in_head.or_else(in_body).unwrap_or_else(|| format!("none: {answer:?}"))
 }
@@ -189,20 +209,37 @@ fn replication(front: &Front) {
     }
     // A session of the own namespace, in the other.
     let token = ("authorization", bearer.as_str());
-    let hello = call(front, &front.address, "/wal_log.ReplicationLog/Hello", "alpha", &[token], HELLO);
+    let hello =
+        call(front, &front.address, "/wal_log.ReplicationLog/Hello", "alpha", &[token], HELLO);
     let session = session(&hello.body);
     let head = [token, ("x-session-token", session.as_str())];
-    for path in ["/wal_log.ReplicationLog/BatchLogEntries", "/wal_log.ReplicationLog/Snapshot", "/wal_log.ReplicationLog/LogEntries"] {
+    for path in [
+        "/wal_log.ReplicationLog/BatchLogEntries",
+        "/wal_log.ReplicationLog/Snapshot",
+        "/wal_log.ReplicationLog/LogEntries",
+    ] {
         assert_eq!(grpc_status(&call(front, &front.address, path, "beta", &head, FROM_START)), "7");
         assert_eq!(grpc_status(&call(front, &front.address, path, "beta", &[], FROM_START)), "16");
     }
-    assert!(call(front, &front.server, "/wal_log.ReplicationLog/BatchLogEntries", "beta", &head, FROM_START).text().contains("beta-row"));
+    assert!(
+        call(
+            front,
+            &front.server,
+            "/wal_log.ReplicationLog/BatchLogEntries",
+            "beta",
+            &head,
+            FROM_START
+        )
+        .text()
+        .contains("beta-row")
+    );
 }
 
 /// Field 4 of the answer to a hello: 36 characters of a UUID.
 fn session(body: &[u8]) -> String {
     let place = body.windows(2).position(|pair| pair == [0x22, 36]);
-    place.map_or_else(String::new, |at| String::from_utf8_lossy(&body[at + 2..at + 38]).into_owned())
+    place
+        .map_or_else(String::new, |at| String::from_utf8_lossy(&body[at + 2..at + 38]).into_owned())
 }
 
 fn field(number: u8, content: &[u8]) -> Vec<u8> {
@@ -242,7 +279,14 @@ fn client_ids(front: &Front) {
     // P82, P04: the header that names rights, and calls that only servers make.
     let bearer = format!("Bearer {writer}");
     let head = [("authorization", bearer.as_str()), ("x-proxy-authorization", "\"FullAccess\"")];
-    let answer = call(front, &front.address, "/proxy.Proxy/Execute", "beta", &head, &program("x", "SELECT 1"));
+    let answer = call(
+        front,
+        &front.address,
+        "/proxy.Proxy/Execute",
+        "beta",
+        &head,
+        &program("x", "SELECT 1"),
+    );
     assert_eq!(grpc_status(&answer), "7");
     let stream = call(front, &front.address, "/proxy.Proxy/StreamExec", "alpha", &head, HELLO);
     assert_eq!(stream.status, 404);
@@ -270,7 +314,10 @@ fn read_only(front: &Front) {
         ("/", json!({"statements": ["INSERT INTO t VALUES ('ro-through-gate')"]})),
         ("/v1/execute", statement.clone()),
         ("/v1/batch", batch.clone()),
-        ("/v2/pipeline", json!({"requests": [execute("INSERT INTO t VALUES ('ro-through-gate')")]})),
+        (
+            "/v2/pipeline",
+            json!({"requests": [execute("INSERT INTO t VALUES ('ro-through-gate')")]}),
+        ),
         ("/v3/pipeline", json!({"requests": [sequence]})),
         ("/v3/cursor", batch),
         ("/dev/alpha/v2/pipeline", json!({"requests": [execute("DELETE FROM t")]})),

@@ -19,13 +19,22 @@ fn limits_hold_and_pages_of_known_origins_may_ask() {
     let big = format!("SELECT '{}'", "x".repeat(70 * 1024));
     let answer = front.pipeline(&front.address, &head, &front.rw("alpha"), &[&big]);
     assert_eq!((answer.status, answer.json()["code"].as_str()), (413, Some("body-too-large")));
-    assert_eq!(front.pipeline(&front.server, &[("x-namespace-bin", "YWxwaGE")], &front.rw("alpha"), &[&big]).status, 200);
+    assert_eq!(
+        front
+            .pipeline(&front.server, &[("x-namespace-bin", "YWxwaGE")], &front.rw("alpha"), &[&big])
+            .status,
+        200
+    );
 
     // A page of a known origin, and of another.
-    let ask = [("access-control-request-method", "POST"), ("access-control-request-headers", "authorization,content-type")];
+    let ask = [
+        ("access-control-request-method", "POST"),
+        ("access-control-request-headers", "authorization,content-type"),
+    ];
     for (origin, allowed) in [("http://page.example", true), ("http://evil.example", false)] {
         let head = [ask[0], ask[1], ("origin", origin)];
-        let answer = front.send(reqwest::Method::OPTIONS, &front.address, "/v3/pipeline", &head, "");
+        let answer =
+            front.send(reqwest::Method::OPTIONS, &front.address, "/v3/pipeline", &head, "");
         let header = answer.headers.get("access-control-allow-origin");
         assert_eq!(header.is_some_and(|value| value == origin), allowed, "{answer:?}");
         let head = [("x-namespace", "alpha"), ("origin", origin)];
@@ -37,20 +46,27 @@ fn limits_hold_and_pages_of_known_origins_may_ask() {
     // A token without a namespace, for the one subject that is named.
     for (subject, status) in [("ops", 200), ("user", 403)] {
         let token = front.token(&json!({"sub": subject}));
-        assert_eq!(front.pipeline(&front.address, &[("x-namespace", "beta")], &token, &["SELECT 1"]).status, status);
+        assert_eq!(
+            front
+                .pipeline(&front.address, &[("x-namespace", "beta")], &token, &["SELECT 1"])
+                .status,
+            status
+        );
     }
 
     // Taken back while it is in use.
     let token = front.token(&json!({"id": "beta", "jti": "lost"}));
-    let with = || front.pipeline(&front.address, &[("x-namespace", "beta")], &token, &["SELECT 1"]).status;
+    let with =
+        || front.pipeline(&front.address, &[("x-namespace", "beta")], &token, &["SELECT 1"]).status;
     assert_eq!(with(), 200);
     front.project.write("revoked.txt", "lost\n");
     until("it is revoked", || with() == 401);
 
     // The rate of one namespace is not that of another.
     let token = front.rw("alpha");
-    let statuses: Vec<u16> =
-        (0..20).map(|_| front.pipeline(&front.address, &head, &token, &["SELECT 1"]).status).collect();
+    let statuses: Vec<u16> = (0..20)
+        .map(|_| front.pipeline(&front.address, &head, &token, &["SELECT 1"]).status)
+        .collect();
     assert!(statuses.contains(&429), "{statuses:?}");
 }
 
@@ -58,7 +74,9 @@ fn limits_hold_and_pages_of_known_origins_may_ask() {
 fn a_server_that_is_gone_is_503_at_once_and_back_without_a_restart() {
     let front = Front::new();
     let token = front.rw("alpha");
-    let ask = || front.pipeline(&front.address, &[("x-namespace", "alpha")], &token, &["SELECT x FROM t"]);
+    let ask = || {
+        front.pipeline(&front.address, &[("x-namespace", "alpha")], &token, &["SELECT x FROM t"])
+    };
     assert!(ask().worked());
     for pid in servers_in(front.project.path()) {
         kill_server(front.project.path(), pid);

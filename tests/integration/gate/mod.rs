@@ -96,7 +96,8 @@ impl Front {
             let rows = [format!("INSERT INTO t VALUES ('{name}-row')")];
             let sql = [&["CREATE TABLE t (x)".to_owned()], rows.as_slice()].concat();
             let sql: Vec<&str> = sql.iter().map(String::as_str).collect();
-            let made = front.pipeline(&front.server, &[("x-namespace-bin", &bin(name))], &token, &sql);
+            let made =
+                front.pipeline(&front.server, &[("x-namespace-bin", &bin(name))], &token, &sql);
             assert!(made.worked(), "{made:?}");
         }
         front
@@ -121,7 +122,13 @@ impl Front {
     }
 
     /// One POST.
-    pub fn post(&self, to: &str, path: &str, head: &[(&str, &str)], body: impl Into<Vec<u8>>) -> Answer {
+    pub fn post(
+        &self,
+        to: &str,
+        path: &str,
+        head: &[(&str, &str)],
+        body: impl Into<Vec<u8>>,
+    ) -> Answer {
         self.send(reqwest::Method::POST, to, path, head, body)
     }
 
@@ -137,13 +144,15 @@ impl Front {
         for (name, value) in head {
             request = request.header(*name, *value);
         }
-        self.runtime.block_on(async {
+        let exchange = async {
             let response = request.send().await.unwrap();
             let (status, headers) = (response.status().as_u16(), response.headers().clone());
             // An answer may break off: that is an answer, too.
             let body = response.bytes().await.unwrap_or_default().to_vec();
             Answer { status, headers, body }
-        })
+        };
+        // A thread of its own: who waits for something has a runtime already.
+        std::thread::scope(|scope| scope.spawn(|| self.runtime.block_on(exchange)).join().unwrap())
     }
 
     /// A pipeline at `/v2/pipeline` that closes its stream.
@@ -174,7 +183,8 @@ impl Front {
     pub fn rows(&self, name: &str) -> String {
         let head = [("x-namespace-bin", bin(name))];
         let head = head.each_ref().map(|(key, value)| (*key, value.as_str()));
-        self.pipeline(&self.server, &head, &self.rw(name), &["SELECT group_concat(x) FROM t"]).text()
+        self.pipeline(&self.server, &head, &self.rw(name), &["SELECT group_concat(x) FROM t"])
+            .text()
     }
 
     /// All that the gate has logged; it ends with this.

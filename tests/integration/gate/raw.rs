@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use super::Front;
 
-const BODY: &str = r#"{"requests":[{"type":"execute","stmt":{"sql":"SELECT x FROM t"}},{"type":"close"}]}"#;
+const BODY: &str =
+    r#"{"requests":[{"type":"execute","stmt":{"sql":"SELECT x FROM t"}},{"type":"close"}]}"#;
 
 fn say(to: &str, request: &str) -> String {
     let mut stream = TcpStream::connect(to).unwrap();
@@ -25,22 +26,31 @@ fn odd_requests_do_not_reach_another_namespace() {
     let port = front.address.rsplit_once(':').unwrap().1.to_owned();
     let ask = |target: &str, head: &str| {
         let length = BODY.len();
-        say(&front.address, &format!(
-            "POST {target} HTTP/1.1\r\n{head}Authorization: Bearer {token}\r\nConnection: close\r\n\
+        say(
+            &front.address,
+            &format!(
+                "POST {target} HTTP/1.1\r\n{head}Authorization: Bearer {token}\r\nConnection: close\r\n\
              Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{BODY}"
-        ))
+            ),
+        )
     };
     let own = [
         ("/v2/pipeline".to_owned(), "Host: alpha.localhost\r\n".to_owned()),
         ("/v2/pipeline".to_owned(), format!("Host: ALPHA.localhost:{port}\r\n")),
         ("/v2/pipeline".to_owned(), "Host: alpha.localhost.\r\n".to_owned()),
         ("/v2/pipeline".to_owned(), "Host: [::1]:80\r\nX-Namespace: alpha\r\n".to_owned()),
-        (format!("http://alpha.localhost:{port}/v2/pipeline"), "Host: alpha.localhost\r\n".to_owned()),
+        (
+            format!("http://alpha.localhost:{port}/v2/pipeline"),
+            "Host: alpha.localhost\r\n".to_owned(),
+        ),
         ("/v2/pipeline?jwt=x".to_owned(), "Host: alpha.localhost\r\n".to_owned()),
     ];
     for (target, head) in own {
         let answer = ask(&target, &head);
-        assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("alpha-row"), "{head} {answer}");
+        assert!(
+            answer.starts_with("HTTP/1.1 200") && answer.contains("alpha-row"),
+            "{head} {answer}"
+        );
     }
     for (target, head, status) in [
         ("/v2/pipeline", "Host: alpha.localhost\r\nHost: beta.localhost\r\n", 400),
@@ -74,7 +84,8 @@ fn odd_requests_do_not_reach_another_namespace() {
 fn smuggling(front: &Front, token: &str) {
     let hidden = format!(
         "POST /v2/pipeline HTTP/1.1\r\nHost: beta.localhost\r\nAuthorization: Bearer {token}\r\n\
-         Content-Length: {}\r\n\r\n{BODY}", BODY.len()
+         Content-Length: {}\r\n\r\n{BODY}",
+        BODY.len()
     );
     for framing in [
         "Content-Length: 5\r\nContent-Length: 6\r\n",
@@ -91,9 +102,13 @@ fn smuggling(front: &Front, token: &str) {
         );
         let answer = say(&front.address, &request);
         assert!(answer.matches("HTTP/1.1 ").count() <= 1, "{framing}: {answer}");
-        assert!(!answer.starts_with("HTTP/1.1 200") && !answer.contains("beta-row"), "{framing}: {answer}");
+        assert!(
+            !answer.starts_with("HTTP/1.1 200") && !answer.contains("beta-row"),
+            "{framing}: {answer}"
+        );
     }
     // The gate lives on.
-    let answer = front.pipeline(&front.address, &[("x-namespace", "alpha")], token, &["SELECT x FROM t"]);
+    let answer =
+        front.pipeline(&front.address, &[("x-namespace", "alpha")], token, &["SELECT x FROM t"]);
     assert!(answer.worked(), "{answer:?}");
 }

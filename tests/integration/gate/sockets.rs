@@ -104,7 +104,10 @@ fn a_socket_is_its_tokens_for_as_long_as_that_lives() {
     let gate = front.address.clone();
     let mut own = Socket::ready(&gate, "alpha", &front.rw("alpha"));
     let rows = own.execute("SELECT x FROM t");
-    assert!(matches!(&rows, Came::Said(said) if said.to_string().contains("alpha-row")), "{rows:?}");
+    assert!(
+        matches!(&rows, Came::Said(said) if said.to_string().contains("alpha-row")),
+        "{rows:?}"
+    );
 
     // Another's namespace, no token, a bad one: told at the hello.
     for (token, code) in [
