@@ -151,8 +151,9 @@ impl Front {
             let body = response.bytes().await.unwrap_or_default().to_vec();
             Answer { status, headers, body }
         };
+        let runtime = &self.runtime;
         // A thread of its own: who waits for something has a runtime already.
-        std::thread::scope(|scope| scope.spawn(|| self.runtime.block_on(exchange)).join().unwrap())
+        std::thread::scope(|scope| scope.spawn(|| runtime.block_on(exchange)).join().unwrap())
     }
 
     /// A pipeline at `/v2/pipeline` that closes its stream.
