@@ -63,14 +63,8 @@ impl Reader {
             let said = "the body did not come in time";
             Problem::new(StatusCode::REQUEST_TIMEOUT, "body-timeout", said)
         };
-        let needs = declared.unwrap_or(self.most);
-        let _room = if needs > SMALL {
-            let permits = u32::try_from(needs.div_ceil(1024)).unwrap_or(u32::MAX);
-            let acquired = timeout_at(deadline, self.room.acquire_many(permits)).await;
-            Some(acquired.map_err(late)?)
-        } else {
-            None
-        };
+        let needs = u32::try_from(declared.unwrap_or(self.most).div_ceil(1024)).unwrap_or(u32::MAX);
+        let mut room = None;
         let mut whole = BytesMut::new();
         loop {
             let frame = match timeout_at(deadline, body.frame()).await.map_err(late)? {
@@ -83,6 +77,10 @@ impl Reader {
             let Ok(data) = frame.into_data() else { continue };
             if whole.len() + data.len() > self.most {
                 return Err(self.too_large());
+            }
+            if room.is_none() && declared.unwrap_or(whole.len() + data.len()) > SMALL {
+                let acquired = timeout_at(deadline, self.room.acquire_many(needs)).await;
+                room = Some(acquired.map_err(late)?);
             }
             if whole.is_empty() && declared == Some(data.len()) {
                 return Ok(data);

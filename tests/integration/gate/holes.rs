@@ -19,6 +19,7 @@ fn each_hole_of_the_server_is_closed() {
     dev_paths(&front);
     streams(&front);
     replication(&front);
+    following(&front);
     client_ids(&front);
     cors(&front);
     read_only(&front);
@@ -233,6 +234,20 @@ fn replication(front: &Front) {
         .text()
         .contains("beta-row")
     );
+}
+
+/// A replica that follows the log is cut off when its token ends.
+fn following(front: &Front) {
+    let bearer = format!("Bearer {}", front.token(&json!({"id": "alpha", "exp": now() + 3})));
+    let token = ("authorization", bearer.as_str());
+    let path = "/wal_log.ReplicationLog/Hello";
+    let hello = call(front, &front.address, path, "alpha", &[token], HELLO);
+    let session = session(&hello.body);
+    let head = [token, ("x-session-token", session.as_str())];
+    let path = "/wal_log.ReplicationLog/LogEntries";
+    let log = call(front, &front.address, path, "alpha", &head, FROM_START);
+    assert!(log.text().contains("alpha-row"), "{log:?}");
+    assert_eq!(grpc_status(&log), "16", "{log:?}");
 }
 
 /// Field 4 of the answer to a hello: 36 characters of a UUID.

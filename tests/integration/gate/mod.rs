@@ -144,13 +144,16 @@ impl Front {
         for (name, value) in head {
             request = request.header(*name, *value);
         }
-        self.runtime.block_on(async {
+        let exchange = async {
             let response = request.send().await.unwrap();
             let (status, headers) = (response.status().as_u16(), response.headers().clone());
             // An answer may break off: that is an answer, too.
             let body = response.bytes().await.unwrap_or_default().to_vec();
             Answer { status, headers, body }
-        })
+        };
+        let runtime = &self.runtime;
+        // A thread of its own: who waits for something has a runtime already.
+        std::thread::scope(|scope| scope.spawn(|| runtime.block_on(exchange)).join().unwrap())
     }
 
     /// A pipeline at `/v2/pipeline` that closes its stream.
