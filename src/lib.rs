@@ -25,6 +25,7 @@ pub mod error;
 pub mod exit_code;
 pub mod files;
 pub mod hex;
+pub mod mint;
 pub mod output;
 pub mod plan;
 pub mod probe;

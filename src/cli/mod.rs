@@ -6,6 +6,7 @@
 pub mod credentials;
 pub mod data;
 pub mod image;
+pub mod mint;
 pub mod namespace;
 pub mod probe;
 pub mod smoke;
@@ -126,6 +127,9 @@ pub enum Command {
     /// Namespaces, through the Admin API
     #[command(subcommand, visible_alias = "ns")]
     Namespace(namespace::NamespaceCommand),
+    /// The token mint: a login in, a token for the user's own namespace out
+    #[command(subcommand)]
+    Mint(mint::MintCommand),
     /// Make the table `items`
     Init(data::TargetArgs),
     /// Insert one row into `items`

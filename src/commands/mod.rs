@@ -4,6 +4,7 @@ mod data;
 mod doctor;
 mod engines;
 mod image;
+mod mint;
 mod namespace;
 mod probe;
 mod setup;
@@ -55,6 +56,7 @@ pub async fn run(app: App, output: &Output) -> Result<ExitCode> {
         Command::Down(args) => stack::down::down(&settings, &args, output).await.map(done),
         Command::Cleanup(args) => stack::down::cleanup(&settings, &args, output).await.map(done),
         Command::Namespace(args) => namespace::run(&settings, args, output).await.map(done),
+        Command::Mint(args) => mint::run(&settings, args, output).await,
         Command::Init(args) => data::init(&settings, &args, output).await.map(done),
         Command::Insert(args) => data::insert(&settings, &args, output).await.map(done),
         Command::Read(args) => data::read(&settings, &args, output).await.map(done),
