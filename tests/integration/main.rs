@@ -10,6 +10,7 @@ mod credentials;
 mod data;
 mod lifeline;
 mod logs;
+mod mint;
 mod namespaces;
 mod plan;
 mod readme;
