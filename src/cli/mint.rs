@@ -7,9 +7,27 @@ use clap::{Args, Subcommand};
 
 use crate::service::logs::LogFormat;
 
+const SERVE_HELP: &str = "\
+The smallest mint.yaml:
+  login:
+    issuer: https://REF.supabase.co/auth/v1
+    audience: authenticated
+    jwks: https://REF.supabase.co/auth/v1/.well-known/jwks.json
+  token:
+    databaseUrl: https://{namespace}.db.example.com
+  keys:
+    active: .local/jwt/jwt.key
+  admin:
+    url: http://127.0.0.1:18082
+    key: ${LIBSQL_ADMIN_AUTH_KEY:-local-admin-key}
+
+POST /token with `Authorization: Bearer LOGIN` answers dbToken, dbUrl, namespace, expiresAt.
+Changed key files are taken within two seconds. SIGTERM ends it in order, with exit 0.";
+
 #[derive(Debug, Subcommand)]
 pub enum MintCommand {
     /// Give database tokens to whoever is signed in
+    #[command(after_help = SERVE_HELP)]
     Serve(ServeArgs),
     /// Check the configuration file, the keys and the schema that it names
     Check(ConfigArgs),
