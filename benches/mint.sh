@@ -66,16 +66,19 @@ YAML
 "$demo" mint serve --log-format json >mint.log 2>&1 &
 mint=$!
 base=http://127.0.0.1:$mint_port
-curl -fsS --retry 50 --retry-delay 1 --retry-connrefused -o /dev/null "http://127.0.0.1:$issuer_port/auth/v1/health"
-curl -fsS --retry 50 --retry-delay 1 --retry-connrefused -o /dev/null "$base/healthz"
+for url in "http://127.0.0.1:$issuer_port/auth/v1/health" "$base/healthz"; do
+  curl -fs --retry 30 --retry-delay 1 --retry-connrefused -o /dev/null "$url"
+done
 node "$root/examples/issuer/logins.mjs" --key issuer.pem --issuer "http://127.0.0.1:$issuer_port/auth/v1" --count "$logins" >logins.txt
 
 rss() { awk '/VmRSS/ { printf "%.1f", $2 / 1024 }' "/proc/$mint/status"; }
 minted() { curl -fsS "$base/metrics" | awk '/^demo_mint_outcomes_total\{code="minted"\}/ { print $2; found = 1 } END { if (!found) print 0 }'; }
 
 # Every namespace is made, and every login seen, before the clock starts.
+separator=
 while IFS= read -r login; do
-  printf 'url = "%s/token"\nheader = "Authorization: Bearer %s"\nrequest = "POST"\noutput = "/dev/null"\nfail\nnext\n' "$base" "$login"
+  printf '%surl = "%s/token"\nheader = "Authorization: Bearer %s"\nrequest = "POST"\noutput = "/dev/null"\n' "$separator" "$base" "$login"
+  separator=$'next\n'
 done <logins.txt >first.conf
 chmod 600 first.conf
 curl -sS -K first.conf

@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use demo::ready::{Attempt, poll};
 use reqwest::{Client, RequestBuilder};
 use serde_json::{Value, json};
 
-use crate::support::{Background, Project, until_some};
+use crate::support::{Background, Project};
 
 /// The secret of HS256 logins.
 pub const SECRET: &str = "a-secret-of-more-than-thirty-two-bytes";
@@ -192,20 +193,14 @@ impl Mint {
 
     /// Asks until the status is `status`, 20 s at most.
     pub fn until(&self, login: &str, status: u16) -> Value {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        until_some(&format!("the mint answers {status}"), || {
-            // On a thread of its own: `until_some` has a runtime already.
-            std::thread::scope(|scope| {
-                let asked = scope.spawn(|| runtime.block_on(answer(self.ask_anew(login))));
-                let (seen, body) = asked.join().unwrap();
-                (seen == status).then_some(body)
-            })
-        })
-    }
-
-    /// By a client of its own: connections belong to one runtime.
-    fn ask_anew(&self, login: &str) -> RequestBuilder {
-        client().post(format!("{}/token", self.url)).bearer_auth(login)
+        let url = format!("{}/token", self.url);
+        let http = client();
+        let attempt = async || {
+            let (seen, body) = answer(http.post(&url).bearer_auth(login)).await;
+            Ok(if seen == status { Attempt::Done(body) } else { Attempt::Again(body.to_string()) })
+        };
+        let what = format!("the mint answers {status}");
+        block_on(poll(&what, std::time::Duration::from_secs(20), attempt)).unwrap()
     }
 
     /// One line of `/metrics`.
