@@ -48,7 +48,11 @@ pub struct Outcome {
 
 /// All routes. Pages of `origins` may ask for tokens.
 pub fn router(mint: Mint, origins: Vec<HeaderValue>, metrics: &Metrics) -> Router {
-    let mut token = Router::new().route("/token", post(token)).with_state(mint.clone());
+    let mut token = Router::new()
+        .route("/token", post(token))
+        // Before the layer: one that is set later would answer preflights.
+        .method_not_allowed_fallback(not_like_this)
+        .with_state(mint.clone());
     if !origins.is_empty() {
         let cors = CorsLayer::new()
             .allow_origin(AllowOrigin::list(origins))

@@ -84,11 +84,11 @@ fn bad_logins_get_401_and_no_token() {
         let mut refused = 0;
         block_on(async {
             for (name, login) in &bad {
-                let (status, body) = mint.token(login).await;
-                // Without its header field a login is known by the key alone.
+                // With one shared secret a `kid` says nothing: this one is good.
                 if name == "unknown-kid" && algorithm == "HS256" {
                     continue;
                 }
+                let (status, body) = mint.token(login).await;
                 assert_eq!(status, 401, "{algorithm}: {name}: {body}");
                 refused += 1;
                 let code = match name.as_str() {
@@ -100,7 +100,9 @@ fn bad_logins_get_401_and_no_token() {
                     "hostile-subject" => "unusable-subject",
                     "oversized" => "oversized-login",
                     "garbage" => "malformed-login",
-                    "forged" if by_keys => "bad-signature",
+                    // The stranger's key is for ES256.
+                    "forged" if by_keys && algorithm == "ES256" => "bad-signature",
+                    "forged" if by_keys => "wrong-algorithm",
                     "unknown-kid" if by_keys => "unknown-key",
                     "alg-none" | "hs256-public-key" if by_keys => "wrong-algorithm",
                     _ => continue,
