@@ -34,7 +34,7 @@ pub struct Config {
 }
 
 /// Which logins are good, and how that is found out. With none of the three
-/// sources, the issuer's OpenID configuration names the address of its keys.
+/// sources, the issuer's `OpenID` configuration names the address of its keys.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct LoginConfig {

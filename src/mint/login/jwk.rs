@@ -22,7 +22,7 @@ const COORDINATE: usize = 32;
 struct Key {
     id: Option<String>,
     algorithm: Algorithm,
-    key: DecodingKey,
+    verifier: DecodingKey,
 }
 
 /// The keys of an issuer.
@@ -71,13 +71,11 @@ impl Keys {
         if !ALGORITHMS.iter().any(|algorithm| login.is_signed_with(*algorithm)) {
             return Err(Refusal::Algorithm);
         }
-        let named: Vec<&Key> = match login.header.kid.as_deref() {
-            Some(id) => self.0.iter().filter(|key| key.id.as_deref() == Some(id)).collect(),
+        let named: Vec<&Key> = if let Some(id) = login.header.kid.as_deref() {
+            self.0.iter().filter(|key| key.id.as_deref() == Some(id)).collect()
+        } else {
             // Without a `kid` there must be no doubt.
-            None => {
-                let fitting = self.0.iter().filter(|key| login.is_signed_with(key.algorithm));
-                fitting.collect()
-            }
+            self.0.iter().filter(|key| login.is_signed_with(key.algorithm)).collect()
         };
         if named.is_empty() || (login.header.kid.is_none() && named.len() > 1) {
             return Err(Refusal::UnknownKey);
@@ -87,7 +85,7 @@ impl Keys {
         if fitting.peek().is_none() {
             return Err(Refusal::Algorithm);
         }
-        if fitting.any(|key| login.is_signed_by(&key.key, key.algorithm)) {
+        if fitting.any(|key| login.is_signed_by(&key.verifier, key.algorithm)) {
             Ok(())
         } else {
             Err(Refusal::Signature)
@@ -127,7 +125,7 @@ fn key(jwk: Jwk) -> Option<Key> {
     if jwk.alg.as_deref().is_some_and(|alg| !named(alg)) {
         return None;
     }
-    Some(Key { id: jwk.kid, algorithm, key })
+    Some(Key { id: jwk.kid, algorithm, verifier: key })
 }
 
 fn length(coordinate: &str) -> Option<usize> {

@@ -31,7 +31,7 @@ const RETRY: Duration = Duration::from_secs(1);
 /// Where the address of the keys comes from.
 enum Place {
     Jwks(Url),
-    /// The issuer's OpenID configuration, and the issuer that it must name.
+    /// The issuer's `OpenID` configuration, and the issuer that it must name.
     Discovery {
         url: Url,
         issuer: String,
@@ -70,8 +70,8 @@ impl Jwks {
         Ok(Self::new(fetch::client(&url)?, Place::Jwks(url)))
     }
 
-    /// The keys that the OpenID configuration of `issuer`, at `url`, names
-    /// (OpenID Connect Discovery, section 4).
+    /// The keys that the `OpenID` configuration of `issuer`, at `url`, names
+    /// (`OpenID` Connect Discovery, section 4).
     ///
     /// # Errors
     /// When the TLS backend cannot be set up.
@@ -134,19 +134,18 @@ impl Jwks {
 
     async fn fetch(&self) -> Attempt {
         let succeeded = match self.document().await {
-            Ok(document) => match Keys::parse(&document) {
-                Some(keys) => {
+            Ok(document) => {
+                if let Some(keys) = Keys::parse(&document) {
                     tracing::info!(keys = keys.len(), "the issuer's keys were fetched");
                     *self.keys.write().unwrap_or_else(PoisonError::into_inner) =
                         Some(Arc::new(keys));
                     self.generation.fetch_add(1, Ordering::AcqRel);
                     true
-                }
-                None => {
+                } else {
                     tracing::warn!("the issuer's keys are no JWKS document");
                     false
                 }
-            },
+            }
             Err(reason) => {
                 tracing::warn!(?reason, "the issuer's keys could not be fetched");
                 false
@@ -169,7 +168,7 @@ impl Jwks {
     }
 }
 
-/// The address of the keys in an OpenID configuration of `issuer`.
+/// The address of the keys in an `OpenID` configuration of `issuer`.
 fn address(document: &[u8], issuer: &str) -> Option<Url> {
     #[derive(Deserialize)]
     struct Configuration {

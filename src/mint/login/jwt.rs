@@ -14,7 +14,7 @@ use crate::mint::refusal::Refusal;
 pub const LEEWAY: i64 = 5;
 /// The longest login, in bytes: one of Supabase has about 1,000.
 const LONGEST: usize = 8 * 1024;
-/// The longest subject, in bytes (OpenID Connect Core, section 2).
+/// The longest subject, in bytes (`OpenID` Connect Core, section 2).
 const LONGEST_SUBJECT: usize = 255;
 
 /// A token in its parts; nothing in it is verified.
@@ -154,7 +154,7 @@ pub fn has_passed(expires: i64, now: i64) -> bool {
     expires.saturating_add(LEEWAY) <= now
 }
 
-/// A NumericDate (RFC 7519), which may have a fraction.
+/// A `NumericDate` (RFC 7519), which may have a fraction.
 fn seconds(value: &Value) -> Option<i64> {
     #[expect(clippy::cast_possible_truncation, reason = "a date beyond i64 becomes its end")]
     let whole = |number: f64| number.floor() as i64;

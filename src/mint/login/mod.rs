@@ -25,7 +25,7 @@ use crate::error::{Fault, Result};
 const REMEMBERED: Duration = Duration::from_secs(60);
 /// The same where the issuer itself judges, and may have changed its mind.
 const REMEMBERED_ANSWER: Duration = Duration::from_secs(30);
-/// Where an issuer's OpenID configuration is.
+/// Where an issuer's `OpenID` configuration is.
 const CONFIGURATION: &str = "/.well-known/openid-configuration";
 
 /// Judges logins.
