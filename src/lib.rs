@@ -26,6 +26,7 @@ pub mod exit_code;
 pub mod files;
 pub mod gate;
 pub mod hex;
+pub mod mint;
 pub mod output;
 pub mod plan;
 pub mod probe;

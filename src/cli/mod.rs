@@ -7,6 +7,7 @@ pub mod credentials;
 pub mod data;
 pub mod gate;
 pub mod image;
+pub mod mint;
 pub mod namespace;
 pub mod probe;
 pub mod smoke;
@@ -131,6 +132,9 @@ pub enum Command {
     /// Tenants: a namespace, its schema and its tokens in one
     #[command(subcommand)]
     Tenant(tenant::TenantCommand),
+    /// The token mint: a login in, a token for the user's own namespace out
+    #[command(subcommand)]
+    Mint(mint::MintCommand),
     /// Make the table `items`
     Init(data::TargetArgs),
     /// Insert one row into `items`

@@ -6,6 +6,7 @@ mod engines;
 mod gate;
 mod image;
 mod keys;
+mod mint;
 mod namespace;
 mod probe;
 mod session;
@@ -61,6 +62,7 @@ pub async fn run(app: App, output: &Output) -> Result<ExitCode> {
         Command::Cleanup(args) => stack::down::cleanup(&settings, &args, output).await.map(done),
         Command::Namespace(args) => namespace::run(&settings, args, output).await.map(done),
         Command::Tenant(args) => tenant::run(&settings, args, output).await.map(done),
+        Command::Mint(args) => mint::run(&settings, args, output).await,
         Command::Init(args) => data::init(&settings, &args, output).await.map(done),
         Command::Insert(args) => data::insert(&settings, &args, output).await.map(done),
         Command::Read(args) => data::read(&settings, &args, output).await.map(done),

@@ -40,6 +40,31 @@ pub fn mint(key: &SigningKey, claims: &impl Serialize) -> Result<SecretString> {
     Ok(SecretString::from(token))
 }
 
+/// A key made ready to sign many tokens, each with its `kid`.
+pub struct Signer {
+    key: EncodingKey,
+    header: Header,
+}
+
+impl Signer {
+    /// The `kid` is the thumbprint of the key's public half.
+    pub fn new(key: &SigningKey) -> Self {
+        let mut header = Header::new(Algorithm::EdDSA);
+        header.kid = Some(key.public().thumbprint());
+        Self { key: EncodingKey::from_ed_der(&key.to_der()), header }
+    }
+
+    /// Signs `claims`.
+    ///
+    /// # Errors
+    /// As [`mint`].
+    pub fn sign(&self, claims: &impl Serialize) -> Result<SecretString> {
+        let token = jsonwebtoken::encode(&self.header, claims, &self.key)
+            .context("cannot sign the token")?;
+        Ok(SecretString::from(token))
+    }
+}
+
 /// When a token ends, by its own word: nothing is verified. `None` when it
 /// never does, or when it is no token.
 pub fn expiry(token: &str) -> Option<Timestamp> {

@@ -19,14 +19,20 @@ use crate::error::{Fault, Result};
 #[derive(Clone, Debug)]
 pub struct Admin {
     http: reqwest::Client,
-    address: SocketAddr,
+    /// Scheme, host and port, without a slash at the end.
+    base: String,
     key: Option<SecretString>,
 }
 
 impl Admin {
     /// The API at `address`; `None` for a server without a key.
     pub fn new(http: reqwest::Client, address: SocketAddr, key: Option<&SecretString>) -> Self {
-        Self { http, address, key: key.cloned() }
+        Self::at(http, &format!("http://{address}"), key)
+    }
+
+    /// The API at `base`: scheme, host and port, without a slash at the end.
+    pub fn at(http: reqwest::Client, base: &str, key: Option<&SecretString>) -> Self {
+        Self { http, base: base.to_owned(), key: key.cloned() }
     }
 
     /// Sends one request; what it means is left to the caller.
@@ -39,7 +45,7 @@ impl Admin {
         path: &str,
         body: Option<&Value>,
     ) -> Result<Answer> {
-        let url = format!("http://{}{path}", self.address);
+        let url = format!("{}{path}", self.base);
         let mut request = self.http.request(method, url);
         if let Some(key) = &self.key {
             let value = format!("basic {}", key.expose_secret());
@@ -48,7 +54,7 @@ impl Admin {
         if let Some(body) = body {
             request = request.json(body);
         }
-        Answer::to(request, &format!("http://{}", self.address)).await
+        Answer::to(request, &self.base).await
     }
 
     /// Makes a namespace. `Ok(false)`: it was there already.

@@ -3,6 +3,8 @@
 
 use std::net::SocketAddr;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
@@ -17,6 +19,8 @@ pub struct Hrana {
     /// Scheme, host and port, without a slash at the end.
     base: String,
     host: Option<String>,
+    /// The header `x-namespace-bin`, which beats the host.
+    selector: Option<String>,
     authorization: Option<SecretString>,
 }
 
@@ -24,13 +28,13 @@ impl Hrana {
     /// The default namespace of a server of this machine, without a token.
     pub fn new(http: reqwest::Client, address: SocketAddr) -> Self {
         let host = Some(host_header(None, address));
-        Self { http, base: format!("http://{address}"), host, authorization: None }
+        Self { http, base: format!("http://{address}"), host, selector: None, authorization: None }
     }
 
     /// The server that `url` names; its host names the namespace, if any.
     pub fn at(http: reqwest::Client, url: &str) -> Self {
         let base = url.trim_end_matches('/').to_owned();
-        Self { http, base, host: None, authorization: None }
+        Self { http, base, host: None, selector: None, authorization: None }
     }
 
     /// The same with `token`.
@@ -47,6 +51,21 @@ impl Hrana {
             self.host = Some(format!("{name}.{host}"));
         }
         self
+    }
+
+    /// The same on `namespace`, by header, whatever host the URL names.
+    #[must_use]
+    pub fn selecting(mut self, namespace: &NamespaceName) -> Self {
+        self.selector = Some(STANDARD_NO_PAD.encode(namespace.as_str()));
+        self
+    }
+
+    /// Runs a script of several statements, which ends at the first that fails.
+    ///
+    /// # Errors
+    /// Exit 3 when the server does not answer. Refusals are in the [`Reply`].
+    pub async fn script(&self, sql: &str) -> Result<Reply> {
+        self.requests(json!([{ "type": "sequence", "sql": sql }])).await
     }
 
     /// Asks whether writes are allowed, with a write that never runs: its
@@ -83,6 +102,9 @@ impl Hrana {
         if let Some(host) = &self.host {
             request = request.header(reqwest::header::HOST, host);
         }
+        if let Some(selector) = &self.selector {
+            request = request.header("x-namespace-bin", selector);
+        }
         if let Some(value) = &self.authorization {
             request = request.header(reqwest::header::AUTHORIZATION, value.expose_secret());
         }
@@ -118,6 +140,12 @@ impl Reply {
         let error = self.result(0)?.get("error")?;
         let text = |name: &str| error.get(name).and_then(Value::as_str).unwrap_or_default();
         Some((text("code"), text("message")))
+    }
+
+    /// Whether the first request was done, of whatever kind it is.
+    pub fn is_done(&self) -> bool {
+        let kind = self.result(0).and_then(|result| result.get("type")?.as_str());
+        self.status == 200 && kind == Some("ok")
     }
 
     /// Whether the first statement ran.

@@ -14,6 +14,7 @@ mod gate_routing;
 mod keys_rotate;
 mod lifeline;
 mod logs;
+mod mint;
 mod namespaces;
 mod plan;
 mod probe_changed;

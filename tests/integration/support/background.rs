@@ -55,6 +55,12 @@ impl Background {
         self.said.clone()
     }
 
+    /// All that was said so far, on both streams.
+    pub fn said(&mut self) -> String {
+        self.said.extend(self.lines.try_iter());
+        self.said.join("\n")
+    }
+
     /// Whether it has not ended.
     pub fn lives(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()

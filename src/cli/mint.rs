@@ -1,0 +1,56 @@
+//! `mint`: the token mint.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use crate::service::logs::LogFormat;
+
+const SERVE_HELP: &str = "\
+The smallest mint.yaml:
+  login:
+    issuer: https://REF.supabase.co/auth/v1
+    audience: authenticated
+    jwks: https://REF.supabase.co/auth/v1/.well-known/jwks.json
+  token:
+    databaseUrl: https://{namespace}.db.example.com
+  keys:
+    active: .local/jwt/jwt.key
+  admin:
+    url: http://127.0.0.1:18082
+    key: ${LIBSQL_ADMIN_AUTH_KEY:-local-admin-key}
+
+POST /token with `Authorization: Bearer LOGIN` answers dbToken, dbUrl, namespace, expiresAt.
+Changed key files are taken within two seconds. SIGTERM ends it in order, with exit 0.";
+
+#[derive(Debug, Subcommand)]
+pub enum MintCommand {
+    /// Give database tokens to whoever is signed in
+    #[command(after_help = SERVE_HELP)]
+    Serve(ServeArgs),
+    /// Check the configuration file, the keys and the schema that it names
+    Check(ConfigArgs),
+}
+
+#[derive(Args, Debug)]
+pub struct ConfigArgs {
+    /// Configuration file [default: mint.yaml in the project folder]
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub struct ServeArgs {
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Address to listen on [default: `listen` of the configuration file]
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<SocketAddr>,
+    /// Form of a line of the log
+    #[arg(long, value_enum, default_value_t)]
+    pub log_format: LogFormat,
+    /// error, warn, info, debug or trace
+    #[arg(long, value_name = "LEVEL", default_value = "info")]
+    pub log_level: String,
+}

@@ -1,0 +1,69 @@
+//! `mint serve|check`.
+
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use super::signals;
+use crate::cli::OutputFormat;
+use crate::cli::mint::{ConfigArgs, MintCommand, ServeArgs};
+use crate::error::{Fault, Result};
+use crate::exit_code::ExitCode;
+use crate::mint::Service;
+use crate::mint::config::Config;
+use crate::output::Output;
+use crate::service::{logs, runtime, server};
+use crate::settings::Settings;
+
+/// Looked for in the project folder.
+const CONFIG: &str = "mint.yaml";
+
+pub async fn run(settings: &Settings, command: MintCommand, output: &Output) -> Result<ExitCode> {
+    match command {
+        MintCommand::Serve(args) => serve(settings, args).await,
+        MintCommand::Check(args) => check(settings, &args, output).await,
+    }
+}
+
+async fn serve(settings: &Settings, args: ServeArgs) -> Result<ExitCode> {
+    let config = Config::load(&path(settings, &args.config)?, &settings.variables)?;
+    logs::start(args.log_format, &args.log_level)?;
+    let address = args.listen.unwrap_or(config.listen);
+    runtime::on_all_cores(async move {
+        let service = Service::new(config).await?;
+        // Before anybody can connect, so that no signal finds the default action.
+        let end = tokio::spawn(signals::end_of_service());
+        let listener = server::bind(address).await?;
+        let mut code = Ok(ExitCode::Success);
+        let ended = async {
+            code = end.await.map_err(anyhow::Error::from).flatten();
+        };
+        service.serve(listener, ended).await?;
+        code
+    })
+    .await
+}
+
+async fn check(settings: &Settings, args: &ConfigArgs, output: &Output) -> Result<ExitCode> {
+    let path = path(settings, args)?;
+    Service::new(Config::load(&path, &settings.variables)?).await?;
+    if output.format() == OutputFormat::Json {
+        output.json(&json!({ "good": true }))?;
+    } else {
+        output.talk(format!("{} is good", path.display()));
+    }
+    Ok(ExitCode::Success)
+}
+
+fn path(settings: &Settings, args: &ConfigArgs) -> Result<PathBuf> {
+    if let Some(path) = &args.config {
+        return Ok(path.clone());
+    }
+    let path = settings.project_dir.join(CONFIG);
+    if path.is_file() {
+        return Ok(path);
+    }
+    Err(Fault::not_found(format!("there is no configuration file {}", path.display()))
+        .hint("name one with -c; `demo mint serve --help` shows the smallest one")
+        .into())
+}

@@ -1,0 +1,165 @@
+//! `mint.yaml`, typed and checked. What a value must be is said by its type.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::mapping::ClaimMapping;
+use super::template::{DatabaseUrl, NamespaceTemplate};
+use super::values::{IssuerUrl, Lifetime, Origin, Secret, ServerUrl, SharedSecret};
+use crate::config_file;
+use crate::error::{Fault, Result};
+
+/// The port of the worked example.
+const PORT: u16 = 18091;
+
+/// All that the mint is told.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Config {
+    #[serde(default = "listen")]
+    pub listen: SocketAddr,
+    /// Pages of these origins may ask; none when empty.
+    #[serde(default)]
+    pub origins: Vec<Origin>,
+    pub login: LoginConfig,
+    pub token: TokenConfig,
+    pub keys: KeysConfig,
+    pub admin: AdminConfig,
+    #[serde(default)]
+    pub limits: LimitsConfig,
+}
+
+/// Which logins are good, and how that is found out. With none of the three
+/// sources, the issuer's `OpenID` configuration names the address of its keys.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct LoginConfig {
+    /// The claim `iss`, letter for letter.
+    pub issuer: String,
+    /// The claim `aud`, or one of several in it.
+    pub audience: String,
+    /// The claim `role`, where it is to be looked at.
+    pub role: Option<String>,
+    pub jwks: Option<IssuerUrl>,
+    pub secret: Option<SharedSecret>,
+    pub user_endpoint: Option<UserEndpointConfig>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct UserEndpointConfig {
+    pub url: IssuerUrl,
+    /// Sent as the header `apikey`.
+    pub api_key: Option<Secret>,
+}
+
+/// What the database token says.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TokenConfig {
+    #[serde(default)]
+    pub namespace: NamespaceTemplate,
+    #[serde(default)]
+    pub lifetime: Lifetime,
+    /// The claim `iss`.
+    pub issuer: Option<String>,
+    pub database_url: DatabaseUrl,
+    #[serde(default)]
+    pub claims: ClaimMapping,
+}
+
+/// Private keys: one signs, the public halves of all are published.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct KeysConfig {
+    pub active: PathBuf,
+    #[serde(default)]
+    pub more: Vec<PathBuf>,
+}
+
+/// The server whose namespaces are made.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AdminConfig {
+    /// The Admin API.
+    pub url: ServerUrl,
+    pub key: Option<Secret>,
+    /// The primary, for the schema.
+    pub server: Option<ServerUrl>,
+    /// SQL that every new namespace gets.
+    pub schema: Option<PathBuf>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct LimitsConfig {
+    pub per_user_per_minute: NonZeroU32,
+    pub per_address_per_minute: NonZeroU32,
+    /// Proxies before the mint, whose last `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpAddr>,
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        Self {
+            per_user_per_minute: NonZeroU32::MIN.saturating_add(59),
+            per_address_per_minute: NonZeroU32::MIN.saturating_add(599),
+            trusted_proxies: Vec::new(),
+        }
+    }
+}
+
+impl Config {
+    /// Reads and checks `path`; `variables` are what `${NAME}` stands for.
+    /// Relative paths in it become relative to its folder.
+    ///
+    /// # Errors
+    /// Exit 5 when it is not there, exit 2 with file and key for anything wrong.
+    pub fn load(path: &Path, variables: &BTreeMap<String, String>) -> Result<Self> {
+        let mut config: Self = config_file::load(path, variables)?;
+        config.check(path)?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let keys = std::iter::once(&mut config.keys.active).chain(&mut config.keys.more);
+        for file in keys.chain(&mut config.admin.schema) {
+            *file = folder.join(&*file);
+        }
+        Ok(config)
+    }
+
+    fn check(&self, path: &Path) -> Result<()> {
+        let wrong = |key: &str, what: &str| {
+            Err(Fault::input(format!("{}: `{key}`: {what}", path.display())).into())
+        };
+        let login = &self.login;
+        let sources = [login.jwks.is_some(), login.secret.is_some(), login.user_endpoint.is_some()];
+        if sources.into_iter().filter(|given| *given).count() > 1 {
+            return wrong("login", "name one of `jwks`, `secret` and `userEndpoint`, not several");
+        }
+        let discovers = !sources.contains(&true);
+        if discovers && IssuerUrl::try_from(login.issuer.clone()).is_err() {
+            let what = "without `jwks`, `secret` and `userEndpoint` it must be an https address \
+                        (http on loopback), below which the OpenID configuration is";
+            return wrong("login.issuer", what);
+        }
+        for (key, text) in [("login.issuer", &login.issuer), ("login.audience", &login.audience)] {
+            if text.is_empty() {
+                return wrong(key, "it is empty, and would be in every login that lacks it");
+            }
+        }
+        if self.admin.schema.is_some() && self.admin.server.is_none() {
+            return wrong("admin.server", "`admin.schema` needs the address of the primary");
+        }
+        Ok(())
+    }
+}
+
+fn listen() -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, PORT))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,66 @@
+use super::*;
+
+const SMALLEST: &str = "\
+login:
+  issuer: https://i.example/auth/v1
+  audience: authenticated
+  jwks: https://i.example/keys
+token:
+  databaseUrl: https://{namespace}.db.example.com
+keys:
+  active: jwt.key
+admin:
+  url: http://127.0.0.1:18082
+";
+
+fn load(text: &str) -> Result<Config, String> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mint.yaml");
+    std::fs::write(&path, text).unwrap();
+    let variables = BTreeMap::from([("SECRET".to_owned(), "hunter2-hunter2".to_owned())]);
+    Config::load(&path, &variables).map_err(|error| error.to_string())
+}
+
+#[test]
+fn the_smallest_file_has_sensible_defaults() {
+    let config = load(SMALLEST).unwrap();
+    assert_eq!(config.listen.to_string(), "127.0.0.1:18091");
+    assert_eq!(config.limits.per_user_per_minute.get(), 60);
+    assert_eq!(config.limits.per_address_per_minute.get(), 600);
+    assert_eq!(config.token.lifetime.0.as_secs(), 3600);
+    assert_eq!(config.token.namespace.of("u").unwrap().as_str(), "db-u");
+    assert!(config.keys.active.is_absolute() && config.keys.active.ends_with("jwt.key"));
+    assert!(config.origins.is_empty());
+}
+
+#[test]
+fn what_is_wrong_is_named_with_its_key_and_without_its_value() {
+    for (from, to, key) in [
+        ("jwks: https://i.example/keys", "secret: ${SECRET}", "`login.secret`"),
+        ("jwks: https://i.example/keys", "jwks: http://i.example/hunter2", "`login.jwks`"),
+        ("  jwks:", "  secret: 0123456789012345678901234567890123hunter2\n  jwks:", "`login`"),
+        ("audience: authenticated", "audience: ''", "`login.audience`"),
+        ("audience: authenticated", "audience: a\n  colour: hunter2", "`login.colour`"),
+        ("databaseUrl:", "lifetime: 9y\n  databaseUrl:", "`token.lifetime`"),
+        ("databaseUrl:", "namespace: hunter2\n  databaseUrl:", "`token.namespace`"),
+        ("url: http:", "schema: a.sql\n  url: http:", "`admin.server`"),
+        ("url: http:", "key: hunter2 x\n  url: http:", "`admin.key`"),
+        ("keys:", "limits: {perUserPerMinute: 0}\nkeys:", "`limits.perUserPerMinute`"),
+        ("keys:", "origins: ['*']\nkeys:", "`origins[0]`"),
+        ("jwks: https://i.example/keys", "role: a", ""),
+    ] {
+        assert!(SMALLEST.contains(from), "{from}");
+        let outcome = load(&SMALLEST.replacen(from, to, 1));
+        if key.is_empty() {
+            // Discovery, from an https issuer.
+            outcome.unwrap();
+            continue;
+        }
+        let error = outcome.unwrap_err();
+        assert!(error.contains(key) && !error.contains("hunter2"), "{key}: {error}");
+    }
+    let nowhere = SMALLEST.replace("https://i.example/auth/v1", "somebody");
+    load(&nowhere).unwrap();
+    let error = load(&nowhere.replace("  jwks: https://i.example/keys\n", "")).unwrap_err();
+    assert!(error.contains("`login.issuer`"), "{error}");
+}

@@ -1,0 +1,164 @@
+//! The private keys: one signs, the others are known.
+//!
+//! The files are looked at every two seconds, and taken when they have changed:
+//! no signal, so that it works in containers too. A file that is damaged, or is
+//! just being written, leaves the keys as they were.
+//!
+//! The order of a rotation: first the new public key goes beside the old one
+//! where the server and the gate read theirs (the server reads at its start
+//! only), then the new private key becomes `keys.active` here, and the old one
+//! moves to `keys.more` until its last token has ended.
+
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+use tokio::time::{MissedTickBehavior, interval};
+use zeroize::Zeroizing;
+
+use super::config::KeysConfig;
+use crate::credentials::keys::{PublicKey, SigningKey};
+use crate::credentials::token::Signer;
+use crate::error::Result;
+use crate::files;
+
+const LOOK: Duration = Duration::from_secs(2);
+
+/// The keys of the files that the configuration names.
+pub struct Keyring {
+    active: PathBuf,
+    more: Vec<PathBuf>,
+    keys: RwLock<Arc<Keys>>,
+}
+
+struct Keys {
+    signer: Signer,
+    /// That of the signer first.
+    public: Vec<PublicKey>,
+}
+
+impl Keyring {
+    /// Reads the keys.
+    ///
+    /// # Errors
+    /// Exit 5 for a file that is not there, exit 2 for one without an Ed25519
+    /// private key, with its path.
+    pub fn open(config: &KeysConfig) -> Result<Self> {
+        let (active, more) = (config.active.clone(), config.more.clone());
+        let keys = RwLock::new(Arc::new(read(&active, &more)?));
+        Ok(Self { active, more, keys })
+    }
+
+    /// What signs now.
+    pub fn with_signer<T>(&self, sign: impl FnOnce(&Signer) -> T) -> T {
+        let keys = self.current();
+        sign(&keys.signer)
+    }
+
+    /// The `kid` of what signs now.
+    pub fn active_id(&self) -> String {
+        self.current().public.first().map(PublicKey::thumbprint).unwrap_or_default()
+    }
+
+    /// The public halves, as a JWKS document (RFC 7517).
+    pub fn document(&self) -> Value {
+        let key = |key: &PublicKey| {
+            json!({
+                "kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig",
+                "kid": key.thumbprint(), "x": URL_SAFE_NO_PAD.encode(key.as_bytes()),
+            })
+        };
+        json!({ "keys": self.current().public.iter().map(key).collect::<Vec<_>>() })
+    }
+
+    /// Takes changed files, for as long as it is polled.
+    pub async fn watch(&self) {
+        let mut ticks = interval(LOOK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut complained = false;
+        loop {
+            ticks.tick().await;
+            match read(&self.active, &self.more) {
+                Ok(keys) => {
+                    complained = false;
+                    self.take(keys);
+                }
+                Err(error) if !complained => {
+                    complained = true;
+                    tracing::warn!(%error, "the keys stay as they were");
+                }
+                Err(_) => {}
+            }
+        }
+    }
+
+    fn take(&self, keys: Keys) {
+        if self.current().public == keys.public {
+            return;
+        }
+        let count = keys.public.len();
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
+        tracing::info!(kid = self.active_id(), keys = count, "the keys have changed");
+    }
+
+    fn current(&self) -> Arc<Keys> {
+        self.keys.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+fn read(active: &PathBuf, more: &[PathBuf]) -> Result<Keys> {
+    let key = |path: &PathBuf| {
+        let text = Zeroizing::new(files::read_text(path, "private key")?);
+        SigningKey::from_pem(&text, &path.display().to_string())
+    };
+    let signer = key(active)?;
+    let mut public = vec![signer.public()];
+    for path in more {
+        let known = key(path)?.public();
+        if !public.contains(&known) {
+            public.push(known);
+        }
+    }
+    Ok(Keys { signer: Signer::new(&signer), public })
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    #[test]
+    fn changed_files_are_taken_and_damaged_ones_are_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str| {
+            let key = SigningKey::generate().unwrap();
+            std::fs::write(folder.path().join(name), key.to_pem().expose_secret()).unwrap();
+            key.public().thumbprint()
+        };
+        let (first, old) = (write("a.key"), write("b.key"));
+        let config = KeysConfig {
+            active: folder.path().join("a.key"),
+            more: vec![folder.path().join("b.key"), folder.path().join("a.key")],
+        };
+        let ring = Keyring::open(&config).unwrap();
+        let document = ring.document();
+        let ids: Vec<&str> = document["keys"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|k| k["kid"].as_str().unwrap())
+            .collect();
+        assert_eq!(ids, [first.as_str(), old.as_str()]);
+        assert!(document["keys"][0].get("d").is_none());
+
+        let second = write("a.key");
+        ring.take(read(&ring.active, &ring.more).unwrap());
+        assert_eq!(ring.active_id(), second);
+        std::fs::write(&config.active, "-----BEGIN").unwrap();
+        assert!(read(&ring.active, &ring.more).is_err());
+    }
+}

@@ -1,0 +1,123 @@
+//! The token mint: a login goes in, a database token that is good for the user's
+//! own namespace comes out.
+//!
+//! ```text
+//! routes --> desk --> login/      is it good? (JWKS, shared secret, user endpoint)
+//!                 --> mapping, template   what does it give?
+//!                 --> namespaces, schema  is the namespace there?
+//!                 --> keyring             sign
+//! ```
+//!
+//! The mint trusts nothing of a login before its signature, and says no by one
+//! of the [`refusal::Refusal`]s. It keeps nothing: of two mints beside each other,
+//! either may answer.
+
+pub mod config;
+mod desk;
+mod keyring;
+mod login;
+mod mapping;
+mod namespaces;
+mod refusal;
+mod routes;
+mod schema;
+mod template;
+mod values;
+
+use std::collections::HashSet;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use prometheus_client::metrics::family::Family;
+use tokio::net::TcpListener;
+
+use self::config::{AdminConfig, Config};
+use self::desk::Desk;
+use self::keyring::Keyring;
+use self::login::Logins;
+use self::namespaces::Namespaces;
+use self::routes::Mint;
+use self::schema::Schema;
+use crate::error::Result;
+use crate::files;
+use crate::server::admin::Admin;
+use crate::server::hrana::Hrana;
+use crate::service::observe::Metrics;
+use crate::service::server;
+
+/// For one request to the database server.
+const SERVER_DEADLINE: Duration = Duration::from_secs(5);
+const CONNECT_DEADLINE: Duration = Duration::from_secs(2);
+
+/// A mint that could be built: its configuration, keys and schema are good.
+pub struct Service {
+    desk: Arc<Desk>,
+    router: Router,
+}
+
+impl Service {
+    /// Reads what the configuration names; asks nobody.
+    ///
+    /// # Errors
+    /// Exit 2 or 5 for a key or a schema that cannot be used, with its path.
+    pub async fn new(config: Config) -> Result<Self> {
+        let metrics = Metrics::new("mint");
+        let keys = Arc::new(Keyring::open(&config.keys)?);
+        let logins = Logins::new(&config.login)?;
+        let created = metrics.counter("namespaces_created", "Namespaces that were made here");
+        let namespaces = namespaces(&config.admin, keys.clone(), created).await?;
+        let outcomes = Family::default();
+        metrics.register("outcomes", "Requests for a token by how they ended", outcomes.clone());
+        let proxies = config.limits.trusted_proxies.iter().map(std::net::IpAddr::to_canonical);
+        let proxies: Arc<HashSet<_>> = Arc::new(proxies.collect());
+        let origins = config.origins.iter().map(|origin| origin.0.clone()).collect();
+        let desk = Arc::new(Desk::new(config, logins, keys.clone(), namespaces));
+        let mint = Mint { desk: desk.clone(), keys, outcomes, proxies };
+        Ok(Self { desk, router: routes::router(mint, origins, &metrics) })
+    }
+
+    /// Serves on `listener` until `end` is done, and the requests under way then.
+    ///
+    /// # Errors
+    /// When the address of the listener is not known.
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        end: impl Future<Output = ()> + Send,
+    ) -> Result<()> {
+        let address = listener.local_addr()?;
+        let desk = self.desk;
+        let beside = tokio::spawn(async move { desk.keep_fresh().await });
+        tracing::info!(%address, "listening");
+        let outcome = server::serve(listener, None, self.router, end).await;
+        beside.abort();
+        tracing::info!("ended");
+        outcome
+    }
+}
+
+async fn namespaces(
+    config: &AdminConfig,
+    keys: Arc<Keyring>,
+    created: prometheus_client::metrics::counter::Counter,
+) -> Result<Namespaces> {
+    let http = reqwest::Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(CONNECT_DEADLINE)
+        .timeout(SERVER_DEADLINE)
+        .build()?;
+    let key = config.key.as_ref().map(|key| &key.0);
+    let admin = Admin::at(http.clone(), config.url.as_str(), key);
+    let schema = match (&config.schema, &config.server) {
+        (Some(path), Some(server)) => {
+            let text = files::read_text(path, "schema")?;
+            let server = Hrana::at(http, server.as_str());
+            Some(Schema::new(&text, &path.display().to_string(), server).await?)
+        }
+        _ => None,
+    };
+    Ok(Namespaces::new(admin, schema, keys, created))
+}

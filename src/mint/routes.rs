@@ -1,0 +1,189 @@
+//! The mint over HTTP.
+
+use std::collections::HashSet;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::cors::{AllowOrigin, CorsLayer};
+
+use super::desk::{Desk, Issued};
+use super::keyring::Keyring;
+use super::refusal::Refusal;
+use crate::service::observe::{self, Metrics};
+use crate::service::problem::Problem;
+use crate::service::server::Peer;
+
+/// A request has no body; a client that sends `{}` is not turned away.
+const LONGEST_BODY: usize = 16 * 1024;
+/// From the head of a request to that of its answer.
+const DEADLINE: Duration = Duration::from_secs(10);
+/// For how long a browser may remember what a preflight said.
+const PREFLIGHT: Duration = Duration::from_secs(600);
+
+/// What the handlers share.
+#[derive(Clone)]
+pub struct Mint {
+    pub desk: Arc<Desk>,
+    pub keys: Arc<Keyring>,
+    pub outcomes: Family<Outcome, Counter>,
+    pub proxies: Arc<HashSet<IpAddr>>,
+}
+
+/// `minted`, or the code of the problem.
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+pub struct Outcome {
+    code: &'static str,
+}
+
+/// All routes. Pages of `origins` may ask for tokens.
+pub fn router(mint: Mint, origins: Vec<HeaderValue>, metrics: &Metrics) -> Router {
+    let mut token = Router::new()
+        .route("/token", post(token))
+        // Before the layer: one that is set later would answer preflights.
+        .method_not_allowed_fallback(not_like_this)
+        .with_state(mint.clone());
+    if !origins.is_empty() {
+        let cors = CorsLayer::new()
+            .allow_origin(AllowOrigin::list(origins))
+            .allow_methods([Method::POST])
+            .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE])
+            .expose_headers([header::RETRY_AFTER])
+            .max_age(PREFLIGHT);
+        token = token.layer(cors);
+    }
+    let rest = Router::new()
+        .route("/.well-known/jwks.json", get(keys))
+        .with_state(mint)
+        .merge(token)
+        .fallback(nothing_here)
+        .method_not_allowed_fallback(not_like_this)
+        .layer(CatchPanicLayer::custom(|_panic: Box<dyn std::any::Any + Send>| {
+            Problem::from(Refusal::Internal).into_response()
+        }));
+    observe::observed(rest, metrics)
+}
+
+async fn token(State(mint): State<Mint>, peer: Peer, request: Request) -> Response {
+    let (head, body) = request.into_parts();
+    let address = address(peer.0.ip(), &head.headers, &mint.proxies);
+    let outcome = tokio::time::timeout(DEADLINE, issue(&mint.desk, address, &head.headers, body));
+    let outcome = outcome.await.unwrap_or(Err(Refusal::TooSlow));
+    let code = outcome.as_ref().map_or_else(|refusal| refusal.code(), |_| "minted");
+    mint.outcomes.get_or_create(&Outcome { code }).inc();
+    match outcome {
+        Ok(issued) => ([(header::CACHE_CONTROL, "no-store")], axum::Json(issued)).into_response(),
+        Err(refusal) => {
+            if refusal.is_ours() {
+                tracing::warn!(code, "no token");
+            } else {
+                // By a rate that the limits bound.
+                tracing::info!(code, %address, "refused");
+            }
+            Problem::from(refusal).into_response()
+        }
+    }
+}
+
+async fn issue(
+    desk: &Desk,
+    address: IpAddr,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Issued, Refusal> {
+    desk.admit(address)?;
+    axum::body::to_bytes(body, LONGEST_BODY).await.map_err(|_| Refusal::Body)?;
+    desk.issue(bearer(headers)?).await
+}
+
+/// The token of the one `Authorization` header.
+fn bearer(headers: &HeaderMap) -> Result<&str, Refusal> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let (Some(value), None) = (values.next(), values.next()) else {
+        return Err(Refusal::NoLogin);
+    };
+    let value = value.to_str().map_err(|_| Refusal::Malformed)?;
+    let (scheme, token) = value.split_once(' ').ok_or(Refusal::NoLogin)?;
+    let token = token.trim_matches(' ');
+    if scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() {
+        Ok(token)
+    } else {
+        Err(Refusal::NoLogin)
+    }
+}
+
+/// Whose request it is: the peer's, or where that is a trusted proxy, of whom
+/// the proxy says.
+fn address(peer: IpAddr, headers: &HeaderMap, proxies: &HashSet<IpAddr>) -> IpAddr {
+    let peer = peer.to_canonical();
+    if !proxies.contains(&peer) {
+        return peer;
+    }
+    // The last entry is the proxy's own; those before it anybody can write.
+    let last = headers.get_all("x-forwarded-for").iter().next_back();
+    let named = last.and_then(|value| value.to_str().ok()?.rsplit(',').next()?.trim().parse().ok());
+    named.unwrap_or(peer)
+}
+
+async fn keys(State(mint): State<Mint>) -> Response {
+    let caching = (header::CACHE_CONTROL, "public, max-age=60");
+    ([caching], axum::Json(mint.keys.document())).into_response()
+}
+
+async fn nothing_here() -> Problem {
+    Problem::not_found("not-found", "there is nothing here: ask POST /token")
+}
+
+async fn not_like_this() -> Problem {
+    let status = axum::http::StatusCode::METHOD_NOT_ALLOWED;
+    Problem::new(status, "method-not-allowed", "ask POST /token")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(values: &[(&'static str, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in values {
+            headers.append(*name, HeaderValue::from_str(value).unwrap());
+        }
+        headers
+    }
+
+    #[test]
+    fn exactly_one_bearer_is_a_login() {
+        assert_eq!(bearer(&headers(&[("authorization", "Bearer a.b.c")])), Ok("a.b.c"));
+        assert_eq!(bearer(&headers(&[("authorization", "bearer  x ")])), Ok("x"));
+        for bad in [
+            &[][..],
+            &[("authorization", "Bearer")],
+            &[("authorization", "Bearer ")],
+            &[("authorization", "Basic YTpi")],
+            &[("authorization", "a.b.c")],
+            &[("authorization", "Bearer a"), ("authorization", "Bearer b")],
+        ] {
+            assert_eq!(bearer(&headers(bad)), Err(Refusal::NoLogin), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_proxy_is_believed_only_when_it_is_trusted() {
+        let peer: IpAddr = "127.0.0.1".parse().unwrap();
+        let forwarded = headers(&[("x-forwarded-for", "6.6.6.6, 10.0.0.9")]);
+        assert_eq!(address(peer, &forwarded, &HashSet::new()), peer);
+        let trusted = HashSet::from([peer]);
+        assert_eq!(address(peer, &forwarded, &trusted).to_string(), "10.0.0.9");
+        assert_eq!(address(peer, &headers(&[("x-forwarded-for", "x")]), &trusted), peer);
+    }
+}

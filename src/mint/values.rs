@@ -1,0 +1,212 @@
+//! Values of `mint.yaml` that are more than a text. No message repeats a value.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use axum::http::HeaderValue;
+use reqwest::Url;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+
+/// The shortest key for HMAC-SHA-256 (RFC 7518, section 3.2), in bytes.
+const SHORTEST_SHARED_SECRET: usize = 32;
+const SHORTEST_LIFETIME: Duration = Duration::from_secs(10);
+const LONGEST_LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// An address of the login issuer: what it says is believed, so https, or
+/// http on loopback.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub struct IssuerUrl(pub Url);
+
+impl TryFrom<String> for IssuerUrl {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let message = "it must be an https address, or an http one on loopback";
+        let url = Url::parse(&text).map_err(|_| message)?;
+        let plain = url.username().is_empty() && url.password().is_none() && url.has_host();
+        match url.scheme() {
+            "https" if plain => Ok(Self(url)),
+            "http" if plain && is_loopback(&url) => Ok(Self(url)),
+            _ => Err(message),
+        }
+    }
+}
+
+/// Whether a URL's host is this machine by its name or its number.
+pub fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let number = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    host == "localhost" || number.is_ok_and(|address| address.is_loopback())
+}
+
+/// The address of a server, without path. Plain http anywhere: the Admin API
+/// of sqld 0.24.32 speaks nothing else, so it belongs on a private network.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub struct ServerUrl(String);
+
+impl ServerUrl {
+    /// Scheme, host and port, without a slash at the end.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for ServerUrl {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let message = "it must be an http or https address with nothing after the port";
+        let url = Url::parse(&text).map_err(|_| message)?;
+        let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+        let nobody = url.username().is_empty() && url.password().is_none();
+        if matches!(url.scheme(), "http" | "https") && url.has_host() && bare && nobody {
+            Ok(Self(text.trim_end_matches('/').to_owned()))
+        } else {
+            Err(message)
+        }
+    }
+}
+
+/// An origin of web pages, as browsers send it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Origin(pub HeaderValue);
+
+impl TryFrom<String> for Origin {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let message = "an origin is scheme, host and port as in https://app.example.com, without \
+                       a slash at the end, and `*` is none";
+        let url = Url::parse(&text).map_err(|_| message)?;
+        let same = url.origin().ascii_serialization() == text;
+        if matches!(url.scheme(), "http" | "https") && same {
+            HeaderValue::from_str(&text).map(Self).map_err(|_| message)
+        } else {
+            Err(message)
+        }
+    }
+}
+
+/// A secret that travels in a header.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Secret(pub SecretString);
+
+impl TryFrom<String> for Secret {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            Ok(Self(text.into()))
+        } else {
+            Err("it must be letters, digits and punctuation, and not empty")
+        }
+    }
+}
+
+/// The secret of HS256 logins.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub struct SharedSecret(SecretString);
+
+impl SharedSecret {
+    pub fn bytes(&self) -> &[u8] {
+        self.0.expose_secret().as_bytes()
+    }
+}
+
+impl TryFrom<String> for SharedSecret {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        if text.len() < SHORTEST_SHARED_SECRET {
+            return Err("it must have 32 bytes or more (RFC 7518): a shorter one can be guessed");
+        }
+        // A PEM here is a public key that somebody took for the secret.
+        if text.contains("-----BEGIN") {
+            return Err("it is a PEM, not the issuer's shared secret; public keys go by `jwks`");
+        }
+        Ok(Self(text.into()))
+    }
+}
+
+/// For how long a database token is good.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Lifetime(pub Duration);
+
+impl Default for Lifetime {
+    fn default() -> Self {
+        Self(Duration::from_secs(3600))
+    }
+}
+
+impl TryFrom<String> for Lifetime {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        match humantime::parse_duration(&text) {
+            Ok(life) if (SHORTEST_LIFETIME..=LONGEST_LIFETIME).contains(&life) => Ok(Self(life)),
+            _ => Err("it must be a time such as 15m or 1h, from 10s to 7d"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn taken<T: TryFrom<String>>(texts: &[&str]) -> Vec<bool> {
+        texts.iter().map(|text| T::try_from((*text).to_owned()).is_ok()).collect()
+    }
+
+    #[test]
+    fn issuers_are_https_or_here() {
+        let good =
+            ["https://a.example/x", "http://127.0.0.1:1/x", "http://[::1]/", "http://localhost/"];
+        assert_eq!(taken::<IssuerUrl>(&good), [true; 4]);
+        let bad = [
+            "http://a.example/",
+            "http://127.0.0.1.evil.example/",
+            "https://u:p@a.example/",
+            "x",
+            "file:///etc",
+        ];
+        assert_eq!(taken::<IssuerUrl>(&bad), [false; 5]);
+    }
+
+    #[test]
+    fn servers_are_bare_addresses() {
+        assert_eq!(taken::<ServerUrl>(&["http://primary:8082", "https://a.example/"]), [true; 2]);
+        assert_eq!(
+            taken::<ServerUrl>(&["http://a/x", "http://a/?x", "ftp://a", "a:8080"]),
+            [false; 4]
+        );
+    }
+
+    #[test]
+    fn origins_are_what_browsers_send() {
+        assert_eq!(taken::<Origin>(&["http://127.0.0.1:18093", "https://a.example"]), [true; 2]);
+        let bad = ["*", "https://a.example/", "https://A.example", "null", "https://a.example:443"];
+        assert_eq!(taken::<Origin>(&bad), [false; 5]);
+    }
+
+    #[test]
+    fn weak_and_mistaken_secrets_are_refused() {
+        let pem = "-----BEGIN PUBLIC KEY-----\nAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+        assert_eq!(taken::<SharedSecret>(&[&"x".repeat(32), "short", pem]), [true, false, false]);
+        assert_eq!(taken::<Secret>(&["k", "", "two words"]), [true, false, false]);
+    }
+
+    #[test]
+    fn lifetimes_have_bounds() {
+        assert_eq!(
+            taken::<Lifetime>(&["1h", "10s", "7d", "9s", "8d", "0", "3600"]),
+            [true, true, true, false, false, false, false]
+        );
+    }
+}

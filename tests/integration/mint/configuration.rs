@@ -1,0 +1,41 @@
+//! A bad configuration is found at the start, and told without its secrets.
+
+use super::world::{Issuer, Mint, Yaml};
+use crate::support::Project;
+
+#[test]
+fn a_bad_configuration_is_told_with_file_and_key() {
+    let project = Project::new();
+    project.demo(["setup"]).success();
+    let said = project.demo(["mint", "serve"]).says("mint.yaml").fails(5);
+    said.hint("-c");
+    let issuer = Issuer::later(&project, "ES256");
+    let yaml = Yaml::with(issuer.by_jwks());
+    drop(Mint::start(&project, &issuer, &yaml));
+    project.demo(["mint", "check"]).says("mint.yaml is good").success();
+    let good = project.read("mint.yaml");
+
+    for (from, to, part) in [
+        ("  jwks:", "  secret: hunter2\n  x-jwks:", "mint.yaml"),
+        ("audience: authenticated", "audience: ${NOT_SET}", "NOT_SET"),
+        ("key: local-admin-key", "key: hunter2\n  colour: red", "`admin.colour`"),
+        (".local/jwt/jwt.key", ".local/jwt/jwt.pub", "not a private key"),
+        (
+            "issuer: demo-mint",
+            "claims: {namespaces: user_metadata.ns}",
+            "`token.claims.namespaces`",
+        ),
+    ] {
+        project.write("mint.yaml", good.replacen(from, to, 1));
+        let said = project.demo(["mint", "serve"]).says(part).fails(2);
+        assert!(!said.stderr.contains("hunter2"), "{said:?}");
+    }
+    project.write("schema.sql", "CREATE TABLE t (x); COMMIT;");
+    project
+        .write("mint.yaml", good.replacen("  key: local", "  schema: schema.sql\n  key: local", 1));
+    project.demo(["mint", "check"]).says("schema.sql is no schema").fails(2);
+    project.write("mint.yaml", good.replacen(".local/jwt/jwt.key", "nothing.key", 1));
+    project.demo(["mint", "check"]).says("nothing.key").fails(5);
+    project.write("mint.yaml", &good);
+    project.demo(["mint", "serve", "--log-level", "loud"]).says("`loud`").fails(2);
+}
