@@ -60,7 +60,7 @@ impl Upstream {
         Self { client, primary, timeout }
     }
 
-    /// Where the WebSockets go.
+    /// Where the web sockets go.
     pub fn primary(&self) -> &Authority {
         &self.primary
     }
