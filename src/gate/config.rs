@@ -59,7 +59,7 @@ pub struct Limits {
     pub timeout: Duration,
     pub per_namespace_per_second: NonZeroU32,
     pub burst: NonZeroU32,
-    /// WebSockets at a time.
+    /// Web sockets at a time.
     pub web_sockets: NonZeroU32,
 }
 

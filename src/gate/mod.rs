@@ -55,7 +55,7 @@ use crate::service::observe::{Metrics, observed};
 use crate::service::problem::Problem;
 use crate::service::{server, tls};
 
-/// For the WebSockets to be told that the gate ends.
+/// For the web sockets to be told that the gate ends.
 const GOOD_BYE: Duration = Duration::from_secs(5);
 
 /// What all requests share.

@@ -64,7 +64,7 @@ fn limits_hold_and_pages_of_known_origins_may_ask() {
 
     // The rate of one namespace is not that of another.
     let token = front.rw("alpha");
-    let statuses: Vec<u16> = (0..20)
+    let statuses: Vec<u16> = (0..60)
         .map(|_| front.pipeline(&front.address, &head, &token, &["SELECT 1"]).status)
         .collect();
     assert!(statuses.contains(&429), "{statuses:?}");

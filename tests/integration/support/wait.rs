@@ -1,22 +1,25 @@
 //! Waiting with a deadline, never for a fixed time.
 
-use std::time::Duration;
-
-use demo::ready::{Attempt, poll};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
 
 /// Far beyond anything that a loaded machine needs.
 const DEADLINE: Duration = Duration::from_secs(20);
+/// Between two looks.
+const PAUSE: Duration = Duration::from_millis(4);
 
-/// Looks until `look` gives something.
+/// Looks until `look` gives something. Without a runtime of its own: the look may have one.
 pub fn until_some<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let attempt = async || {
-        Ok(match look() {
-            Some(value) => Attempt::Done(value),
-            None => Attempt::Again("not yet".to_owned()),
-        })
-    };
-    runtime.block_on(poll(what, DEADLINE, attempt)).unwrap()
+    let since = Instant::now();
+    // Nobody ever sends: it is there to wait on.
+    let (_nobody, nothing) = mpsc::channel::<()>();
+    loop {
+        if let Some(value) = look() {
+            return value;
+        }
+        assert!(since.elapsed() < DEADLINE, "gave up waiting until {what}");
+        let _ = nothing.recv_timeout(PAUSE);
+    }
 }
 
 /// Looks until it is so.

@@ -1,0 +1,18 @@
+//! The front door with nothing but real parts: login issuer, mint, gate, primary, replica,
+//! and the clients of the npm registry. Not part of `cargo test`:
+//! `scripts/test-front-door.sh` fetches the clients and runs these.
+//!
+//! `DEMO_TEST_EXAMPLES` names a copy of `examples/` with its `node_modules`. A test
+//! without it fails: it must not look as if it had passed.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test says what it means with them")]
+
+mod clients;
+mod door;
+mod mid_load;
+#[path = "../integration/support/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "shared with the other suite, which uses the rest")]
+mod support;
+#[path = "../integration/mint/world.rs"]
+#[allow(dead_code, reason = "shared with the other suite, which uses the rest")]
+mod world;
