@@ -1,4 +1,4 @@
-//! WebSockets: who it is, for how long, and of which namespace.
+//! Web sockets: who it is, for how long, and of which namespace.
 
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
