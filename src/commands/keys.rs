@@ -114,7 +114,7 @@ async fn rotate(settings: &Settings, args: &RotateArgs, output: &Output) -> Resu
              the project's own among them: `{RESTART}` now"
         ));
     }
-    output.talk("note       a mint that runs signs with the old key until it is restarted");
+    output.talk("note       a mint that runs reads its keys again by itself; restart a gate");
     output.talk("note       once the old tokens have ended: `demo keys prune`");
     Ok(())
 }
