@@ -54,7 +54,7 @@ impl Upstream {
         Self { routing: Routing::new(http, primary.clone(), replicas, metrics), primary }
     }
 
-    /// Where the WebSockets go.
+    /// Where the web sockets go.
     pub fn primary(&self) -> &Authority {
         &self.primary
     }

@@ -1,4 +1,4 @@
-//! Hrana in JSON: bodies of HTTP requests and messages of WebSockets.
+//! Hrana in JSON: bodies of HTTP requests and messages of web sockets.
 
 use std::fmt;
 

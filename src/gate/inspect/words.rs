@@ -52,7 +52,7 @@ pub fn find(text: &[u8]) -> Option<&'static str> {
     })
 }
 
-/// What SQLite takes for a part of a name.
+/// What the database takes for a part of a name.
 fn in_word(byte: &u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$') || !byte.is_ascii()
 }

@@ -191,7 +191,7 @@ impl<T: Transport> Routing<T> {
         reads: Reads<'_>,
     ) -> Result<Response<Body>, Lost> {
         let wanted = Wanted { call, namespace, asked: reads.asked_index(), reads };
-        if let Some(round) = self.round(&wanted, self.standing()) {
+        if let Some(round) = Self::round(&wanted, self.standing()) {
             match self.first_answer(&wanted, round).await {
                 Some(answer) => return answer,
                 None => return self.ask_primary(call, namespace, READ).await,
@@ -202,14 +202,14 @@ impl<T: Transport> Routing<T> {
             answered => return answered,
         };
         // It has gone, and nothing has been acknowledged since.
-        let Some(round) = self.round(&wanted, Standing::Down) else { return Err(lost) };
+        let Some(round) = Self::round(&wanted, Standing::Down) else { return Err(lost) };
         let asking = Asking::default();
         let answer = timeout(PATIENCE, self.ask_replicas(&wanted, &round, &asking)).await;
         answer.ok().flatten().ok_or(lost)
     }
 
     /// What the replicas are to be asked; `None` when only the primary can answer.
-    fn round(&self, wanted: &Wanted<'_>, primary: Standing) -> Option<Round> {
+    fn round(wanted: &Wanted<'_>, primary: Standing) -> Option<Round> {
         let required = wanted.namespace.readable(primary, Instant::now())?;
         // A client that waits for more than there is would wait at a replica for ever.
         if wanted.asked > required {

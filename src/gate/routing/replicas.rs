@@ -118,7 +118,7 @@ mod tests {
         Replicas::new(servers)
     }
 
-    fn one<'a>(replicas: &'a Replicas, now: Instant) -> Option<&'a str> {
+    fn one(replicas: &Replicas, now: Instant) -> Option<&str> {
         replicas.next(&mut Tried::default(), now).map(|replica| replica.label.as_str())
     }
 

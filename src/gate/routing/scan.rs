@@ -20,19 +20,29 @@ pub struct Shown {
     pub error: bool,
 }
 
+/// What follows the name of an index.
+#[derive(Clone, Copy)]
+enum Value {
+    /// Nothing is being read.
+    Elsewhere,
+    /// It begins here.
+    Begun,
+    /// Its digits so far.
+    Number(u64),
+}
+
 /// Takes an answer chunk by chunk; a chunk may end anywhere.
 pub struct Scanner {
     index: Matcher,
     error: Matcher,
-    /// The number that is being read.
-    value: Option<Option<u64>>,
+    value: Value,
     shown: Shown,
 }
 
 impl Default for Scanner {
     fn default() -> Self {
         let (index, error) = (Matcher::new(INDEX), Matcher::new(ERROR));
-        Self { index, error, value: None, shown: Shown::default() }
+        Self { index, error, value: Value::Elsewhere, shown: Shown::default() }
     }
 }
 
@@ -50,28 +60,33 @@ impl Scanner {
     }
 
     fn byte(&mut self, byte: u8) {
-        if let Some(number) = self.value {
-            match (number, byte) {
-                // Text or number: the quote is there or not.
-                (None, b'"') => return,
-                (number, b'0'..=b'9') => {
-                    let digit = u64::from(byte - b'0');
-                    let longer = number.unwrap_or(0).saturating_mul(10).saturating_add(digit);
-                    self.value = Some(Some(longer));
-                    return;
-                }
-                (Some(number), _) => {
-                    self.shown.numbers += 1;
-                    self.shown.highest = self.shown.highest.max(Some(number));
-                    let lowest = self.shown.lowest.map_or(number, |lowest| lowest.min(number));
-                    self.shown.lowest = Some(lowest);
-                }
-                (None, _) => self.shown.nulls += 1,
+        match (self.value, byte) {
+            (Value::Elsewhere, _) => {}
+            // Text or number: the quote is there or not.
+            (Value::Begun, b'"') => return,
+            (Value::Begun, b'0'..=b'9') => {
+                self.value = Value::Number(u64::from(byte - b'0'));
+                return;
             }
-            self.value = None;
+            (Value::Number(number), b'0'..=b'9') => {
+                let digit = u64::from(byte - b'0');
+                self.value = Value::Number(number.saturating_mul(10).saturating_add(digit));
+                return;
+            }
+            (Value::Number(number), _) => {
+                self.shown.numbers += 1;
+                self.shown.highest = self.shown.highest.max(Some(number));
+                let lowest = self.shown.lowest.map_or(number, |lowest| lowest.min(number));
+                self.shown.lowest = Some(lowest);
+                self.value = Value::Elsewhere;
+            }
+            (Value::Begun, _) => {
+                self.shown.nulls += 1;
+                self.value = Value::Elsewhere;
+            }
         }
         if self.index.next(byte) {
-            self.value = Some(None);
+            self.value = Value::Begun;
         }
         self.shown.error |= self.error.next(byte);
     }

@@ -69,7 +69,7 @@ pub async fn shows(server: &Hrana, sql: &str, value: &str) -> bool {
 /// returns.
 ///
 /// Until a replica has what its primary had at the first request for a namespace, it
-/// passes every read on (libsql-server, write_proxy.rs): a row that it shows may be the
+/// passes every read on (libsql-server, `write_proxy.rs`): a row that it shows may be the
 /// primary's. A `describe`, with which `catch_up` ends, is never passed on, and after
 /// it no read is.
 ///

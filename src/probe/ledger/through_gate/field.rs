@@ -25,9 +25,9 @@ use crate::server::hrana::Hrana;
 use crate::server::namespace::NamespaceName;
 
 /// What is in the other tenant's table.
-pub const SECRET: &str = "row-of-another-tenant-6b1f";
+pub(super) const SECRET: &str = "row-of-another-tenant-6b1f";
 /// The server's `LIBSQL_GID`.
-pub const GROUP: &str = "crew";
+pub(super) const GROUP: &str = "crew";
 /// One step between a server's mount and its data path.
 const OUTER: &str = "outer";
 
@@ -53,7 +53,7 @@ pub async fn stack(lab: &Lab<'_>) -> Result<Rc<EphemeralStack>> {
 }
 
 /// Two tenants; `own` is the attacker's.
-pub struct Tenants {
+pub(super) struct Tenants {
     pub own: NamespaceName,
     pub other: NamespaceName,
 }
@@ -72,7 +72,12 @@ impl<'a> Field<'a> {
 
     /// Where `interface` of `service` is reached, the way of `target`: behind a
     /// gate there is nothing but the gate.
-    pub fn at(&self, target: Target, service: &str, interface: Interface) -> Result<SocketAddr> {
+    pub(super) fn at(
+        &self,
+        target: Target,
+        service: &str,
+        interface: Interface,
+    ) -> Result<SocketAddr> {
         match target {
             Target::Server => self.stack.address(service, interface),
             Target::Gate => Ok(self.gate),
@@ -100,7 +105,7 @@ impl<'a> Field<'a> {
     }
 
     /// Two new namespaces with a table `t (x)`; the other's has [`SECRET`] in it.
-    pub async fn tenants(&self) -> Result<Tenants> {
+    pub(super) async fn tenants(&self) -> Result<Tenants> {
         let own = support::filled(self.lab, &self.stack, "own").await?;
         let other = support::filled(self.lab, &self.stack, "other").await?;
         let insert = format!("INSERT INTO t VALUES ('{SECRET}')");
@@ -109,25 +114,25 @@ impl<'a> Field<'a> {
     }
 
     /// The operator's way to a namespace, past the gate.
-    pub fn inside(&self, name: &NamespaceName) -> Result<Hrana> {
+    pub(super) fn inside(&self, name: &NamespaceName) -> Result<Hrana> {
         self.stack.hrana("primary", Some(name))
     }
 
     /// Whether `text` is in the table of `name`.
-    pub async fn holds(&self, name: &NamespaceName, text: &str) -> Result<bool> {
+    pub(super) async fn holds(&self, name: &NamespaceName, text: &str) -> Result<bool> {
         let sql = format!("SELECT count(*) FROM t WHERE x = '{text}'");
         let reply = self.inside(name)?.execute(&sql).await?;
         Ok(reply.scalar() == Some("1"))
     }
 
     /// A token that reads and writes `name`, for ten minutes.
-    pub fn token(&self, name: &NamespaceName) -> Result<SecretString> {
+    pub(super) fn token(&self, name: &NamespaceName) -> Result<SecretString> {
         let end = jiff::Timestamp::now().as_second() + 600;
         self.stack.token_with(&json!({ "p": { "rw": { "ns": [name] } }, "exp": end }))
     }
 
     /// A folder of the replica's data, beside the data path for `..`.
-    pub fn replica_folder(&self, below: &str) -> Result<PathBuf> {
+    pub(super) fn replica_folder(&self, below: &str) -> Result<PathBuf> {
         let mounts = &self.stack.service("replica")?.mounts;
         let mount = mounts.iter().find(|mount| !mount.read_only);
         let own = mount.filter(|mount| mount.source.starts_with(self.stack.folder()));
