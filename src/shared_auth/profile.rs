@@ -41,6 +41,9 @@ impl Profile {
         if text.len() > LONGEST {
             return Err(format!("`{key}` is longer than {LONGEST} bytes"));
         }
+        if text.contains('\0') {
+            return Err(format!("`{key}` has a NUL character"));
+        }
         text.clone_into(field);
         Ok(())
     }

@@ -15,6 +15,7 @@ mod plan;
 mod readme;
 mod rejected;
 mod rotation;
+mod shared_auth;
 mod smoke_green;
 mod smoke_interrupted;
 mod smoke_red;

@@ -89,8 +89,8 @@ impl Request {
             }
         }
         let label = self.name.filter(|name| !name.is_empty());
-        if label.as_ref().is_some_and(|label| label.len() > LONGEST_LABEL) {
-            return Err(Refusal::bad_request("the name of the token is too long"));
+        if label.as_ref().is_some_and(|label| label.len() > LONGEST_LABEL || label.contains('\0')) {
+            return Err(Refusal::bad_request("the name of the token is too long or no text"));
         }
         let lifetime = match self.expires {
             None => None,

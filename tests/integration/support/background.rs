@@ -48,6 +48,12 @@ impl Background {
         })
     }
 
+    /// All that it has said until now.
+    pub fn said(&mut self) -> String {
+        self.said.extend(self.lines.try_iter());
+        self.said.join("\n")
+    }
+
     /// Whether it has not ended.
     pub fn lives(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
