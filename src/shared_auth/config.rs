@@ -219,9 +219,7 @@ impl RawBackend {
                 Ok(Backend::Mysql(sql.check(file, "mysql", &["mysql://", "mariadb://"])?))
             }
             _ => Err(Fault::input(format!("{file}: `backend` names no database"))
-                .hint(
-                    "name one of libsql, postgres, mysql, or remove `backend` to use local files",
-                )
+                .hint("name one of libsql, postgres, mysql, or remove `backend` to use local files")
                 .into()),
         }
     }

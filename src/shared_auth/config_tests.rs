@@ -18,7 +18,8 @@ fn without_a_backend_the_files_are_beside_the_configuration() {
     assert_eq!(config.listen.to_string(), "127.0.0.1:7677");
     let Backend::Local(files) = config.backend else { panic!("{config:?}") };
     assert_eq!(files.htpasswd, Path::new("/etc/demo/./s/htpasswd"));
-    let text = "auth:\n  htpasswd:\n    file: users\n    max_users: 7\n  tokens:\n    file: /t.db\n";
+    let text =
+        "auth:\n  htpasswd:\n    file: users\n    max_users: 7\n  tokens:\n    file: /t.db\n";
     let config = read(text).unwrap();
     assert_eq!(config.max_users, Some(7));
     let Backend::Local(files) = config.backend else { panic!("{config:?}") };

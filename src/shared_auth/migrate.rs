@@ -61,8 +61,7 @@ async fn attempt(connection: &Connection) -> Result<()> {
     if version(connection).await.is_ok_and(|version| version == SQLITE.len()) {
         return Ok(());
     }
-    let transaction =
-        connection.transaction_with_behavior(TransactionBehavior::Immediate).await?;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).await?;
     let table = "CREATE TABLE IF NOT EXISTS auth_schema \
                  (version INTEGER PRIMARY KEY NOT NULL, applied INTEGER NOT NULL)";
     transaction.execute(table, ()).await?;

@@ -23,7 +23,7 @@ const OF_ADDRESS: (u32, u32) = (60, 60);
 /// of one user whatever the address: higher, or anyone could lock him out.
 const OF_USER: (u32, u32) = (120, 120);
 /// Tokens that nobody has, from one address: each costs a look into the database.
-const OF_TOKENS: (u32, u32) = (600, 600);
+const OF_TOKENS: (u32, u32) = (3000, 3000);
 /// How long an attempt waits for the one before it.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Above this many keys, those whose wait is over are forgotten.

@@ -33,8 +33,7 @@ impl Instance {
 
     /// Status and body of a request.
     fn ask(&self, method: &str, path: &str, token: Option<&str>, body: Vec<u8>) -> (u16, Value) {
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let client = reqwest::Client::new();
             let url = format!("{}{}", self.url, path.trim_start_matches('/'));

@@ -23,11 +23,7 @@ pub async fn get(State(app): State<App>, caller: Caller) -> Result<Answer, Refus
 }
 
 /// Sets the fields that are sent; `password` is `{"old": ..., "new": ...}`.
-pub async fn set(
-    State(app): State<App>,
-    caller: Caller,
-    body: Body,
-) -> Result<Answer, Refusal> {
+pub async fn set(State(app): State<App>, caller: Caller, body: Body) -> Result<Answer, Refusal> {
     caller.may_write()?;
     let mut fields: Map<String, Value> = body::json(body).await?;
     let change = fields.remove("password").map(change).transpose()?;

@@ -23,8 +23,7 @@ const LONGEST_LABEL: usize = 200;
 
 pub async fn list(State(app): State<App>, caller: Caller) -> Result<Answer, Refusal> {
     let tokens = app.store.tokens_of(&caller.user).await?;
-    let objects: Vec<Value> =
-        tokens.iter().map(|token| described(token, &token.shown())).collect();
+    let objects: Vec<Value> = tokens.iter().map(|token| described(token, &token.shown())).collect();
     Ok(Answer::ok(json!({ "objects": objects, "urls": {} })))
 }
 
@@ -52,11 +51,7 @@ pub struct Request {
     _bypass_2fa: Option<bool>,
 }
 
-pub async fn create(
-    State(app): State<App>,
-    caller: Caller,
-    body: Body,
-) -> Result<Answer, Refusal> {
+pub async fn create(State(app): State<App>, caller: Caller, body: Body) -> Result<Answer, Refusal> {
     caller.may_write()?;
     let mut request: Request = body::json(body).await?;
     let password = request.password.take();
@@ -181,7 +176,8 @@ mod tests {
     fn what_npm_sends_becomes_terms() {
         let old = terms(json!({ "readonly": true, "cidr_whitelist": ["10.0.0.0/8"] })).unwrap();
         assert!(old.readonly && old.cidrs.len() == 1);
-        let new = json!({ "name": "ci", "expires": 7, "packages_and_scopes_permission": "read-only" });
+        let new =
+            json!({ "name": "ci", "expires": 7, "packages_and_scopes_permission": "read-only" });
         let new = terms(new).unwrap();
         assert!(new.readonly);
         assert_eq!(new.label.as_deref(), Some("ci"));

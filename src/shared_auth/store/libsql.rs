@@ -3,6 +3,7 @@
 
 use std::future::Future;
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use ::libsql::{Builder, Connection, Database};
 use secrecy::ExposeSecret;
@@ -22,6 +23,9 @@ use crate::shared_auth::tokens::TokenRecord;
 
 /// Connections to the primary that are kept.
 const MOST_IDLE: usize = 16;
+/// The server forgets a stream of a connection after 10 s without use, and the
+/// crate then fails once.
+const IDLE: Duration = Duration::from_secs(5);
 
 /// Runs a call to the primary on a connection of its own.
 macro_rules! primary {
@@ -40,7 +44,7 @@ macro_rules! primary {
 pub struct LibsqlStore {
     database: Database,
     /// A connection of the crate does one thing at a time.
-    idle: Mutex<Vec<Connection>>,
+    idle: Mutex<Vec<(Instant, Connection)>>,
     endpoint: Endpoint,
     replica: Option<LocalReplica>,
 }
@@ -88,10 +92,14 @@ impl LibsqlStore {
     }
 
     fn take(&self) -> Result<Connection> {
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        Ok(match idle {
-            Some(connection) => connection,
-            None => self.database.connect()?,
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(match idle.pop() {
+            Some((since, connection)) if since.elapsed() < IDLE => connection,
+            _ => {
+                // The last one was used last: the others are older still.
+                idle.clear();
+                self.database.connect()?
+            }
         })
     }
 
@@ -105,7 +113,7 @@ impl LibsqlStore {
             Ok(Ok((connection, value))) => {
                 let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
                 if idle.len() < MOST_IDLE {
-                    idle.push(connection);
+                    idle.push((Instant::now(), connection));
                 }
                 Ok(value)
             }

@@ -86,9 +86,9 @@ impl Store {
         match &config.backend {
             Backend::Local(files) => LocalStore::open(files).await.map(Self::Local),
             #[cfg(feature = "backend-libsql")]
-            Backend::Libsql(libsql) => libsql::LibsqlStore::open(libsql)
-                .await
-                .map(|store| Self::Libsql(Box::new(store))),
+            Backend::Libsql(libsql) => {
+                libsql::LibsqlStore::open(libsql).await.map(|store| Self::Libsql(Box::new(store)))
+            }
             #[cfg(feature = "backend-postgres")]
             Backend::Postgres(sql) => {
                 sql::postgres::PostgresStore::open(sql).await.map(Self::Postgres)

@@ -14,8 +14,8 @@ use ::libsql::{Builder, Connection, Database};
 use tokio::sync::Notify;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::sqlite;
 use super::ReplicaCounters;
+use super::sqlite;
 use crate::client::connector::Connector;
 use crate::client::endpoint::Endpoint;
 use crate::error::{Fault, Result};

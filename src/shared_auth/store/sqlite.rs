@@ -1,7 +1,7 @@
 //! The statements of everything that speaks SQLite: the local file of tokens,
 //! a libSQL server, its embedded replica.
 
-use ::libsql::{Connection, Row, Value, params};
+use ::libsql::{Connection, Row, Rows, Value, params};
 
 use crate::error::{Fault, Result};
 use crate::shared_auth::name::Username;
@@ -14,8 +14,7 @@ const TOKEN: &str = "SELECT t.id, t.user_name, t.digest, t.label, t.readonly, t.
 
 pub async fn hash_of(connection: &Connection, user: &Username) -> Result<Option<String>> {
     let sql = "SELECT hash FROM auth_users WHERE name = ?1";
-    let mut rows = connection.query(sql, params![user.as_str()]).await?;
-    rows.next().await?.map(|row| text(&row, 0)).transpose()
+    first(connection.query(sql, params![user.as_str()]).await?, |row| text(row, 0)).await
 }
 
 pub async fn register(
@@ -56,8 +55,8 @@ pub async fn set_hash(connection: &Connection, user: &Username, hash: &str) -> R
 
 pub async fn profile(connection: &Connection, user: &Username) -> Result<Profile> {
     let sql = "SELECT profile FROM auth_profiles WHERE name = ?1";
-    let mut rows = connection.query(sql, params![user.as_str()]).await?;
-    let kept = rows.next().await?.map(|row| text(&row, 0)).transpose()?;
+    let rows = connection.query(sql, params![user.as_str()]).await?;
+    let kept = first(rows, |row| text(row, 0)).await?;
     Ok(kept.map(|kept| Profile::of_text(&kept)).unwrap_or_default())
 }
 
@@ -100,8 +99,7 @@ pub async fn find_token(
 ) -> Result<Option<TokenRecord>> {
     let join = if owned { " JOIN auth_users u ON u.name = t.user_name" } else { "" };
     let sql = format!("{TOKEN}{join} WHERE t.id = ?1");
-    let mut rows = connection.query(&sql, params![id]).await?;
-    rows.next().await?.map(|row| token(&row)).transpose()
+    first(connection.query(&sql, params![id]).await?, token).await
 }
 
 pub async fn tokens_of(connection: &Connection, user: &Username) -> Result<Vec<TokenRecord>> {
@@ -120,6 +118,16 @@ pub async fn tokens_of(connection: &Connection, user: &Username) -> Result<Vec<T
 pub async fn revoke(connection: &Connection, user: &Username, id: &str) -> Result<bool> {
     let sql = "DELETE FROM auth_tokens WHERE id = ?1 AND user_name = ?2";
     Ok(connection.execute(sql, params![id, user.as_str()]).await? == 1)
+}
+
+/// The one row, if there is one. The answer is read to its end, or its connection
+/// could not be used again.
+async fn first<T>(mut rows: Rows, read: impl Fn(&Row) -> Result<T>) -> Result<Option<T>> {
+    let Some(row) = rows.next().await? else { return Ok(None) };
+    // Before the next step: a row of a local file is gone then.
+    let value = read(&row)?;
+    while rows.next().await?.is_some() {}
+    Ok(Some(value))
 }
 
 fn token(row: &Row) -> Result<TokenRecord> {

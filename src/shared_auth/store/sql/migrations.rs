@@ -76,7 +76,8 @@ pub fn mysql() -> Migrator {
 /// not know, or whose text has changed.
 fn migrator<S: AsRef<str>>(steps: &[(&'static str, S)]) -> Migrator {
     let migration = |(version, (name, sql)): (i64, &(&'static str, S))| {
-        let sql: SqlStr = sqlx::SqlSafeStr::into_sql_str(sqlx::AssertSqlSafe(sql.as_ref().to_owned()));
+        let sql: SqlStr =
+            sqlx::SqlSafeStr::into_sql_str(sqlx::AssertSqlSafe(sql.as_ref().to_owned()));
         Migration::new(version, Cow::Borrowed(name), MigrationType::Simple, sql, false)
     };
     let mut migrator = Migrator::with_migrations((1..).zip(steps).map(migration).collect());
