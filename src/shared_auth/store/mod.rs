@@ -23,6 +23,7 @@ use super::tokens::{Presented, TokenRecord};
 use crate::error::Result;
 
 /// For every call to a database: the `libsql` crate may wait for ever.
+#[cfg(any(feature = "backend-libsql", feature = "backend-postgres", feature = "backend-mysql"))]
 pub(super) const DEADLINE: Duration = Duration::from_secs(5);
 
 /// Why nothing came of a call. It reaches the log, never the client.
