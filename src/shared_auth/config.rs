@@ -92,7 +92,8 @@ impl Config {
     /// Exit 5 when it is not there, exit 2 with the key for anything wrong in it.
     pub fn load(path: &Path, variables: &BTreeMap<String, String>) -> Result<Self> {
         let raw: Raw = config_file::load(path, variables)?;
-        let folder = path.parent().map_or_else(PathBuf::new, Path::to_path_buf);
+        let absolute = std::path::absolute(path)?;
+        let folder = absolute.parent().unwrap_or(&absolute).to_path_buf();
         raw.check(&path.display().to_string(), &folder)
     }
 }

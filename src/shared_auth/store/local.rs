@@ -1,5 +1,6 @@
 //! Users in an htpasswd file, tokens and profiles in a SQLite file beside it.
 
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -123,6 +124,7 @@ async fn tables(path: &Path) -> Result<(Database, Connection, Connection)> {
         // SQLite would make it readable for everybody.
         files::write_atomic(path, b"", files::MODE_SECRET)?;
     }
+    not_cut_off(path)?;
     let database = Builder::new_local(path).build().await?;
     let (reader, writer) = (database.connect()?, database.connect()?);
     for connection in [&reader, &writer] {
@@ -135,6 +137,30 @@ async fn tables(path: &Path) -> Result<(Database, Connection, Connection)> {
     whole(&writer).await?;
     migrate::sqlite(&writer).await?;
     Ok((database, reader, writer))
+}
+
+/// SQLite takes a file that is shorter than a page for an empty database, and
+/// would write over it.
+fn not_cut_off(path: &Path) -> Result<()> {
+    let mut file = std::fs::File::open(path)?;
+    let length = file.metadata()?.len();
+    if length == 0 {
+        return Ok(());
+    }
+    let mut head = [0; 100];
+    let page = match file.read_exact(&mut head) {
+        Ok(()) if head.starts_with(b"SQLite format 3\0") => {
+            match u16::from_be_bytes([head[16], head[17]]) {
+                1 => 65536,
+                size => u64::from(size),
+            }
+        }
+        _ => anyhow::bail!("it is no SQLite file"),
+    };
+    if page < 512 || length % page != 0 {
+        anyhow::bail!("it is cut off: {length} bytes are no whole number of pages");
+    }
+    Ok(())
 }
 
 async fn whole(connection: &Connection) -> Result<()> {
