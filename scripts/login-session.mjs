@@ -52,18 +52,24 @@ function client(program, args, { home, registry, answers = [], token }) {
     let out = ''
     let err = ''
     let read = 0
+    let last
+    const type = () => child.stdin.write(`${last}${program === 'script' ? '\r' : '\n'}`)
     const look = () => {
       if (left.length === 0) return
       const at = out.toLowerCase().indexOf(left[0][0], read)
       if (at < 0) return
       read = at + left[0][0].length
-      child.stdin.write(`${left.shift()[1]}${program === 'script' ? '\r' : '\n'}`)
+      last = left.shift()[1]
+      type()
     }
+    // pnpm asks before it has set its terminal up, which drops what came too soon.
+    const again = program === 'script' ? setInterval(() => last !== undefined && type(), 3000) : undefined
+    child.stdin.on('error', () => {})
     child.stdout.on('data', (data) => { out += data; look() })
     child.stderr.on('data', (data) => { err += data })
     const limit = setTimeout(() => child.kill('SIGKILL'), 60_000)
-    child.on('error', (error) => resolve({ code: -1, out, err: String(error) }))
-    child.on('close', (code) => { clearTimeout(limit); resolve({ code, out: out.trim(), err }) })
+    child.on('error', (error) => { clearInterval(again); resolve({ code: -1, out, err: String(error) }) })
+    child.on('close', (code) => { clearTimeout(limit); clearInterval(again); resolve({ code, out: out.trim(), err }) })
   })
 }
 

@@ -4,12 +4,17 @@
 # MariaDB; and the same session against the oracle, `@pnpm/pnpr`. As root on Debian
 # it installs what is missing, and stops what it has started.
 #
-#   scripts/test-logins.sh [SECONDS]    of load on each shared backend [8]
+#   scripts/test-logins.sh [SECONDS [NAME...]]
 #
+# SECONDS: of load on each backend [5]. NAME: oracle, local, libsql, replica,
+# postgres, mysql [all].
 # The last line is `N passed, N failed`. Exit 77: not possible on this machine.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-seconds=${1:-8}
+seconds=${1:-5}
+names=" ${*:2} "
+[ "$names" != "  " ] || names=" oracle local libsql replica postgres mysql "
+wanted() { [[ $names == *" $1 "* ]]; }
 pnpm_package=@pnpm/exe.linux-x64@12.21.0
 oracle_package=@pnpm/pnpr.linux-x64@0.1.0-alpha.8
 late=2
@@ -169,61 +174,72 @@ whole() {
   stop_served
 }
 
-printf 'storage: ./storage\nauth:\n  htpasswd:\n    file: ./htpasswd\n    max_users: 9\n  tokens:\n    file: ./tokens.db\n' >"$scratch/oracle/config.yaml"
-# Its port cannot be 0: it does not say which one it got.
-oracle_port=$(node -e 'const s = require("net").createServer().listen(0, "127.0.0.1", () => { console.log(s.address().port); s.close() })')
-(cd "$scratch/oracle" && exec ./package/pnpr -c config.yaml --listen "127.0.0.1:$oracle_port" >oracle.log 2>&1) &
-pids+=($!)
-if until_true 20 node -e "fetch('http://127.0.0.1:$oracle_port/-/ping').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"; then
-  run "oracle: npm" scripts/login-session.mjs --oracle "http://127.0.0.1:$oracle_port/"
-  run "oracle: pnpm" scripts/login-session.mjs --pnpm "$scratch/pnpm/package/pnpm" --user bob "http://127.0.0.1:$oracle_port/"
-else
-  failed=$((failed + 1))
+if wanted oracle; then
+  printf 'storage: ./storage\nauth:\n  htpasswd:\n    file: ./htpasswd\n    max_users: 9\n  tokens:\n    file: ./tokens.db\n' >"$scratch/oracle/config.yaml"
+  # Its port cannot be 0: it does not say which one it got.
+  oracle_port=$(node -e 'const s = require("net").createServer().listen(0, "127.0.0.1", () => { console.log(s.address().port); s.close() })')
+  (cd "$scratch/oracle" && exec ./package/pnpr -c config.yaml --listen "127.0.0.1:$oracle_port" >oracle.log 2>&1) &
+  pids+=($!)
+  if until_true 20 node -e "fetch('http://127.0.0.1:$oracle_port/-/ping').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"; then
+    run "oracle: npm" scripts/login-session.mjs --oracle "http://127.0.0.1:$oracle_port/"
+    run "oracle: pnpm" scripts/login-session.mjs --pnpm "$scratch/pnpm/package/pnpm" --user bob "http://127.0.0.1:$oracle_port/"
+  else
+    failed=$((failed + 1))
+  fi
 fi
 
-config local
-whole local 0
-# Apache reads what was written.
-if htpasswd -vb "$scratch/local/htpasswd" alice Correct-horse-7 2>/dev/null; then
-  passed=$((passed + 1))
-else
-  failed=$((failed + 1))
-  echo "FAILED  Apache's htpasswd does not read the file" >&2
+if wanted local; then
+  config local
+  whole local 0
+  # Apache reads what was written.
+  if htpasswd -vb "$scratch/local/htpasswd" alice Correct-horse-7 2>/dev/null; then
+    passed=$((passed + 1))
+  else
+    failed=$((failed + 1))
+    echo "FAILED  Apache's htpasswd does not read the file" >&2
+  fi
 fi
 
-mkdir "$project"
-cp docker-compose*.yml "$project/"
-[ ! -d .local/bin ] || { mkdir "$project/.local" && cp -r .local/bin "$project/.local/"; }
-mapfile -t free < <(node -e 'const n = require("net"); const s = Array.from({ length: 4 }, () => n.createServer().listen(0, "127.0.0.1")); Promise.all(s.map((one) => new Promise((done) => one.on("listening", done)))).then(() => { for (const one of s) { console.log(one.address().port); one.close() } })')
-export PRIMARY_HTTP_PORT=${free[0]} PRIMARY_GRPC_PORT=${free[1]} PRIMARY_ADMIN_PORT=${free[2]} REPLICA_HTTP_PORT=${free[3]}
-"$demo" -q --project-dir "$project" up --engine native
-token=$(cat "$project/.local/jwt/jwt.token")
-libsql=("backend:" "  libsql:" "    url: http://127.0.0.1:$PRIMARY_HTTP_PORT" "    authToken: $token")
-config libsql "${libsql[@]}"
-whole libsql 0
-"$demo" -q --project-dir "$project" cleanup
-"$demo" -q --project-dir "$project" up --engine native
-libsql[3]="    authToken: $(cat "$project/.local/jwt/jwt.token")"
-config replica "${libsql[@]}" "    replicaPath: ./replica-NUMBER/auth.db" "    syncIntervalSecs: $late"
-whole replica "$late"
-"$demo" -q --project-dir "$project" cleanup
+if wanted libsql || wanted replica; then
+  mkdir "$project"
+  cp docker-compose*.yml "$project/"
+  [ ! -d .local/bin ] || { mkdir "$project/.local" && cp -r .local/bin "$project/.local/"; }
+  mapfile -t free < <(node -e 'const n = require("net"); const s = Array.from({ length: 4 }, () => n.createServer().listen(0, "127.0.0.1")); Promise.all(s.map((one) => new Promise((done) => one.on("listening", done)))).then(() => { for (const one of s) { console.log(one.address().port); one.close() } })')
+  export PRIMARY_HTTP_PORT=${free[0]} PRIMARY_GRPC_PORT=${free[1]} PRIMARY_ADMIN_PORT=${free[2]} REPLICA_HTTP_PORT=${free[3]}
+fi
+# libsql NAME LATE LINE...: a new primary, and two instances on it.
+libsql() {
+  "$demo" -q --project-dir "$project" up --engine native >/dev/null
+  config "$1" "backend:" "  libsql:" "    url: http://127.0.0.1:$PRIMARY_HTTP_PORT" \
+    "    authToken: $(cat "$project/.local/jwt/jwt.token")" "${@:3}"
+  whole "$1" "$2"
+  "$demo" -q --project-dir "$project" cleanup
+}
+if wanted libsql; then libsql libsql 0; fi
+if wanted replica; then
+  libsql replica "$late" "    replicaPath: ./replica-NUMBER/auth.db" "    syncIntervalSecs: $late"
+fi
 
-mkdir "$scratch/postgres"
-chown postgres "$scratch/postgres"
-as_postgres "$pg_bin/initdb" -D "$scratch/postgres/data" -A trust --no-sync >/dev/null
-postgres_data=$scratch/postgres/data
-as_postgres "$pg_bin/pg_ctl" -D "$postgres_data" -w -l "$scratch/postgres/log" -o "-c listen_addresses='' -k $scratch/postgres" start >/dev/null
-config postgres "backend:" "  postgres:" "    url: postgres://postgres@localhost/postgres?host=$scratch/postgres"
-whole postgres 0
+if wanted postgres; then
+  mkdir "$scratch/postgres"
+  chown postgres "$scratch/postgres"
+  as_postgres "$pg_bin/initdb" -D "$scratch/postgres/data" -A trust --no-sync >/dev/null
+  postgres_data=$scratch/postgres/data
+  as_postgres "$pg_bin/pg_ctl" -D "$postgres_data" -w -l "$scratch/postgres/log" -o "-c listen_addresses='' -k $scratch/postgres" start >/dev/null
+  config postgres "backend:" "  postgres:" "    url: postgres://postgres@localhost/postgres?host=$scratch/postgres"
+  whole postgres 0
+fi
 
-mkdir "$scratch/mysql"
-chown mysql "$scratch/mysql"
-mariadb-install-db --no-defaults --user=mysql --datadir="$scratch/mysql/data" --auth-root-authentication-method=normal --skip-test-db >/dev/null 2>&1
-mariadbd --no-defaults --user=mysql --datadir="$scratch/mysql/data" --skip-networking --socket="$scratch/mysql/socket" --pid-file="$scratch/mysql/pid" >"$scratch/mysql/log" 2>&1 &
-pids+=($!)
-until_true 60 mariadb --no-defaults -u root -S "$scratch/mysql/socket" -e "CREATE DATABASE IF NOT EXISTS logins" || { tail -n 20 "$scratch/mysql/log" >&2; exit 1; }
-config mysql "backend:" "  mysql:" "    url: mysql://root@localhost/logins?socket=$scratch/mysql/socket"
-whole mysql 0
+if wanted mysql; then
+  mkdir "$scratch/mysql"
+  chown mysql "$scratch/mysql"
+  mariadb-install-db --no-defaults --user=mysql --datadir="$scratch/mysql/data" --auth-root-authentication-method=normal --skip-test-db >/dev/null 2>&1
+  mariadbd --no-defaults --user=mysql --datadir="$scratch/mysql/data" --skip-networking --socket="$scratch/mysql/socket" --pid-file="$scratch/mysql/pid" >"$scratch/mysql/log" 2>&1 &
+  pids+=($!)
+  until_true 60 mariadb --no-defaults -u root -S "$scratch/mysql/socket" -e "CREATE DATABASE IF NOT EXISTS logins" || { tail -n 20 "$scratch/mysql/log" >&2; exit 1; }
+  config mysql "backend:" "  mysql:" "    url: mysql://root@localhost/logins?socket=$scratch/mysql/socket"
+  whole mysql 0
+fi
 
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

@@ -63,7 +63,7 @@ impl Metrics {
         self.lock().register(name, help, metric);
     }
 
-    /// In the text form of OpenMetrics.
+    /// In the text form of `OpenMetrics`.
     ///
     /// # Errors
     /// Never with what this crate registers.

@@ -66,7 +66,7 @@ pub struct Replica {
     pub serve_stale: Duration,
 }
 
-/// A Postgres or a MySQL-compatible server.
+/// A Postgres or a `MySQL`-compatible server.
 #[derive(Clone, Debug)]
 pub struct Sql {
     pub url: SecretString,
@@ -105,9 +105,9 @@ struct Raw {
     storage: Option<PathBuf>,
     #[serde(default)]
     auth: RawAuth,
-    /// The outer `None` is a file without the key, the inner one an empty block.
+    /// `None` is a file without the key; an empty block is one that names nothing.
     #[serde(default, deserialize_with = "present")]
-    backend: Option<Option<RawBackend>>,
+    backend: Option<RawBackend>,
 }
 
 #[derive(Default, Deserialize)]
@@ -158,15 +158,16 @@ struct RawSql {
     max_connections: Option<NonZeroU32>,
 }
 
-fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Option<RawBackend>>, D::Error> {
-    Option::deserialize(from).map(Some)
+fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<RawBackend>, D::Error> {
+    let block: Option<RawBackend> = Option::deserialize(from)?;
+    Ok(Some(block.unwrap_or(RawBackend::NONE)))
 }
 
 impl Raw {
     fn check(self, file: &str, folder: &Path) -> Result<Config> {
         let storage = folder.join(self.storage.as_deref().unwrap_or(Path::new(STORAGE)));
         let backend = match self.backend {
-            Some(backend) => backend.unwrap_or(RawBackend::NONE).check(file, folder)?,
+            Some(backend) => backend.check(file, folder)?,
             None => Backend::Local(Files {
                 htpasswd: place(self.auth.htpasswd.file, folder, &storage, "htpasswd"),
                 tokens: place(self.auth.tokens.file, folder, &storage, "tokens.db"),
@@ -201,8 +202,8 @@ impl RawBackend {
         let Self { libsql, postgres, postgresql, mysql } = self;
         match (libsql, postgres.or(postgresql), mysql) {
             _ if named.len() > 1 => {
-                let names = named.join(", ");
-                Err(Fault::input(format!("{file}: `backend` names more than one: {names}"))
+                let all = named.join(", ");
+                Err(Fault::input(format!("{file}: `backend` names more than one: {all}"))
                     .hint("keep one of them, or remove `backend` to use local files")
                     .into())
             }

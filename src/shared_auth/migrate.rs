@@ -1,8 +1,8 @@
 //! The tables, version by version.
 //!
-//! For SQLite's kin: a table of versions, read and written inside one
+//! For `SQLite`'s kin: a table of versions, read and written inside one
 //! `BEGIN IMMEDIATE`, so that of two instances which start at once the second
-//! finds the work done. For Postgres and MySQL: sqlx's migrator, which takes a
+//! finds the work done. For Postgres and `MySQL`: sqlx's migrator, which takes a
 //! lock of the database's own.
 
 use std::time::{Duration, Instant};

@@ -3,9 +3,9 @@
 //!
 //! ```text
 //! npm, pnpm --HTTP--> npm/ --> throttle, password, tokens --> store::Store
-//!                                              local: htpasswd file + SQLite file
+//!                                              local: htpasswd file + `SQLite` file
 //!                                              libsql: remote, and an embedded replica
-//!                                              sql: Postgres, MySQL (by Cargo feature)
+//!                                              sql: Postgres, `MySQL` (by Cargo feature)
 //! ```
 //!
 //! [`store::Store`] stands alone: a token is looked up without HTTP.

@@ -83,7 +83,7 @@ impl Htpasswd {
         if !text.is_empty() && !text.ends_with('\n') {
             text.push('\n');
         }
-        text.push_str(&format!("{user}:{hash}\n"));
+        text.extend([user.as_str(), ":", hash, "\n"]);
         self.write(&text)?;
         Ok(Registered::Done)
     }
@@ -150,8 +150,7 @@ impl Users {
     fn parse(bytes: Vec<u8>) -> Result<Self, (usize, &'static str)> {
         let text = String::from_utf8(bytes).map_err(|error| {
             let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-            let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
-            (line, "it is no text")
+            (before.split(|byte| *byte == b'\n').count(), "it is no text")
         })?;
         let mut hashes = HashMap::new();
         for (number, line) in (1..).zip(text.lines()) {

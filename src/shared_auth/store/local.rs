@@ -1,4 +1,4 @@
-//! Users in an htpasswd file, tokens and profiles in a SQLite file beside it.
+//! Users in an htpasswd file, tokens and profiles in a `SQLite` file beside it.
 
 use std::io::Read;
 use std::path::Path;
@@ -55,8 +55,8 @@ impl LocalStore {
     }
 
     pub async fn hash_of(&self, user: &Username) -> Stored<Option<String>> {
-        let users = self.users.users().map_err(StoreError::Damaged)?;
-        Ok(users.hash_of(user.as_str()).map(str::to_owned))
+        let (users, user) = (self.users.clone(), user.clone());
+        blocking(move || Ok(users.users()?.hash_of(user.as_str()).map(str::to_owned))).await
     }
 
     pub async fn register(
@@ -117,7 +117,7 @@ impl LocalStore {
     }
 }
 
-/// Opens the SQLite file with libSQL's own SQLite: a second one must not be linked.
+/// Opens the `SQLite` file with libSQL's own `SQLite`: a second one must not be linked.
 async fn tables(path: &Path) -> Result<(Database, Connection, Connection)> {
     let new = !path.exists();
     if new {
@@ -139,7 +139,7 @@ async fn tables(path: &Path) -> Result<(Database, Connection, Connection)> {
     Ok((database, reader, writer))
 }
 
-/// SQLite takes a file that is shorter than a page for an empty database, and
+/// `SQLite` takes a file that is shorter than a page for an empty database, and
 /// would write over it.
 fn not_cut_off(path: &Path) -> Result<()> {
     let mut file = std::fs::File::open(path)?;

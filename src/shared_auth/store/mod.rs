@@ -52,7 +52,7 @@ pub enum Registered {
 
 /// A table of users and a table of tokens.
 pub enum Store {
-    Local(LocalStore),
+    Local(Box<LocalStore>),
     #[cfg(feature = "backend-libsql")]
     Libsql(Box<libsql::LibsqlStore>),
     #[cfg(feature = "backend-postgres")]
@@ -85,7 +85,9 @@ impl Store {
     /// cannot be used.
     pub async fn open(config: &Config) -> Result<Self> {
         match &config.backend {
-            Backend::Local(files) => LocalStore::open(files).await.map(Self::Local),
+            Backend::Local(files) => {
+                LocalStore::open(files).await.map(|store| Self::Local(Box::new(store)))
+            }
             #[cfg(feature = "backend-libsql")]
             Backend::Libsql(libsql) => {
                 libsql::LibsqlStore::open(libsql).await.map(|store| Self::Libsql(Box::new(store)))

@@ -1,4 +1,4 @@
-//! Postgres and MySQL, through sqlx. The drivers' types differ, the statements
+//! Postgres and `MySQL`, through sqlx. The drivers' types differ, the statements
 //! hardly: one macro makes both stores.
 
 mod migrations;
@@ -6,6 +6,7 @@ mod migrations;
 use std::future::Future;
 use std::time::Duration;
 
+use anyhow::Context;
 use secrecy::ExposeSecret;
 use sqlx::Row;
 use sqlx::error::ErrorKind;
@@ -56,7 +57,7 @@ fn unusable(name: &str, error: sqlx::Error) -> anyhow::Error {
     fault.because(error).hint(hint).into()
 }
 
-/// Postgres' class 28, MySQL's 28000 and 42000 (access denied to the database).
+/// Postgres' class 28, `MySQL`'s 28000 and 42000 (access denied to the database).
 fn is_refusal(code: Option<&str>) -> bool {
     code.is_some_and(|code| code.starts_with("28"))
 }
@@ -73,7 +74,7 @@ macro_rules! store {
     (
         $(#[$doc:meta])*
         $store:ident, $module:ident, $key:literal, $driver:ident, $rows:ident,
-        upsert: $upsert:literal, placeholders: $placeholders:expr
+        upsert: $upsert:literal, placeholders: $placeholders:expr, lock: $lock:expr
     ) => {
         pub mod $module {
             use sqlx::$module::{$rows, $driver};
@@ -95,9 +96,7 @@ macro_rules! store {
                         .acquire_timeout(START);
                     let pool = options.connect(config.url.expose_secret()).await;
                     let pool = pool.map_err(|error| unusable($key, error))?;
-                    migrate(&pool).await.map_err(|error| {
-                        Fault::failed("the login tables cannot be made").because(error)
-                    })?;
+                    migrate(&pool).await.context("the login tables cannot be made")?;
                     Ok(Self { pool })
                 }
 
@@ -151,7 +150,9 @@ macro_rules! store {
                             .await;
                         match added {
                             Err(error) if is_taken(&error) => return Ok(Registered::Taken),
-                            other => drop(other?),
+                            other => {
+                                other?;
+                            }
                         }
                         query($upsert)
                             .bind(name)
@@ -264,20 +265,31 @@ macro_rules! store {
                 }
             }
 
-            async fn migrate(pool: &Pool<$driver>) -> Result<(), MigrateError> {
-                let migrator = migrations::$module();
-                match migrator.run(pool).await {
-                    // A step was cut off. Nobody is at it: the lock was had meanwhile.
-                    // Every step of MySQL may run again, and Postgres has undone it.
-                    Err(MigrateError::Dirty(version)) => {
-                        query("DELETE FROM auth_schema WHERE version = ?")
-                            .bind(version)
-                            .execute(pool)
-                            .await?;
-                        migrator.run(pool).await
+            async fn migrate(pool: &Pool<$driver>) -> Result<()> {
+                // One connection for all: the lock is that of its session.
+                let mut connection = pool.acquire().await?;
+                let lock: Option<&str> = $lock;
+                if let Some(lock) = lock {
+                    let row = query(lock).fetch_one(&mut *connection).await?;
+                    if row.try_get::<Option<i64>, _>(0)? != Some(1) {
+                        anyhow::bail!("another instance makes them, and does not come to an end");
                     }
-                    outcome => outcome,
                 }
+                let migrator = migrations::$module();
+                // Not `run`: the compiler does not see that its future is `Send`.
+                let mut outcome = migrator.run_direct(None, &mut *connection, false).await;
+                if let Err(MigrateError::Dirty(version)) = outcome {
+                    // A step was cut off. Nobody is at it, since we have the lock. Every
+                    // step of MySQL may run again, and Postgres has undone it.
+                    query("DELETE FROM auth_schema WHERE version = ?")
+                        .bind(version)
+                        .execute(&mut *connection)
+                        .await?;
+                    outcome = migrator.run_direct(None, &mut *connection, false).await;
+                }
+                // A lock ends with its session.
+                connection.close().await?;
+                Ok(outcome?)
             }
 
             fn query<'a>(
@@ -310,16 +322,19 @@ store! {
     PostgresStore, postgres, "postgres", Postgres, PgRow,
     upsert: "INSERT INTO auth_profiles (name, profile) VALUES (?, ?) \
              ON CONFLICT (name) DO UPDATE SET profile = excluded.profile",
-    placeholders: numbered
+    placeholders: numbered, lock: None
 }
 
 #[cfg(feature = "backend-mysql")]
 store! {
-    /// The tables in a MySQL or MariaDB database.
+    /// The tables in a `MySQL` or `MariaDB` database.
     MysqlStore, mysql, "mysql", MySql, MySqlRow,
     upsert: "INSERT INTO auth_profiles (name, profile) VALUES (?, ?) \
              ON DUPLICATE KEY UPDATE profile = VALUES(profile)",
-    placeholders: str::to_owned
+    placeholders: str::to_owned,
+    // sqlx waits for its own lock with a negative time: for MySQL that is for ever,
+    // for MariaDB not at all, and it goes on without the lock.
+    lock: Some("SELECT GET_LOCK('demo_auth_schema', 15)")
 }
 
 /// `$1`, `$2`, as Postgres wants them.

@@ -1,4 +1,4 @@
-//! The statements of everything that speaks SQLite: the local file of tokens,
+//! The statements of everything that speaks `SQLite`: the local file of tokens,
 //! a libSQL server, its embedded replica.
 
 use ::libsql::{Connection, Row, Rows, Value, params};

@@ -1,4 +1,4 @@
-//! The tables in Postgres and MySQL. sqlx's migrator takes a lock of the
+//! The tables in Postgres and `MySQL`. The migrator runs under a lock of the
 //! database's own, so two instances may start at once.
 
 use std::borrow::Cow;
@@ -32,7 +32,7 @@ pub fn postgres() -> Migrator {
     )])
 }
 
-/// MySQL commits each statement that makes a table, so a step that was cut off in
+/// `MySQL` commits each statement that makes a table, so a step that was cut off in
 /// the middle runs again from its beginning: every statement may.
 #[cfg(feature = "backend-mysql")]
 pub fn mysql() -> Migrator {
