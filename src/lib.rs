@@ -35,6 +35,7 @@ pub mod report;
 pub mod server;
 pub mod service;
 pub mod settings;
+pub mod shared_auth;
 pub mod smoke;
 pub mod state;
 pub mod style;

@@ -3,6 +3,7 @@
 //! Nothing here does anything. `settings` turns the global options into
 //! [`crate::settings::Settings`]; `commands` runs the verbs.
 
+pub mod auth;
 pub mod credentials;
 pub mod data;
 pub mod gate;
@@ -158,6 +159,9 @@ pub enum Command {
     /// The proxy that lets a database token do only what it says
     #[command(subcommand)]
     Gate(gate::GateCommand),
+    /// The logins of an npm registry, shared by several instances
+    #[command(subcommand)]
+    Auth(auth::AuthCommand),
     /// What is missing or wrong on this machine, and the command that mends each
     Doctor,
     /// Print a completion script for a shell

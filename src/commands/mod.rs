@@ -1,5 +1,6 @@
 //! One function for each verb: settings in, output and exit code out.
 
+mod auth;
 mod data;
 mod doctor;
 mod engines;
@@ -74,6 +75,7 @@ pub async fn run(app: App, output: &Output) -> Result<ExitCode> {
         Command::Smoke(args) => smoke::run(&settings, &args, output).await,
         Command::Probe(args) => probe::run(settings, args, output).await,
         Command::Gate(args) => gate::run(&settings, args).await.map(done),
+        Command::Auth(args) => auth::run(&settings, args).await.map(done),
         Command::Doctor => doctor::run(&settings, output).await,
         Command::Exec(_) | Command::Completions { .. } => Ok(ExitCode::Success),
     }

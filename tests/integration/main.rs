@@ -24,6 +24,7 @@ mod probe_reports;
 mod readme;
 mod rejected;
 mod rotation;
+mod shared_auth;
 mod smoke_green;
 mod smoke_interrupted;
 mod smoke_red;

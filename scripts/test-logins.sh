@@ -1,0 +1,245 @@
+#!/usr/bin/env bash
+# The logins of `demo auth serve` with the real npm and pnpm, and under load, on
+# every backend: local files, libSQL remote and with embedded replicas, Postgres,
+# MariaDB; and the same session against the oracle, `@pnpm/pnpr`. As root on Debian
+# it installs what is missing, and stops what it has started.
+#
+#   scripts/test-logins.sh [SECONDS [NAME...]]
+#
+# SECONDS: of load on each backend [5]. NAME: oracle, local, libsql, replica,
+# postgres, mysql [all].
+# The last line is `N passed, N failed`. Exit 77: not possible on this machine.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+seconds=${1:-5}
+names=" ${*:2} "
+[ "$names" != "  " ] || names=" oracle local libsql replica postgres mysql "
+wanted() { [[ $names == *" $1 "* ]]; }
+pnpm_package=@pnpm/exe.linux-x64@12.21.0
+oracle_package=@pnpm/pnpr.linux-x64@0.1.0-alpha.8
+late=2
+most=60
+
+# not_tested REASON: as loud as a failure, and not one.
+not_tested() {
+  echo "== logins: not tested on this machine: $*" >&2
+  exit 77
+}
+
+[ "$(uname -sm)" = "Linux x86_64" ] || not_tested "the clients and the oracle are for linux-x64"
+scratch=$(mktemp -d)
+policy=
+pids=()
+postgres_data=
+project=$scratch/project
+demo=
+finish() {
+  local status=$?
+  [ ${#pids[@]} -eq 0 ] || kill "${pids[@]}" 2>/dev/null || true
+  [ -z "$postgres_data" ] || as_postgres "$pg_bin/pg_ctl" -D "$postgres_data" -m immediate stop >/dev/null 2>&1 || true
+  wait || true
+  [ -z "$demo" ] || [ ! -d "$project" ] || "$demo" -q --project-dir "$project" cleanup >/dev/null 2>&1 || true
+  [ -z "$policy" ] || rm -f "$policy"
+  rm -rf "$scratch"
+  exit "$status"
+}
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+missing=()
+while read -r program package; do
+  command -v "$program" >/dev/null || missing+=("$package")
+done <<'LIST'
+htpasswd apache2-utils
+mariadbd mariadb-server
+mariadb mariadb-client
+node nodejs
+npm npm
+pg_lsclusters postgresql
+script bsdutils
+setpriv util-linux
+LIST
+if [ ${#missing[@]} -gt 0 ]; then
+  if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
+    not_tested "missing and not installed (no root, or no apt-get): ${missing[*]}"
+  fi
+  export DEBIAN_FRONTEND=noninteractive
+  # Packages start their services: databases that nobody here would stop.
+  if [ ! -e /usr/sbin/policy-rc.d ]; then
+    policy=/usr/sbin/policy-rc.d
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 755 "$policy"
+  fi
+  for words in "update -qq" "install -y -qq --no-install-recommends ${missing[*]}"; do
+    # shellcheck disable=SC2086 # words
+    apt-get -o DPkg::Lock::Timeout=300 $words >&2 || not_tested "apt-get cannot install ${missing[*]}"
+  done
+  [ -z "$policy" ] || rm -f "$policy"
+  policy=
+fi
+[ "$(id -u)" -eq 0 ] || not_tested "only root can give Postgres and MariaDB their own users"
+pg_bin=$(find /usr/lib/postgresql -name initdb -printf '%h\n' | sort | tail -n 1)
+[ -n "$pg_bin" ] || not_tested "there is no initdb"
+as_postgres() { (cd / && setpriv --reuid=postgres --regid=postgres --init-groups "$@"); }
+
+# until_true SECONDS COMMAND...: each try waits for an answer, or fails at once.
+until_true() {
+  local deadline=$((SECONDS + $1))
+  shift
+  until "$@" >/dev/null 2>&1; do
+    [ "$SECONDS" -lt "$deadline" ] || return 1
+    read -rt 0.1 <> <(:) || true
+  done
+}
+
+# fetch PACKAGE FOLDER
+fetch() {
+  mkdir -p "$2"
+  (cd "$2" && npm pack --silent "$1" >/dev/null && tar xzf ./*.tgz) || not_tested "npm cannot fetch $1"
+}
+
+cargo build --locked --quiet --features backend-postgres,backend-mysql --bin demo
+demo=$(readlink -f "${CARGO_TARGET_DIR:-target}")/debug/demo
+fetch "$pnpm_package" "$scratch/pnpm"
+fetch "$oracle_package" "$scratch/oracle"
+chmod 755 "$scratch"
+
+passed=0
+failed=0
+# run NAME SCRIPT ARGUMENT...: one of the scripts that end with their numbers.
+run() {
+  local name=$1 out last
+  shift
+  echo "== $name"
+  out=$(node "$@" 2>&1) || true
+  grep -vE '^ok ' <<<"$out" | sed 's/^/   /' || true
+  last=$(tail -n 1 <<<"$out")
+  if [[ $last =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed$ ]]; then
+    passed=$((passed + BASH_REMATCH[1]))
+    failed=$((failed + BASH_REMATCH[2]))
+  else
+    failed=$((failed + 1))
+  fi
+}
+
+# serve NAME: two instances of $scratch/NAME-1.yaml and -2.yaml; their URLs in `urls`.
+urls=()
+served=()
+serve() {
+  urls=()
+  served=()
+  local number log
+  for number in 1 2; do
+    log=$scratch/$1-$number.log
+    "$demo" auth serve -c "$scratch/$1-$number.yaml" --listen 127.0.0.1:0 2>"$log" &
+    pids+=($!)
+    served+=($!)
+  done
+  for number in 1 2; do
+    log=$scratch/$1-$number.log
+    if ! until_true 30 grep -q listening "$log"; then
+      cat "$log" >&2
+      failed=$((failed + 1))
+      return 1
+    fi
+    urls+=("http://$(sed -n 's/.*address=\([0-9.:]*\).*/\1/p' "$log" | head -n 1)/")
+  done
+}
+stop_served() {
+  kill "${served[@]}" 2>/dev/null || true
+  wait "${served[@]}" 2>/dev/null || true
+}
+
+# config NAME LINE...: the same file for both instances; NUMBER becomes 1 or 2.
+config() {
+  local name=$1 number
+  shift
+  for number in 1 2; do
+    {
+      printf 'auth:\n  htpasswd:\n    file: ./%s/htpasswd\n    max_users: %s\n' "$name" "$most"
+      printf '  tokens:\n    file: ./%s/tokens.db\n' "$name"
+      [ $# -eq 0 ] || printf '%s\n' "$@"
+    } | sed "s/NUMBER/$number/" >"$scratch/$name-$number.yaml"
+  done
+}
+
+# whole NAME LATE: the session of npm, that of pnpm, and the load.
+whole() {
+  if serve "$1"; then
+    run "$1: npm" scripts/login-session.mjs --late "$2" "${urls[@]}"
+    run "$1: pnpm" scripts/login-session.mjs --pnpm "$scratch/pnpm/package/pnpm" --user bob "${urls[@]}"
+    run "$1: load" scripts/login-load.mjs --seconds "$seconds" --late "$2" --max-users "$most" "${urls[@]}"
+  fi
+  stop_served
+}
+
+if wanted oracle; then
+  printf 'storage: ./storage\nauth:\n  htpasswd:\n    file: ./htpasswd\n    max_users: 9\n  tokens:\n    file: ./tokens.db\n' >"$scratch/oracle/config.yaml"
+  # Its port cannot be 0: it does not say which one it got.
+  oracle_port=$(node -e 'const s = require("net").createServer().listen(0, "127.0.0.1", () => { console.log(s.address().port); s.close() })')
+  (cd "$scratch/oracle" && exec ./package/pnpr -c config.yaml --listen "127.0.0.1:$oracle_port" >oracle.log 2>&1) &
+  pids+=($!)
+  if until_true 20 node -e "fetch('http://127.0.0.1:$oracle_port/-/ping').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"; then
+    run "oracle: npm" scripts/login-session.mjs --oracle "http://127.0.0.1:$oracle_port/"
+    run "oracle: pnpm" scripts/login-session.mjs --pnpm "$scratch/pnpm/package/pnpm" --user bob "http://127.0.0.1:$oracle_port/"
+  else
+    failed=$((failed + 1))
+  fi
+fi
+
+if wanted local; then
+  config local
+  whole local 0
+  # Apache reads what was written.
+  if htpasswd -vb "$scratch/local/htpasswd" alice Correct-horse-7 2>/dev/null; then
+    passed=$((passed + 1))
+  else
+    failed=$((failed + 1))
+    echo "FAILED  Apache's htpasswd does not read the file" >&2
+  fi
+fi
+
+if wanted libsql || wanted replica; then
+  mkdir "$project"
+  cp docker-compose*.yml "$project/"
+  [ ! -d .local/bin ] || { mkdir "$project/.local" && cp -r .local/bin "$project/.local/"; }
+  mapfile -t free < <(node -e 'const n = require("net"); const s = Array.from({ length: 4 }, () => n.createServer().listen(0, "127.0.0.1")); Promise.all(s.map((one) => new Promise((done) => one.on("listening", done)))).then(() => { for (const one of s) { console.log(one.address().port); one.close() } })')
+  export PRIMARY_HTTP_PORT=${free[0]} PRIMARY_GRPC_PORT=${free[1]} PRIMARY_ADMIN_PORT=${free[2]} REPLICA_HTTP_PORT=${free[3]}
+fi
+# libsql NAME LATE LINE...: a new primary, and two instances on it.
+libsql() {
+  "$demo" -q --project-dir "$project" up --engine native >/dev/null
+  config "$1" "backend:" "  libsql:" "    url: http://127.0.0.1:$PRIMARY_HTTP_PORT" \
+    "    authToken: $(cat "$project/.local/jwt/jwt.token")" "${@:3}"
+  whole "$1" "$2"
+  "$demo" -q --project-dir "$project" cleanup
+}
+if wanted libsql; then libsql libsql 0; fi
+if wanted replica; then
+  libsql replica "$late" "    replicaPath: ./replica-NUMBER/auth.db" "    syncIntervalSecs: $late"
+fi
+
+if wanted postgres; then
+  mkdir "$scratch/postgres"
+  chown postgres "$scratch/postgres"
+  as_postgres "$pg_bin/initdb" -D "$scratch/postgres/data" -A trust --no-sync >/dev/null
+  postgres_data=$scratch/postgres/data
+  as_postgres "$pg_bin/pg_ctl" -D "$postgres_data" -w -l "$scratch/postgres/log" -o "-c listen_addresses='' -k $scratch/postgres" start >/dev/null
+  config postgres "backend:" "  postgres:" "    url: postgres://postgres@localhost/postgres?host=$scratch/postgres"
+  whole postgres 0
+fi
+
+if wanted mysql; then
+  mkdir "$scratch/mysql"
+  chown mysql "$scratch/mysql"
+  mariadb-install-db --no-defaults --user=mysql --datadir="$scratch/mysql/data" --auth-root-authentication-method=normal --skip-test-db >/dev/null 2>&1
+  mariadbd --no-defaults --user=mysql --datadir="$scratch/mysql/data" --skip-networking --socket="$scratch/mysql/socket" --pid-file="$scratch/mysql/pid" >"$scratch/mysql/log" 2>&1 &
+  pids+=($!)
+  until_true 60 mariadb --no-defaults -u root -S "$scratch/mysql/socket" -e "CREATE DATABASE IF NOT EXISTS logins" || { tail -n 20 "$scratch/mysql/log" >&2; exit 1; }
+  config mysql "backend:" "  mysql:" "    url: mysql://root@localhost/logins?socket=$scratch/mysql/socket"
+  whole mysql 0
+fi
+
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]

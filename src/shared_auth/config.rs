@@ -1,0 +1,281 @@
+//! The configuration file of `demo auth serve`.
+//!
+//! Keys and rules are those of the seed (an npm registry's shared logins);
+//! `listen` and `backend.libsql.serveStaleSecs` are ours.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use secrecy::SecretString;
+use serde::{Deserialize, Deserializer};
+
+use crate::config_file;
+use crate::error::{Fault, Result};
+
+/// Where to listen when neither file nor flag says so: the oracle's port.
+const LISTEN: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 7677);
+const STORAGE: &str = "./storage";
+const SYNC_INTERVAL_SECS: u64 = 60;
+const CONNECTIONS: NonZeroU32 = NonZeroU32::MIN.saturating_add(15);
+
+/// What the file says, checked, with paths that do not depend on the current folder.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub listen: SocketAddr,
+    /// `None`: nobody can register.
+    pub max_users: Option<u64>,
+    pub backend: Backend,
+}
+
+/// Where users and tokens are.
+#[derive(Clone, Debug)]
+pub enum Backend {
+    Local(Files),
+    Libsql(Libsql),
+    Postgres(Sql),
+    Mysql(Sql),
+}
+
+/// Two files of this machine.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Files {
+    pub htpasswd: PathBuf,
+    pub tokens: PathBuf,
+}
+
+/// A libSQL server.
+#[derive(Clone, Debug)]
+pub struct Libsql {
+    pub url: SecretString,
+    pub token: Option<SecretString>,
+    pub replica: Option<Replica>,
+}
+
+/// The embedded replica of a libSQL server.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Replica {
+    pub path: PathBuf,
+    /// `None`: no background sync, and no bound on how old an answer is.
+    pub interval: Option<Duration>,
+    /// For how long beyond `interval` it may answer while the primary is away.
+    pub serve_stale: Duration,
+}
+
+/// A Postgres or a `MySQL`-compatible server.
+#[derive(Clone, Debug)]
+pub struct Sql {
+    pub url: SecretString,
+    pub connections: NonZeroU32,
+}
+
+impl fmt::Display for Backend {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Local(_) => "local files",
+            Self::Libsql(Libsql { replica: None, .. }) => "libSQL",
+            Self::Libsql(_) => "libSQL with an embedded replica",
+            Self::Postgres(_) => "Postgres",
+            Self::Mysql(_) => "MySQL",
+        })
+    }
+}
+
+impl Config {
+    /// Reads `path`; relative paths in it are relative to its folder.
+    ///
+    /// # Errors
+    /// Exit 5 when it is not there, exit 2 with the key for anything wrong in it.
+    pub fn load(path: &Path, variables: &BTreeMap<String, String>) -> Result<Self> {
+        let raw: Raw = config_file::load(path, variables)?;
+        let absolute = std::path::absolute(path)?;
+        let folder = absolute.parent().unwrap_or(&absolute).to_path_buf();
+        raw.check(&path.display().to_string(), &folder)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Raw {
+    listen: Option<SocketAddr>,
+    storage: Option<PathBuf>,
+    #[serde(default)]
+    auth: RawAuth,
+    /// `None` is a file without the key; an empty block is one that names nothing.
+    #[serde(default, deserialize_with = "present")]
+    backend: Option<RawBackend>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawAuth {
+    #[serde(default)]
+    htpasswd: RawHtpasswd,
+    #[serde(default)]
+    tokens: RawTokens,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawHtpasswd {
+    file: Option<PathBuf>,
+    max_users: Option<i64>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawTokens {
+    file: Option<PathBuf>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawBackend {
+    libsql: Option<RawLibsql>,
+    postgres: Option<RawSql>,
+    postgresql: Option<RawSql>,
+    mysql: Option<RawSql>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct RawLibsql {
+    url: String,
+    auth_token: Option<String>,
+    replica_path: Option<PathBuf>,
+    sync_interval_secs: Option<u64>,
+    serve_stale_secs: Option<u64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct RawSql {
+    url: String,
+    max_connections: Option<NonZeroU32>,
+}
+
+fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<RawBackend>, D::Error> {
+    let block: Option<RawBackend> = Option::deserialize(from)?;
+    Ok(Some(block.unwrap_or(RawBackend::NONE)))
+}
+
+impl Raw {
+    fn check(self, file: &str, folder: &Path) -> Result<Config> {
+        let storage = folder.join(self.storage.as_deref().unwrap_or(Path::new(STORAGE)));
+        let backend = match self.backend {
+            Some(backend) => backend.check(file, folder)?,
+            None => Backend::Local(Files {
+                htpasswd: place(self.auth.htpasswd.file, folder, &storage, "htpasswd"),
+                tokens: place(self.auth.tokens.file, folder, &storage, "tokens.db"),
+            }),
+        };
+        let max_users = self.auth.htpasswd.max_users.filter(|most| *most > 0);
+        Ok(Config {
+            listen: self.listen.unwrap_or(LISTEN),
+            max_users: max_users.map(i64::unsigned_abs),
+            backend,
+        })
+    }
+}
+
+fn place(given: Option<PathBuf>, folder: &Path, storage: &Path, name: &str) -> PathBuf {
+    given.map_or_else(|| storage.join(name), |path| folder.join(path))
+}
+
+impl RawBackend {
+    const NONE: Self = Self { libsql: None, postgres: None, postgresql: None, mysql: None };
+
+    fn check(self, file: &str, folder: &Path) -> Result<Backend> {
+        let named: Vec<&str> = [
+            ("libsql", self.libsql.is_some()),
+            ("postgres", self.postgres.is_some()),
+            ("postgresql", self.postgresql.is_some()),
+            ("mysql", self.mysql.is_some()),
+        ]
+        .into_iter()
+        .filter_map(|(name, there)| there.then_some(name))
+        .collect();
+        let Self { libsql, postgres, postgresql, mysql } = self;
+        match (libsql, postgres.or(postgresql), mysql) {
+            _ if named.len() > 1 => {
+                let all = named.join(", ");
+                Err(Fault::input(format!("{file}: `backend` names more than one: {all}"))
+                    .hint("keep one of them, or remove `backend` to use local files")
+                    .into())
+            }
+            (Some(libsql), None, None) => {
+                built(cfg!(feature = "backend-libsql"), file, "libsql", "libsql")?;
+                Ok(Backend::Libsql(libsql.check(file, folder)?))
+            }
+            (None, Some(sql), None) => {
+                built(cfg!(feature = "backend-postgres"), file, named[0], "postgres")?;
+                let schemes = ["postgres://", "postgresql://"];
+                Ok(Backend::Postgres(sql.check(file, named[0], &schemes)?))
+            }
+            (None, None, Some(sql)) => {
+                built(cfg!(feature = "backend-mysql"), file, "mysql", "mysql")?;
+                Ok(Backend::Mysql(sql.check(file, "mysql", &["mysql://", "mariadb://"])?))
+            }
+            _ => Err(Fault::input(format!("{file}: `backend` names no database"))
+                .hint("name one of libsql, postgres, mysql, or remove `backend` to use local files")
+                .into()),
+        }
+    }
+}
+
+fn built(there: bool, file: &str, key: &str, feature: &str) -> Result<()> {
+    if there {
+        return Ok(());
+    }
+    let what = format!("{file}: `backend.{key}`: this `demo` was built without backend-{feature}");
+    Err(Fault::input(what)
+        .hint(format!("build it with `cargo build --release --features backend-{feature}`"))
+        .into())
+}
+
+impl RawLibsql {
+    fn check(self, file: &str, folder: &Path) -> Result<Libsql> {
+        schemed(file, "libsql", &self.url, &["http://", "https://", "libsql://"])?;
+        let serve_stale = self.serve_stale_secs.unwrap_or(0);
+        if self.replica_path.is_none() && serve_stale > 0 {
+            let what = format!("{file}: `backend.libsql.serveStaleSecs` needs `replicaPath`");
+            return Err(Fault::input(what)
+                .hint("name the file of the embedded replica, or remove the key")
+                .into());
+        }
+        let interval = self.sync_interval_secs.unwrap_or(SYNC_INTERVAL_SECS);
+        let replica = self.replica_path.map(|path| Replica {
+            path: folder.join(path),
+            interval: (interval > 0).then(|| Duration::from_secs(interval)),
+            serve_stale: Duration::from_secs(serve_stale),
+        });
+        let token = self.auth_token.filter(|token| !token.is_empty()).map(SecretString::from);
+        Ok(Libsql { url: self.url.into(), token, replica })
+    }
+}
+
+impl RawSql {
+    fn check(self, file: &str, key: &str, schemes: &[&str]) -> Result<Sql> {
+        schemed(file, key, &self.url, schemes)?;
+        let connections = self.max_connections.unwrap_or(CONNECTIONS);
+        Ok(Sql { url: self.url.into(), connections })
+    }
+}
+
+/// The URL may have a password in it, so it is not repeated.
+fn schemed(file: &str, key: &str, url: &str, schemes: &[&str]) -> Result<()> {
+    if schemes.iter().any(|scheme| url.starts_with(scheme)) {
+        return Ok(());
+    }
+    let expected = schemes.join(" or ");
+    Err(Fault::input(format!("{file}: `backend.{key}.url`: it does not begin with {expected}"))
+        .into())
+}
+
+#[cfg(test)]
+#[path = "config_tests.rs"]
+mod tests;

@@ -1,0 +1,101 @@
+//! Who asks: the bearer token of a request, looked up.
+
+use std::net::IpAddr;
+
+use axum::extract::FromRequestParts;
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+
+use super::answer::Refusal;
+use super::{App, Service};
+use crate::service::server::Peer;
+use crate::shared_auth::name::Username;
+use crate::shared_auth::password::Password;
+use crate::shared_auth::tokens::{Presented, TokenRecord};
+
+/// The holder of a valid token.
+pub struct Caller {
+    pub user: Username,
+    pub token: TokenRecord,
+    pub address: IpAddr,
+}
+
+impl Caller {
+    /// The same, for what a read-only token may not do.
+    ///
+    /// # Errors
+    /// 403.
+    pub fn may_write(&self) -> Result<(), Refusal> {
+        if self.token.readonly {
+            return Err(Refusal::forbidden("read-only", "this token is read-only"));
+        }
+        Ok(())
+    }
+}
+
+impl FromRequestParts<App> for Caller {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Refusal> {
+        let address = Address::from_request_parts(parts, app).await?.0;
+        let header = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let bearer = header.and_then(|value| value.split_once(' '));
+        let token = match bearer {
+            Some((kind, token)) if kind.eq_ignore_ascii_case("bearer") => token.trim(),
+            _ => return Err(Refusal::no_login("log in first: `npm login`")),
+        };
+        let unknown = || Refusal::no_login("this token is not known, or no longer; log in again");
+        let token = Presented::parse(token).ok_or_else(unknown)?;
+        app.throttle.token(address).map_err(Refusal::too_often)?;
+        let Some(record) = app.store.look_up(&token).await? else {
+            app.throttle.unknown_token(address);
+            return Err(unknown());
+        };
+        if !record.admits_address(address) {
+            return Err(Refusal::wrong_address());
+        }
+        let user = record.user.parse().map_err(|_| unknown())?;
+        Ok(Self { user, token: record, address })
+    }
+}
+
+/// From where the request comes.
+pub struct Address(pub IpAddr);
+
+impl FromRequestParts<App> for Address {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Refusal> {
+        let peer = Peer::from_request_parts(parts, app).await;
+        let peer = peer.map_err(|error| anyhow::anyhow!("no address of the peer: {error}"))?;
+        Ok(Self(peer.0.ip().to_canonical()))
+    }
+}
+
+impl Service {
+    /// Whether the password is the user's; slowed after failures.
+    ///
+    /// # Errors
+    /// 401, 429, 503.
+    pub async fn check_password(
+        &self,
+        user: &Username,
+        password: &Password,
+        address: IpAddr,
+    ) -> Result<(), Refusal> {
+        let attempt = self.throttle.attempt(user, address).await;
+        let attempt = attempt.map_err(|wait| self.slowed(wait))?;
+        let hash = self.store.hash_of(user).await?;
+        if self.hasher.verify(password, hash.as_deref()).await? {
+            return Ok(());
+        }
+        attempt.failed();
+        self.counters.failed_logins.inc();
+        Err(Refusal::wrong_password())
+    }
+
+    pub fn slowed(&self, wait: std::time::Duration) -> Refusal {
+        self.counters.slowed.inc();
+        Refusal::too_often(wait)
+    }
+}

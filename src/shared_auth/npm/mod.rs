@@ -1,0 +1,94 @@
+//! The wire protocol, as `npm` and `pnpm` speak it.
+//!
+//! Measured with npm 11.19 and pnpm 12.21 against `@pnpm/pnpr` 0.1.0-alpha.8, the
+//! oracle; docs/shared-login.md lists what differs.
+
+mod answer;
+mod body;
+mod caller;
+mod login;
+mod metrics;
+mod profile;
+mod tokens;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::{HeaderValue, Method, Uri, header};
+use axum::middleware::map_response;
+use axum::response::Response;
+use axum::routing::{delete, get, post, put};
+use serde_json::json;
+
+use self::answer::{Answer, Refusal};
+use self::metrics::Counters;
+use super::password::Hasher;
+use super::store::Store;
+use super::throttle::Throttle;
+use crate::service::observe::{Metrics, observed};
+
+/// What every handler may use.
+struct Service {
+    store: Arc<Store>,
+    hasher: Hasher,
+    throttle: Throttle,
+    /// `None`: registration is closed.
+    max_users: Option<u64>,
+    counters: Counters,
+}
+
+type App = Arc<Service>;
+
+/// The routes of the login half of a registry, with `/healthz` and `/metrics`.
+pub fn router(store: Arc<Store>, max_users: Option<u64>) -> Router {
+    let metrics = Metrics::new("auth");
+    let counters = Counters::new(&metrics, &store);
+    let service = Service {
+        store,
+        hasher: Hasher::default(),
+        throttle: Throttle::default(),
+        max_users,
+        counters,
+    };
+    let routes = Router::new()
+        .route("/-/ping", get(ping))
+        .route("/-/whoami", get(profile::whoami))
+        .route("/-/v1/login", post(web_login))
+        .route("/-/user/{id}", put(login::put))
+        .route("/-/user/token/{token}", delete(tokens::log_out))
+        .route("/-/npm/v1/user", get(profile::get).post(profile::set))
+        .route("/-/npm/v1/tokens", get(tokens::list).post(tokens::create))
+        .route("/-/npm/v1/tokens/token/{key}", delete(tokens::revoke))
+        .method_not_allowed_fallback(wrong_method)
+        .fallback(elsewhere)
+        .with_state(Arc::new(service))
+        .layer(map_response(private));
+    observed(routes, &metrics)
+}
+
+/// Nobody on the way may keep an answer: each has a name or a token in it.
+async fn private(mut response: Response) -> Response {
+    let value = HeaderValue::from_static("private, no-store");
+    response.headers_mut().insert(header::CACHE_CONTROL, value);
+    let value = HeaderValue::from_static("Authorization");
+    response.headers_mut().insert(header::VARY, value);
+    response
+}
+
+async fn ping() -> Answer {
+    Answer::ok(json!({}))
+}
+
+/// The clients fall back to name and password after any 404.
+async fn web_login() -> Refusal {
+    Refusal::not_found("there is no login by browser here; name and password are asked for")
+}
+
+async fn wrong_method(method: Method) -> Refusal {
+    Refusal::wrong_method(format!("{method} is not possible here"))
+}
+
+async fn elsewhere(uri: Uri) -> Refusal {
+    let package = if uri.path().starts_with("/-/") { "" } else { ", and no packages" };
+    Refusal::not_found(format!("this service has logins only{package}; nothing is at this address"))
+}

@@ -1,0 +1,224 @@
+//! Guessing passwords is slow: failures are counted for each user and address.
+//!
+//! Only failures count, so a busy user is not slowed. Attempts for one user from
+//! one address go one after the other: a thousand at once gain nothing. Each
+//! instance counts for itself, so N instances allow N times as many.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::net::{IpAddr, Ipv6Addr};
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::OwnedMutexGuard;
+
+use super::name::Username;
+use crate::service::limits::Limiter;
+
+/// Failures a minute in the long run, and at once: of one user from one address,
+const OF_PAIR: (u32, u32) = (6, 6);
+/// of one address whatever the user,
+const OF_ADDRESS: (u32, u32) = (60, 60);
+/// of one user whatever the address: higher, or anyone could lock him out.
+const OF_USER: (u32, u32) = (120, 120);
+/// Tokens that nobody has, from one address: each costs a look into the database.
+const OF_TOKENS: (u32, u32) = (3000, 3000);
+/// How long an attempt waits for the one before it.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Above this many keys, those whose wait is over are forgotten.
+const MANY_KEYS: usize = 10_000;
+
+type Turn = Arc<tokio::sync::Mutex<()>>;
+
+/// The counters of one instance.
+pub struct Throttle {
+    pairs: Counter<(Username, IpAddr)>,
+    addresses: Counter<IpAddr>,
+    users: Counter<Username>,
+    tokens: Counter<IpAddr>,
+    turns: Mutex<HashMap<(Username, IpAddr), Turn>>,
+}
+
+impl Default for Throttle {
+    fn default() -> Self {
+        Self {
+            pairs: Counter::new(OF_PAIR),
+            addresses: Counter::new(OF_ADDRESS),
+            users: Counter::new(OF_USER),
+            tokens: Counter::new(OF_TOKENS),
+            turns: Mutex::default(),
+        }
+    }
+}
+
+impl Throttle {
+    /// Lets one attempt begin.
+    ///
+    /// # Errors
+    /// How long to wait before the next attempt.
+    pub async fn attempt(&self, user: &Username, peer: IpAddr) -> Result<Attempt<'_>, Duration> {
+        let key = (user.clone(), network(peer));
+        let turn = self.turn(&key);
+        let turn = tokio::time::timeout(PATIENCE, turn.lock_owned()).await;
+        let turn = turn.map_err(|_elapsed| Duration::from_secs(1))?;
+        self.addresses.open(&key.1)?;
+        self.users.open(&key.0)?;
+        self.pairs.open(&key)?;
+        Ok(Attempt { throttle: self, key, _turn: turn })
+    }
+
+    /// Whether an unknown token from there may be looked for.
+    ///
+    /// # Errors
+    /// How long to wait before the next one.
+    pub fn token(&self, peer: IpAddr) -> Result<(), Duration> {
+        self.tokens.open(&network(peer))
+    }
+
+    /// Counts a token that nobody has.
+    pub fn unknown_token(&self, peer: IpAddr) {
+        self.tokens.failed(&network(peer));
+    }
+
+    fn turn(&self, key: &(Username, IpAddr)) -> Turn {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        if turns.len() > MANY_KEYS {
+            turns.retain(|_, turn| Arc::strong_count(turn) > 1);
+        }
+        turns.entry(key.clone()).or_default().clone()
+    }
+}
+
+/// An attempt under way; the next one of the same user and address waits for it.
+pub struct Attempt<'a> {
+    throttle: &'a Throttle,
+    key: (Username, IpAddr),
+    _turn: OwnedMutexGuard<()>,
+}
+
+impl Attempt<'_> {
+    /// The password was wrong.
+    pub fn failed(self) {
+        self.throttle.addresses.failed(&self.key.1);
+        self.throttle.users.failed(&self.key.0);
+        self.throttle.pairs.failed(&self.key);
+    }
+}
+
+/// Failures of one kind of key.
+struct Counter<K: Clone + Eq + Hash> {
+    limiter: Limiter<K>,
+    closed: Mutex<HashMap<K, Instant>>,
+}
+
+impl<K: Clone + Eq + Hash> Counter<K> {
+    fn new((per_minute, burst): (u32, u32)) -> Self {
+        let number = |number| NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN);
+        let limiter = Limiter::per_minute(number(per_minute), number(burst));
+        Self { limiter, closed: Mutex::default() }
+    }
+
+    fn open(&self, key: &K) -> Result<(), Duration> {
+        let mut closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        match closed.get(key).map(|until| until.saturating_duration_since(now)) {
+            Some(wait) if !wait.is_zero() => return Err(wait),
+            Some(_) => drop(closed.remove(key)),
+            None => {}
+        }
+        Ok(())
+    }
+
+    fn failed(&self, key: &K) {
+        let Err(wait) = self.limiter.admit(key) else { return };
+        let mut closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        if closed.len() > MANY_KEYS {
+            closed.retain(|_, until| *until > now);
+        }
+        closed.insert(key.clone(), now + wait);
+    }
+}
+
+/// One holder of IPv6 has a whole /64.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)))
+        }
+        address @ IpAddr::V4(_) => address,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOME: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+    fn user(name: &str) -> Username {
+        name.parse().unwrap()
+    }
+
+    async fn guess(throttle: &Throttle, name: &str, peer: IpAddr) -> bool {
+        match throttle.attempt(&user(name), peer).await {
+            Ok(attempt) => {
+                attempt.failed();
+                true
+            }
+            Err(wait) => {
+                assert!(!wait.is_zero());
+                false
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn guessing_one_password_is_slowed_and_others_are_not() {
+        let throttle = Throttle::default();
+        let mut tried = 0;
+        while guess(&throttle, "alice", HOME).await {
+            tried += 1;
+        }
+        // The one that passes the limit closes the door behind it.
+        assert_eq!(tried, OF_PAIR.1 + 1);
+        assert!(throttle.attempt(&user("bob"), HOME).await.is_ok());
+        let elsewhere = "192.0.2.1".parse().unwrap();
+        assert!(throttle.attempt(&user("alice"), elsewhere).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn one_address_cannot_try_every_user() {
+        let throttle = Throttle::default();
+        let mut tried = 0;
+        while guess(&throttle, &format!("user-{tried}"), HOME).await {
+            tried += 1;
+        }
+        assert_eq!(tried, OF_ADDRESS.1 + 1);
+    }
+
+    #[tokio::test]
+    async fn many_at_once_gain_nothing() {
+        let throttle = Throttle::default();
+        let guesses = (0..100).map(|_| guess(&throttle, "alice", HOME));
+        let tried = futures::future::join_all(guesses).await.into_iter().filter(|let_in| *let_in);
+        assert_eq!(tried.count(), OF_PAIR.1 as usize + 1);
+    }
+
+    #[tokio::test]
+    async fn success_is_never_slowed() {
+        let throttle = Throttle::default();
+        for _ in 0..1000 {
+            drop(throttle.attempt(&user("alice"), HOME).await.unwrap());
+        }
+    }
+
+    #[test]
+    fn neighbours_in_one_network_of_ipv6_count_together() {
+        let network = |text: &str| super::network(text.parse().unwrap());
+        assert_eq!(network("2001:db8::1"), network("2001:db8::ffff"));
+        assert_ne!(network("2001:db8::1"), network("2001:db8:1::1"));
+        assert_eq!(network("::ffff:10.0.0.1"), network("10.0.0.1"));
+    }
+}
