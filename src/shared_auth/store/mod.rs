@@ -10,8 +10,6 @@ mod replica;
 mod sql;
 mod sqlite;
 
-use std::time::Duration;
-
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 
@@ -24,7 +22,7 @@ use crate::error::Result;
 
 /// For every call to a database: the `libsql` crate may wait for ever.
 #[cfg(any(feature = "backend-libsql", feature = "backend-postgres", feature = "backend-mysql"))]
-pub(super) const DEADLINE: Duration = Duration::from_secs(5);
+pub(super) const DEADLINE: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// Why nothing came of a call. It reaches the log, never the client.
 #[derive(Debug, thiserror::Error)]

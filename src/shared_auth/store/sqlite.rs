@@ -6,17 +6,20 @@ use ::libsql::{Connection, Row, Rows, Value, params};
 use crate::error::{Fault, Result};
 use crate::shared_auth::name::Username;
 use crate::shared_auth::profile::Profile;
+#[cfg(feature = "backend-libsql")]
 use crate::shared_auth::store::Registered;
 use crate::shared_auth::tokens::{self, TokenRecord};
 
 const TOKEN: &str = "SELECT t.id, t.user_name, t.digest, t.label, t.readonly, t.cidrs, t.created, \
                      t.expires FROM auth_tokens t";
 
+#[cfg(feature = "backend-libsql")]
 pub async fn hash_of(connection: &Connection, user: &Username) -> Result<Option<String>> {
     let sql = "SELECT hash FROM auth_users WHERE name = ?1";
     first(connection.query(sql, params![user.as_str()]).await?, |row| text(row, 0)).await
 }
 
+#[cfg(feature = "backend-libsql")]
 pub async fn register(
     connection: &Connection,
     user: &Username,
@@ -47,6 +50,7 @@ pub async fn forget_tokens(connection: &Connection, user: &Username, before: i64
     Ok(())
 }
 
+#[cfg(feature = "backend-libsql")]
 pub async fn set_hash(connection: &Connection, user: &Username, hash: &str) -> Result<()> {
     let sql = "UPDATE auth_users SET hash = ?2 WHERE name = ?1";
     connection.execute(sql, params![user.as_str(), hash]).await?;
