@@ -28,7 +28,8 @@ pub(super) const PROBES: &[Probe] = &[
         why: "A transaction is lost because other tenants were busy",
         mitigation: "Set --max-active-namespaces above the number of namespaces",
         how: "With --max-active-namespaces 2, opens a transaction with an INSERT, reads four other \
-              namespaces, commits and looks for the row, until one is lost, for 6 s at most",
+              namespaces, commits and looks for the row, until one is lost; 6 s at most on each of \
+              four servers",
         engines: Engines::Both,
         check: |lab| active::transaction(lab).boxed_local(),
     },

@@ -89,7 +89,34 @@ async fn read_until_missed(
 const FIRSTS: usize = 4;
 const TRIED: Duration = Duration::from_secs(6);
 
+/// Servers that this is tried on: what one has kept so far decides what it lets
+/// go, and about one in seven loses no transaction (2 of 14 seen).
+const SERVERS: usize = 4;
+
 pub(super) async fn transaction(lab: &Lab<'_>) -> Result<Observation> {
+    let mut lost = None;
+    for _ in 0..SERVERS {
+        lost = lost_transaction(lab).await?;
+        if lost.is_some() {
+            break;
+        }
+    }
+    Ok(match lost {
+        None => Observation::new(Verdict::AsDocumented, "the transaction commits every time"),
+        Some(lost) => {
+            let kept = lost.read.scalar() == Some("1");
+            let fate = if kept { "there" } else { "lost" };
+            let word = &lost.commit;
+            let finding = format!("COMMIT is now and then answered {word} and the row is {fate}");
+            Observation::new(Verdict::Weakness, finding)
+                .answered("COMMIT after reads of four other namespaces", &lost.answer)
+                .replied("how many of the row there are", &lost.read)
+        }
+    })
+}
+
+/// Tries transactions on a server of their own until one is lost.
+async fn lost_transaction(lab: &Lab<'_>) -> Result<Option<Interrupted>> {
     let stack = primary_with(lab, &["--max-active-namespaces", "2"]).await?;
     let names = make(&stack, FIRSTS + 4).await?;
     let (firsts, others) = names.split_at(FIRSTS);
@@ -105,18 +132,7 @@ pub(super) async fn transaction(lab: &Lab<'_>) -> Result<Observation> {
         lost = interrupted(&stack, first, others, number).await?;
     }
     lab.discard(&stack).await?;
-    Ok(match lost {
-        None => Observation::new(Verdict::AsDocumented, "the transaction commits every time"),
-        Some(lost) => {
-            let kept = lost.read.scalar() == Some("1");
-            let fate = if kept { "there" } else { "lost" };
-            let word = &lost.commit;
-            let finding = format!("COMMIT is now and then answered {word} and the row is {fate}");
-            Observation::new(Verdict::Weakness, finding)
-                .answered("COMMIT after reads of four other namespaces", &lost.answer)
-                .replied("how many of the row there are", &lost.read)
-        }
-    })
+    Ok(lost)
 }
 
 /// A transaction whose COMMIT was not answered with success.
