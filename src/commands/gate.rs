@@ -19,7 +19,7 @@ async fn serve(settings: &Settings, args: &GateServeArgs) -> Result<()> {
         config.listen = listen;
     }
     logs::start(args.log_format, &args.log_level)?;
-    runtime::on_half_the_cores(async {
+    runtime::on_all_cores(async {
         let end = async {
             if let Err(error) = interrupted().await {
                 tracing::error!(%error, "signals cannot be listened for; the gate ends");

@@ -1,4 +1,4 @@
-//! The runtime of a service: threads of its own, apart from the one thread of `main`.
+//! The runtime of a service: all cores, apart from the one thread of `main`.
 
 use std::future::Future;
 
@@ -16,32 +16,7 @@ use crate::error::{Fault, Result};
 pub async fn on_all_cores<T: Send + 'static>(
     service: impl Future<Output = Result<T>> + Send + 'static,
 ) -> Result<T> {
-    on_threads(cores(), service).await
-}
-
-/// The same with a thread for every second core, for a service that works beside
-/// servers on the same machine: they need the other half, and a request that
-/// stays on one thread wakes no second one. On 2 cores that took the gate's added
-/// median latency from 0.3 to 0.1 ms (`benches/gate.sh`).
-///
-/// # Errors
-/// As [`on_all_cores`].
-pub async fn on_half_the_cores<T: Send + 'static>(
-    service: impl Future<Output = Result<T>> + Send + 'static,
-) -> Result<T> {
-    on_threads((cores() / 2).max(1), service).await
-}
-
-fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
-}
-
-async fn on_threads<T: Send + 'static>(
-    threads: usize,
-    service: impl Future<Output = Result<T>> + Send + 'static,
-) -> Result<T> {
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let (done, outcome) = oneshot::channel();
     std::thread::Builder::new().name("service".to_owned()).spawn(move || {
         // Nobody waits any more when `main` has been interrupted.
@@ -57,7 +32,6 @@ mod tests {
     #[tokio::test]
     async fn the_outcome_of_the_service_comes_back() {
         assert_eq!(on_all_cores(async { Ok(7) }).await.unwrap(), 7);
-        assert_eq!(on_half_the_cores(async { Ok(7) }).await.unwrap(), 7);
         let failed = on_all_cores::<()>(async { Err(anyhow::anyhow!("no")) }).await;
         assert_eq!(failed.unwrap_err().to_string(), "no");
     }
