@@ -1,31 +1,23 @@
 //! `gate serve`.
 
-use super::signals::interrupted;
+use super::service;
 use crate::cli::gate::{GateCommand, GateServeArgs};
 use crate::error::Result;
+use crate::exit_code::ExitCode;
 use crate::gate;
 use crate::gate::config::Config;
-use crate::service::{logs, runtime};
 use crate::settings::Settings;
 
-pub async fn run(settings: &Settings, command: GateCommand) -> Result<()> {
+pub async fn run(settings: &Settings, command: GateCommand) -> Result<ExitCode> {
     let GateCommand::Serve(args) = command;
     serve(settings, &args).await
 }
 
-async fn serve(settings: &Settings, args: &GateServeArgs) -> Result<()> {
+async fn serve(settings: &Settings, args: &GateServeArgs) -> Result<ExitCode> {
     let mut config = Config::load(&args.config, &settings.variables)?;
     if let Some(listen) = args.listen {
         config.listen = listen;
     }
-    logs::start(args.log_format, &args.log_level)?;
-    runtime::on_all_cores(async {
-        let end = async {
-            if let Err(error) = interrupted().await {
-                tracing::error!(%error, "signals cannot be listened for; the gate ends");
-            }
-        };
-        gate::serve(config, end).await
-    })
-    .await
+    let level = &args.log_level;
+    service::run(args.log_format, level, |end| gate::serve(config, end)).await
 }

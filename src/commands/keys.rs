@@ -114,7 +114,8 @@ async fn rotate(settings: &Settings, args: &RotateArgs, output: &Output) -> Resu
              the project's own among them: `{RESTART}` now"
         ));
     }
-    output.talk("note       a mint that runs reads its keys again by itself; restart a gate");
+    output
+        .talk("note       a mint reads its keys again by itself; stop and start `demo gate serve`");
     output.talk("note       once the old tokens have ended: `demo keys prune`");
     Ok(())
 }

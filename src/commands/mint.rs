@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::signals;
+use super::service;
 use crate::cli::OutputFormat;
 use crate::cli::mint::{ConfigArgs, MintCommand, ServeArgs};
 use crate::error::{Fault, Result};
@@ -12,7 +12,7 @@ use crate::exit_code::ExitCode;
 use crate::mint::Service;
 use crate::mint::config::Config;
 use crate::output::Output;
-use crate::service::{logs, runtime, server};
+use crate::service::server;
 use crate::settings::Settings;
 
 /// Looked for in the project folder.
@@ -27,19 +27,10 @@ pub async fn run(settings: &Settings, command: MintCommand, output: &Output) -> 
 
 async fn serve(settings: &Settings, args: ServeArgs) -> Result<ExitCode> {
     let config = Config::load(&path(settings, &args.config)?, &settings.variables)?;
-    logs::start(args.log_format, &args.log_level)?;
     let address = args.listen.unwrap_or(config.listen);
-    runtime::on_all_cores(async move {
-        let service = Service::new(config).await?;
-        // Before anybody can connect, so that no signal finds the default action.
-        let end = tokio::spawn(signals::end_of_service());
-        let listener = server::bind(address).await?;
-        let mut code = Ok(ExitCode::Success);
-        let ended = async {
-            code = end.await.map_err(anyhow::Error::from).flatten();
-        };
-        service.serve(listener, ended).await?;
-        code
+    service::run(args.log_format, &args.log_level, async move |end| {
+        let mint = Service::new(config).await?;
+        mint.serve(server::bind(address).await?, end).await
     })
     .await
 }

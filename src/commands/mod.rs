@@ -10,6 +10,7 @@ mod keys;
 mod mint;
 mod namespace;
 mod probe;
+mod service;
 mod session;
 mod setup;
 mod signals;
@@ -74,8 +75,8 @@ pub async fn run(app: App, output: &Output) -> Result<ExitCode> {
         Command::Sync(args) => sync::run(&settings, args, output).await.map(done),
         Command::Smoke(args) => smoke::run(&settings, &args, output).await,
         Command::Probe(args) => probe::run(settings, args, output).await,
-        Command::Gate(args) => gate::run(&settings, args).await.map(done),
-        Command::Auth(args) => auth::run(&settings, args).await.map(done),
+        Command::Gate(args) => gate::run(&settings, args).await,
+        Command::Auth(args) => auth::run(&settings, args).await,
         Command::Doctor => doctor::run(&settings, output).await,
         Command::Exec(_) | Command::Completions { .. } => Ok(ExitCode::Success),
     }

@@ -1,27 +1,25 @@
 //! The tables that every new namespace gets, from an SQL file, exactly once.
 //!
-//! The whole file is one transaction on the primary, sent as one script. After
-//! `BEGIN IMMEDIATE`, which lets one writer in at a time, the script makes a row
-//! with a fixed key in a table of ours. Where that row is already, it fails
-//! there, and a script ends at its first failure: of two mints that race, the
-//! second one's tables are never made. A mint that is killed before the script
+//! The whole file is one transaction on the primary, sent as the one script of
+//! [`tenant::schema`](crate::tenant::schema), so that a namespace that `demo
+//! tenant create` has made is left as it is. After `BEGIN IMMEDIATE`, which lets
+//! one writer in at a time, it makes a table of ours. Where that is already, it
+//! fails there, and a script ends at its first failure: of two mints that race,
+//! the second one's tables are never made. A mint that is killed before the script
 //! was sent leaves nothing; one that is killed later leaves what the server makes
-//! of it, all or nothing. The row says which text was applied; a changed file is
-//! not applied again (it is no tool for migrations).
+//! of it, all or nothing. A changed file is not applied again (it is no tool for
+//! migrations).
 
 use jiff::Timestamp;
-use sha2::{Digest, Sha256};
 
 use super::keyring::Keyring;
 use super::refusal::Refusal;
 use crate::credentials::claims::Grant;
 use crate::error::{Fault, Result};
-use crate::hex;
 use crate::server::hrana::Hrana;
 use crate::server::namespace::NamespaceName;
+use crate::tenant::schema::{self, MARKER};
 
-/// The table with the one row that says that the schema was applied.
-const MARKER: &str = "_demo_mint";
 /// For how long the mint's own token for a new namespace is good.
 const LIFETIME: std::time::Duration = std::time::Duration::from_secs(60);
 
@@ -42,15 +40,7 @@ impl Schema {
             Fault::input(format!("{place} is no schema: {reason}"))
                 .hint("it must be statements that make tables, without BEGIN and COMMIT")
         })?;
-        let digest = hex::encode(&Sha256::digest(text.as_bytes()));
-        let script = format!(
-            "BEGIN IMMEDIATE;\n\
-             CREATE TABLE IF NOT EXISTS {MARKER} (id INTEGER PRIMARY KEY, sha256 TEXT NOT NULL, \
-             applied TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP);\n\
-             INSERT INTO {MARKER} (id, sha256) VALUES (1, '{digest}');\n\
-             {text}\n;\nCOMMIT;"
-        );
-        Ok(Self { script, server })
+        Ok(Self { script: schema::script(text), server })
     }
 
     /// Applies it to `namespace`, unless that was done before. Returns whether
@@ -72,7 +62,7 @@ impl Schema {
             return Ok(true);
         }
         match reply.sql_error() {
-            Some((_, message)) if message.contains(&format!("{MARKER}.id")) => Ok(false),
+            Some((_, message)) if schema::was_applied(message) => Ok(false),
             // Another writer was in for longer than the server waits.
             Some((code, _)) if code.contains("BUSY") => Err(Refusal::ServerAway),
             _ => {

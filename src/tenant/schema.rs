@@ -9,7 +9,6 @@ use std::path::Path;
 use fallible_iterator::FallibleIterator;
 use libsql_sqlite3_parser::ast::{Cmd, Stmt};
 use libsql_sqlite3_parser::lexer::sql::Parser;
-use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use crate::client::endpoint::Endpoint;
@@ -85,16 +84,7 @@ impl Schema {
         if self.is_applied(hrana, endpoint).await? {
             return Ok(Applied::Before);
         }
-        // The last statement of the file may end in a comment instead of a semicolon.
-        let script = format!(
-            "BEGIN IMMEDIATE;\n\
-             CREATE TABLE {MARKER} (id INTEGER PRIMARY KEY CHECK (id = 1), digest TEXT NOT NULL, \
-             applied_at TEXT NOT NULL);\n\
-             INSERT INTO {MARKER} VALUES (1, '{}', strftime('%Y-%m-%dT%H:%M:%fZ'));\n\
-             {}\n;\nCOMMIT",
-            self.digest, self.text
-        );
-        let reply = hrana.requests(json!([{ "type": "sequence", "sql": script }])).await?;
+        let reply = hrana.script(&script(&self.text)).await?;
         let Some(fault) = explain_reply(&reply, endpoint) else { return Ok(Applied::Now) };
         // Another may have been faster: then this transaction has failed, and all is well.
         if self.is_applied(hrana, endpoint).await? {
@@ -122,6 +112,26 @@ impl Schema {
             }
         }
     }
+}
+
+/// `text` in a transaction that makes [`MARKER`] first, and so fails where that is
+/// there already: the one form in which `demo` applies a schema, from the shell
+/// and from the mint, so that each sees what the other has done.
+pub fn script(text: &str) -> String {
+    let digest = hex::encode(&Sha256::digest(text));
+    // The last statement of the file may end in a comment instead of a semicolon.
+    format!(
+        "BEGIN IMMEDIATE;\n\
+         CREATE TABLE {MARKER} (id INTEGER PRIMARY KEY CHECK (id = 1), digest TEXT NOT NULL, \
+         applied_at TEXT NOT NULL);\n\
+         INSERT INTO {MARKER} VALUES (1, '{digest}', strftime('%Y-%m-%dT%H:%M:%fZ'));\n\
+         {text}\n;\nCOMMIT"
+    )
+}
+
+/// Whether a failure of [`script`] says that a schema was applied before.
+pub fn was_applied(message: &str) -> bool {
+    message.contains(&format!("{MARKER} already exists"))
 }
 
 fn transaction(statement: &Stmt) -> Option<&'static str> {

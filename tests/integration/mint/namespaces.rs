@@ -73,6 +73,21 @@ fn mints_that_race_apply_the_schema_once() {
 }
 
 #[test]
+fn a_tenant_made_from_the_shell_is_left_as_it_is() {
+    let project = Project::up(&["namespaced"]);
+    let issuer = Issuer::start(&project, "ES256");
+    let mint = Mint::start(&project, &issuer, &with_schema(&project, &issuer));
+    let (id, login) = block_on(issuer.sign_up("alice"));
+    let own = format!("db-{id}");
+    project.demo(["tenant", "create", &own, "--schema", "schema.sql"]).success();
+    block_on(async {
+        let (status, body) = mint.token(&login).await;
+        assert_eq!(status, 200, "{body}");
+        assert_eq!(todos(&project, &body).await, "1");
+    });
+}
+
+#[test]
 fn a_mint_that_is_killed_leaves_all_or_nothing() {
     let project = Project::up(&["namespaced"]);
     let issuer = Issuer::start(&project, "ES256");

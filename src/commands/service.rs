@@ -1,0 +1,45 @@
+//! What the commands that serve have in common.
+
+use std::future::Future;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use tokio::sync::oneshot;
+
+use super::signals;
+use crate::error::Result;
+use crate::exit_code::ExitCode;
+use crate::service::logs::{self, LogFormat};
+use crate::service::runtime;
+
+/// Done when the service is to end.
+pub type End = BoxFuture<'static, ()>;
+
+/// Turns the log on and runs `serve` on all cores until a signal ends it: SIGTERM
+/// is the normal way (exit 0), Ctrl-C an interruption (exit 130).
+///
+/// # Errors
+/// Exit 2 for a log level that is none; the service's own.
+pub async fn run<F>(
+    format: LogFormat,
+    level: &str,
+    serve: impl FnOnce(End) -> F + Send + 'static,
+) -> Result<ExitCode>
+where
+    F: Future<Output = Result<()>> + Send,
+{
+    logs::start(format, level)?;
+    runtime::on_all_cores(async move {
+        let (tell, told) = oneshot::channel();
+        // Before anybody can connect, so that no signal finds the default action.
+        let end = tokio::spawn(async move {
+            let code = signals::end_of_service().await;
+            // A service that has ended by itself listens no more.
+            let _ = tell.send(());
+            code
+        });
+        serve(told.map(drop).boxed()).await?;
+        end.await?
+    })
+    .await
+}
