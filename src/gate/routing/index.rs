@@ -10,6 +10,8 @@
 //! - Indexes go back: a crashed primary comes back with a new log (seen on sqld
 //!   0.24.32: 70 before SIGKILL, 48 after), a namespace is deleted and made again.
 //!   An answer below what was known when its request was sent says so.
+//! - A primary that is back answers before its return is seen here. Such an answer
+//!   teaches nothing, and what was known before it no longer holds.
 //! - What is known holds for [`LEASE`], then a read asks the primary again: a replica
 //!   goes on serving a namespace that was deleted.
 
@@ -18,13 +20,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::classify::{Effect, Writes};
-use super::primary::Standing;
+use super::primary::{RESYNC, Standing};
 
 /// For how long the primary need not be asked.
 const LEASE: Duration = Duration::from_secs(5);
-/// For how long replicas may still follow a log that has ended. They need about one
-/// second (seen on sqld 0.24.32).
-pub const RESYNC: Duration = Duration::from_secs(3);
 /// For how long a namespace in which the replicas are late is left to the primary, at
 /// first and at most.
 const LATE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(15));
@@ -84,8 +83,9 @@ impl Namespace {
         let known = state.known.filter(|known| known.index > 0)?;
         let passed = |until: Option<Instant>| until.is_none_or(|until| now >= until);
         let good = match primary {
-            // Nothing can have been acknowledged since.
-            Standing::Down => true,
+            // Nothing can have been acknowledged since. But a replica may still have the
+            // log before that of a primary that was there for a moment only.
+            Standing::Down { last, followed } => followed || known.generation < last,
             Standing::Up { generation, since } => {
                 now >= since + RESYNC
                     && known.generation == generation
@@ -103,7 +103,7 @@ impl Namespace {
     /// another gate's write, or a log that has ended.
     pub fn accepts(&self, required: u64, lowest: u64, highest: u64, primary: Standing) -> bool {
         let known = lock(&self.0).known.map_or(0, |known| known.index);
-        lowest >= required && (primary == Standing::Down || highest <= known)
+        lowest >= required && (primary.is_down() || highest <= known)
     }
 
     /// The replicas were late: the next reads go to the primary.
@@ -156,6 +156,10 @@ impl Question {
     /// The answer shows `index`; 0 is an empty database.
     pub fn shows(&mut self, index: u64) {
         let mut state = lock(&self.namespace.0);
+        if self.generation == 0 {
+            state.forget();
+            return;
+        }
         let known = Known { index, generation: self.generation, asked_at: self.asked_at };
         let went_back = self.effect.fresh && self.known.is_some_and(|known| index < known);
         match state.known {
@@ -242,6 +246,7 @@ mod tests {
 
     const WRITE: Effect = Effect { writes: Writes::Shown, fresh: true };
     const READ: Effect = Effect { writes: Writes::Nothing, fresh: true };
+    const DOWN: Standing = Standing::Down { last: 1, followed: true };
 
     /// A namespace whose primary has been up for long.
     struct Case {
@@ -344,9 +349,9 @@ mod tests {
     fn a_primary_that_was_away_is_asked_first() {
         let mut case = Case::new();
         case.answered(WRITE, 70);
-        assert_eq!(case.namespace.readable(Standing::Down, case.now), Some(70));
+        assert_eq!(case.namespace.readable(DOWN, case.now), Some(70));
         let later = case.now + LEASE;
-        assert_eq!(case.namespace.readable(Standing::Down, later), Some(70));
+        assert_eq!(case.namespace.readable(DOWN, later), Some(70));
         let back = Standing::Up { generation: 2, since: case.now };
         assert_eq!(case.namespace.readable(back, later), None);
         let mut question = case.namespace.question(READ, 2, later);
@@ -357,6 +362,31 @@ mod tests {
         assert_eq!(case.namespace.readable(back, later), Some(48), "that was before");
         case.primary = Standing::Up { generation: 2, since: later };
         assert_eq!(case.namespace.readable(case.primary, later), None, "just back");
+    }
+
+    #[test]
+    fn a_primary_that_answers_before_its_return_is_seen_makes_all_be_forgotten() {
+        let case = Case::new();
+        case.answered(WRITE, 70);
+        assert_eq!(case.namespace.readable(DOWN, case.now), Some(70));
+        let mut early = case.namespace.question(WRITE, DOWN.generation(), case.now);
+        early.shows(49);
+        early.settle(true);
+        assert_eq!(case.namespace.readable(DOWN, case.now), None, "70 is of the old log");
+    }
+
+    #[test]
+    fn a_primary_that_was_there_for_a_moment_leaves_replicas_with_another_log() {
+        let case = Case::new();
+        case.answered(WRITE, 70);
+        let moment = Standing::Down { last: 2, followed: false };
+        assert_eq!(case.namespace.readable(moment, case.now), Some(70), "not touched since");
+        let mut question = case.namespace.question(WRITE, 2, case.now);
+        question.shows(49);
+        question.settle(true);
+        assert_eq!(case.namespace.readable(moment, case.now), None, "70 would do for 49");
+        let followed = Standing::Down { last: 2, followed: true };
+        assert_eq!(case.namespace.readable(followed, case.now), Some(49));
     }
 
     #[test]
@@ -379,7 +409,7 @@ mod tests {
         assert!(accepts(5, 5));
         assert!(!accepts(4, 5), "behind");
         assert!(!accepts(5, 6), "nobody here has seen 6");
-        assert!(case.namespace.accepts(5, 6, 6, Standing::Down));
+        assert!(case.namespace.accepts(5, 6, 6, DOWN));
         case.answered(WRITE, 6);
         assert!(accepts(5, 6));
     }
@@ -390,7 +420,7 @@ mod tests {
         case.answered(WRITE, 5);
         case.namespace.late(case.now);
         assert_eq!(case.readable(), None);
-        assert_eq!(case.namespace.readable(Standing::Down, case.now), Some(5));
+        assert_eq!(case.namespace.readable(DOWN, case.now), Some(5));
         case.now += LATE.0;
         assert_eq!(case.readable(), Some(5));
         case.namespace.late(case.now);

@@ -201,8 +201,13 @@ impl<T: Transport> Routing<T> {
             Err(lost) if lost != Lost::Late => lost,
             answered => return answered,
         };
-        // It has gone, and nothing has been acknowledged since.
-        let Some(round) = Self::round(&wanted, Standing::Down) else { return Err(lost) };
+        // A connection may break while the primary goes on to acknowledge writes.
+        let gone = match &self.watch {
+            Some(watch) => watch.gone().await,
+            None => None,
+        };
+        let round = gone.and_then(|standing| Self::round(&wanted, standing));
+        let Some(round) = round else { return Err(lost) };
         let asking = Asking::default();
         let answer = timeout(PATIENCE, self.ask_replicas(&wanted, &round, &asking)).await;
         answer.ok().flatten().ok_or(lost)
@@ -295,7 +300,7 @@ impl<T: Transport> Routing<T> {
     fn proves(&self, wanted: &Wanted<'_>, round: &Round, body: &[u8]) -> bool {
         let shown = Scanner::default().take(body);
         let primary = match round.primary {
-            Standing::Down => Standing::Down,
+            down @ Standing::Down { .. } => down,
             Standing::Up { .. } => self.standing(),
         };
         let (Some(lowest), Some(highest)) = (shown.lowest, shown.highest) else { return false };
@@ -344,7 +349,7 @@ impl<T: Transport> Routing<T> {
     }
 
     fn standing(&self) -> Standing {
-        self.watch.as_ref().map_or(Standing::Down, Watch::standing)
+        self.watch.as_ref().map_or(Standing::UNSEEN, Watch::standing)
     }
 }
 

@@ -18,10 +18,21 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 const EVERY: Duration = Duration::from_millis(100);
 const CONNECT: Duration = Duration::from_secs(1);
 
+/// For how long replicas may still follow a log that has ended. They need about one
+/// second (seen on sqld 0.24.32).
+pub const RESYNC: Duration = Duration::from_secs(3);
+/// The end of a primary is seen a few milliseconds after it.
+const NOTICE: Duration = Duration::from_millis(250);
+
 /// How the primary stands.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Standing {
-    Down,
+    Down {
+        /// The generation that has ended; 0 when none was seen.
+        last: u64,
+        /// That one was there for so long that the replicas followed its log.
+        followed: bool,
+    },
     Up {
         /// Counts how often it came.
         generation: u64,
@@ -30,11 +41,29 @@ pub enum Standing {
 }
 
 impl Standing {
-    /// 0 when it is down: no answer is of that generation.
+    /// Before it was ever seen.
+    pub const UNSEEN: Self = Self::Down { last: 0, followed: false };
+
+    /// 0 when it is down. What is answered all the same comes from a generation that
+    /// has not been seen yet.
     pub fn generation(self) -> u64 {
         match self {
-            Self::Down => 0,
+            Self::Down { .. } => 0,
             Self::Up { generation, .. } => generation,
+        }
+    }
+
+    pub fn is_down(self) -> bool {
+        matches!(self, Self::Down { .. })
+    }
+
+    /// The same primary, gone at `now`.
+    fn gone(self, now: Instant) -> Self {
+        match self {
+            Self::Down { .. } => self,
+            Self::Up { generation, since } => {
+                Self::Down { last: generation, followed: now >= since + RESYNC }
+            }
         }
     }
 }
@@ -48,12 +77,20 @@ pub struct Watch {
 impl Watch {
     /// Begins to watch `server`. Needs a runtime.
     pub fn start(server: Authority) -> Self {
-        let (sender, standing) = watch::channel(Standing::Down);
+        let (sender, standing) = watch::channel(Standing::UNSEEN);
         Self { standing, task: tokio::spawn(follow(server, Arc::new(sender))) }
     }
 
     pub fn standing(&self) -> Standing {
         *self.standing.borrow()
+    }
+
+    /// How it stands once it is seen to have gone; `None` when it is still there
+    /// after [`NOTICE`].
+    pub async fn gone(&self) -> Option<Standing> {
+        let mut standing = self.standing.clone();
+        let gone = timeout(NOTICE, standing.wait_for(|standing| standing.is_down())).await;
+        gone.ok()?.ok().map(|standing| *standing)
     }
 }
 
@@ -79,7 +116,7 @@ async fn follow(server: Authority, standing: Arc<watch::Sender<Standing>>) {
         tracing::info!(generation, "the primary is there");
         // It says nothing unasked: whatever comes is the end.
         let _ended = stream.read(&mut [0; 1]).await;
-        standing.send_replace(Standing::Down);
+        standing.send_modify(|standing| *standing = standing.gone(Instant::now()));
         tracing::warn!("the primary has gone");
     }
 }
