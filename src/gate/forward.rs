@@ -28,17 +28,17 @@ const SESSION: HeaderName = HeaderName::from_static("x-session-token");
 
 /// Headers of answers that concern one connection only (RFC 9110, 7.6.1), or
 /// that the gate answers itself.
-const DROPPED: [&str; 9] = [
-    "connection",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
+const DROPPED: [HeaderName; 9] = [
+    header::CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    header::PROXY_AUTHENTICATE,
+    HeaderName::from_static("proxy-connection"),
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
     // By the server: the origins that CORS allows.
-    "vary",
+    header::VARY,
 ];
 
 /// The headers of a request for `namespace`, with one selector and one token.

@@ -50,6 +50,7 @@ use crate::credentials::keys::KeySet;
 use crate::error::Result;
 use crate::files;
 use crate::server::namespace::NamespaceName;
+use crate::service::cores::Cores;
 use crate::service::limits::Limiter;
 use crate::service::observe::{Metrics, observed};
 use crate::service::problem::Problem;
@@ -154,7 +155,8 @@ pub async fn serve_on(
         end.await;
         ending.cancel();
     };
-    server::serve(listener, acceptor, router, both).await?;
+    let cores = Cores::start()?;
+    server::serve(listener, acceptor, router, Some(&cores), both).await?;
     tasks.close();
     if tokio::time::timeout(GOOD_BYE, tasks.wait()).await.is_err() {
         tracing::warn!("some WebSockets did not close in time");

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use thread_local::ThreadLocal;
 
 use super::config::Config;
 use super::paths::{Encoding, Endpoint};
@@ -98,23 +99,29 @@ impl Upstream {
 
 /// HTTP/1.1 with connections that are used again.
 struct Http {
-    client: Client<HttpConnector, Body>,
+    /// One for each thread: a connection is driven by the thread that made it, and one
+    /// of another thread would have to be woken for each request (see
+    /// [`crate::service::cores`]).
+    clients: ThreadLocal<Client<HttpConnector, Body>>,
     timeout: Duration,
 }
 
 impl Http {
     /// `timeout` is what a server may take to the head of its answer.
     fn new(timeout: Duration) -> Self {
+        Self { clients: ThreadLocal::new(), timeout }
+    }
+
+    fn client() -> Client<HttpConnector, Body> {
         let mut connector = HttpConnector::new();
         // One small request after another: waiting to fill a packet costs 40 ms.
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(CONNECT));
-        let client = Client::builder(TokioExecutor::new())
+        Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE)
             .pool_max_idle_per_host(IDLE_CONNECTIONS)
-            .build(connector);
-        Self { client, timeout }
+            .build(connector)
     }
 }
 
@@ -136,7 +143,9 @@ impl Transport for Http {
         *request.method_mut() = method;
         *request.uri_mut() = uri.map_err(|_| Lost::Broken)?;
         *request.headers_mut() = headers;
-        match tokio::time::timeout(self.timeout, self.client.request(request)).await {
+        match tokio::time::timeout(self.timeout, self.clients.get_or(Self::client).request(request))
+            .await
+        {
             Ok(Ok(response)) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
                 Err(Lost::Broken)
             }

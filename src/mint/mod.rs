@@ -91,7 +91,7 @@ impl Service {
         let desk = self.desk;
         let beside = tokio::spawn(async move { desk.keep_fresh().await });
         tracing::info!(%address, "listening");
-        let outcome = server::serve(listener, None, self.router, end).await;
+        let outcome = server::serve(listener, None, self.router, None, end).await;
         beside.abort();
         tracing::info!("ended");
         outcome

@@ -4,6 +4,7 @@
 //! A service (`mint`, `gate`, `auth`) builds an [`axum::Router`] and hands it to
 //! [`server::serve`]. Nothing here knows what the services do.
 
+pub mod cores;
 pub mod limits;
 pub mod logs;
 pub mod observe;

@@ -15,6 +15,7 @@ use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
+use super::cores::Cores;
 use crate::error::{Fault, Result};
 
 /// The address of the peer, as the handlers see it.
@@ -43,7 +44,8 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener> {
 /// Serves `router` until `end` is done; then takes no more connections, lets
 /// the requests under way finish for [`GRACE`], and returns.
 ///
-/// A handler gets the peer's address as [`Peer`].
+/// A handler gets the peer's address as [`Peer`]. The connections run on `cores`, or
+/// without those on the runtime of whoever calls.
 ///
 /// # Errors
 /// Never, once it listens: what goes wrong with one connection ends that one.
@@ -51,6 +53,7 @@ pub async fn serve(
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
     router: Router,
+    cores: Option<&Cores>,
     end: impl Future<Output = ()> + Send,
 ) -> Result<()> {
     let open = GracefulShutdown::new();
@@ -75,9 +78,20 @@ pub async fn serve(
             }
         };
         let (router, watcher, tls) = (router.clone(), open.watcher(), tls.clone());
-        tokio::spawn(async move {
+        let Some(cores) = cores else {
+            tokio::spawn(async move {
+                let _permit = permit;
+                connection(stream, peer, tls, router, watcher).await;
+            });
+            continue;
+        };
+        // It still belongs to the runtime that accepted it.
+        let Ok(stream) = stream.into_std() else { continue };
+        cores.spawn(async move {
             let _permit = permit;
-            connection(stream, peer, tls, router, watcher).await;
+            if let Ok(stream) = TcpStream::from_std(stream) {
+                connection(stream, peer, tls, router, watcher).await;
+            }
         });
     }
     drop(listener);
@@ -137,6 +151,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_request_under_way_is_answered_after_the_end_was_asked_for() {
+        ends_in_order(None).await;
+        ends_in_order(Some(Cores::start().unwrap())).await;
+    }
+
+    async fn ends_in_order(cores: Option<Cores>) {
         let (entered, inside) = oneshot::channel();
         let (release, released) = oneshot::channel::<()>();
         let once = std::sync::Mutex::new(Some((entered, released)));
@@ -153,9 +172,12 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let router = Router::new().route("/", handler);
-        let server = tokio::spawn(serve(listener, None, router, async {
-            let _ = stopped.await;
-        }));
+        let server = tokio::spawn(async move {
+            let end = async {
+                let _ = stopped.await;
+            };
+            serve(listener, None, router, cores.as_ref(), end).await
+        });
         let mut client = TcpStream::connect(address).await.unwrap();
         client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await.unwrap();
         inside.await.unwrap();

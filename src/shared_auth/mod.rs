@@ -49,7 +49,7 @@ pub async fn serve(config: Config, end: impl Future<Output = ()> + Send) -> Resu
         std::future::pending::<()>().await;
     };
     tokio::select! {
-        outcome = server::serve(listener, None, router, end) => outcome,
+        outcome = server::serve(listener, None, router, None, end) => outcome,
         () = tend => Ok(()),
     }
 }

@@ -1,6 +1,7 @@
 //! `demo gate serve` with a primary and a replica: who answers what, and what is
 //! seen while servers come and go.
 
+use std::process::Stdio;
 use std::time::Duration;
 
 use demo::gate::routing::SERVED_BY;
@@ -137,7 +138,8 @@ fn reads_go_to_the_replica_and_see_every_write_while_servers_come_and_go() {
         assert_eq!(case.run("INSERT INTO t VALUES (201)").status, 503);
     }
     // The first write comes before the gate has seen that the primary is back.
-    let mut up = case.project.command(["up", "--variant", "namespaced"]).spawn().unwrap();
+    let mut up = case.project.command(["up", "--variant", "namespaced", "-q"]);
+    let mut up = up.stdout(Stdio::null()).spawn().unwrap();
     until("writes go on", || case.run("INSERT INTO t VALUES (201)").done());
     let read = case.count();
     assert_eq!(read.value.as_deref(), Some("201"), "not the old log of the replica: {read:?}");

@@ -338,7 +338,8 @@ impl<T: Transport> Routing<T> {
             }
         };
         self.metrics.served("primary");
-        let readable = matches!(call.form, Form::Pipeline | Form::Cursor);
+        // Without replicas nobody wants to know.
+        let readable = self.watch.is_some() && matches!(call.form, Form::Pipeline | Form::Cursor);
         let mut response = watched::watched(response, question, readable);
         name(&mut response, "primary");
         Ok(response)
