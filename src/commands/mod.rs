@@ -76,7 +76,7 @@ pub async fn run(app: App, output: &Output) -> Result<ExitCode> {
         Command::Smoke(args) => smoke::run(&settings, &args, output).await,
         Command::Probe(args) => probe::run(settings, args, output).await,
         Command::Gate(args) => gate::run(&settings, args).await,
-        Command::Auth(args) => auth::run(&settings, args).await,
+        Command::Auth(args) => auth::run(&settings, args, output).await,
         Command::Doctor => doctor::run(&settings, output).await,
         Command::Exec(_) | Command::Completions { .. } => Ok(ExitCode::Success),
     }

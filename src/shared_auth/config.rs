@@ -20,7 +20,8 @@ use crate::error::{Fault, Result};
 const LISTEN: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 7677);
 const STORAGE: &str = "./storage";
-const SYNC_INTERVAL_SECS: u64 = 60;
+/// Of an embedded replica whose configuration does not say.
+pub const SYNC_INTERVAL: Duration = Duration::from_secs(60);
 const CONNECTIONS: NonZeroU32 = NonZeroU32::MIN.saturating_add(15);
 
 /// What the file says, checked, with paths that do not depend on the current folder.
@@ -86,6 +87,11 @@ impl fmt::Display for Backend {
 }
 
 impl Config {
+    /// A configuration that nobody has written: closed for registration.
+    pub fn of(backend: Backend) -> Self {
+        Self { listen: LISTEN, max_users: None, backend }
+    }
+
     /// Reads `path`; relative paths in it are relative to its folder.
     ///
     /// # Errors
@@ -247,7 +253,7 @@ impl RawLibsql {
                 .hint("name the file of the embedded replica, or remove the key")
                 .into());
         }
-        let interval = self.sync_interval_secs.unwrap_or(SYNC_INTERVAL_SECS);
+        let interval = self.sync_interval_secs.unwrap_or(SYNC_INTERVAL.as_secs());
         let replica = self.replica_path.map(|path| Replica {
             path: folder.join(path),
             interval: (interval > 0).then(|| Duration::from_secs(interval)),

@@ -33,6 +33,17 @@ const SQLITE: [&[&str]; 1] = [&[
     "CREATE INDEX auth_tokens_by_user ON auth_tokens (user_name)",
 ]];
 
+/// Takes the tables away again, unless somebody is in them: then the script ends at
+/// its second statement, with an integer overflow, and nothing is changed.
+pub const UNDO: &str = "BEGIN IMMEDIATE;
+    SELECT abs(-9223372036854775807 - 1) WHERE EXISTS (SELECT 1 FROM auth_users)
+        OR EXISTS (SELECT 1 FROM auth_profiles) OR EXISTS (SELECT 1 FROM auth_tokens);
+    DROP TABLE auth_users;
+    DROP TABLE auth_profiles;
+    DROP TABLE auth_tokens;
+    DROP TABLE auth_schema;
+    COMMIT;";
+
 /// For how long another instance may be at it.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// Between two looks whether it is done.
@@ -123,6 +134,23 @@ mod tests {
         two.unwrap();
         sqlite(&first).await.unwrap();
         assert_eq!(version(&second).await.unwrap(), SQLITE.len());
+    }
+
+    #[tokio::test]
+    async fn tables_are_taken_away_only_while_nobody_is_in_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let connection = open(&folder.path().join("a.db")).await;
+        sqlite(&connection).await.unwrap();
+        connection.execute("INSERT INTO auth_profiles VALUES ('a', '{}')", ()).await.unwrap();
+        assert!(connection.execute_batch(UNDO).await.is_err());
+        connection.execute("ROLLBACK", ()).await.unwrap();
+        assert_eq!(version(&connection).await.unwrap(), SQLITE.len());
+        connection.execute("DELETE FROM auth_profiles", ()).await.unwrap();
+        connection.execute_batch(UNDO).await.unwrap();
+        let left = "SELECT count(*) FROM sqlite_master";
+        let mut rows = connection.query(left, ()).await.unwrap();
+        let left = rows.next().await.unwrap().unwrap().get_value(0).unwrap();
+        assert_eq!(left, Value::Integer(0));
     }
 
     #[tokio::test]

@@ -8,10 +8,11 @@
 //!                                              sql: Postgres, `MySQL` (by Cargo feature)
 //! ```
 //!
-//! [`store::Store`] stands alone: a token is looked up without HTTP.
+//! [`store::Store`] stands alone: a token is looked up without HTTP. [`bench`] measures it so.
 
+pub mod bench;
 pub mod config;
-mod migrate;
+pub mod migrate;
 pub mod name;
 pub mod npm;
 pub mod password;

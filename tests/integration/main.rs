@@ -4,6 +4,7 @@
 //! never for time, and leaves nothing running. `support` has the builder.
 #![expect(clippy::unwrap_used, reason = "clippy lets tests unwrap, not what they call")]
 
+mod auth_bench;
 mod bad_input;
 mod command_line;
 mod credentials;

@@ -102,6 +102,22 @@ impl Htpasswd {
         self.write(&users.text.lines().map(line).collect::<String>())
     }
 
+    /// Takes a user's line out; `false` when there is none.
+    ///
+    /// # Errors
+    /// As [`Htpasswd::add`].
+    pub fn remove(&self, user: &Username) -> Result<bool> {
+        let _lock = self.lock()?;
+        let users = self.read()?;
+        if !users.hashes.contains_key(user.as_str()) {
+            return Ok(false);
+        }
+        let is_his = |line: &str| line.split_once(':').is_some_and(|(n, _)| n == user.as_str());
+        let kept = users.text.split_inclusive('\n').filter(|line| !is_his(line));
+        self.write(&kept.collect::<String>())?;
+        Ok(true)
+    }
+
     fn read(&self) -> Result<Users> {
         match fs::read(&self.path) {
             Ok(bytes) => Users::parse(bytes).map_err(|(line, why)| {
@@ -213,6 +229,16 @@ mod tests {
         let text = fs::read_to_string(&path).unwrap();
         let expected = old.replace("{SHA}x=", HASH);
         assert_eq!(text, format!("{expected}\nnew:{HASH}\n"));
+    }
+
+    #[test]
+    fn a_user_who_is_removed_leaves_the_others_as_they_were() {
+        let others = "# a:comment\n\nab:{SHA}x=\nb:crypt:more";
+        let (_folder, path) = file(format!("a:{HASH}\n{others}").as_bytes());
+        let htpasswd = Htpasswd::open(&path).unwrap();
+        assert!(htpasswd.remove(&user("a")).unwrap());
+        assert!(!htpasswd.remove(&user("a")).unwrap());
+        assert_eq!(fs::read_to_string(&path).unwrap(), others);
     }
 
     #[test]

@@ -198,6 +198,11 @@ impl LibsqlStore {
         Ok(done)
     }
 
+    /// An embedded replica has him until its next sync.
+    pub async fn remove(&self, user: &Username) -> Stored<bool> {
+        primary!(self, connection => sqlite::remove_user(&connection, user))
+    }
+
     /// Syncs the embedded replica again and again.
     pub async fn tend(&self) {
         if let Some(replica) = &self.replica {

@@ -115,6 +115,15 @@ impl LocalStore {
         let writer = self.writer.lock().await;
         sqlite::revoke(&writer, user, id).await.map_err(StoreError::Damaged)
     }
+
+    pub async fn remove(&self, user: &Username) -> Stored<bool> {
+        let (users, name) = (self.users.clone(), user.clone());
+        let writer = self.writer.lock().await;
+        // First of all he is none any more: his tokens end with that.
+        let was_there = blocking(move || users.remove(&name)).await?;
+        sqlite::forget_all(&writer, user).await.map_err(StoreError::Damaged)?;
+        Ok(was_there)
+    }
 }
 
 /// Opens the `SQLite` file with libSQL's own `SQLite`: a second one must not be linked.

@@ -184,6 +184,15 @@ impl Store {
         each!(self, store => store.revoke(user, id).await)
     }
 
+    /// Takes a user away with his profile and all his tokens; `false` when there
+    /// is no such user. What else was kept of him is gone then, too.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn remove(&self, user: &Username) -> Stored<bool> {
+        each!(self, store => store.remove(user).await)
+    }
+
     /// Looks after itself until it is dropped: the background sync of an
     /// embedded replica; for other stores this ends at once.
     pub async fn tend(&self) {

@@ -263,6 +263,25 @@ macro_rules! store {
                     })
                     .await
                 }
+
+                pub async fn remove(&self, user: &Username) -> Stored<bool> {
+                    within(async {
+                        let mut transaction = self.pool.begin().await?;
+                        let done = query("DELETE FROM auth_users WHERE name = ?")
+                            .bind(user.as_str())
+                            .execute(&mut *transaction)
+                            .await?;
+                        for sql in [
+                            "DELETE FROM auth_tokens WHERE user_name = ?",
+                            "DELETE FROM auth_profiles WHERE name = ?",
+                        ] {
+                            query(sql).bind(user.as_str()).execute(&mut *transaction).await?;
+                        }
+                        transaction.commit().await?;
+                        Ok(done.rows_affected() == 1)
+                    })
+                    .await
+                }
             }
 
             async fn migrate(pool: &Pool<$driver>) -> Result<()> {

@@ -124,6 +124,23 @@ pub async fn revoke(connection: &Connection, user: &Username, id: &str) -> Resul
     Ok(connection.execute(sql, params![id, user.as_str()]).await? == 1)
 }
 
+#[cfg(feature = "backend-libsql")]
+pub async fn remove_user(connection: &Connection, user: &Username) -> Result<bool> {
+    let sql = "DELETE FROM auth_users WHERE name = ?1";
+    let was_there = connection.execute(sql, params![user.as_str()]).await? == 1;
+    forget_all(connection, user).await?;
+    Ok(was_there)
+}
+
+/// Tokens and profile of a user who is no more.
+pub async fn forget_all(connection: &Connection, user: &Username) -> Result<()> {
+    let tokens = "DELETE FROM auth_tokens WHERE user_name = ?1";
+    connection.execute(tokens, params![user.as_str()]).await?;
+    let profile = "DELETE FROM auth_profiles WHERE name = ?1";
+    connection.execute(profile, params![user.as_str()]).await?;
+    Ok(())
+}
+
 /// The one row, if there is one. The answer is read to its end, or its connection
 /// could not be used again.
 async fn first<T>(mut rows: Rows, read: impl Fn(&Row) -> Result<T>) -> Result<Option<T>> {

@@ -1,16 +1,22 @@
-//! `auth serve`.
+//! `auth serve`, `auth bench`.
+
+mod bench;
+mod scratch;
 
 use super::service;
 use crate::cli::auth::{AuthCommand, AuthServeArgs};
 use crate::error::Result;
 use crate::exit_code::ExitCode;
+use crate::output::Output;
 use crate::settings::Settings;
 use crate::shared_auth;
 use crate::shared_auth::config::Config;
 
-pub async fn run(settings: &Settings, command: AuthCommand) -> Result<ExitCode> {
-    let AuthCommand::Serve(args) = command;
-    serve(settings, &args).await
+pub async fn run(settings: &Settings, command: AuthCommand, output: &Output) -> Result<ExitCode> {
+    match command {
+        AuthCommand::Serve(args) => serve(settings, &args).await,
+        AuthCommand::Bench(args) => bench::run(settings, &args, output).await,
+    }
 }
 
 async fn serve(settings: &Settings, args: &AuthServeArgs) -> Result<ExitCode> {

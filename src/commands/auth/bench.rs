@@ -1,0 +1,131 @@
+//! `auth bench`: chooses what is measured, prints the figures, draws them.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::scratch::Scratch;
+use crate::cli::auth::AuthBenchArgs;
+use crate::commands::signals::interrupted;
+use crate::error::{Fault, Result};
+use crate::exit_code::ExitCode;
+use crate::files;
+use crate::output::Output;
+use crate::report::counted;
+use crate::service::runtime;
+use crate::settings::Settings;
+use crate::shared_auth::bench::report::Report;
+use crate::shared_auth::bench::{self, Plan, Source, plot};
+use crate::shared_auth::config::{Backend, Config, Files};
+
+/// Measures the stack that stands, or what the configuration files name.
+///
+/// # Errors
+/// Exit 2 or 5 for a file that is wrong or missing, 3 when a database does not
+/// answer, 4 when it refuses, 130 when it was interrupted.
+pub async fn run(settings: &Settings, args: &AuthBenchArgs, output: &Output) -> Result<ExitCode> {
+    check_folder(args.svg.as_deref())?;
+    let mut sources = configured(settings, args)?;
+    // From here on a signal does not end the program before it has cleaned up.
+    let signal = tokio::spawn(interrupted());
+    let folder = tempfile::Builder::new().prefix("demo-bench-").tempdir()?;
+    let mut scratch = None;
+    if sources.is_empty() {
+        sources.push(Source { from: None, config: local_files(folder.path()) });
+        if cfg!(feature = "backend-libsql") {
+            let made = Scratch::make(settings).await?;
+            output.detail(format!("scratch   {}", made.describe()));
+            sources.push(Source { from: None, config: Config::of(made.backend()) });
+            scratch = Some(made);
+        } else {
+            output.talk("note      the stack is left out: built without backend-libsql");
+        }
+    }
+    let plan = plan(args);
+    let text = format!(
+        "measuring {}, {} of lookups each",
+        counted(sources.len(), "database"),
+        counted(args.seconds.into(), "second")
+    );
+    let spinner = output.spinner(&text);
+    let measured = runtime::on_all_cores(async move {
+        let end = async move {
+            match signal.await {
+                Ok(Ok(())) => {}
+                // No signal can be heard: none comes.
+                _ => std::future::pending().await,
+            }
+        };
+        bench::run(&sources, &plan, end, &|text| spinner.say(text)).await
+    })
+    .await;
+    let cleaned = match scratch {
+        Some(scratch) => scratch.remove().await,
+        None => Ok(()),
+    };
+    let Some(report) = bench::both(measured, cleaned)? else {
+        output.talk("interrupted; nothing is left behind");
+        return Err(Fault::interrupted().into());
+    };
+    print(&report, args.svg.as_deref(), output)
+}
+
+fn print(report: &Report, svg: Option<&Path>, output: &Output) -> Result<ExitCode> {
+    if let Some(path) = svg {
+        files::write_atomic(path, plot::svg(report)?.as_bytes(), files::MODE_SHARED)?;
+    }
+    output.result(report)?;
+    if let Some(path) = svg {
+        output.talk(format!("plot      {}", path.display()));
+    }
+    if report.debug_build {
+        output.talk(
+            "note      a debug build: its figures say little; \
+             `cargo build --release` makes the program that people run",
+        );
+    }
+    if report.within_bounds() {
+        return Ok(ExitCode::Success);
+    }
+    output.talk("note      a revoked token was taken for longer than it may be");
+    Ok(ExitCode::Failed)
+}
+
+fn configured(settings: &Settings, args: &AuthBenchArgs) -> Result<Vec<Source>> {
+    let load = |path: &std::path::PathBuf| {
+        let config = Config::load(path, &settings.variables)?;
+        Ok(Source { from: Some(path.display().to_string()), config })
+    };
+    args.config.iter().map(load).collect()
+}
+
+fn local_files(folder: &Path) -> Config {
+    Config::of(Backend::Local(Files {
+        htpasswd: folder.join("htpasswd"),
+        tokens: folder.join("tokens.db"),
+    }))
+}
+
+fn plan(args: &AuthBenchArgs) -> Plan {
+    let mut intervals = args.sync_intervals.clone();
+    intervals.sort_unstable();
+    intervals.dedup();
+    Plan {
+        time: Duration::from_secs(args.seconds.into()),
+        clients: args.clients.into(),
+        tokens: usize::try_from(args.tokens).unwrap_or(usize::MAX),
+        intervals: intervals.into_iter().map(|secs| Duration::from_secs(secs.into())).collect(),
+    }
+}
+
+/// Better now than after the measurement.
+fn check_folder(svg: Option<&Path>) -> Result<()> {
+    let folder = svg.and_then(Path::parent).filter(|folder| !folder.as_os_str().is_empty());
+    match (svg, folder) {
+        (Some(svg), Some(folder)) if !folder.is_dir() => {
+            Err(Fault::input(format!("the plot {} has no folder", svg.display()))
+                .hint("make the folder first, or choose another path")
+                .into())
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,150 @@
+//! Where the bench may write on the standing stack: a namespace of its own, which
+//! is deleted at the end; without namespaces, the login tables of the one database,
+//! which are taken away again if they were not there before.
+
+use std::time::Duration;
+
+use crate::cli::data::Target;
+use crate::client::endpoint::Endpoint;
+use crate::commands::{namespace, target, token};
+use crate::credentials::claims::{Access, Grant};
+use crate::error::{Fault, Result};
+use crate::exit_code::ExitCode;
+use crate::hex;
+use crate::server::admin::Admin;
+use crate::server::hrana::{Hrana, Reply};
+use crate::server::http::loopback_client;
+use crate::server::namespace::NamespaceName;
+use crate::settings::Settings;
+use crate::shared_auth::config::{Backend, Libsql};
+use crate::shared_auth::migrate;
+use crate::state::Local;
+
+/// Of the token that the bench uses; no bench takes as long.
+const LIFETIME: Duration = Duration::from_hours(12);
+
+/// A database of the standing stack, and how it becomes as it was.
+pub struct Scratch {
+    endpoint: Endpoint,
+    libsql: Libsql,
+    undo: Undo,
+}
+
+enum Undo {
+    Namespace(Admin, NamespaceName),
+    Tables(Hrana),
+    /// Somebody's logins are there; the bench's own rows are removed by itself.
+    Nothing,
+}
+
+impl Scratch {
+    /// Makes the namespace, or looks at the one database.
+    ///
+    /// # Errors
+    /// Exit 3 when the stack does not answer, 4 when it refuses the token, 5 when
+    /// the project has no keys.
+    pub async fn make(settings: &Settings) -> Result<Self> {
+        Self::attempt(settings).await.map_err(|error| match error.downcast::<Fault>() {
+            Ok(fault) if fault.code() == ExitCode::Unreachable => fault
+                .hint("start a stack with `demo up`, or name a configuration file with -c")
+                .into(),
+            Ok(fault) => fault.into(),
+            Err(error) => error,
+        })
+    }
+
+    async fn attempt(settings: &Settings) -> Result<Self> {
+        let standing = Local::new(settings.local_dir()).standing()?;
+        let namespaced = standing.as_ref().is_some_and(|standing| standing.variants.namespaced);
+        let name = namespaced.then(random_name).transpose()?;
+        let grant = Grant {
+            access: Access::ReadWrite,
+            namespaces: name.iter().cloned().collect(),
+            lifetime: Some(LIFETIME),
+            ..Grant::default()
+        };
+        let (token, _) = token::sign(settings, &grant)?;
+        let address = target::address(settings, standing.as_ref(), Target::Primary);
+        let endpoint = Endpoint::local(address, name.as_ref());
+        let undo = if let Some(name) = name {
+            let admin = namespace::address(settings, standing.as_ref());
+            let admin = Admin::new(loopback_client()?, admin, Some(&settings.admin_key));
+            admin.create(&name).await?;
+            Undo::Namespace(admin, name)
+        } else {
+            let hrana = Hrana::new(loopback_client()?, address).token(&token);
+            let tables = "SELECT count(*) FROM sqlite_master WHERE name = 'auth_schema'";
+            let reply = hrana.execute(tables).await?;
+            match reply.scalar() {
+                Some("0") => Undo::Tables(hrana),
+                Some(_) => Undo::Nothing,
+                None => return Err(refused(&endpoint, &reply).into()),
+            }
+        };
+        let libsql = Libsql { url: endpoint.url().into(), token: Some(token), replica: None };
+        Ok(Self { endpoint, libsql, undo })
+    }
+
+    /// What is to be measured.
+    pub fn backend(&self) -> Backend {
+        Backend::Libsql(self.libsql.clone())
+    }
+
+    /// For a person: which database, and what becomes of it.
+    pub fn describe(&self) -> String {
+        let server = self.endpoint.describe();
+        match &self.undo {
+            Undo::Namespace(_, name) => {
+                format!("namespace `{name}` of {server}, deleted at the end")
+            }
+            Undo::Tables(_) => format!("tables in {server}, taken away at the end"),
+            Undo::Nothing => format!("the login tables of {server}, which were there before"),
+        }
+    }
+
+    /// Makes it as it was.
+    ///
+    /// # Errors
+    /// Exit 3 or 1 with what is left.
+    pub async fn remove(self) -> Result<()> {
+        match &self.undo {
+            Undo::Nothing => Ok(()),
+            Undo::Namespace(admin, name) => admin.delete(name).await.map_err(|error| {
+                let hint = format!("`demo tenant drop {name} --yes` removes it");
+                Fault::failed(format!("the namespace `{name}` is left"))
+                    .because(format!("{error:#}"))
+                    .hint(hint)
+                    .into()
+            }),
+            Undo::Tables(hrana) => {
+                let reply = hrana.script(migrate::UNDO).await?;
+                if reply.is_done() {
+                    return Ok(());
+                }
+                // Most likely an instance of `auth serve` has begun to use them.
+                Err(Fault::failed(format!("login tables are left in {}", self.endpoint.describe()))
+                    .because(reply.describe())
+                    .hint("they have users by now; else drop them with `demo sql`")
+                    .into())
+            }
+        }
+    }
+}
+
+fn refused(endpoint: &Endpoint, reply: &Reply) -> Fault {
+    let server = endpoint.describe();
+    let fault = match reply.status {
+        401 | 403 => Fault::rejected(format!("{server} refused the project's own token"))
+            .hint("`demo restart` makes the servers read the keys again"),
+        _ => Fault::failed(format!("{server} gave no answer that makes sense"))
+            .hint("`demo status` says what runs there"),
+    };
+    fault.because(reply.describe())
+}
+
+fn random_name() -> Result<NamespaceName> {
+    let mut bytes = [0; 6];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| Fault::failed("the system has no random bytes").because(error))?;
+    Ok(format!("bench-{}", hex::encode(&bytes)).parse()?)
+}
