@@ -189,6 +189,7 @@ config() {
 # which kill_NAME and start_NAME are run, and at its end count_NAME.
 whole() {
   if serve "$1"; then
+    local before=$failed
     # Of the instance that dies, for the one backend where one does.
     export second_url=${urls[1]}
     local dies=()
@@ -197,6 +198,7 @@ whole() {
     run "$1: pnpm" scripts/login-session.mjs --pnpm "$scratch/pnpm/package/pnpm" --user bob "${urls[@]}"
     run "$1: load" scripts/login-load.mjs --seconds "$seconds" --late "$2" --max-users "$most" \
       --kill "kill_$1" --start "start_$1" --count "count_$1" "${dies[@]}" "${urls[@]}"
+    [ "$failed" -eq "$before" ] || tail -n 15 "$scratch/$1"-[12].log >&2
   fi
   stop_served "$1"
 }
