@@ -143,6 +143,8 @@ instance() {
   : >"$scratch/$1-$2.log"
   "$demo" auth serve -c "$scratch/$1-$2.yaml" --listen "$3" >/dev/null 2>>"$scratch/$1-$2.log" &
   echo $! >"$scratch/$1-$2.pid"
+  # Its end is looked for by its pid file; bash need not tell of it.
+  disown
 }
 # serve NAME: two instances of $scratch/NAME-1.yaml and -2.yaml; their URLs in `urls`.
 urls=()
@@ -294,6 +296,7 @@ if wanted mysql; then
   start_mysql() {
     mariadbd --no-defaults --user=mysql --datadir="$scratch/mysql/data" --skip-networking --socket="$scratch/mysql/socket" --pid-file="$scratch/mysql/pid" >>"$scratch/mysql/log" 2>&1 &
     echo $! >"$scratch/mysql.pid"
+    disown
     until_true 60 ask_mysql -e "CREATE DATABASE IF NOT EXISTS logins"
   }
   count_mysql() { ask_mysql -N -e "SELECT count(*) FROM logins.auth_users"; }
