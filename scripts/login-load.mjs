@@ -1,12 +1,19 @@
 // Many clients register, log in, look up and revoke at once, on all instances.
 //
-//   node scripts/login-load.mjs [--clients N] [--seconds N] [--late N] [--max-users N] URL [URL]
+//   node scripts/login-load.mjs [--clients N] [--seconds N] [--late N] [--max-users N]
+//     [--kill COMMAND --start COMMAND [--dies URL]] [--count COMMAND] URL [URL]
 //
 // --late: within how many seconds another instance forgets a revoked token.
 // --max-users: what the instances are configured with.
+// --kill, --start: shell commands that end the database in mid-load as a crash
+// would, and start it again; in between at least one request must be refused, and
+// afterwards every instance must log in again by itself.
+// --dies: it is this instance that they end and start; it gives no answers meanwhile.
+// --count: a shell command that prints how many users the database has at the end.
 // A database that is away meanwhile is no failure: 503 is an answer. What was
 // acknowledged must hold when it is back. Prints what was seen as one line of
 // JSON, then `N passed, N failed`. Exit 1 when a rule was broken.
+import { spawn } from 'node:child_process'
 import { parseArgs } from 'node:util'
 
 const { values: options, positionals: instances } = parseArgs({
@@ -16,20 +23,32 @@ const { values: options, positionals: instances } = parseArgs({
     seconds: { type: 'string', default: '30' },
     late: { type: 'string', default: '0' },
     'max-users': { type: 'string', default: '100' },
+    kill: { type: 'string' },
+    start: { type: 'string' },
+    dies: { type: 'string' },
+    count: { type: 'string' },
   },
 })
 const late = Number(options.late) * 1000
 const most = Number(options['max-users'])
-const end = Date.now() + Number(options.seconds) * 1000
-const seen = { registered: 0, full: 0, logins: 0, lookups: 0, revoked: 0, refused: {}, took: 0 }
+const third = Number(options.seconds) * 1000 / 3
+let end = Date.now() + 3 * third
+const seen = { registered: 0, full: 0, logins: 0, lookups: 0, revoked: 0, forgotten: 0, refused: {}, took: 0 }
 const broken = { 'no answer outside the protocol': [], 'no revoked token accepted': [],
-  'no user lost': [], 'no token lost': [], 'no revocation lost': [], 'max_users never passed': [] }
+  'no user lost': [], 'no token lost': [], 'no revocation lost': [], 'max_users never passed': [],
+  'enough was tried': [] }
+if (options.kill) broken['service resumes by itself'] = []
 const users = []
 const revoked = []
 const held = []
+// The outage: when it began and ended, and what was refused meanwhile.
+let away = false
+let refusedMeanwhile = 0
 const any = (list) => list[Math.floor(Math.random() * list.length)]
 
 async function ask(instance, method, path, { token, body } = {}) {
+  const mayDie = instance === options.dies
+  const beganAway = away
   const headers = { 'content-type': 'application/json' }
   if (token) headers.authorization = `Bearer ${token}`
   try {
@@ -37,6 +56,7 @@ async function ask(instance, method, path, { token, body } = {}) {
       method, headers, body: body && JSON.stringify(body), signal: AbortSignal.timeout(30_000),
     })
     const json = await response.json()
+    if (response.status === 503 && away) refusedMeanwhile += 1
     if (response.status >= 400) {
       const name = `${response.status} ${json.code}`
       seen.refused[name] = (seen.refused[name] ?? 0) + 1
@@ -49,6 +69,12 @@ async function ask(instance, method, path, { token, body } = {}) {
     }
     return { status: response.status, json }
   } catch (error) {
+    // Cut off by its end, or refused until its start.
+    if (mayDie && (away || beganAway)) {
+      refusedMeanwhile += 1
+      seen.refused['no instance'] = (seen.refused['no instance'] ?? 0) + 1
+      return { status: 0, json: {} }
+    }
     broken['no answer outside the protocol'].push(String(error.cause ?? error))
     return { status: 0, json: {} }
   }
@@ -109,6 +135,7 @@ async function mustBeUnknown(instance, token, bound, since) {
   const began = Date.now()
   const { status } = await whoami(instance, token)
   seen.lookups += 1
+  if (status === 401) seen.forgotten += 1
   if (status === 200 && began > since + bound) {
     broken['no revoked token accepted'].push(`${began - since} ms after`)
   }
@@ -123,6 +150,49 @@ async function settled(call) {
   }
 }
 
+// Runs a shell command to its end; what it says goes to stderr.
+function shell(command) {
+  return new Promise((resolve, reject) => {
+    const child = spawn('bash', ['-c', command], { stdio: ['ignore', 'pipe', 'inherit'] })
+    let out = ''
+    child.stdout.on('data', (text) => { out += text })
+    child.on('error', reject)
+    child.on('close', (code) => (code === 0 ? resolve(out.trim()) : reject(new Error(`${command}: exit ${code}`))))
+  })
+}
+
+const moment = (at) => new Promise((resolve) => { setTimeout(resolve, Math.max(0, at - Date.now())) })
+
+// In mid-load: the database, or an instance, is killed, missed, and started again.
+async function outage() {
+  await moment(end - 2 * third)
+  const rule = broken['service resumes by itself']
+  away = true
+  // However long it takes, the load goes on.
+  end = Infinity
+  const killed = Date.now()
+  try {
+    await shell(options.kill)
+    while (refusedMeanwhile === 0 && Date.now() < killed + 20_000) {
+      await put(any(instances), any(users) ?? 'nobody-yet')
+    }
+    if (refusedMeanwhile === 0) rule.push('nothing was refused: was anything killed?')
+    await shell(options.start)
+  } catch (error) {
+    rule.push(String(error))
+  }
+  away = false
+  const started = Date.now()
+  for (const instance of instances) {
+    const { status } = await settled(() => put(instance, any(users) ?? 'nobody-yet'))
+    if (status !== 201) rule.push(`${status} of ${instance}`)
+  }
+  seen.away = started - killed
+  seen.resumed = Date.now() - started
+  // The last third is on what is there again.
+  end = Date.now() + third
+}
+
 async function inTurns(list, work) {
   const rest = [...list]
   const turn = async () => { while (rest.length > 0) await work(rest.pop()) }
@@ -130,7 +200,8 @@ async function inTurns(list, work) {
 }
 
 const started = Date.now()
-await Promise.all(Array.from({ length: Number(options.clients) }, (_, number) => client(number)))
+const clients = Array.from({ length: Number(options.clients) }, (_, number) => client(number))
+await Promise.all(options.kill ? [...clients, outage()] : clients)
 const lastRevoked = Math.max(0, ...revoked.map(({ at }) => at))
 await inTurns(users, async (name) => {
   const { status } = await settled(() => put(any(instances), name))
@@ -152,6 +223,16 @@ await inTurns(revoked, async ({ token }) => {
 })
 if (new Set(users).size !== users.length) broken['no user lost'].push('two registered one name')
 if (users.length > most) broken['max_users never passed'].push(`${users.length}`)
+if (options.count) {
+  // With those whose acknowledgement an outage has cut off. Who is refused for the
+  // number is refused because it is reached, so without refusals nothing was tried.
+  seen.users = Number(await shell(options.count))
+  if (seen.users !== most) broken['max_users never passed'].push(`${seen.users} in the database`)
+  if (seen.full === 0) broken['enough was tried'].push('nobody was one too many')
+}
+for (const what of ['registered', 'logins', 'revoked', 'forgotten']) {
+  if (seen[what] === 0) broken['enough was tried'].push(`no ${what}`)
+}
 seen.took = Date.now() - started
 console.log(JSON.stringify(seen))
 let failed = 0

@@ -4,7 +4,7 @@ use crate::cli::stack::EngineArg;
 use crate::engine::docker::connect::Daemon;
 use crate::engine::docker::image;
 use crate::engine::native::launcher::Lifeline;
-use crate::engine::provider::{NativeProvider, Provider};
+use crate::engine::provider::{NativeProvider, Provider, this_program};
 use crate::error::{Fault, Result};
 use crate::output::Output;
 use crate::plan::blueprint::{Blueprint, Variants};
@@ -62,8 +62,7 @@ async fn native(settings: &Settings, output: &Output) -> Result<Provider> {
 }
 
 fn native_with(binary: Option<ServerBinary>) -> Result<Provider> {
-    let launcher = std::env::current_exe()
-        .map_err(|error| Fault::failed("demo cannot find its own program").because(error))?;
+    let launcher = this_program()?;
     Ok(Provider::Native(NativeProvider { binary, launcher, lifeline: Lifeline::HERE }))
 }
 

@@ -16,6 +16,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use secrecy::SecretString;
 
+use super::companions::Companions;
 use super::docker;
 use super::docker::connect::Daemon;
 use super::native::pid_file::PidFile;
@@ -64,6 +65,8 @@ pub struct EphemeralStack {
     pub plan: StackPlan,
     pub engine: Box<dyn Engine>,
     pub http: reqwest::Client,
+    /// Programs of ours that use the stack, and end before it.
+    pub companions: Companions,
     key: SigningKey,
     folder: PathBuf,
     /// Says that somebody owns the folder.
@@ -156,12 +159,14 @@ impl Workshop {
         folder: PathBuf,
         mut owned: File,
     ) -> Result<Rc<EphemeralStack>> {
+        let place = Place::ephemeral(&folder, &plan.project, !self.keep);
         let mut attempt = 1;
         loop {
             let stack = Rc::new(EphemeralStack {
                 plan: plan.clone().with_ports(&self.fresh_ports(plan.port_count())?),
-                engine: self.provider.engine(&Place::ephemeral(&folder, &plan.project, !self.keep)),
+                engine: self.provider.engine(&place),
                 http: self.http.clone(),
+                companions: self.provider.companions(&place)?,
                 key: store.signing_key()?,
                 folder: folder.clone(),
                 owned,
@@ -231,6 +236,7 @@ impl Workshop {
 
 impl EphemeralStack {
     async fn stop_all(&self) -> Result<()> {
+        self.companions.stop_all().await?;
         for service in self.plan.services.iter().rev() {
             self.engine.stop(&service.name, Stop::Kill).await?;
         }
@@ -312,12 +318,13 @@ impl EphemeralStack {
         Ok(Admin::new(self.http.clone(), address, key.as_ref()))
     }
 
-    /// The last log lines of every service.
+    /// The last log lines of every service and companion.
     pub async fn last_words(&self) -> String {
         let mut all = Vec::new();
         for service in &self.plan.services {
             all.push(last_words(self.engine.as_ref(), &service.name).await);
         }
+        all.extend(self.companions.last_words().await);
         all.join("\n")
     }
 }
@@ -369,6 +376,8 @@ pub async fn sweep(local: &Local, what: Sweep, docker: Option<&Daemon>) -> Resul
             continue;
         }
         let Some(_owned) = try_lock(&path.join("owner.lock"))? else { continue };
+        // Companions are processes on every engine.
+        end_servers(&path.join("run"))?;
         let engine = fs::read_to_string(path.join(ENGINE)).unwrap_or_default();
         if engine == EngineKind::Docker.to_string() {
             let Some(daemon) = docker else {
@@ -378,7 +387,6 @@ pub async fn sweep(local: &Local, what: Sweep, docker: Option<&Daemon>) -> Resul
             docker::sweep::remove_stack(daemon, &path).await?;
             docker::data::remove(docker, &path).await?;
         } else {
-            end_servers(&path.join("run"))?;
             files::remove_dir(&path)?;
         }
         swept.removed += 1;

@@ -5,6 +5,7 @@
 //! [`start`] and [`ephemeral`]. To add an engine, implement [`Engine`] and
 //! name it in [`provider`].
 
+pub mod companions;
 pub mod docker;
 pub mod ephemeral;
 pub mod native;

@@ -3,10 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use super::Engine;
+use super::companions::Companions;
 use super::docker::DockerEngine;
 use super::docker::connect::Daemon;
 use super::native::launcher::Lifeline;
 use super::native::{NativeEngine, Site};
+use crate::error::{Fault, Result};
 use crate::server::binary::{ServerBinary, Source};
 use crate::state::{EngineKind, Local};
 
@@ -58,6 +60,24 @@ impl Place {
             owned,
         }
     }
+
+    fn site(&self, lifeline: Lifeline) -> Site {
+        Site {
+            run_dir: self.run_dir.clone(),
+            logs_dir: self.logs_dir.clone(),
+            owner: self.owned.then(std::process::id),
+            lifeline,
+        }
+    }
+}
+
+/// The file of this program, which becomes what it starts.
+///
+/// # Errors
+/// When the system does not say.
+pub fn this_program() -> Result<PathBuf> {
+    Ok(std::env::current_exe()
+        .map_err(|error| Fault::failed("demo cannot find its own program").because(error))?)
 }
 
 impl Provider {
@@ -97,17 +117,25 @@ impl Provider {
         }
     }
 
+    /// For programs of ours beside the stack at `place`: processes of this machine
+    /// on every engine.
+    ///
+    /// # Errors
+    /// When this program does not find itself.
+    pub fn companions(&self, place: &Place) -> Result<Companions> {
+        let (program, lifeline) = match self {
+            Self::Native(native) => (native.launcher.clone(), native.lifeline),
+            Self::Docker(_) => (this_program()?, Lifeline::HERE),
+        };
+        Ok(Companions::new(place.site(lifeline), program))
+    }
+
     /// An engine for the stack at `place`.
     pub fn engine(&self, place: &Place) -> Box<dyn Engine> {
         match self {
             Self::Docker(daemon) => Box::new(DockerEngine::new(daemon.clone(), &place.project)),
             Self::Native(native) => {
-                let site = Site {
-                    run_dir: place.run_dir.clone(),
-                    logs_dir: place.logs_dir.clone(),
-                    owner: place.owned.then(std::process::id),
-                    lifeline: native.lifeline,
-                };
+                let site = place.site(native.lifeline);
                 let launcher = native.launcher.clone();
                 Box::new(NativeEngine::new(site, native.binary.clone(), launcher))
             }

@@ -31,5 +31,8 @@ pub fn scenarios() -> &'static [Scenario] {
         scenarios::namespace_replica::SCENARIO,
         scenarios::tls_replication::SCENARIO,
         scenarios::embedded_replica::SCENARIO,
+        // Its instances need the libSQL backend: a program without it cannot run it.
+        #[cfg(feature = "backend-libsql")]
+        scenarios::shared_login::SCENARIO,
     ]
 }

@@ -242,6 +242,52 @@ fn odd_requests_get_one_clear_answer() {
     }
 }
 
+/// Both ways to ask for one: npm up to 11.5, and later.
+#[test]
+fn a_read_only_token_reads_and_is_refused_with_403_when_it_writes() {
+    let project = Project::without_server();
+    let instance = Instance::start(&project, "auth.yaml", LOCAL);
+    let full = instance.token("alice");
+    let ways = [
+        json!({ "readonly": true, "cidr_whitelist": [] }),
+        json!({ "packages_and_scopes_permission": "read-only" }),
+    ];
+    for mut request in ways {
+        request["password"] = json!("Correct-horse-7");
+        let create = request.to_string().into_bytes();
+        let tokens = "/-/npm/v1/tokens";
+        let (status, made) = instance.ask("POST", tokens, Some(&full), create.clone());
+        assert_eq!((status, &made["readonly"]), (201, &json!(true)), "{made}");
+        let token = made["token"].as_str().unwrap();
+        for path in ["/-/whoami", "/-/npm/v1/user", tokens] {
+            assert_eq!(instance.ask("GET", path, Some(token), Vec::new()).0, 200, "{path}");
+        }
+        let change = json!({ "password": { "old": "Correct-horse-7", "new": "x" } });
+        let writes = [
+            ("POST", tokens.to_owned(), create),
+            ("POST", "/-/npm/v1/user".to_owned(), b"{\"fullname\":\"x\"}".to_vec()),
+            ("POST", "/-/npm/v1/user".to_owned(), change.to_string().into_bytes()),
+            ("DELETE", format!("{tokens}/token/{}", key_of(&full)), Vec::new()),
+            ("DELETE", format!("/-/user/token/{full}"), Vec::new()),
+        ];
+        for (method, path, body) in writes {
+            let (status, answer) = instance.ask(method, &path, Some(token), body);
+            assert_eq!((status, &answer["code"]), (403, &json!("read-only")), "{method} {path}");
+        }
+        // Nothing of it was done, and it may end itself.
+        assert_eq!(instance.whoami(&full), 200);
+        assert_eq!(instance.put("alice", "Correct-horse-7").0, 201);
+        let itself = format!("/-/user/token/{token}");
+        assert_eq!(instance.ask("DELETE", &itself, Some(token), Vec::new()).0, 200);
+        assert_eq!(instance.whoami(token), 401);
+    }
+}
+
+/// The public half of a token, by which it is revoked: `demo_ID_SECRET`.
+fn key_of(token: &str) -> &str {
+    token.split('_').nth(1).unwrap()
+}
+
 #[test]
 fn passwords_are_not_guessed_and_no_secret_is_logged() {
     let project = Project::without_server();

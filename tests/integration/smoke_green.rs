@@ -6,12 +6,13 @@ use std::path::Path;
 use crate::support::processes::servers_in;
 use crate::support::{Background, Project};
 
-const SCENARIOS: [&str; 5] = [
+const SCENARIOS: [&str; 6] = [
     "default-replication",
     "namespaces",
     "namespace-replica",
     "tls-replication",
     "embedded-replica",
+    "shared-login",
 ];
 
 /// The one check that records a weakness of the server.
@@ -65,7 +66,7 @@ fn every_scenario_is_green_and_reported_in_every_form() {
     assert!(!xml.contains("<failure") && !xml.contains('\u{1b}'));
     well_formed(&project.join("r.xml"));
     let (text, markdown) = (project.read("r.txt"), project.read("r.md"));
-    assert!(text.contains("Nothing") || text.contains("5 scenarios"), "{text}");
+    assert!(text.contains("Nothing") || text.contains("6 scenarios"), "{text}");
     assert!(SCENARIOS.iter().all(|name| text.contains(name) && markdown.contains(name)));
     assert!(!text.contains('\u{1b}'), "no colour in a file");
 }

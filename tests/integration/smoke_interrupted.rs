@@ -48,6 +48,18 @@ fn killed_while_it_starts_it_leaves_no_server_either() {
 }
 
 #[test]
+fn killed_beside_its_login_instances_it_leaves_none_of_them() {
+    let project = Project::new();
+    let mut run = Background::start(project.command(["smoke", "--scenario", "shared-login"]));
+    until("two servers and two instances run", || servers_in(project.path()).len() == 4);
+    run.signal(Signal::KILL);
+    run.end();
+    until("all have ended", || servers_in(project.path()).is_empty());
+    project.demo(["cleanup"]).success();
+    nothing_is_left(&project);
+}
+
+#[test]
 fn a_termination_signal_cleans_up() {
     for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
         let project = slow_project();

@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 
-use crate::smoke_green::nothing_is_left;
-use crate::support::{Background, Project};
+use crate::smoke_green::{ephemeral, nothing_is_left};
+use crate::support::processes::kill_server;
+use crate::support::{Background, Project, until};
 
 const NAMESPACED: &str = "docker-compose.namespaced.yml";
 const FLAGS: &str = ", --enable-namespaces, --disable-default-namespace";
@@ -97,6 +98,28 @@ fn a_replica_that_does_not_follow() {
             assert_eq!(run(&known, "namespace-replica", 0, "failed"), Vec::<Value>::new());
         });
     });
+}
+
+#[test]
+fn a_login_instance_that_dies() {
+    let project = Project::new();
+    let arguments = ["smoke", "--scenario", "shared-login", "--report", "json=r.json"];
+    let mut run = Background::start(project.command(arguments));
+    let file = |path: &str| {
+        let folder = ephemeral(&project).pop()?;
+        std::fs::read_to_string(project.local("run/ephemeral").join(folder).join(path)).ok()
+    };
+    let listens = || file("logs/auth-embedded.log").is_some_and(|log| log.contains("listening"));
+    until("the instance listens", listens);
+    let pid = file("run/auth-embedded.pid").unwrap().trim().parse().unwrap();
+    kill_server(project.path(), pid);
+    run.until_says("FAILED");
+    run.until_says("last lines of auth-embedded's log:");
+    assert_eq!(run.end().code(), Some(1));
+    nothing_is_left(&project);
+    // Its other half, which lives, is not blamed.
+    let report = project.read("r.json");
+    assert!(!report.contains("auth-remote ended"), "{report}");
 }
 
 #[test]

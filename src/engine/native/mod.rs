@@ -6,7 +6,7 @@ pub mod pid_file;
 pub mod ports;
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -97,22 +97,37 @@ impl NativeEngine {
         let digest = self.digest(plan, service)?;
         let digest_path = self.digest_path(&service.name);
         files::write_atomic(&digest_path, digest.as_bytes(), files::MODE_SHARED)?;
-        let log = self.open_log(&service.name)?;
+        self.launch(&service.name, self.program()?, &process.arguments, &process.environment)
+    }
+
+    /// Starts a program as this engine starts a server: with a pid file, a log and
+    /// a lifeline, and with nothing in its environment but `environment`.
+    ///
+    /// # Errors
+    /// When the log cannot be written or the launcher cannot be run.
+    pub fn launch(
+        &self,
+        name: &str,
+        program: &Path,
+        arguments: &[String],
+        environment: &BTreeMap<String, String>,
+    ) -> Result<()> {
+        let log = self.open_log(name)?;
         let mut command = Command::new(&self.launcher);
         command
             .arg("__exec")
             .arg("--pid-file")
-            .arg(self.pid_file(&service.name).path())
+            .arg(self.pid_file(name).path())
             .args(["--lifeline", self.site.lifeline.as_str()]);
         if let Some(owner) = self.site.owner {
             command.args(["--owner", &owner.to_string()]);
         }
         command
             .arg("--")
-            .arg(self.program()?)
-            .args(&process.arguments)
+            .arg(program)
+            .args(arguments)
             .env_clear()
-            .envs(&process.environment)
+            .envs(environment)
             .current_dir(&self.site.run_dir)
             .stdout(log.try_clone()?)
             .stderr(log)
@@ -122,8 +137,17 @@ impl NativeEngine {
         let child = command.spawn().map_err(|error| {
             Fault::failed(format!("cannot start {}", self.launcher.display())).because(error)
         })?;
-        self.keep(&service.name, child);
+        self.keep(name, child);
         Ok(())
+    }
+
+    /// Makes the folders of `site`.
+    ///
+    /// # Errors
+    /// When they cannot be made.
+    pub fn make_folders(&self) -> Result<()> {
+        files::create_dir(&self.site.run_dir, files::MODE_SHARED_DIR)?;
+        files::create_dir(&self.site.logs_dir, files::MODE_SHARED_DIR)
     }
 
     fn stdin(&self) -> Stdio {
@@ -224,8 +248,7 @@ impl Engine for NativeEngine {
     fn prepare<'a>(&'a self, plan: &'a StackPlan) -> LocalBoxFuture<'a, Result<()>> {
         async move {
             native::translate(plan)?;
-            files::create_dir(&self.site.run_dir, files::MODE_SHARED_DIR)?;
-            files::create_dir(&self.site.logs_dir, files::MODE_SHARED_DIR)
+            self.make_folders()
         }
         .boxed_local()
     }

@@ -6,7 +6,8 @@ use std::path::Path;
 use rustix::process::{Pid, Signal, kill_process};
 
 /// The servers that were started in `folder`: what runs its binary, or has its
-/// path on the command line or in the environment, launchers included.
+/// path on the command line or in the environment, launchers and instances of
+/// `demo auth serve` included.
 pub fn servers_in(folder: &Path) -> Vec<u32> {
     let needle = folder.to_str().unwrap();
     let entries = fs::read_dir("/proc").unwrap().flatten();
@@ -18,7 +19,8 @@ fn is_server(pid: u32, needle: &str) -> bool {
     let read = |file: &str| fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
     let command = String::from_utf8_lossy(&read("cmdline")).into_owned();
     let program = command.split('\0').next().unwrap_or_default();
-    let server = program.contains("/sqld") || command.contains("\0__exec\0");
+    let ours = ["\0__exec\0", "\0auth\0serve\0"].iter().any(|words| command.contains(words));
+    let server = program.contains("/sqld") || ours;
     // A zombie has no command line, so it is none of them.
     server
         && (command.contains(needle)

@@ -1,0 +1,84 @@
+//! Programs of ours beside an ephemeral stack, such as an instance of
+//! `demo auth serve`.
+//!
+//! They are processes of this machine on every engine, as their users run them,
+//! and live exactly as long as native servers do: with the same pid files, in the
+//! same folder, on the same lifeline.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::native::{NativeEngine, Site};
+use super::{Engine, ServiceState, Stop, last_words};
+use crate::error::Result;
+
+/// The companions of one stack.
+#[derive(Debug)]
+pub struct Companions {
+    engine: NativeEngine,
+    program: PathBuf,
+    names: RefCell<Vec<String>>,
+}
+
+impl Companions {
+    /// None yet; `program` is the `demo` program.
+    pub fn new(site: Site, program: PathBuf) -> Self {
+        let engine = NativeEngine::new(site, None, program.clone());
+        Self { engine, program, names: RefCell::default() }
+    }
+
+    /// Starts `demo` with `arguments`, which have no secret in them: those are for
+    /// `environment`, beside which the process has none.
+    ///
+    /// # Errors
+    /// When it cannot be started; whether it comes up is for the caller to see.
+    pub fn start(
+        &self,
+        name: &str,
+        arguments: &[String],
+        environment: &BTreeMap<String, String>,
+    ) -> Result<()> {
+        self.engine.make_folders()?;
+        self.names.borrow_mut().push(name.to_owned());
+        self.engine.launch(name, &self.program, arguments, environment)
+    }
+
+    /// Whether it runs.
+    ///
+    /// # Errors
+    /// When its pid file cannot be read.
+    pub async fn lives(&self, name: &str) -> Result<bool> {
+        Ok(self.engine.state(name).await? != ServiceState::Stopped)
+    }
+
+    /// All that it has written to stdout and stderr.
+    ///
+    /// # Errors
+    /// When its log cannot be read.
+    pub async fn log(&self, name: &str) -> Result<String> {
+        self.engine.logs(name, None).await
+    }
+
+    /// The last lines of each one's log, for a message.
+    pub async fn last_words(&self) -> Vec<String> {
+        let names = self.names.borrow().clone();
+        let mut all = Vec::new();
+        for name in names {
+            all.push(last_words(&self.engine, &name).await);
+        }
+        all
+    }
+
+    /// Ends all of them at once, as a crash would.
+    ///
+    /// # Errors
+    /// When one does not end.
+    pub async fn stop_all(&self) -> Result<()> {
+        let names = self.names.borrow().clone();
+        for name in names {
+            self.engine.stop(&name, Stop::Kill).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,191 @@
+//! One instance of `demo auth serve` on the stack, and what its clients ask of it.
+//!
+//! It is a process of its own, as its users run it: what a person types is what
+//! is tried, the configuration file and the environment among it.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
+
+use crate::engine::ephemeral::EphemeralStack;
+use crate::error::{Fault, Result};
+use crate::files;
+use crate::ready::{Attempt, poll};
+use crate::server::http::Answer;
+
+/// It opens its database first, and with an embedded replica copies it.
+const START_DEADLINE: Duration = Duration::from_secs(20);
+/// Names the token in the file, which has the secret itself nowhere.
+const TOKEN_VARIABLE: &str = "DEMO_TOKEN";
+
+/// An instance that was started; it ends with the stack.
+pub struct Instance<'a> {
+    stack: &'a EphemeralStack,
+    pub name: &'static str,
+    /// Empty until it is known.
+    base: String,
+}
+
+/// What a client was answered; a new token only where the caller takes it.
+pub struct Said {
+    pub status: u16,
+    body: Value,
+}
+
+impl Said {
+    /// For a report: the status and a word, and never a token.
+    pub fn text(&self) -> String {
+        let word = self.body["code"].as_str().or_else(|| self.user());
+        word.map_or_else(|| self.status.to_string(), |word| format!("{} {word}", self.status))
+    }
+
+    /// Whose token it was.
+    pub fn user(&self) -> Option<&str> {
+        self.body["username"].as_str()
+    }
+
+    /// The token of a login.
+    ///
+    /// # Errors
+    /// When there was no login.
+    pub fn token(&self) -> Result<String> {
+        match (self.status, self.body["token"].as_str()) {
+            (201, Some(token)) => Ok(token.to_owned()),
+            _ => Err(Fault::failed(format!("the login was answered {}", self.text())).into()),
+        }
+    }
+}
+
+impl<'a> Instance<'a> {
+    /// Starts it with `libsql` as its `backend.libsql`; it need not be ready on
+    /// return, so that several start at once.
+    ///
+    /// # Errors
+    /// When its file cannot be written or it cannot be started.
+    pub fn start(
+        stack: &'a EphemeralStack,
+        name: &'static str,
+        libsql: &Value,
+        token: &SecretString,
+    ) -> Result<Self> {
+        let mut libsql = libsql.clone();
+        libsql["authToken"] = json!(format!("${{{TOKEN_VARIABLE}}}"));
+        let config = json!({
+            "auth": { "htpasswd": { "max_users": 8 } },
+            "backend": { "libsql": libsql },
+        });
+        // JSON is YAML.
+        let file = stack.folder().join(format!("{name}.yaml"));
+        files::write_atomic(&file, config.to_string().as_bytes(), files::MODE_SECRET)?;
+        let folder = stack.folder().display().to_string();
+        let file = file.display().to_string();
+        let arguments = [
+            // Not the folder of the user: his `.env` has no say in this.
+            ["--project-dir", &folder],
+            ["auth", "serve"],
+            ["--config", &file],
+            ["--listen", "127.0.0.1:0"],
+            ["--log-format", "json"],
+            // With a line for each request: none may have a secret in it.
+            ["--log-level", "debug"],
+        ];
+        let arguments: Vec<String> = arguments.concat().into_iter().map(str::to_owned).collect();
+        let secret = token.expose_secret().to_owned();
+        let environment = BTreeMap::from([(TOKEN_VARIABLE.to_owned(), secret)]);
+        stack.companions.start(name, &arguments, &environment)?;
+        Ok(Self { stack, name, base: String::new() })
+    }
+
+    /// Waits until it says where it listens.
+    ///
+    /// # Errors
+    /// When it ends, or does not come up in time.
+    pub async fn until_ready(mut self) -> Result<Self> {
+        let companions = &self.stack.companions;
+        let what = format!("{} says where it listens", self.name);
+        let address = poll(&what, START_DEADLINE, async || {
+            // Looked at first: what it said before it ended is in the log.
+            let lives = companions.lives(self.name).await?;
+            match listens_on(&companions.log(self.name).await?) {
+                Some(address) if lives => Ok(Attempt::Done(address)),
+                _ if lives => Ok(Attempt::Again("it says nothing".to_owned())),
+                _ => Err(Fault::failed(format!("{} ended early", self.name)).into()),
+            }
+        })
+        .await?;
+        self.base = format!("http://{address}");
+        Ok(self)
+    }
+
+    /// Registers a user, or logs him in.
+    ///
+    /// # Errors
+    /// Exit 3 when the instance does not answer; so for all below.
+    pub async fn log_in(&self, user: &str, password: &str) -> Result<Said> {
+        let url = format!("{}/-/user/org.couchdb.user:{user}", self.base);
+        let body = json!({ "name": user, "password": password, "type": "user" });
+        self.ask(self.stack.http.put(url).json(&body)).await
+    }
+
+    /// Whose token it is.
+    pub async fn whoami(&self, token: &str) -> Result<Said> {
+        let url = format!("{}/-/whoami", self.base);
+        self.ask(self.stack.http.get(url).bearer_auth(token)).await
+    }
+
+    /// Logs out: the token ends itself.
+    pub async fn revoke(&self, token: &str) -> Result<Said> {
+        let url = format!("{}/-/user/token/{token}", self.base);
+        self.ask(self.stack.http.delete(url).bearer_auth(token)).await
+    }
+
+    /// How many lookups its embedded replica has answered.
+    pub async fn local_lookups(&self) -> Result<u64> {
+        let request = self.stack.http.get(format!("{}/metrics", self.base));
+        let answer = Answer::to(request, &self.base).await?;
+        let counter = "demo_auth_replica_lookups_total ";
+        let value = answer.body.lines().find_map(|line| line.strip_prefix(counter));
+        let value = value.and_then(|value| value.trim().parse().ok());
+        value.ok_or_else(|| Fault::failed(format!("{} counts no lookups", self.name)).into())
+    }
+
+    async fn ask(&self, request: reqwest::RequestBuilder) -> Result<Said> {
+        let answer = Answer::to(request, &self.base).await?;
+        let body = serde_json::from_str(&answer.body).unwrap_or_default();
+        Ok(Said { status: answer.status, body })
+    }
+}
+
+/// From its log, a line of which may not be finished yet.
+fn listens_on(log: &str) -> Option<SocketAddr> {
+    log.lines().find_map(|line| {
+        let line: Value = serde_json::from_str(line).ok()?;
+        let listening = line["message"] == "listening";
+        line["address"].as_str().filter(|_| listening)?.parse().ok()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_address_is_read_from_a_whole_line_only() {
+        let line = r#"{"level":"INFO","message":"listening","address":"127.0.0.1:40123"}"#;
+        let other = r#"{"level":"INFO","message":"other","address":"127.0.0.1:1"}"#;
+        let log = format!("no JSON\n{other}\n{line}\n");
+        assert_eq!(listens_on(&log), Some("127.0.0.1:40123".parse().unwrap()));
+        assert_eq!(listens_on(&log[..log.len() - 4]), None);
+    }
+
+    #[test]
+    fn a_report_has_no_token() {
+        let body = json!({ "ok": "user 'alice' created", "token": "demo_secret" });
+        assert_eq!(Said { status: 201, body }.text(), "201");
+        let body = json!({ "error": "no", "code": "wrong-password" });
+        assert_eq!(Said { status: 401, body }.text(), "401 wrong-password");
+    }
+}
