@@ -128,6 +128,7 @@ impl LocalStore {
 
 /// Opens the `SQLite` file with libSQL's own `SQLite`: a second one must not be linked.
 async fn tables(path: &Path) -> Result<(Database, Connection, Connection)> {
+    let _alone = alone(path).await?;
     let new = !path.exists();
     if new {
         // SQLite would make it readable for everybody.
@@ -146,6 +147,20 @@ async fn tables(path: &Path) -> Result<(Database, Connection, Connection)> {
     whole(&writer).await?;
     migrate::sqlite(&writer).await?;
     Ok((database, reader, writer))
+}
+
+/// Of two processes that find no file, the later would put an empty one in the place
+/// of the other's; and the change to WAL does not wait, whatever `BUSY` says. So one
+/// opens it at a time; the lock ends with the file, or with its process.
+async fn alone(path: &Path) -> Result<std::fs::File> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let locked = tokio::task::spawn_blocking(move || {
+        let file = std::fs::File::options().create(true).truncate(false).write(true).open(&name)?;
+        file.lock()?;
+        Ok::<_, std::io::Error>(file)
+    });
+    Ok(locked.await??)
 }
 
 /// `SQLite` takes a file that is shorter than a page for an empty database, and
@@ -186,4 +201,25 @@ async fn blocking<T: Send + 'static>(
 ) -> Stored<T> {
     let outcome = tokio::task::spawn_blocking(work).await;
     outcome.map_err(|error| StoreError::Away(error.into()))?.map_err(StoreError::Damaged)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 6)]
+    async fn several_instances_may_open_new_files_at_once() {
+        for _ in 0..10 {
+            let folder = tempfile::tempdir().unwrap();
+            let path = |name: &str| folder.path().join(name);
+            let files = Files { htpasswd: path("htpasswd"), tokens: path("tokens.db") };
+            let opening = (0..6).map(|_| {
+                let files = files.clone();
+                tokio::spawn(async move { LocalStore::open(&files).await.map(drop) })
+            });
+            for opened in futures::future::join_all(opening).await {
+                opened.unwrap().unwrap();
+            }
+        }
+    }
 }
