@@ -62,10 +62,7 @@ pub async fn run(settings: &Settings, args: &AuthBenchArgs, output: &Output) -> 
         Some(scratch) => scratch.remove().await,
         None => Ok(()),
     };
-    // What went wrong first is what the person must know.
-    let report = measured?;
-    cleaned?;
-    let Some(report) = report else {
+    let Some(report) = bench::both(measured, cleaned)? else {
         output.talk("interrupted; nothing is left behind");
         return Err(Fault::interrupted().into());
     };

@@ -90,9 +90,12 @@ impl Measurement<'_> {
         drop(replica);
         (self.say)(&format!("{name}: revocations"));
         // All intervals at once: what one of them waits for costs nothing.
-        let rows = self.plan.intervals.iter().map(|interval| async {
+        let mut of_each = Vec::new();
+        for interval in &self.plan.intervals {
+            of_each.push((interval, guest.tokens(REVOCATIONS).await?));
+        }
+        let rows = of_each.into_iter().map(|(interval, revoked)| async {
             let path = folder.path().join(format!("every-{}-s/auth.db", interval.as_secs()));
-            let revoked = guest.tokens(REVOCATIONS).await?;
             let watcher = Tended::open(libsql, &path, Some(*interval)).await?;
             // Spread over an interval, so that every moment between two syncs is met.
             let pace = *interval / REVOCATIONS_U32;

@@ -69,9 +69,18 @@ pub async fn run(
         () = end => Ok(None),
         report = measure::all(sources, plan, &guests, say) => report.map(Some),
     };
-    let left = guests.leave().await;
-    // What went wrong first is what the person must know.
-    let report = outcome?;
-    left?;
-    Ok(report)
+    both(outcome, guests.leave().await)
+}
+
+/// The outcome of a measurement, and of cleaning up after it. When both failed, what
+/// is left comes first, and why after it.
+///
+/// # Errors
+/// Theirs; the exit code is that of the measurement.
+pub fn both<T>(measured: Result<T>, cleaned: Result<()>) -> Result<T> {
+    match (measured, cleaned) {
+        (Err(error), Err(left)) => Err(error.context(left.to_string())),
+        (Ok(_), Err(left)) => Err(left),
+        (measured, Ok(())) => measured,
+    }
 }
