@@ -183,7 +183,7 @@ impl LibsqlStore {
     }
 
     async fn find_remote(&self, id: &str) -> Stored<Option<TokenRecord>> {
-        primary!(self, connection => sqlite::find_token(&connection, id, true))
+        primary!(self, connection => sqlite::find_token(&connection, id))
     }
 
     pub async fn tokens_of(&self, user: &Username) -> Stored<Vec<TokenRecord>> {

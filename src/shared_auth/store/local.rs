@@ -9,6 +9,7 @@ use ::libsql::{Builder, Connection, Database};
 use tokio::sync::Mutex;
 
 use super::htpasswd::Htpasswd;
+use super::lookups::Lookups;
 use super::sqlite;
 use super::{Registered, StoreError, Stored};
 use crate::error::{Fault, Result};
@@ -25,6 +26,7 @@ const BUSY: Duration = Duration::from_secs(5);
 /// The files of one machine. Several processes of it may have them open.
 pub struct LocalStore {
     users: Arc<Htpasswd>,
+    lookups: Lookups,
     reader: Connection,
     writer: Mutex<Connection>,
     /// Its connections end with it.
@@ -51,7 +53,8 @@ impl LocalStore {
                 .hint("restore it, or move it away: then everybody logs in again");
             if known { error } else { damaged.into() }
         })?;
-        Ok(Self { users, reader, writer: Mutex::new(writer), _database: database })
+        let lookups = Lookups::open(path, false).await?;
+        Ok(Self { users, lookups, reader, writer: Mutex::new(writer), _database: database })
     }
 
     pub async fn hash_of(&self, user: &Username) -> Stored<Option<String>> {
@@ -101,7 +104,7 @@ impl LocalStore {
 
     /// The token of a user whom the operator has removed from the file is none.
     pub async fn find_token(&self, id: &str) -> Stored<Option<TokenRecord>> {
-        let found = sqlite::find_token(&self.reader, id, false).await;
+        let found = self.lookups.find(id).await;
         let found = found.map_err(StoreError::Damaged)?;
         let users = self.users.users().map_err(StoreError::Damaged)?;
         Ok(found.filter(|token| users.hash_of(&token.user).is_some()))

@@ -4,6 +4,7 @@ mod htpasswd;
 #[cfg(feature = "backend-libsql")]
 mod libsql;
 mod local;
+mod lookups;
 #[cfg(feature = "backend-libsql")]
 mod replica;
 #[cfg(any(feature = "backend-postgres", feature = "backend-mysql"))]

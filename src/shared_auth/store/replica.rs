@@ -10,12 +10,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use ::libsql::{Builder, Connection, Database};
+use ::libsql::{Builder, Database};
 use tokio::sync::Notify;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::ReplicaCounters;
-use super::sqlite;
+use super::lookups::Lookups;
 use crate::client::connector::Connector;
 use crate::client::endpoint::Endpoint;
 use crate::error::{Fault, Result};
@@ -42,7 +42,7 @@ pub struct LocalReplica {
     database: Database,
     /// Opened anew after a sync that brought something: after a crash of the
     /// primary that is the whole database, in new files.
-    reader: RwLock<Connection>,
+    lookups: Lookups,
     interval: Option<Duration>,
     serve_stale: Duration,
     /// The beginning of the last sync that worked.
@@ -89,10 +89,10 @@ impl LocalReplica {
                 return Err(Fault::unreachable(what).into());
             }
         }
-        let reader = RwLock::new(database.connect()?);
+        let lookups = Lookups::open(&config.path, true).await?;
         let replica = Self {
             database,
-            reader,
+            lookups,
             interval: config.interval,
             serve_stale: config.serve_stale,
             synced: RwLock::new(began),
@@ -136,8 +136,7 @@ impl LocalReplica {
 
     /// Any error is as good as not found: the primary will say.
     async fn read(&self, id: &str) -> Option<TokenRecord> {
-        let reader = self.reader.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let found = sqlite::find_token(&reader, id, true).await;
+        let found = self.lookups.find(id).await;
         if let Err(error) = &found {
             tracing::warn!(%error, "the embedded replica could not be read");
         }
@@ -184,13 +183,10 @@ impl LocalReplica {
         let began = Instant::now();
         let failure = match tokio::time::timeout(SYNC_DEADLINE, self.database.sync()).await {
             Ok(Ok(done)) if done.frames_synced() == 0 => None,
-            Ok(Ok(_)) => match self.database.connect() {
-                Ok(new) => {
-                    *self.reader.write().unwrap_or_else(PoisonError::into_inner) = new;
-                    None
-                }
-                Err(error) => Some(error.to_string()),
-            },
+            Ok(Ok(_)) => {
+                self.lookups.reopen();
+                None
+            }
             Ok(Err(error)) => Some(error.to_string()),
             Err(_elapsed) => Some("it took too long".to_owned()),
         };

@@ -95,15 +95,21 @@ pub async fn add_token(connection: &Connection, token: &TokenRecord) -> Result<(
     Ok(())
 }
 
-/// The token with this id; `owned`: only while its user is in `auth_users`.
-pub async fn find_token(
-    connection: &Connection,
-    id: &str,
-    owned: bool,
-) -> Result<Option<TokenRecord>> {
+/// The statement that finds a token by its id (`?1`); `owned`: only while its user is
+/// in `auth_users`.
+pub fn token_by_id(owned: bool) -> String {
     let join = if owned { " JOIN auth_users u ON u.name = t.user_name" } else { "" };
-    let sql = format!("{TOKEN}{join} WHERE t.id = ?1");
-    first(connection.query(&sql, params![id]).await?, token).await
+    format!("{TOKEN}{join} WHERE t.id = ?1")
+}
+
+/// The token that [`token_by_id`] has found.
+pub async fn one_token(rows: Rows) -> Result<Option<TokenRecord>> {
+    first(rows, token).await
+}
+
+#[cfg(feature = "backend-libsql")]
+pub async fn find_token(connection: &Connection, id: &str) -> Result<Option<TokenRecord>> {
+    one_token(connection.query(&token_by_id(true), params![id]).await?).await
 }
 
 pub async fn tokens_of(connection: &Connection, user: &Username) -> Result<Vec<TokenRecord>> {
