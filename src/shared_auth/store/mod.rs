@@ -196,6 +196,10 @@ impl Store {
 
     /// Looks after itself until it is dropped: the background sync of an
     /// embedded replica; for other stores this ends at once.
+    #[cfg_attr(
+        not(feature = "backend-libsql"),
+        expect(clippy::unused_async, reason = "only a replica has something to wait for")
+    )]
     pub async fn tend(&self) {
         #[cfg(feature = "backend-libsql")]
         if let Self::Libsql(store) = self {
