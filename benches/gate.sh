@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # The gate beside the server alone and beside a bare nginx, in one run with the
-# same requests: throughput ratios, median latencies and what is added to them,
+# same requests: throughput ratios, median latencies and what is added to them (the
+# medians of all rounds),
 # and the memory of the gate over many requests. It never fails for being slow.
 #
 #   benches/gate.sh                builds the release binary first
-#   DEMO=/path/demo SECONDS_EACH=10 ROUNDS=5 REQUESTS=200000 benches/gate.sh
+#   DEMO=/path/demo SECONDS_EACH=5 ROUNDS=20 REQUESTS=200000 benches/gate.sh
 set -euo pipefail
 
 root=$(cd "$(dirname "$0")/.." && pwd)
-seconds=${SECONDS_EACH:-5} rounds=${ROUNDS:-3} requests=${REQUESTS:-200000}
+seconds=${SECONDS_EACH:-2} rounds=${ROUNDS:-12} requests=${REQUESTS:-200000}
 demo=${DEMO:-}
 if [ -z "$demo" ]; then
   cargo build --locked --release --quiet --manifest-path "$root/Cargo.toml"
@@ -119,11 +120,15 @@ import statistics, sys
 def rows(name): return [list(map(float, line.split())) for line in open(name)]
 def median(name, column): return statistics.median(row[column] for row in rows(name))
 wrong = sum(row[3] for kind in ("many", "one") for who in ("server", "nginx", "gate") for row in rows(f"{who}.{kind}"))
-base, alone = median("server.many", 0), median("server.one", 1)
-print(f"{'':8}{'req/s, 16':>12}{'of server':>11}{'median ms, 1':>14}{'added ms':>10}")
+# Each round beside the server of the same round: machines are quick and slow by turns.
+def paired(who, column, of):
+    return [of(mine[column], base[column]) for mine, base in zip(rows(who), rows("server" + who[who.index("."):]))]
+print(f"{'':8}{'req/s, 16':>12}{'of server':>11}{'each round':>14}{'median ms, 1':>14}{'added ms':>10}")
 for who in ("server", "nginx", "gate"):
-    rate, one = median(f"{who}.many", 0), median(f"{who}.one", 1)
-    print(f"{who:8}{rate:12.0f}{rate / base:11.2f}{one:14.3f}{one - alone:10.3f}")
+    shares = paired(f"{who}.many", 0, lambda mine, base: mine / base)
+    added = statistics.median(paired(f"{who}.one", 1, lambda mine, base: mine - base))
+    spread = f"{min(shares):.2f}-{max(shares):.2f}"
+    print(f"{who:8}{median(f'{who}.many', 0):12.0f}{statistics.median(shares):11.2f}{spread:>14}{median(f'{who}.one', 1):14.3f}{added:10.3f}")
 print(f"errors   {wrong:.0f}")
 print(f"memory   {int(sys.argv[1]) / 1024:.1f} MiB before, {int(sys.argv[2]) / 1024:.1f} MiB after {sys.argv[3]} requests")
 print("targets  gate at least 0.85 of the server, less than 0.25 ms added, memory flat")

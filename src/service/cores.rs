@@ -14,12 +14,16 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::Result;
 
 /// For a name that is being looked up when the threads are to end.
 const GRACE: Duration = Duration::from_secs(1);
+/// Shorter than every deadline of a request: the runtime wakes itself, by a system
+/// call, for each timer that ends before all that it knows of.
+const TICK: Duration = Duration::from_millis(500);
 
 /// The threads. They end when this is dropped, and what runs on them ends with them.
 pub struct Cores {
@@ -58,7 +62,11 @@ impl Cores {
 }
 
 fn run(runtime: Runtime, ending: &CancellationToken) {
-    runtime.block_on(ending.cancelled());
+    runtime.block_on(async {
+        let mut ticks = interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while ending.run_until_cancelled(ticks.tick()).await.is_some() {}
+    });
     runtime.shutdown_timeout(GRACE);
 }
 
