@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # The gate beside the server alone and beside a bare nginx, in one run with the
 # same requests: throughput ratios, median latencies and what is added to them (the
-# medians of all rounds),
-# and the memory of the gate over many requests. It never fails for being slow.
+# medians of all rounds), and the memory of the gate over many requests. It never
+# fails for being slow.
 #
 #   benches/gate.sh                builds the release binary first
 #   DEMO=/path/demo SECONDS_EACH=5 ROUNDS=20 REQUESTS=200000 benches/gate.sh
