@@ -143,8 +143,5 @@ fn refused(endpoint: &Endpoint, reply: &Reply) -> Fault {
 }
 
 fn random_name() -> Result<NamespaceName> {
-    let mut bytes = [0; 6];
-    getrandom::fill(&mut bytes)
-        .map_err(|error| Fault::failed("the system has no random bytes").because(error))?;
-    Ok(format!("bench-{}", hex::encode(&bytes)).parse()?)
+    Ok(format!("bench-{}", hex::random_name()?).parse()?)
 }

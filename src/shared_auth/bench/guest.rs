@@ -97,10 +97,7 @@ pub fn away(error: StoreError) -> anyhow::Error {
 }
 
 fn random_name() -> Result<Username> {
-    let mut bytes = [0; 6];
-    getrandom::fill(&mut bytes)
-        .map_err(|error| Fault::failed("the system has no random bytes").because(error))?;
-    Ok(format!("{PREFIX}{}", hex::encode(&bytes)).parse()?)
+    Ok(format!("{PREFIX}{}", hex::random_name()?).parse()?)
 }
 
 #[cfg(test)]

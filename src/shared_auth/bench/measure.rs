@@ -16,8 +16,7 @@ use crate::shared_auth::store::Store;
 use crate::shared_auth::tokens::Presented;
 
 /// For each backend and each interval.
-const REVOCATIONS: usize = 20;
-const REVOCATIONS_U32: u32 = 20;
+const REVOCATIONS: u16 = 20;
 /// Between two revocations where none of them is to be late.
 const MOMENT: Duration = Duration::from_millis(5);
 
@@ -57,7 +56,7 @@ impl Measurement<'_> {
         report.lookups.push(row);
         (self.say)(&format!("{name}: revocations"));
         let other = Arc::new(Store::open(&config).await?);
-        let revoked = guest.tokens(REVOCATIONS).await?;
+        let revoked = guest.tokens(REVOCATIONS.into()).await?;
         let lags = revocations::measure(&guest, &other, revoked, MOMENT, Duration::ZERO).await?;
         report.revocations.push(RevocationRow::new(name, self.from(), None, lags));
         if let Backend::Libsql(libsql) = &self.source.config.backend {
@@ -92,13 +91,13 @@ impl Measurement<'_> {
         // All intervals at once: what one of them waits for costs nothing.
         let mut of_each = Vec::new();
         for interval in &self.plan.intervals {
-            of_each.push((interval, guest.tokens(REVOCATIONS).await?));
+            of_each.push((interval, guest.tokens(REVOCATIONS.into()).await?));
         }
         let rows = of_each.into_iter().map(|(interval, revoked)| async {
             let path = folder.path().join(format!("every-{}-s/auth.db", interval.as_secs()));
             let watcher = Tended::open(libsql, &path, Some(*interval)).await?;
             // Spread over an interval, so that every moment between two syncs is met.
-            let pace = *interval / REVOCATIONS_U32;
+            let pace = *interval / u32::from(REVOCATIONS);
             let lags =
                 revocations::measure(guest, &watcher.store, revoked, pace, *interval).await?;
             Ok::<_, anyhow::Error>(RevocationRow::new(

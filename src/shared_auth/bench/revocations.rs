@@ -65,5 +65,7 @@ async fn taken_for(store: Arc<Store>, token: Presented, deadline: Duration) -> R
         last = began;
     }
     let seconds = deadline.as_secs();
-    Err(Fault::failed(format!("a revoked token is still taken after {seconds} s")).into())
+    Err(Fault::failed(format!("a revoked token is still taken after {seconds} s"))
+        .hint("its instance does not sync: see whether the primary's gRPC routes answer")
+        .into())
 }

@@ -3,13 +3,12 @@
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use ::libsql::{Builder, Connection, Database};
 use tokio::sync::Mutex;
 
 use super::htpasswd::Htpasswd;
-use super::lookups::Lookups;
+use super::lookups::{BUSY, Lookups};
 use super::sqlite;
 use super::{Registered, StoreError, Stored};
 use crate::error::{Fault, Result};
@@ -19,9 +18,6 @@ use crate::shared_auth::migrate;
 use crate::shared_auth::name::Username;
 use crate::shared_auth::profile::Profile;
 use crate::shared_auth::tokens::{self, TokenRecord};
-
-/// How long one process waits for another that writes.
-const BUSY: Duration = Duration::from_secs(5);
 
 /// The files of one machine. Several processes of it may have them open.
 pub struct LocalStore {

@@ -17,8 +17,8 @@ use crate::shared_auth::tokens::TokenRecord;
 
 /// A lookup never waits within itself, so there are no more at once than threads.
 const MOST_IDLE: usize = 16;
-/// For a writer that has the file for a moment.
-const BUSY: Duration = Duration::from_secs(5);
+/// How long one process waits for another that has the file.
+pub const BUSY: Duration = Duration::from_secs(5);
 
 /// The file, and what is open of it.
 pub struct Lookups {
