@@ -80,15 +80,12 @@ pub fn answer(headers: &mut HeaderMap) {
         .flat_map(|value| value.split(','))
         .filter_map(|name| name.trim().parse().ok())
         .collect();
-    for name in named {
-        headers.remove(name);
-    }
-    for name in DROPPED {
-        headers.remove(name);
-    }
-    let cors = |name: &&HeaderName| name.as_str().starts_with("access-control-");
-    let cors: Vec<HeaderName> = headers.keys().filter(cors).cloned().collect();
-    for name in cors {
+    let dropped = |name: &&HeaderName| {
+        let cors = name.as_str().starts_with("access-control-");
+        cors || DROPPED.contains(name) || named.contains(name)
+    };
+    let dropped: Vec<HeaderName> = headers.keys().filter(dropped).cloned().collect();
+    for name in dropped {
         headers.remove(name);
     }
 }

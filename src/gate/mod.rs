@@ -52,7 +52,7 @@ use crate::files;
 use crate::server::namespace::NamespaceName;
 use crate::service::cores::Cores;
 use crate::service::limits::Limiter;
-use crate::service::observe::{Metrics, observed};
+use crate::service::observe::Metrics;
 use crate::service::problem::Problem;
 use crate::service::{server, tls};
 
@@ -149,14 +149,14 @@ pub async fn serve_on(
     });
     let address = listener.local_addr()?;
     let follower = gate.config.revoked.clone().map(|path| tokio::spawn(revoked.follow(path)));
-    let router = routes::with_cors(observed(routes::router(gate.clone()), &metrics), &gate.config);
+    let service = routes::service(gate.clone(), &metrics);
     tracing::info!(%address, domain = gate.config.domain, "the gate is open");
     let both = async {
         end.await;
         ending.cancel();
     };
     let cores = Cores::start()?;
-    server::serve(listener, acceptor, router, Some(&cores), both).await?;
+    server::serve(listener, acceptor, service, Some(&cores), both).await?;
     tasks.close();
     if tokio::time::timeout(GOOD_BYE, tasks.wait()).await.is_err() {
         tracing::warn!("some WebSockets did not close in time");

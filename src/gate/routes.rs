@@ -1,84 +1,98 @@
 //! From a request to its answer, one check after another.
 
+use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ws::WebSocketUpgrade;
-use axum::extract::{FromRequestParts, Request, State};
+use axum::extract::{FromRequestParts, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderName, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, get};
+use axum::routing::get;
 use bytes::Bytes;
+use tower::util::option_layer;
+use tower::{Layer, ServiceExt, service_fn};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use super::config::Config;
 use super::inspect::{self, Refusal, SQL_FORBIDDEN};
-use super::paths::{self, Encoding, Endpoint, PASSED, Place};
+use super::paths::{self, Encoding, Endpoint, Place};
 use super::rights::Right;
 use super::streams::{self, Asked};
 use super::upstream::Outgoing;
 use super::{Gate, answer, body, door, forward, grpc, problem, token, websocket};
 use crate::server::namespace::NamespaceName;
+use crate::service::observe::{Metrics, observed};
 use crate::service::problem::Problem;
+use crate::service::server::Answers;
 
-/// All routes of the gate. They name what is counted; what passes is decided by
-/// [`paths::find`], on the path as it came.
-pub fn router(gate: Arc<Gate>) -> Router {
-    let mut router = Router::new().route("/health", get(|| async { "ok\n" })).route(
-        "/version",
-        get(|| async { concat!("demo gate ", env!("CARGO_PKG_VERSION"), "\n") }),
-    );
-    for (path, _) in PASSED {
-        router = router.route(path, any(handle));
-    }
-    router
-        .route("/dev/{namespace}", any(handle))
-        .route("/dev/{namespace}/", any(handle))
-        .route("/dev/{namespace}/{*path}", any(handle))
-        .fallback(handle)
-        .with_state(gate)
+/// What answers everything that comes to the gate. No router stands in front: what
+/// passes and what is counted are decided by [`paths::find`], on the path as it came.
+pub fn service(gate: Arc<Gate>, metrics: &Metrics) -> impl Answers {
+    let cors = option_layer(cors(&gate.config));
+    let (own, metrics) = (observed(own(), metrics), metrics.clone());
+    cors.layer(service_fn(move |request: Request| {
+        answer(gate.clone(), own.clone(), metrics.clone(), request)
+    }))
 }
 
-/// `router` open to pages of the configured origins; to none when there are none.
-pub fn with_cors(router: Router, config: &Config) -> Router {
+/// What the gate answers of itself, without a token.
+fn own() -> Router {
+    let name = concat!("demo gate ", env!("CARGO_PKG_VERSION"), "\n");
+    Router::new()
+        .route("/health", get(|| async { "ok\n" }))
+        .route("/version", get(move || async move { name }))
+        .fallback(|request: Request| async move {
+            let problem = Problem::not_found("route-unknown", "the gate has no such route");
+            refused(problem, None, request.headers())
+        })
+}
+
+async fn answer(
+    gate: Arc<Gate>,
+    own: Router,
+    metrics: Metrics,
+    request: Request,
+) -> Result<Response, Infallible> {
+    let started = Instant::now();
+    let (mut parts, body) = request.into_parts();
+    let uri = parts.uri.clone();
+    let Some(place) = paths::find(uri.path()) else {
+        return own.oneshot(Request::from_parts(parts, body)).await;
+    };
+    let outcome = pass(&gate, place, &mut parts, body).await;
+    let response =
+        outcome.unwrap_or_else(|problem| refused(problem, Some(place.endpoint), &parts.headers));
+    metrics.answered(&parts.method, place.path.into(), response.status(), started);
+    Ok(response)
+}
+
+fn refused(problem: Problem, endpoint: Option<Endpoint>, headers: &HeaderMap) -> Response {
+    tracing::debug!(code = problem.code(), "refused");
+    answer::refuse(problem, endpoint, headers)
+}
+
+/// Opens the gate to pages of the configured origins; to none when there are none.
+fn cors(config: &Config) -> Option<CorsLayer> {
     if config.origins.is_empty() {
-        return router;
+        return None;
     }
     let origins = config.origins.iter().map(|origin| origin.0.clone());
     let asked =
         ["x-namespace", "x-namespace-bin", "x-grpc-web", "x-user-agent", "x-libsql-client-version"];
     let asked = asked.map(HeaderName::from_static);
     let shown = ["grpc-status", "grpc-message", "retry-after"].map(HeaderName::from_static);
-    router.layer(
-        CorsLayer::new()
-            .allow_origin(AllowOrigin::list(origins))
-            .allow_methods([Method::GET, Method::POST])
-            .allow_headers(
-                [header::AUTHORIZATION, header::CONTENT_TYPE]
-                    .into_iter()
-                    .chain(asked)
-                    .collect::<Vec<_>>(),
-            )
-            .expose_headers(shown)
-            .max_age(std::time::Duration::from_secs(3600)),
-    )
-}
-
-async fn handle(State(gate): State<Arc<Gate>>, request: Request) -> Response {
-    let (mut parts, body) = request.into_parts();
-    let path = parts.uri.path().to_owned();
-    let place = paths::find(&path);
-    let endpoint = place.map(|place| place.endpoint);
-    let outcome = match place {
-        Some(place) => pass(&gate, place, &mut parts, body).await,
-        None => Err(Problem::not_found("route-unknown", "the gate has no such route")),
-    };
-    outcome.unwrap_or_else(|problem| {
-        tracing::debug!(code = problem.code(), "refused");
-        answer::refuse(problem, endpoint, &parts.headers)
-    })
+    let headers = [header::AUTHORIZATION, header::CONTENT_TYPE].into_iter().chain(asked);
+    let layer = CorsLayer::new()
+        .allow_origin(AllowOrigin::list(origins))
+        .allow_methods([Method::GET, Method::POST])
+        .allow_headers(headers.collect::<Vec<_>>())
+        .expose_headers(shown)
+        .max_age(Duration::from_secs(3600));
+    Some(layer)
 }
 
 async fn pass(

@@ -79,7 +79,7 @@ impl Upstream {
             _ => Form::Opaque,
         };
         let call = Call {
-            namespace: outgoing.namespace.to_string(),
+            namespace: outgoing.namespace,
             form,
             may_write: outgoing.may_write,
             path: outgoing.path,

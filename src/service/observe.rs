@@ -1,12 +1,13 @@
 //! What a service says of itself: a line and a count for each request,
 //! `/healthz`, `/metrics`.
 
+use std::borrow::Cow;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -19,10 +20,13 @@ use prometheus_client::registry::Registry;
 
 use crate::error::Result;
 
+/// The route of a request that has none.
+const OTHER: Cow<'static, str> = Cow::Borrowed("other");
+
 /// Labels of a request. No user, no namespace: their number has no bound.
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct Labels {
-    route: String,
+    route: Cow<'static, str>,
     status: u16,
 }
 
@@ -77,10 +81,26 @@ impl Metrics {
         self.registry.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    fn count(&self, route: &str, status: StatusCode, started: Instant) {
-        let labels = Labels { route: route.to_owned(), status: status.as_u16() };
-        self.requests.get_or_create(&labels).inc();
-        self.seconds.observe(started.elapsed().as_secs_f64());
+    /// A count and a log line for a request that is answered with `status`.
+    ///
+    /// `route` is the pattern, not the path: a path may have a name or a token in it.
+    pub fn answered(
+        &self,
+        method: &Method,
+        route: Cow<'static, str>,
+        status: StatusCode,
+        started: Instant,
+    ) {
+        let elapsed = started.elapsed();
+        let microseconds = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
+        let code = status.as_u16();
+        if status.is_server_error() {
+            tracing::warn!(%method, route = &*route, status = code, microseconds, "request");
+        } else {
+            tracing::debug!(%method, route = &*route, status = code, microseconds, "request");
+        }
+        self.seconds.observe(elapsed.as_secs_f64());
+        self.requests.get_or_create(&Labels { route, status: code }).inc();
     }
 }
 
@@ -107,21 +127,11 @@ async fn show(State(metrics): State<Metrics>) -> Response {
 
 async fn count_and_log(State(metrics): State<Metrics>, request: Request, next: Next) -> Response {
     let started = Instant::now();
-    // The pattern, not the path: a path may have a name or a token in it.
-    let route = request
-        .extensions()
-        .get::<MatchedPath>()
-        .map_or_else(|| "other".to_owned(), |path| path.as_str().to_owned());
+    let matched = request.extensions().get::<MatchedPath>();
+    let route = matched.map_or(OTHER, |path| Cow::Owned(path.as_str().to_owned()));
     let method = request.method().clone();
     let response = next.run(request).await;
-    let status = response.status();
-    metrics.count(&route, status, started);
-    let microseconds = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-    if status.is_server_error() {
-        tracing::warn!(%method, route, status = status.as_u16(), microseconds, "request");
-    } else {
-        tracing::debug!(%method, route, status = status.as_u16(), microseconds, "request");
-    }
+    metrics.answered(&method, route, response.status(), started);
     response
 }
 

@@ -1,11 +1,12 @@
 //! A listener: HTTP/1.1 and HTTP/2, with or without TLS, that ends in order.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::{ConnectInfo, Request};
+use axum::response::Response;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
@@ -13,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
-use tower::ServiceExt;
+use tower::{Service, ServiceExt};
 
 use super::cores::Cores;
 use crate::error::{Fault, Result};
@@ -41,7 +42,21 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener> {
     })
 }
 
-/// Serves `router` until `end` is done; then takes no more connections, lets
+/// What answers requests: a router, or a service of one's own.
+pub trait Answers:
+    Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static
+{
+}
+
+impl<S> Answers for S where
+    S: Service<Request, Response = Response, Error = Infallible, Future: Send>
+        + Clone
+        + Send
+        + 'static
+{
+}
+
+/// Serves `service` until `end` is done; then takes no more connections, lets
 /// the requests under way finish for [`GRACE`], and returns.
 ///
 /// A handler gets the peer's address as [`Peer`]. The connections run on `cores`, or
@@ -52,7 +67,7 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener> {
 pub async fn serve(
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
-    router: Router,
+    service: impl Answers,
     cores: Option<&Cores>,
     end: impl Future<Output = ()> + Send,
 ) -> Result<()> {
@@ -77,11 +92,11 @@ pub async fn serve(
                 continue;
             }
         };
-        let (router, watcher, tls) = (router.clone(), open.watcher(), tls.clone());
+        let (service, watcher, tls) = (service.clone(), open.watcher(), tls.clone());
         let Some(cores) = cores else {
             tokio::spawn(async move {
                 let _permit = permit;
-                connection(stream, peer, tls, router, watcher).await;
+                connection(stream, peer, tls, service, watcher).await;
             });
             continue;
         };
@@ -90,7 +105,7 @@ pub async fn serve(
         cores.spawn(async move {
             let _permit = permit;
             if let Ok(stream) = TcpStream::from_std(stream) {
-                connection(stream, peer, tls, router, watcher).await;
+                connection(stream, peer, tls, service, watcher).await;
             }
         });
     }
@@ -106,36 +121,36 @@ async fn connection(
     stream: TcpStream,
     peer: SocketAddr,
     tls: Option<TlsAcceptor>,
-    router: Router,
+    service: impl Answers,
     watcher: Watcher,
 ) {
     // One small answer after another: waiting to fill a packet costs 40 ms.
     let _ = stream.set_nodelay(true);
     match tls {
-        None => speak(stream, peer, router, watcher).await,
+        None => speak(stream, peer, service, watcher).await,
         Some(tls) => match tokio::time::timeout(HEAD_DEADLINE, tls.accept(stream)).await {
-            Ok(Ok(stream)) => speak(stream, peer, router, watcher).await,
+            Ok(Ok(stream)) => speak(stream, peer, service, watcher).await,
             Ok(Err(error)) => tracing::debug!(%peer, %error, "no TLS handshake"),
             Err(_elapsed) => tracing::debug!(%peer, "no TLS handshake in time"),
         },
     }
 }
 
-async fn speak<S>(stream: S, peer: SocketAddr, router: Router, watcher: Watcher)
+async fn speak<S>(stream: S, peer: SocketAddr, service: impl Answers, watcher: Watcher)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let service =
+    let answer =
         hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
             let mut request: Request = request.map(axum::body::Body::new);
             request.extensions_mut().insert(ConnectInfo(peer));
-            router.clone().oneshot(request)
+            service.clone().oneshot(request)
         });
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_DEADLINE);
     builder.http2().timer(TokioTimer::new()).keep_alive_interval(Duration::from_secs(30));
     let connection =
-        builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
+        builder.serve_connection_with_upgrades(TokioIo::new(stream), answer).into_owned();
     if let Err(error) = watcher.watch(connection).await {
         tracing::debug!(%peer, %error, "a connection ended badly");
     }
@@ -143,6 +158,7 @@ where
 
 #[cfg(test)]
 mod tests {
+    use axum::Router;
     use axum::routing::get;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::sync::oneshot;

@@ -1,5 +1,7 @@
 //! Who answered, and why a replica did not.
 
+use std::borrow::Cow;
+
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -8,7 +10,7 @@ use crate::service::observe::Metrics;
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct ServedLabels {
-    upstream: String,
+    upstream: Cow<'static, str>,
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
@@ -47,8 +49,8 @@ impl RoutingMetrics {
         new
     }
 
-    pub(super) fn served(&self, upstream: &str) {
-        let labels = ServedLabels { upstream: upstream.to_owned() };
+    pub(super) fn served(&self, upstream: impl Into<Cow<'static, str>>) {
+        let labels = ServedLabels { upstream: upstream.into() };
         self.served.get_or_create(&labels).inc();
     }
 

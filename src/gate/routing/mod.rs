@@ -39,9 +39,11 @@ use self::metrics::{Fallback, RoutingMetrics};
 use self::primary::{Standing, Watch};
 use self::replicas::{Replica, Replicas, Tried};
 use self::scan::Scanner;
+use crate::server::namespace::NamespaceName;
 
 /// Who has answered: `primary`, `replica-1`.
 pub const SERVED_BY: HeaderName = HeaderName::from_static("x-demo-upstream");
+const PRIMARY: &str = "primary";
 
 /// After this long the primary is asked too, and the first answer wins.
 const PATIENCE: Duration = Duration::from_millis(750);
@@ -91,7 +93,7 @@ pub enum Form {
 /// One request as it goes upstream.
 #[derive(Clone, Debug)]
 pub struct Call {
-    pub namespace: String,
+    pub namespace: NamespaceName,
     pub form: Form,
     /// False when its token lets it read only.
     pub may_write: bool,
@@ -163,10 +165,10 @@ impl<T: Transport> Routing<T> {
     /// # Errors
     /// When the primary does not answer what only it can answer.
     pub async fn send(&self, call: Call) -> Result<Response<Body>, Lost> {
-        let namespace = self.indexes.namespace(&call.namespace);
         if self.watch.is_none() {
-            return self.ask_primary(&call, &namespace, Effect::NONE).await;
+            return self.pass(call).await;
         }
+        let namespace = self.indexes.namespace(call.namespace.as_str());
         // The class borrows the body.
         let body = call.body.clone();
         let mut effect = match call.form {
@@ -182,6 +184,16 @@ impl<T: Transport> Routing<T> {
             effect.writes = Writes::Nothing;
         }
         self.ask_primary(&call, &namespace, effect).await
+    }
+
+    /// To the only server that there is: nobody wants to know what its answer shows.
+    async fn pass(&self, call: Call) -> Result<Response<Body>, Lost> {
+        let Call { path, headers, body, .. } = call;
+        let sent = self.transport.send(&self.primary, Method::POST, path, headers, body);
+        let mut response = sent.await?;
+        self.metrics.served(PRIMARY);
+        name(&mut response, HeaderValue::from_static(PRIMARY));
+        Ok(response)
     }
 
     async fn read(
@@ -286,9 +298,11 @@ impl<T: Transport> Routing<T> {
                 return None;
             }
             wanted.namespace.in_time();
-            self.metrics.served(&replica.label);
+            self.metrics.served(replica.label.clone());
             let mut response = Response::from_parts(head, Body::from(body));
-            name(&mut response, &replica.label);
+            if let Ok(label) = HeaderValue::try_from(&replica.label) {
+                name(&mut response, label);
+            }
             return Some(response);
         }
         None
@@ -337,11 +351,10 @@ impl<T: Transport> Routing<T> {
                 return Err(lost);
             }
         };
-        self.metrics.served("primary");
-        // Without replicas nobody wants to know.
-        let readable = self.watch.is_some() && matches!(call.form, Form::Pipeline | Form::Cursor);
+        self.metrics.served(PRIMARY);
+        let readable = matches!(call.form, Form::Pipeline | Form::Cursor);
         let mut response = watched::watched(response, question, readable);
-        name(&mut response, "primary");
+        name(&mut response, HeaderValue::from_static(PRIMARY));
         Ok(response)
     }
 
@@ -354,8 +367,6 @@ impl<T: Transport> Routing<T> {
     }
 }
 
-fn name(response: &mut Response<Body>, server: &str) {
-    if let Ok(value) = HeaderValue::try_from(server) {
-        response.headers_mut().insert(SERVED_BY, value);
-    }
+fn name(response: &mut Response<Body>, server: HeaderValue) {
+    response.headers_mut().insert(SERVED_BY, server);
 }
