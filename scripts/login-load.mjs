@@ -36,6 +36,7 @@ let end = Date.now() + 3 * third
 const seen = { registered: 0, full: 0, logins: 0, lookups: 0, revoked: 0, forgotten: 0, refused: {}, took: 0 }
 const broken = { 'no answer outside the protocol': [], 'no revoked token accepted': [],
   'no user lost': [], 'no token lost': [], 'no revocation lost': [], 'max_users never passed': [],
+  'no right password called wrong': [],
   'enough was tried': [] }
 if (options.kill) broken['service resumes by itself'] = []
 const users = []
@@ -62,6 +63,10 @@ async function ask(instance, method, path, { token, body } = {}) {
       seen.refused[name] = (seen.refused[name] ?? 0) + 1
       if (!json.error || !json.code) broken['no answer outside the protocol'].push(name)
       if (response.status === 500) broken['no answer outside the protocol'].push(name)
+      // All passwords here are right. Unknown tokens have a limit of their own.
+      if (method === 'PUT' && [401, 429].includes(response.status)) {
+        broken['no right password called wrong'].push(name)
+      }
       const retry = response.headers.get('retry-after')
       if ([429, 503].includes(response.status) && !retry) {
         broken['no answer outside the protocol'].push(`${name} without Retry-After`)

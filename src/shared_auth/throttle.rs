@@ -1,8 +1,9 @@
 //! Guessing passwords is slow: failures are counted for each user and address.
 //!
-//! Only failures count, so a busy user is not slowed. Attempts for one user from
-//! one address go one after the other: a thousand at once gain nothing. Each
-//! instance counts for itself, so N instances allow N times as many.
+//! Only failures count. Attempts for one user from one address go one after the
+//! other: a thousand at once gain nothing, and the last of very many right ones is
+//! told to come back. Each instance counts for itself, so N instances allow N times as
+//! many.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -29,6 +30,15 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Above this many keys, those whose wait is over are forgotten.
 const MANY_KEYS: usize = 10_000;
 
+/// Why an attempt may not begin.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Slowed {
+    /// Others have failed; for how long.
+    Failures(Duration),
+    /// Those before it are still under way.
+    Queue,
+}
+
 type Turn = Arc<tokio::sync::Mutex<()>>;
 
 /// The counters of one instance.
@@ -38,6 +48,7 @@ pub struct Throttle {
     users: Counter<Username>,
     tokens: Counter<IpAddr>,
     turns: Mutex<HashMap<(Username, IpAddr), Turn>>,
+    patience: Duration,
 }
 
 impl Default for Throttle {
@@ -48,6 +59,7 @@ impl Default for Throttle {
             users: Counter::new(OF_USER),
             tokens: Counter::new(OF_TOKENS),
             turns: Mutex::default(),
+            patience: PATIENCE,
         }
     }
 }
@@ -56,15 +68,14 @@ impl Throttle {
     /// Lets one attempt begin.
     ///
     /// # Errors
-    /// How long to wait before the next attempt.
-    pub async fn attempt(&self, user: &Username, peer: IpAddr) -> Result<Attempt<'_>, Duration> {
+    /// Why it may not.
+    pub async fn attempt(&self, user: &Username, peer: IpAddr) -> Result<Attempt<'_>, Slowed> {
         let key = (user.clone(), network(peer));
         let turn = self.turn(&key);
-        let turn = tokio::time::timeout(PATIENCE, turn.lock_owned()).await;
-        let turn = turn.map_err(|_elapsed| Duration::from_secs(1))?;
-        self.addresses.open(&key.1)?;
-        self.users.open(&key.0)?;
-        self.pairs.open(&key)?;
+        let turn = tokio::time::timeout(self.patience, turn.lock_owned()).await;
+        let turn = turn.map_err(|_elapsed| Slowed::Queue)?;
+        let open = self.addresses.open(&key.1).and_then(|()| self.users.open(&key.0));
+        open.and_then(|()| self.pairs.open(&key)).map_err(Slowed::Failures)?;
         Ok(Attempt { throttle: self, key, _turn: turn })
     }
 
@@ -167,8 +178,8 @@ mod tests {
                 attempt.failed();
                 true
             }
-            Err(wait) => {
-                assert!(!wait.is_zero());
+            Err(slowed) => {
+                assert!(matches!(slowed, Slowed::Failures(wait) if !wait.is_zero()), "{slowed:?}");
                 false
             }
         }
@@ -204,6 +215,16 @@ mod tests {
         let guesses = (0..100).map(|_| guess(&throttle, "alice", HOME));
         let tried = futures::future::join_all(guesses).await.into_iter().filter(|let_in| *let_in);
         assert_eq!(tried.count(), OF_PAIR.1 as usize + 1);
+    }
+
+    #[tokio::test]
+    async fn who_waits_too_long_for_others_has_not_failed() {
+        let throttle = Throttle { patience: Duration::from_millis(20), ..Throttle::default() };
+        let first = throttle.attempt(&user("alice"), HOME).await.unwrap();
+        assert_eq!(throttle.attempt(&user("alice"), HOME).await.err(), Some(Slowed::Queue));
+        assert!(throttle.attempt(&user("bob"), HOME).await.is_ok());
+        drop(first);
+        assert!(throttle.attempt(&user("alice"), HOME).await.is_ok());
     }
 
     #[tokio::test]

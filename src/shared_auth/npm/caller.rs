@@ -10,7 +10,8 @@ use super::answer::Refusal;
 use super::{App, Service};
 use crate::service::server::Peer;
 use crate::shared_auth::name::Username;
-use crate::shared_auth::password::Password;
+use crate::shared_auth::password::{Busy, Password};
+use crate::shared_auth::throttle::Slowed;
 use crate::shared_auth::tokens::{Presented, TokenRecord};
 
 /// The holder of a valid token.
@@ -84,7 +85,7 @@ impl Service {
         address: IpAddr,
     ) -> Result<(), Refusal> {
         let attempt = self.throttle.attempt(user, address).await;
-        let attempt = attempt.map_err(|wait| self.slowed(wait))?;
+        let attempt = attempt.map_err(|slowed| self.slowed(slowed))?;
         let hash = self.store.hash_of(user).await?;
         if self.hasher.verify(password, hash.as_deref()).await? {
             return Ok(());
@@ -94,8 +95,13 @@ impl Service {
         Err(Refusal::wrong_password())
     }
 
-    pub fn slowed(&self, wait: std::time::Duration) -> Refusal {
-        self.counters.slowed.inc();
-        Refusal::too_often(wait)
+    pub fn slowed(&self, slowed: Slowed) -> Refusal {
+        match slowed {
+            Slowed::Failures(wait) => {
+                self.counters.slowed.inc();
+                Refusal::too_often(wait)
+            }
+            Slowed::Queue => Busy.into(),
+        }
     }
 }

@@ -49,7 +49,7 @@ pub async fn put(
     }
 
     let attempt = app.throttle.attempt(&user, address).await;
-    let attempt = attempt.map_err(|wait| app.slowed(wait))?;
+    let attempt = attempt.map_err(|slowed| app.slowed(slowed))?;
     let mut hash = app.store.hash_of(&user).await?;
     if hash.is_none() {
         if register(&app, &user, &password, &profile).await? == Registered::Done {
