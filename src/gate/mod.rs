@@ -17,6 +17,7 @@ pub mod routing;
 mod answer;
 mod body;
 mod door;
+mod followed;
 mod forward;
 mod grpc;
 mod inspect;
@@ -27,6 +28,7 @@ mod rights;
 mod routes;
 mod streams;
 mod token;
+mod trusted;
 mod upstream;
 mod websocket;
 
@@ -36,19 +38,20 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::body::Reader;
 use self::config::Config;
+use self::followed::follow;
 use self::revoked::Revoked;
-use self::rights::{Claims, Right};
+use self::rights::Right;
 use self::streams::Streams;
-use self::token::{Bad, Verifier};
+use self::token::{Bad, Verified, Verifier};
+use self::trusted::Trusted;
 use self::upstream::Upstream;
-use crate::credentials::keys::KeySet;
 use crate::error::Result;
-use crate::files;
 use crate::server::namespace::NamespaceName;
 use crate::service::cores::Cores;
 use crate::service::limits::Limiter;
@@ -74,20 +77,20 @@ struct Gate {
 }
 
 impl Gate {
-    /// The claims of `token` and what they allow with `namespace`, at least reading.
+    /// What `token` says and what that allows with `namespace`, at least reading.
     fn authorise(
         &self,
         token: &str,
         namespace: &NamespaceName,
-    ) -> Result<(Arc<Claims>, Right), Problem> {
-        let claims = self.verifier.verify(token, token::now()).map_err(problem)?;
+    ) -> Result<(Arc<Verified>, Right), Problem> {
+        let verified = self.verifier.verify(token, token::now()).map_err(problem)?;
         // Whether it exists is nobody's business who has no right to it.
-        match rights::right(&claims, namespace, &self.config.operators) {
+        match rights::right(&verified.claims, namespace, &self.config.operators) {
             Right::Nothing => Err(Problem::forbidden(
                 "namespace-forbidden",
                 format!("the token does not cover the namespace `{namespace}`"),
             )),
-            right => Ok((claims, right)),
+            right => Ok((verified, right)),
         }
     }
 
@@ -122,8 +125,7 @@ pub async fn serve_on(
     config: Config,
     end: impl Future<Output = ()> + Send,
 ) -> Result<()> {
-    let place = config.keys.display().to_string();
-    let keys = KeySet::parse(&files::read_text(&config.keys, "file with public keys")?, &place)?;
+    let trusted = Trusted::open(&config.keys)?;
     let revoked = Revoked::nothing();
     if let Some(path) = &config.revoked {
         revoked.read(path)?;
@@ -137,7 +139,7 @@ pub async fn serve_on(
     let tasks = TaskTracker::new();
     let metrics = Metrics::new("gate");
     let gate = Arc::new(Gate {
-        verifier: Verifier::new(&keys, config.issuer.clone(), revoked.clone()),
+        verifier: Verifier::new(trusted.clone(), config.issuer.clone(), revoked.clone()),
         limiter: Limiter::per_second(limits.per_namespace_per_second, limits.burst),
         streams: Streams::default(),
         reader: Reader::new(limits.body_bytes, limits.timeout),
@@ -148,7 +150,12 @@ pub async fn serve_on(
         config,
     });
     let address = listener.local_addr()?;
-    let follower = gate.config.revoked.clone().map(|path| tokio::spawn(revoked.follow(path)));
+    let mut followers = JoinSet::new();
+    followers
+        .spawn(follow(gate.config.keys.clone(), "public keys", move |path| trusted.read(path)));
+    if let Some(path) = gate.config.revoked.clone() {
+        followers.spawn(follow(path, "list of revoked tokens", move |path| revoked.read(path)));
+    }
     let service = routes::service(gate.clone(), &metrics);
     tracing::info!(%address, domain = gate.config.domain, "the gate is open");
     let both = async {
@@ -161,9 +168,7 @@ pub async fn serve_on(
     if tokio::time::timeout(GOOD_BYE, tasks.wait()).await.is_err() {
         tracing::warn!("some WebSockets did not close in time");
     }
-    if let Some(follower) = follower {
-        follower.abort();
-    }
+    drop(followers);
     tracing::info!("the gate is closed");
     Ok(())
 }

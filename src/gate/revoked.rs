@@ -1,15 +1,11 @@
 //! The tokens that their operator has taken back: a file with one `jti` a line.
 
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, RwLock};
-use std::time::{Duration, SystemTime};
 
 use crate::error::Result;
 use crate::files;
-
-/// How often the file is looked at.
-const INTERVAL: Duration = Duration::from_secs(1);
 
 /// The list as it is now; clones share it.
 #[derive(Clone)]
@@ -43,47 +39,14 @@ impl Revoked {
         self.replace(&files::read_text(path, "list of revoked tokens")?);
         Ok(())
     }
-
-    /// Reads `path` again whenever it has changed, for ever. While it cannot be
-    /// read, the list stays as it was.
-    pub async fn follow(self, path: PathBuf) {
-        // Once more at the start: it may have changed since it was read.
-        let mut seen = None;
-        let mut ticks = tokio::time::interval(INTERVAL);
-        let mut failed = false;
-        loop {
-            ticks.tick().await;
-            let now = stamp(&path);
-            if now == seen && !failed {
-                continue;
-            }
-            match self.read(&path) {
-                Ok(()) => {
-                    tracing::debug!("the list of revoked tokens was read");
-                    (seen, failed) = (now, false);
-                }
-                Err(error) => {
-                    if !failed {
-                        tracing::error!(%error, "the list of revoked tokens cannot be read; the last one stays");
-                    }
-                    failed = true;
-                }
-            }
-        }
-    }
-}
-
-/// What changes with a file; two writes of one length within the clock's step
-/// look the same, which a file that is replaced as a whole avoids.
-fn stamp(path: &Path) -> Option<(SystemTime, u64, u64)> {
-    use std::os::unix::fs::MetadataExt;
-    let metadata = std::fs::metadata(path).ok()?;
-    Some((metadata.modified().ok()?, metadata.len(), metadata.ino()))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::gate::followed::follow;
     use crate::ready::{Attempt, poll};
 
     #[tokio::test]
@@ -95,7 +58,8 @@ mod tests {
         std::fs::write(&path, "one\n\n# two\n").unwrap();
         revoked.read(&path).unwrap();
         assert!(revoked.contains("one") && !revoked.contains("two") && !revoked.contains(""));
-        let follower = tokio::spawn(revoked.clone().follow(path.clone()));
+        let list = revoked.clone();
+        let follower = tokio::spawn(follow(path.clone(), "list", move |path| list.read(path)));
         std::fs::write(&path, "three\r\n").unwrap();
         let seen = async || {
             let seen = revoked.contains("three") && !revoked.contains("one");

@@ -158,7 +158,7 @@ async fn forward_call(
     let token = forward::token(&parts.headers, endpoint)
         .map_err(|said| Problem::unauthorized("token-invalid", said))?
         .ok_or_else(|| problem(token::Bad::Missing))?;
-    let (claims, right) = gate.authorise(token, &namespace)?;
+    let (verified, right) = gate.authorise(token, &namespace)?;
     gate.admit(&namespace)?;
     let mut body = gate.reader.read(&parts.headers, body).await?;
     inspected(place, &body)?;
@@ -175,7 +175,7 @@ async fn forward_call(
         Endpoint::Root | Endpoint::Stateless | Endpoint::Version => {}
     }
     // The body may have taken its time.
-    gate.verifier.recheck(&claims, token::now()).map_err(problem)?;
+    gate.verifier.recheck(&verified, token::now()).map_err(problem)?;
     let outgoing = Outgoing {
         headers: forward::request(&parts.headers, endpoint, &namespace, token),
         may_write: right == Right::Write,
@@ -196,7 +196,7 @@ async fn forward_call(
         Endpoint::Replication { follows: true } => {
             let gate = gate.clone();
             body::guarded(incoming, move || {
-                gate.verifier.recheck(&claims, token::now()).map_err(problem)
+                gate.verifier.recheck(&verified, token::now()).map_err(problem)
             })
         }
         _ => incoming,

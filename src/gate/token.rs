@@ -1,19 +1,19 @@
 //! Is this token good, now? Stricter than the server: no leeway, `nbf` and
-//! `iss` are looked at, and a token can be revoked.
+//! `iss` are looked at, a token can be revoked, and so can a key.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::{Algorithm, DecodingKey};
+use jsonwebtoken::Algorithm;
 use moka::sync::Cache;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use super::revoked::Revoked;
 use super::rights::Claims;
-use crate::credentials::keys::KeySet;
+use super::trusted::{Key, Trusted};
 
 /// No token of ours comes near it; longer ones are not even hashed.
 const LONGEST: usize = 8 * 1024;
@@ -66,34 +66,34 @@ struct Header {
     crit: Option<serde_json::Value>,
 }
 
+/// What a token says whose signature is good.
+#[derive(Debug)]
+pub struct Verified {
+    pub claims: Claims,
+    /// Thumbprint of the key that has signed it.
+    key: String,
+}
+
 /// Verifies tokens against the keys of the operator.
 pub struct Verifier {
-    /// By thumbprint, parsed once.
-    keys: Vec<(String, DecodingKey)>,
+    trusted: Trusted,
     issuer: Option<String>,
     revoked: Revoked,
     /// By digest: a token itself is never kept.
-    verified: Cache<[u8; 32], Arc<Claims>>,
+    verified: Cache<[u8; 32], Arc<Verified>>,
 }
 
 impl Verifier {
-    pub fn new(keys: &KeySet, issuer: Option<String>, revoked: Revoked) -> Self {
-        let keys = keys.0.iter();
-        Self {
-            keys: keys
-                .map(|key| (key.thumbprint(), DecodingKey::from_ed_der(key.as_bytes())))
-                .collect(),
-            issuer,
-            revoked,
-            verified: Cache::builder().max_capacity(KEPT).time_to_idle(KEPT_IDLE).build(),
-        }
+    pub fn new(trusted: Trusted, issuer: Option<String>, revoked: Revoked) -> Self {
+        let verified = Cache::builder().max_capacity(KEPT).time_to_idle(KEPT_IDLE).build();
+        Self { trusted, issuer, revoked, verified }
     }
 
-    /// The claims of `token`, when it is good at `now` (seconds since 1970).
+    /// What `token` says, when it is good at `now` (seconds since 1970).
     ///
     /// # Errors
     /// Why it is not.
-    pub fn verify(&self, token: &str, now: i64) -> Result<Arc<Claims>, Bad> {
+    pub fn verify(&self, token: &str, now: i64) -> Result<Arc<Verified>, Bad> {
         if token.is_empty() {
             return Err(Bad::Missing);
         }
@@ -101,22 +101,26 @@ impl Verifier {
             return Err(Bad::Invalid);
         }
         let digest: [u8; 32] = Sha256::digest(token.as_bytes()).into();
-        let claims = if let Some(claims) = self.verified.get(&digest) {
-            claims
+        let verified = if let Some(verified) = self.verified.get(&digest) {
+            verified
         } else {
-            let claims = Arc::new(self.signed(token).ok_or(Bad::Invalid)?);
-            self.verified.insert(digest, claims.clone());
-            claims
+            let verified = Arc::new(self.signed(token).ok_or(Bad::Invalid)?);
+            self.verified.insert(digest, verified.clone());
+            verified
         };
-        self.recheck(&claims, now)?;
-        Ok(claims)
+        self.recheck(&verified, now)?;
+        Ok(verified)
     }
 
     /// What may change in the life of a verified token.
     ///
     /// # Errors
     /// Why it is no good any more.
-    pub fn recheck(&self, claims: &Claims, now: i64) -> Result<(), Bad> {
+    pub fn recheck(&self, verified: &Verified, now: i64) -> Result<(), Bad> {
+        let Verified { claims, key } = verified;
+        if !self.trusted.has(key) {
+            return Err(Bad::Invalid);
+        }
         if claims.aud.is_some() {
             return Err(Bad::Audience);
         }
@@ -135,26 +139,27 @@ impl Verifier {
         Ok(())
     }
 
-    /// The claims, when one of our keys has signed them.
-    fn signed(&self, token: &str) -> Option<Claims> {
+    /// What it says, when one of our keys has signed it.
+    fn signed(&self, token: &str) -> Option<Verified> {
         let (message, signature) = token.rsplit_once('.')?;
         let (header, payload) = message.split_once('.')?;
         let header: Header = from_base64(header)?;
         if header.alg != "EdDSA" || header.crit.is_some() {
             return None;
         }
-        let named = self.keys.iter().find(|(kid, _)| header.kid.as_ref() == Some(kid));
-        let verifies = |(_, key): &(String, DecodingKey)| {
-            let algorithm = Algorithm::EdDSA;
-            jsonwebtoken::crypto::verify(signature, message.as_bytes(), key, algorithm)
+        let keys = self.trusted.now();
+        let verifies = |key: &&Key| {
+            let (message, algorithm) = (message.as_bytes(), Algorithm::EdDSA);
+            jsonwebtoken::crypto::verify(signature, message, &key.decoding, algorithm)
                 .unwrap_or(false)
         };
         // A `kid` of ours means that key alone; others may name keys otherwise.
-        let good = match named {
-            Some(key) => verifies(key),
-            None => self.keys.iter().any(verifies),
-        };
-        if good { from_base64(payload) } else { None }
+        let named = keys.iter().find(|key| header.kid.as_ref() == Some(&key.thumbprint));
+        let key = match named {
+            Some(key) => Some(key).filter(verifies),
+            None => keys.iter().find(verifies),
+        }?;
+        Some(Verified { claims: from_base64(payload)?, key: key.thumbprint.clone() })
     }
 }
 

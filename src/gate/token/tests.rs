@@ -3,7 +3,7 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::credentials::keys::SigningKey;
+use crate::credentials::keys::{KeySet, SigningKey};
 use crate::credentials::token::mint;
 
 const NOW: i64 = 1_800_000_000;
@@ -13,8 +13,15 @@ fn key() -> SigningKey {
 }
 
 fn verifier(keys: &[&SigningKey]) -> Verifier {
-    let keys = KeySet(keys.iter().map(|key| key.public()).collect());
-    Verifier::new(&keys, None, Revoked::nothing())
+    Verifier::new(trusted(keys), None, Revoked::nothing())
+}
+
+fn key_set(keys: &[&SigningKey]) -> KeySet {
+    KeySet(keys.iter().map(|key| key.public()).collect())
+}
+
+fn trusted(keys: &[&SigningKey]) -> Trusted {
+    Trusted::new(&key_set(keys))
 }
 
 fn sign(key: &SigningKey, claims: &Value) -> String {
@@ -44,11 +51,11 @@ fn good_tokens_pass_by_any_key_and_again_from_memory() {
     for key in [&first, &second] {
         let token = sign(key, &json!({"id": "a", "exp": NOW + 1}));
         for _ in 0..2 {
-            assert_eq!(verifier.verify(&token, NOW).unwrap().id.as_deref(), Some("a"));
+            assert_eq!(verifier.verify(&token, NOW).unwrap().claims.id.as_deref(), Some("a"));
         }
         let kid = key.public().thumbprint();
         let named = sign_with(key, &json!({"alg": "EdDSA", "kid": kid}), &json!({"id": "b"}));
-        assert_eq!(verifier.verify(&named, NOW).unwrap().id.as_deref(), Some("b"));
+        assert_eq!(verifier.verify(&named, NOW).unwrap().claims.id.as_deref(), Some("b"));
     }
 }
 
@@ -116,8 +123,7 @@ fn time_is_exact_and_looked_at_every_time() {
 #[test]
 fn issuer_and_audience_are_looked_at() {
     let key = key();
-    let keys = KeySet(vec![key.public()]);
-    let verifier = Verifier::new(&keys, Some("mint".to_owned()), Revoked::nothing());
+    let verifier = Verifier::new(trusted(&[&key]), Some("mint".to_owned()), Revoked::nothing());
     let check = |claims: Value| verifier.verify(&sign(&key, &claims), NOW).err();
     assert_eq!(check(json!({"iss": "mint"})), None);
     assert_eq!(check(json!({"iss": "other"})), Some(Bad::Issuer));
@@ -130,13 +136,30 @@ fn issuer_and_audience_are_looked_at() {
 fn a_token_that_is_revoked_later_is_refused_though_it_is_remembered() {
     let key = key();
     let revoked = Revoked::nothing();
-    let verifier = Verifier::new(&KeySet(vec![key.public()]), None, revoked.clone());
+    let verifier = Verifier::new(trusted(&[&key]), None, revoked.clone());
     let token = sign(&key, &json!({"id": "a", "jti": "one"}));
     let other = sign(&key, &json!({"id": "a", "jti": "two"}));
     verifier.verify(&token, NOW).unwrap();
     revoked.replace("# lost\none\n");
     assert_eq!(verifier.verify(&token, NOW).unwrap_err(), Bad::Revoked);
     verifier.verify(&other, NOW).unwrap();
+}
+
+#[test]
+fn a_key_that_is_taken_away_takes_its_tokens_with_it() {
+    let (old, new) = (key(), key());
+    let keys = trusted(&[&old]);
+    let verifier = Verifier::new(keys.clone(), None, Revoked::nothing());
+    let (first, second) = (sign(&old, &json!({"id": "a"})), sign(&new, &json!({"id": "a"})));
+    let kept = verifier.verify(&first, NOW).unwrap();
+    assert_eq!(verifier.verify(&second, NOW).unwrap_err(), Bad::Invalid);
+    keys.replace(&key_set(&[&old, &new]));
+    verifier.verify(&first, NOW).unwrap();
+    verifier.verify(&second, NOW).unwrap();
+    keys.replace(&key_set(&[&new]));
+    assert_eq!(verifier.verify(&first, NOW).unwrap_err(), Bad::Invalid);
+    assert_eq!(verifier.recheck(&kept, NOW).unwrap_err(), Bad::Invalid);
+    verifier.verify(&second, NOW).unwrap();
 }
 
 proptest! {

@@ -18,8 +18,8 @@ use super::{Farewell, code};
 use crate::gate::Gate;
 use crate::gate::inspect::{self, Refusal, SQL_FORBIDDEN};
 use crate::gate::paths::Encoding;
-use crate::gate::rights::Claims;
 use crate::gate::token;
+use crate::gate::token::Verified;
 use crate::server::namespace::NamespaceName;
 
 /// How often the token is looked at while nothing is said.
@@ -40,13 +40,13 @@ pub struct Bounds<'a> {
 
 /// What may.
 struct Session {
-    claims: Mutex<Arc<Claims>>,
+    token: Mutex<Arc<Verified>>,
     heard: Mutex<Instant>,
 }
 
 impl Session {
-    fn claims(&self) -> Arc<Claims> {
-        self.claims.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    fn token(&self) -> Arc<Verified> {
+        self.token.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn silent_for(&self) -> Duration {
@@ -57,11 +57,11 @@ impl Session {
 /// Passes messages on. What the client is to be told at the end, if anything.
 pub async fn run(
     bounds: &Bounds<'_>,
-    claims: Arc<Claims>,
+    verified: Arc<Verified>,
     client: &mut WebSocket,
     server: Server,
 ) -> Option<Farewell> {
-    let session = Session { claims: Mutex::new(claims), heard: Mutex::new(Instant::now()) };
+    let session = Session { token: Mutex::new(verified), heard: Mutex::new(Instant::now()) };
     let (to_client, mut from_client) = client.split();
     let (mut to_server, mut from_server) = server.split();
     let to_client = tokio::sync::Mutex::new(to_client);
@@ -108,8 +108,8 @@ async fn up(
                 let jwt = jwt.unwrap_or_default();
                 match bounds.gate.authorise(&jwt, bounds.namespace) {
                     Err(problem) => return Some(Farewell::refused(code::POLICY, problem)),
-                    Ok((claims, _right)) => {
-                        *session.claims.lock().unwrap_or_else(PoisonError::into_inner) = claims;
+                    Ok((verified, _right)) => {
+                        *session.token.lock().unwrap_or_else(PoisonError::into_inner) = verified;
                     }
                 }
                 upstream(hello::write(bounds.encoding, &jwt))
@@ -222,7 +222,7 @@ async fn watch(
 }
 
 fn ended(bounds: &Bounds<'_>, session: &Session) -> Option<Farewell> {
-    let bad = bounds.gate.verifier.recheck(&session.claims(), token::now()).err()?;
+    let bad = bounds.gate.verifier.recheck(&session.token(), token::now()).err()?;
     Some(Farewell::new(code::POLICY, format!("{}: {bad}", bad.code())))
 }
 

@@ -6,6 +6,7 @@ mod doors;
 mod holes;
 mod limits;
 mod raw;
+mod rotation;
 mod sockets;
 
 use std::sync::atomic::{AtomicI64, Ordering};
