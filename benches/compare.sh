@@ -6,36 +6,14 @@
 #   benches/compare.sh             builds the release binary first
 #   DEMO=/path/demo benches/compare.sh
 set -euo pipefail
+. "$(dirname "$0")/lib.sh"
 
-root=$(cd "$(dirname "$0")/.." && pwd)
 runs=${RUNS:-100}
-demo=${DEMO:-}
-if [ -z "$demo" ]; then
-  cargo build --locked --release --quiet --manifest-path "$root/Cargo.toml"
-  demo=${CARGO_TARGET_DIR:-$root/target}/release/demo
-fi
-for program in curl python3; do
-  command -v "$program" >/dev/null || { echo "compare.sh needs $program" >&2; exit 2; }
-done
-
-project=$(mktemp -d)
-finish() {
-  "$demo" --project-dir "$project" -q cleanup || true
-  rm -rf "$project"
-}
-trap finish EXIT
-cd "$project"
-# A server that this checkout has already is not fetched again.
-if [ -z "${DEMO_SQLD_BIN:-}" ] && path=$("$demo" --project-dir "$root" -q sqld path 2>/dev/null); then
-  export DEMO_SQLD_BIN=$path
-fi
-unset DEMO_TOKEN DEMO_TOKEN_PATH
-read -r PRIMARY_HTTP_PORT PRIMARY_GRPC_PORT PRIMARY_ADMIN_PORT REPLICA_HTTP_PORT < <(python3 -c '
-import socket
-held = [socket.socket() for _ in range(4)]
-for one in held: one.bind(("127.0.0.1", 0))
-print(*(one.getsockname()[1] for one in held))')
-export PRIMARY_HTTP_PORT PRIMARY_GRPC_PORT PRIMARY_ADMIN_PORT REPLICA_HTTP_PORT
+need curl python3
+find_demo
+trap leave_project EXIT
+enter_project
+stack_ports 0
 
 "$demo" -q setup >/dev/null
 "$demo" -q up >/dev/null

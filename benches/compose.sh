@@ -3,23 +3,17 @@
 # files and image, in one run: until both servers are ready. Prints seconds and the
 # ratio; never fails for being slow. Needs Docker, Compose and LIBSQL_IMAGE.
 set -euo pipefail
+. "$(dirname "$0")/lib.sh"
 
-root=$(cd "$(dirname "$0")/.." && pwd)
 runs=${RUNS:-5}
 : "${LIBSQL_IMAGE:?name the server image that Docker has}"
-demo=${DEMO:-${CARGO_TARGET_DIR:-$root/target}/release/demo}
-[ -x "$demo" ] || { echo "build it first: cargo build --release" >&2; exit 2; }
-
-project=$(mktemp -d)
-finish() {
-  (cd "$project" && "$demo" -q cleanup) || true
-  rm -rf "$project"
-}
-trap finish EXIT
-cp "$root"/docker-compose*.yml "$project"
-cd "$project"
+need docker python3
+find_demo
+trap leave_project EXIT
+enter_project
+cp "$root"/docker-compose*.yml .
 sed -i.bak 's/^name: .*/name: demo-bench/' docker-compose.yml
-export PRIMARY_HTTP_PORT=28180 PRIMARY_GRPC_PORT=28181 PRIMARY_ADMIN_PORT=28182 REPLICA_HTTP_PORT=28183
+stack_ports 0
 "$demo" -q setup
 
 # timed COMMAND...: seconds, on stdout alone.

@@ -7,39 +7,23 @@
 #   benches/gate.sh                builds the release binary first
 #   DEMO=/path/demo SECONDS_EACH=5 ROUNDS=20 REQUESTS=200000 benches/gate.sh
 set -euo pipefail
+. "$(dirname "$0")/lib.sh"
 
-root=$(cd "$(dirname "$0")/.." && pwd)
 seconds=${SECONDS_EACH:-2} rounds=${ROUNDS:-12} requests=${REQUESTS:-200000}
-demo=${DEMO:-}
-if [ -z "$demo" ]; then
-  cargo build --locked --release --quiet --manifest-path "$root/Cargo.toml"
-  demo=${CARGO_TARGET_DIR:-$root/target}/release/demo
-fi
-for program in wrk nginx python3 curl; do
-  command -v "$program" >/dev/null || { echo "gate.sh needs $program" >&2; exit 2; }
-done
+need wrk nginx python3 curl
+find_demo
 
-project=$(mktemp -d)
 gate_pid='' nginx_pid=''
 finish() {
   for pid in $gate_pid $nginx_pid; do
     if kill "$pid" 2>/dev/null; then wait "$pid" 2>/dev/null || true; fi
   done
-  "$demo" --project-dir "$project" -q cleanup || true
-  rm -rf "$project"
+  leave_project
 }
 trap finish EXIT
-cd "$project"
-if [ -z "${DEMO_SQLD_BIN:-}" ] && path=$("$demo" --project-dir "$root" -q sqld path 2>/dev/null); then
-  export DEMO_SQLD_BIN=$path
-fi
-unset DEMO_TOKEN DEMO_TOKEN_PATH
-read -r PRIMARY_HTTP_PORT PRIMARY_GRPC_PORT PRIMARY_ADMIN_PORT REPLICA_HTTP_PORT gate nginx < <(python3 -c '
-import socket
-held = [socket.socket() for _ in range(6)]
-for one in held: one.bind(("127.0.0.1", 0))
-print(*(one.getsockname()[1] for one in held))')
-export PRIMARY_HTTP_PORT PRIMARY_GRPC_PORT PRIMARY_ADMIN_PORT REPLICA_HTTP_PORT
+enter_project
+stack_ports 2
+gate=${more_ports[0]} nginx=${more_ports[1]}
 
 "$demo" -q up --variant namespaced >/dev/null
 "$demo" -q namespace create bench >/dev/null

@@ -9,40 +9,24 @@
 # All logins are of different users, verified with an ES256 key of the issuer in
 # examples/; the namespaces are there when the clock starts.
 set -euo pipefail
+. "$(dirname "$0")/lib.sh"
 
-root=$(cd "$(dirname "$0")/.." && pwd)
 logins=${LOGINS:-1000}
 round=${ROUND:-10s}
 minimum=${MINIMUM:-200000}
-demo=${DEMO:-}
-if [ -z "$demo" ]; then
-  cargo build --locked --release --quiet --manifest-path "$root/Cargo.toml"
-  demo=${CARGO_TARGET_DIR:-$root/target}/release/demo
-fi
-for program in wrk node curl python3; do
-  command -v "$program" >/dev/null || { echo "mint.sh needs $program" >&2; exit 2; }
-done
+need wrk node curl python3
+find_demo
 
-project=$(mktemp -d)
 mint=
 issuer=
 finish() {
   for pid in $mint $issuer; do kill "$pid" 2>/dev/null || true; done
-  "$demo" --project-dir "$project" -q cleanup || true
-  rm -rf "$project"
+  leave_project
 }
 trap finish EXIT
-cd "$project"
-if [ -z "${DEMO_SQLD_BIN:-}" ] && path=$("$demo" --project-dir "$root" -q sqld path 2>/dev/null); then
-  export DEMO_SQLD_BIN=$path
-fi
-unset DEMO_TOKEN DEMO_TOKEN_PATH
-read -r PRIMARY_HTTP_PORT PRIMARY_GRPC_PORT PRIMARY_ADMIN_PORT REPLICA_HTTP_PORT issuer_port mint_port < <(python3 -c '
-import socket
-held = [socket.socket() for _ in range(6)]
-for one in held: one.bind(("127.0.0.1", 0))
-print(*(one.getsockname()[1] for one in held))')
-export PRIMARY_HTTP_PORT PRIMARY_GRPC_PORT PRIMARY_ADMIN_PORT REPLICA_HTTP_PORT
+enter_project
+stack_ports 2
+issuer_port=${more_ports[0]} mint_port=${more_ports[1]}
 
 "$demo" -q up --variant namespaced >/dev/null
 node "$root/examples/issuer/issuer.mjs" --listen "127.0.0.1:$issuer_port" --key issuer.pem >issuer.log 2>&1 &

@@ -7,6 +7,7 @@
 # or lacks a tool and cannot get it. A test that fails keeps its own status.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. scripts/packages.sh
 
 # not_tested REASON: as loud as a failure, and not one.
 not_tested() {
@@ -20,7 +21,6 @@ compose_sha256=47681197cb2b1ab88206b42a1a92fc75f50d9530a6322d03494a473eed0408ea
 
 scratch=$(mktemp -d)
 daemon=
-policy=
 finish() {
   local status=$? left
   # Containers of projects under this target folder; and those of the tests' names
@@ -39,7 +39,7 @@ finish() {
     kill "$daemon" 2>/dev/null || true
     wait "$daemon" || true
   fi
-  [ -z "$policy" ] || rm -f "$policy"
+  let_services_start
   rm -rf "$scratch"
   exit "$status"
 }
@@ -47,10 +47,7 @@ trap finish EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-missing=()
-while read -r program package; do
-  command -v "$program" >/dev/null || missing+=("$package")
-done <<'LIST'
+install_missing <<'LIST'
 dockerd docker.io
 docker docker.io
 iptables iptables
@@ -58,24 +55,6 @@ debootstrap debootstrap
 docker-registry docker-registry
 curl curl
 LIST
-if [ ${#missing[@]} -gt 0 ]; then
-  if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
-    not_tested "missing and not installed (no root, or no apt-get): ${missing[*]}"
-  fi
-  export DEBIAN_FRONTEND=noninteractive
-  # Packages start their services: a daemon that nobody here would stop.
-  if [ ! -e /usr/sbin/policy-rc.d ]; then
-    policy=/usr/sbin/policy-rc.d
-    printf '#!/bin/sh\nexit 101\n' >"$policy"
-    chmod 755 "$policy"
-  fi
-  for words in "update -qq" "install -y -qq --no-install-recommends ${missing[*]}"; do
-    # shellcheck disable=SC2086 # words
-    apt-get -o DPkg::Lock::Timeout=300 $words >&2 || not_tested "apt-get cannot install ${missing[*]}"
-  done
-  [ -z "$policy" ] || rm -f "$policy"
-  policy=
-fi
 
 if ! docker info >/dev/null 2>&1; then
   [ "$(id -u)" -eq 0 ] || not_tested "no Docker engine answers, and only root can start one"

@@ -12,9 +12,14 @@
 # The last line is `N passed, N failed`. Exit 77: not possible on this machine.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. scripts/packages.sh
 seconds=${1:-5}
 names=" ${*:2} "
-[ "$names" != "  " ] || names=" oracle local libsql replica postgres mysql "
+every=" oracle local libsql replica postgres mysql "
+[ "$names" != "  " ] || names=$every
+for name in $names; do
+  [[ $every == *" $name "* ]] || { echo "no such name: $name; there are$every" >&2; exit 2; }
+done
 wanted() { [[ $names == *" $1 "* ]]; }
 pnpm_package=@pnpm/exe.linux-x64@12.21.0
 oracle_package=@pnpm/pnpr.linux-x64@0.1.0-alpha.8
@@ -48,7 +53,6 @@ until_true() {
     read -rt 0.1 <> <(:) || true
   done
 }
-policy=
 pids=()
 postgres_data=
 project=$scratch/project
@@ -63,7 +67,7 @@ finish() {
   [ -z "$postgres_data" ] || as_postgres "$pg_bin/pg_ctl" -D "$postgres_data" -m immediate stop >/dev/null 2>&1 || true
   wait || true
   [ -z "$demo" ] || [ ! -d "$project" ] || "$demo" -q --project-dir "$project" cleanup >/dev/null 2>&1 || true
-  [ -z "$policy" ] || rm -f "$policy"
+  let_services_start
   rm -rf "$scratch"
   exit "$status"
 }
@@ -71,10 +75,7 @@ trap finish EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-missing=()
-while read -r program package; do
-  command -v "$program" >/dev/null || missing+=("$package")
-done <<'LIST'
+install_missing <<'LIST'
 htpasswd apache2-utils
 mariadbd mariadb-server
 mariadb mariadb-client
@@ -84,24 +85,6 @@ pg_lsclusters postgresql
 script bsdutils
 setpriv util-linux
 LIST
-if [ ${#missing[@]} -gt 0 ]; then
-  if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
-    not_tested "missing and not installed (no root, or no apt-get): ${missing[*]}"
-  fi
-  export DEBIAN_FRONTEND=noninteractive
-  # Packages start their services: databases that nobody here would stop.
-  if [ ! -e /usr/sbin/policy-rc.d ]; then
-    policy=/usr/sbin/policy-rc.d
-    printf '#!/bin/sh\nexit 101\n' >"$policy"
-    chmod 755 "$policy"
-  fi
-  for words in "update -qq" "install -y -qq --no-install-recommends ${missing[*]}"; do
-    # shellcheck disable=SC2086 # words
-    apt-get -o DPkg::Lock::Timeout=300 $words >&2 || not_tested "apt-get cannot install ${missing[*]}"
-  done
-  [ -z "$policy" ] || rm -f "$policy"
-  policy=
-fi
 [ "$(id -u)" -eq 0 ] || not_tested "only root can give Postgres and MariaDB their own users"
 pg_bin=$(find /usr/lib/postgresql -name initdb -printf '%h\n' | sort | tail -n 1)
 [ -n "$pg_bin" ] || not_tested "there is no initdb"
