@@ -114,8 +114,7 @@ async fn rotate(settings: &Settings, args: &RotateArgs, output: &Output) -> Resu
              the project's own among them: `{RESTART}` now"
         ));
     }
-    output
-        .talk("note       a mint reads its keys again by itself; stop and start `demo gate serve`");
+    output.talk("note       a mint and a gate read their keys again by themselves");
     output.talk("note       once the old tokens have ended: `demo keys prune`");
     Ok(())
 }
@@ -134,6 +133,7 @@ fn prune(settings: &Settings, args: &PruneArgs, output: &Output) -> Result<()> {
     if dropped.is_empty() {
         output.talk("no old key is without tokens that may be alive; nothing changed");
     } else {
+        output.talk("note       a gate refuses its tokens at once");
         output.talk(format!("note       running servers trust it until `{RESTART}`"));
     }
     let now = Timestamp::now();

@@ -30,7 +30,8 @@ pub struct Config {
     /// May take reads.
     #[serde(default)]
     pub replicas: Vec<Server>,
-    /// The public keys of the mint: SPKI PEM, several one after another.
+    /// The public keys of the mint: SPKI PEM, several one after another; read again
+    /// when it changes.
     pub keys: PathBuf,
     /// The claim `iss` that every token must have.
     pub issuer: Option<String>,

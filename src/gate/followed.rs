@@ -8,31 +8,35 @@ use tokio::time::interval;
 use crate::error::Result;
 
 /// How often a file is looked at.
-const INTERVAL: Duration = Duration::from_secs(1);
+const INTERVAL: Duration = Duration::from_millis(500);
 
-/// Has `read` read the file `path` again whenever it has changed, for ever. While that
-/// fails, what was read before stays; `what` it is, is for the log.
+/// Has `read` read the file `path` again whenever it has changed, for ever; `read` must
+/// change nothing when it fails. `what` names the file in the log.
+///
+/// A file is read when it looks the same twice: it may just be being written.
 pub async fn follow(path: PathBuf, what: &'static str, read: impl Fn(&Path) -> Result<()>) {
-    // Once more at the start: it may have changed since it was read.
-    let mut seen = None;
+    let (mut last, mut taken) = (None, None);
+    // It may have changed since it was read at the start.
+    let mut is_current = false;
+    let mut complained = false;
     let mut ticks = interval(INTERVAL);
-    let mut failed = false;
     loop {
         ticks.tick().await;
         let now = stamp(&path);
-        if now == seen && !failed {
+        let settled = std::mem::replace(&mut last, now) == now;
+        if !settled || (is_current && now == taken) {
             continue;
         }
         match read(&path) {
             Ok(()) => {
                 tracing::debug!(what, "read again");
-                (seen, failed) = (now, false);
+                (taken, is_current, complained) = (now, true, false);
             }
             Err(error) => {
-                if !failed {
+                if !complained {
                     tracing::error!(what, %error, "cannot be read; what was read before stays");
                 }
-                failed = true;
+                (is_current, complained) = (false, true);
             }
         }
     }
@@ -44,4 +48,48 @@ fn stamp(path: &Path) -> Option<(SystemTime, u64, u64)> {
     use std::os::unix::fs::MetadataExt;
     let metadata = std::fs::metadata(path).ok()?;
     Some((metadata.modified().ok()?, metadata.len(), metadata.ino()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::{Cell, RefCell};
+    use std::fs;
+
+    use super::*;
+    use crate::files;
+    use crate::ready::{Attempt, poll};
+
+    #[tokio::test]
+    async fn changes_are_seen_and_the_loss_of_the_file_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("list");
+        fs::write(&path, "one").unwrap();
+        let (held, tries) = (RefCell::new(String::new()), Cell::new(0));
+        let read = |path: &Path| {
+            tries.set(tries.get() + 1);
+            *held.borrow_mut() = files::read_text(path, "list")?;
+            Ok(())
+        };
+        let until = async |what: &str, met: &dyn Fn() -> bool| {
+            let attempt = async || {
+                Ok(if met() { Attempt::Done(()) } else { Attempt::Again(held.borrow().clone()) })
+            };
+            poll(what, Duration::from_secs(10), attempt).await.unwrap();
+        };
+        let story = async {
+            until("what is there is read", &|| *held.borrow() == "one").await;
+            fs::write(&path, "two").unwrap();
+            until("a change is seen", &|| *held.borrow() == "two").await;
+            fs::remove_file(&path).unwrap();
+            let before = tries.get();
+            until("it is tried", &|| tries.get() > before).await;
+            assert_eq!(*held.borrow(), "two");
+            fs::write(&path, "three").unwrap();
+            until("it is back", &|| *held.borrow() == "three").await;
+        };
+        tokio::select! {
+            () = story => {}
+            () = follow(path.clone(), "list", read) => unreachable!("it never ends"),
+        }
+    }
 }

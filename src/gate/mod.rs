@@ -4,10 +4,12 @@
 //! ```text
 //! request --> paths: does it pass? --> door: which namespace? --> token: is it good now?
 //!         --> rights: does it cover the namespace? --> limits --> body: whole, within limits
+//!         --> inspect: does its SQL stay in the database?
 //!         --> streams, grpc: does the stream, the client id belong to the namespace?
 //!         --> forward: the head, made anew --> upstream --> routing: primary or replica?
 //! ```
 //!
+//! Keys and revocations are `followed`: their files may change while the gate is open.
 //! What the server checks, the gate does not check again: whether a token that
 //! may read may run this statement is decided there, by the same token.
 

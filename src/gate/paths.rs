@@ -61,7 +61,7 @@ pub struct Place<'a> {
 /// Every path of the server that clients use. Not among them: `/dump`,
 /// `/console`, `/NS/listen`, `/v1`, `/v1/jobs`; and of the services of replicas
 /// `Proxy/StreamExec`, which only the server's own replicas call.
-pub const PASSED: [(&str, Endpoint); 17] = [
+const PASSED: [(&str, Endpoint); 17] = [
     ("/", Endpoint::Root),
     ("/v1/execute", Endpoint::Stateless),
     ("/v1/batch", Endpoint::Stateless),

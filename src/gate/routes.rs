@@ -30,7 +30,8 @@ use crate::service::problem::Problem;
 use crate::service::server::Answers;
 
 /// What answers everything that comes to the gate. No router stands in front: what
-/// passes and what is counted are decided by [`paths::find`], on the path as it came.
+/// passes is decided by [`paths::find`], on the path as it came, and counted by it. All
+/// else is for [`own`].
 pub fn service(gate: Arc<Gate>, metrics: &Metrics) -> impl Answers {
     let cors = option_layer(cors(&gate.config));
     let (own, metrics) = (observed(own(), metrics), metrics.clone());
@@ -64,8 +65,12 @@ async fn answer(
         return own.oneshot(Request::from_parts(parts, body)).await;
     };
     let outcome = pass(&gate, place, &mut parts, body).await;
-    let response =
+    let mut response =
         outcome.unwrap_or_else(|problem| refused(problem, Some(place.endpoint), &parts.headers));
+    if parts.method == Method::HEAD {
+        // hyper leaves it out over HTTP/1 only.
+        *response.body_mut() = Body::empty();
+    }
     metrics.answered(&parts.method, place.path.into(), response.status(), started);
     Ok(response)
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use jsonwebtoken::DecodingKey;
 
-use crate::credentials::keys::KeySet;
+use crate::credentials::keys::{KeySet, PublicKey};
 use crate::error::Result;
 use crate::files;
 
@@ -44,7 +44,7 @@ impl Trusted {
         Ok(())
     }
 
-    /// The same with keys that are there already.
+    /// Takes `keys` for all that is trusted.
     pub fn replace(&self, keys: &KeySet) {
         let (keys, before) = (parsed(keys), self.now());
         if keys.iter().map(|key| &key.thumbprint).eq(before.iter().map(|key| &key.thumbprint)) {
@@ -72,7 +72,7 @@ fn key_set(path: &Path) -> Result<KeySet> {
 }
 
 fn parsed(keys: &KeySet) -> Arc<[Key]> {
-    let key = |key: &crate::credentials::keys::PublicKey| Key {
+    let key = |key: &PublicKey| Key {
         thumbprint: key.thumbprint(),
         decoding: DecodingKey::from_ed_der(key.as_bytes()),
     };

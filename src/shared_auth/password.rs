@@ -38,7 +38,7 @@ impl Password {
     }
 }
 
-/// Too many passwords are being hashed; come back later.
+/// Too many logins at a time; come back later.
 #[derive(Debug, thiserror::Error)]
 #[error("too many logins at a time")]
 pub struct Busy;

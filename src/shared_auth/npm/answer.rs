@@ -190,6 +190,9 @@ mod tests {
         let body: Value = serde_json::from_slice(&body).unwrap();
         assert_eq!(body["code"], "database-away");
         assert!(!body["error"].as_str().unwrap().contains("10.0.0.1"));
+        let response = Refusal::from(Busy).into_response();
+        assert_eq!(response.status(), 503);
+        assert_eq!(response.headers()["retry-after"], "1");
         let response = Refusal::wrong_password().into_response();
         assert_eq!(response.headers()["www-authenticate"], "Basic");
     }

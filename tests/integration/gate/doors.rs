@@ -1,5 +1,9 @@
 //! Every door to the own namespace and to another.
 
+use bytes::Bytes;
+use http_body_util::{BodyExt, Empty};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
 use serde_json::json;
 
 use super::{Front, bin};
@@ -103,10 +107,25 @@ fn every_endpoint(front: &Front, token: &str) {
         ("/health", "ok"),
         ("/healthz", "ok"),
         ("/version", "demo gate"),
-        ("/metrics", "demo_gate"),
+        ("/metrics", "demo_gate_requests_total{route=\"/v2/pipeline\",status=\"200\"}"),
         ("/v3", "Hrana"),
     ] {
         let answer = front.send(reqwest::Method::GET, &front.address, path, &[], "");
         assert!(answer.status == 200 && answer.text().contains(part), "{path} {answer:?}");
     }
+    let counted = front.send(reqwest::Method::GET, &front.address, "/metrics", &[], "").text();
+    assert!(!counted.contains("alpha") && !counted.contains("/dev"), "{counted}");
+    head_over_http2(front);
+}
+
+/// Over HTTP/2 the body of an answer to HEAD is a broken answer, not an empty one.
+fn head_over_http2(front: &Front) {
+    let request = axum::http::Request::head(format!("http://{}/v2/pipeline", front.address));
+    let request = request.body(Empty::<Bytes>::new()).unwrap();
+    let answer = front.runtime.block_on(async {
+        let client = Client::builder(TokioExecutor::new()).http2_only(true).build_http();
+        let (head, body) = client.request(request).await.unwrap().into_parts();
+        (head.status, body.collect().await.unwrap().to_bytes())
+    });
+    assert_eq!((answer.0.as_u16(), answer.1.as_ref()), (405, b"".as_slice()));
 }
