@@ -3,7 +3,7 @@
 # `count` sends, in one run on one standing stack of its own, and prints medians,
 # ratios and peak memory against the targets. It never fails for being slow.
 #
-#   benches/compare.sh             builds the release binary first
+#   benches/compare.sh             builds the binary first (profile dist)
 #   DEMO=/path/demo benches/compare.sh
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"

@@ -4,7 +4,7 @@
 # medians of all rounds), and the memory of the gate over many requests. It never
 # fails for being slow.
 #
-#   benches/gate.sh                builds the release binary first
+#   benches/gate.sh                builds the binary first (profile dist)
 #   DEMO=/path/demo SECONDS_EACH=5 ROUNDS=20 REQUESTS=200000 benches/gate.sh
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"

@@ -13,12 +13,13 @@ need() {
   done
 }
 
-# find_demo: `demo` is the release binary of this checkout, built first, or DEMO.
+# find_demo: `demo` is DEMO, or the binary that one would keep, of this checkout and
+# built first.
 find_demo() {
   demo=${DEMO:-}
   [ -z "$demo" ] || return 0
-  cargo build --locked --release --quiet --manifest-path "$root/Cargo.toml"
-  demo=${CARGO_TARGET_DIR:-$root/target}/release/demo
+  cargo build --locked --profile dist --quiet --manifest-path "$root/Cargo.toml"
+  demo=${CARGO_TARGET_DIR:-$root/target}/dist/demo
 }
 
 # enter_project: a project of the bench's own becomes the current folder. A server

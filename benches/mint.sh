@@ -3,7 +3,7 @@
 # same process in the same run, and what its memory does over 200,000 requests.
 # It never fails for being slow.
 #
-#   benches/mint.sh                      builds the release binary first
+#   benches/mint.sh                      builds the binary first (profile dist)
 #   DEMO=/path/demo benches/mint.sh      LOGINS=1000 ROUND=10s MINIMUM=200000
 #
 # All logins are of different users, verified with an ES256 key of the issuer in

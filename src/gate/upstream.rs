@@ -121,6 +121,8 @@ impl Http {
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE)
             .pool_max_idle_per_host(IDLE_CONNECTIONS)
+            // A small request is copied for less than several buffers cost.
+            .http1_writev(false)
             .build(connector)
     }
 }

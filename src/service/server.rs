@@ -148,6 +148,8 @@ where
         });
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_DEADLINE);
+    // Most answers are small: a copy costs less than a system call with several buffers.
+    builder.http1().writev(false);
     builder.http2().timer(TokioTimer::new()).keep_alive_interval(Duration::from_secs(30));
     let connection =
         builder.serve_connection_with_upgrades(TokioIo::new(stream), answer).into_owned();
