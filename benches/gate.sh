@@ -9,7 +9,7 @@
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
-seconds=${SECONDS_EACH:-2} rounds=${ROUNDS:-12} requests=${REQUESTS:-200000}
+seconds=${SECONDS_EACH:-1} rounds=${ROUNDS:-30} requests=${REQUESTS:-200000}
 need wrk nginx python3 curl
 find_demo
 
