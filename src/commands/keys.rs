@@ -133,7 +133,7 @@ fn prune(settings: &Settings, args: &PruneArgs, output: &Output) -> Result<()> {
     if dropped.is_empty() {
         output.talk("no old key is without tokens that may be alive; nothing changed");
     } else {
-        output.talk("note       a gate refuses its tokens at once");
+        output.talk("note       a gate refuses its tokens within two seconds");
         output.talk(format!("note       running servers trust it until `{RESTART}`"));
     }
     let now = Timestamp::now();
