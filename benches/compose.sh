@@ -16,10 +16,15 @@ sed -i.bak 's/^name: .*/name: demo-bench/' docker-compose.yml
 stack_ports 0
 "$demo" -q setup
 
+# Not local to `timed`: bash 5.2 then crashes when the command fails.
+TIMEFORMAT=%R
 # timed COMMAND...: seconds, on stdout alone.
 timed() {
-  local TIMEFORMAT=%R
-  { time "$@" >/dev/null 2>&1; } 2>&1
+  if ! { time "$@" >words 2>&1; } 2>&1; then
+    echo "compose.sh: this failed: $*" >&2
+    cat words >&2
+    exit 1
+  fi
 }
 
 median() { sort -n | awk '{ all[NR] = $1 } END { print all[int((NR + 1) / 2)] }'; }
