@@ -13,6 +13,16 @@ pub use self::json::{check as json, request_id};
 pub use self::protobuf::{bytes, cursor, pipeline};
 pub use self::proxy::{Call, check as call};
 
+use super::rights::Right;
+
+/// Looks at one SQL text that the holder of a token with `right` sends.
+///
+/// # Errors
+/// [`Refusal::Word`].
+pub fn sql(text: &str, _right: Right) -> Result<(), Refusal> {
+    words::find(text.as_bytes()).map_or(Ok(()), |word| Err(Refusal::Word(word)))
+}
+
 /// The word for programs of [`Refusal::Word`].
 pub const SQL_FORBIDDEN: &str = "sql-forbidden";
 
