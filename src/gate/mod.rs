@@ -4,7 +4,7 @@
 //! ```text
 //! request --> paths: does it pass? --> door: which namespace? --> token: is it good now?
 //!         --> rights: does it cover the namespace? --> limits --> body: whole, within limits
-//!         --> inspect: does its SQL stay in the database?
+//!         --> inspect, sql: does its SQL stay in the database, and within the right?
 //!         --> streams, grpc: does the stream, the client id belong to the namespace?
 //!         --> forward: the head, made anew --> upstream --> routing: primary or replica?
 //! ```
@@ -28,6 +28,7 @@ mod protobuf;
 mod revoked;
 mod rights;
 mod routes;
+mod sql;
 mod streams;
 mod token;
 mod trusted;

@@ -18,7 +18,7 @@ use tower::{Layer, ServiceExt, service_fn};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use super::config::Config;
-use super::inspect::{self, Refusal, SQL_FORBIDDEN};
+use super::inspect::{self, Judged, Refusal, SQL_FORBIDDEN};
 use super::paths::{self, Encoding, Endpoint, Place};
 use super::rights::Right;
 use super::streams::{self, Asked};
@@ -166,7 +166,7 @@ async fn forward_call(
     let (verified, right) = gate.authorise(token, &namespace)?;
     gate.admit(&namespace)?;
     let mut body = gate.reader.read(&parts.headers, body).await?;
-    inspected(place, &body)?;
+    inspected(place, &body, right)?;
     match endpoint {
         Endpoint::Pipeline(encoding) | Endpoint::Cursor(encoding) => {
             own_stream(gate, streams::asked(encoding, &body), &namespace)?;
@@ -228,24 +228,24 @@ fn own_stream(
     }
 }
 
-/// Refuses SQL that reaches beyond the namespace.
-fn inspected(place: Place<'_>, body: &Bytes) -> Result<(), Problem> {
+/// Refuses SQL that reaches beyond the namespace, or beyond `right`.
+fn inspected(place: Place<'_>, body: &Bytes, right: Right) -> Result<Judged, Problem> {
     let seen = match place.endpoint {
         Endpoint::Root
         | Endpoint::Stateless
         | Endpoint::Pipeline(Encoding::Json)
-        | Endpoint::Cursor(Encoding::Json) => inspect::json(body),
-        Endpoint::Pipeline(Encoding::Protobuf) => inspect::pipeline(body),
-        Endpoint::Cursor(Encoding::Protobuf) => inspect::cursor(body),
+        | Endpoint::Cursor(Encoding::Json) => inspect::json(body, right),
+        Endpoint::Pipeline(Encoding::Protobuf) => inspect::pipeline(body, right),
+        Endpoint::Cursor(Encoding::Protobuf) => inspect::cursor(body, right),
         Endpoint::Proxy => {
             let message = grpc::message(body).ok_or_else(no_call)?;
             let call = inspect::Call::of(place.path).ok_or_else(no_call)?;
-            inspect::call(call, &message)
+            inspect::call(call, &message, right)
         }
-        Endpoint::Version | Endpoint::Replication { .. } => Ok(()),
+        Endpoint::Version | Endpoint::Replication { .. } => Ok(Judged::default()),
     };
     seen.map_err(|refusal| match refusal {
-        Refusal::Word(_) => Problem::forbidden(SQL_FORBIDDEN, refusal.to_string()),
+        Refusal::Sql(_) => Problem::forbidden(SQL_FORBIDDEN, refusal.to_string()),
         Refusal::Malformed(_) => Problem::bad_request("body-invalid", refusal.to_string()),
     })
 }

@@ -5,27 +5,24 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::{Refusal, words};
+use super::{Judged, Refusal, Right, Sum};
 
-/// What is under these keys is never SQL, whatever it says.
-const ARGUMENTS: [&str; 3] = ["args", "named_args", "params"];
-
-/// Looks at a body or a message.
+/// Looks at a body or a message of somebody with `right`.
+///
+/// Every text counts as SQL that is not an argument, one under a key that is there
+/// twice included: which of the two the server takes does not matter then.
 ///
 /// # Errors
-/// [`Refusal::Word`], or [`Refusal::Malformed`] where it is not JSON.
-pub fn check(text: &[u8]) -> Result<(), Refusal> {
-    // An escaped letter hides a word from the quick look.
-    if !words::possible(text) && !text.windows(2).any(|pair| pair == br"\u") {
-        return Ok(());
-    }
-    let mut found = None;
+/// [`Refusal::Sql`], or [`Refusal::Malformed`] where it is not JSON.
+pub fn check(text: &[u8], right: Right) -> Result<Judged, Refusal> {
+    let mut seen = Seen { sum: Sum::new(right), refusal: None };
     let mut reader = serde_json::Deserializer::from_slice(text);
-    Scan(&mut found)
-        .deserialize(&mut reader)
-        .and_then(|()| reader.end())
-        .map_err(|_| Refusal::Malformed("it is not JSON"))?;
-    found.map_or(Ok(()), |word| Err(Refusal::Word(word)))
+    let read = Scan(&mut seen).deserialize(&mut reader).and_then(|()| reader.end());
+    match (seen.refusal, read) {
+        (Some(refusal), _) => Err(refusal),
+        (None, Err(_)) => Err(Refusal::Malformed("it is not JSON")),
+        (None, Ok(())) => Ok(seen.sum.judged),
+    }
 }
 
 /// The id of a request of a WebSocket, to answer it.
@@ -37,16 +34,13 @@ pub fn request_id(message: &[u8]) -> Option<i32> {
     serde_json::from_slice(message).ok().map(|request: Request| request.request_id)
 }
 
-/// Looks at every text, those under a key that is there twice included.
-struct Scan<'a>(&'a mut Option<&'static str>);
-
-impl Scan<'_> {
-    fn text(&mut self, text: &str) {
-        if self.0.is_none() {
-            *self.0 = words::find(text.as_bytes());
-        }
-    }
+struct Seen {
+    sum: Sum,
+    refusal: Option<Refusal>,
 }
+
+/// One value, and all that is in it.
+struct Scan<'a>(&'a mut Seen);
 
 impl<'de> DeserializeSeed<'de> for Scan<'_> {
     type Value = ();
@@ -63,9 +57,11 @@ impl<'de> Visitor<'de> for Scan<'_> {
         formatter.write_str("JSON")
     }
 
-    fn visit_str<E>(mut self, text: &str) -> Result<(), E> {
-        self.text(text);
-        Ok(())
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<(), E> {
+        self.0.sum.add(text).map_err(|refusal| {
+            self.0.refusal = Some(refusal);
+            E::custom("refused")
+        })
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
@@ -74,11 +70,15 @@ impl<'de> Visitor<'de> for Scan<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
-        while let Some(key) = entries.next_key::<String>()? {
-            if ARGUMENTS.contains(&key.as_str()) {
-                entries.next_value::<IgnoredAny>()?;
-            } else {
-                entries.next_value_seed(Scan(self.0))?;
+        while let Some(key) = entries.next_key_seed(Key)? {
+            match key {
+                Value::Sql => entries.next_value_seed(Scan(self.0))?,
+                Value::NoStatement => {
+                    let before = self.0.sum.judged;
+                    entries.next_value_seed(Scan(self.0))?;
+                    self.0.sum.judged = before;
+                }
+                Value::Argument => drop(entries.next_value::<IgnoredAny>()?),
             }
         }
         Ok(())
@@ -102,5 +102,41 @@ impl<'de> Visitor<'de> for Scan<'_> {
 
     fn visit_unit<E>(self) -> Result<(), E> {
         Ok(())
+    }
+}
+
+/// What stands under a key.
+enum Value {
+    /// SQL, or something that has SQL in it.
+    Sql,
+    /// A word of the protocol: looked at all the same, but it is no statement.
+    NoStatement,
+    /// What is never SQL, whatever it says.
+    Argument,
+}
+
+struct Key;
+
+impl<'de> DeserializeSeed<'de> for Key {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_identifier(self)
+    }
+}
+
+impl Visitor<'_> for Key {
+    type Value = Value;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a key")
+    }
+
+    fn visit_str<E>(self, key: &str) -> Result<Value, E> {
+        Ok(match key {
+            "args" | "named_args" | "params" => Value::Argument,
+            "type" | "baton" | "condition" | "replication_index" => Value::NoStatement,
+            _ => Value::Sql,
+        })
     }
 }

@@ -3,54 +3,53 @@
 use libsql_hrana::proto::{Batch, CursorReqBody, PipelineReqBody, StreamRequest};
 use prost::Message;
 
-use super::{Refusal, words};
+use super::{Judged, Refusal, Right, Sum, words};
 
 const MALFORMED: Refusal = Refusal::Malformed("it is not Hrana in protobuf");
 
 /// Looks at a pipeline's body.
 ///
 /// # Errors
-/// [`Refusal::Word`]; [`Refusal::Malformed`] where it cannot be read.
-pub fn pipeline(body: &[u8]) -> Result<(), Refusal> {
+/// [`Refusal::Sql`]; [`Refusal::Malformed`] where it cannot be read.
+pub fn pipeline(body: &[u8], right: Right) -> Result<Judged, Refusal> {
+    let mut sum = Sum::new(right);
     let body = PipelineReqBody::decode(body).map_err(|_| MALFORMED)?;
     for request in &body.requests {
         match request {
-            StreamRequest::Execute(request) => check(request.stmt.sql.as_deref())?,
-            StreamRequest::Batch(request) => batch(&request.batch)?,
-            StreamRequest::Sequence(request) => check(request.sql.as_deref())?,
-            StreamRequest::Describe(request) => check(request.sql.as_deref())?,
-            StreamRequest::StoreSql(request) => check(Some(&request.sql))?,
+            StreamRequest::Execute(request) => sum.add_some(request.stmt.sql.as_deref())?,
+            StreamRequest::Batch(request) => batch(&request.batch, &mut sum)?,
+            StreamRequest::Sequence(request) => sum.add_some(request.sql.as_deref())?,
+            StreamRequest::Describe(request) => sum.add_some(request.sql.as_deref())?,
+            StreamRequest::StoreSql(request) => sum.add(&request.sql)?,
             StreamRequest::None
             | StreamRequest::Close(_)
             | StreamRequest::CloseSql(_)
             | StreamRequest::GetAutocommit(_) => {}
         }
     }
-    Ok(())
+    Ok(sum.judged)
 }
 
 /// Looks at a cursor's body.
 ///
 /// # Errors
 /// As [`pipeline`].
-pub fn cursor(body: &[u8]) -> Result<(), Refusal> {
+pub fn cursor(body: &[u8], right: Right) -> Result<Judged, Refusal> {
+    let mut sum = Sum::new(right);
     let body = CursorReqBody::decode(body).map_err(|_| MALFORMED)?;
-    batch(&body.batch)
+    batch(&body.batch, &mut sum)?;
+    Ok(sum.judged)
 }
 
 /// Looks at a message whose fields nobody here knows: one that has a word
 /// anywhere, in an argument too, does not pass.
 ///
 /// # Errors
-/// [`Refusal::Word`].
+/// [`Refusal::Malformed`].
 pub fn bytes(message: &[u8]) -> Result<(), Refusal> {
-    words::find(message).map_or(Ok(()), |word| Err(Refusal::Word(word)))
+    words::find(message).map_or(Ok(()), |_| Err(Refusal::Malformed("it has a forbidden word")))
 }
 
-fn batch(batch: &Batch) -> Result<(), Refusal> {
-    batch.steps.iter().try_for_each(|step| check(step.stmt.sql.as_deref()))
-}
-
-fn check(sql: Option<&str>) -> Result<(), Refusal> {
-    sql.and_then(|sql| words::find(sql.as_bytes())).map_or(Ok(()), |word| Err(Refusal::Word(word)))
+fn batch(batch: &Batch, sum: &mut Sum) -> Result<(), Refusal> {
+    batch.steps.iter().try_for_each(|step| sum.add_some(step.stmt.sql.as_deref()))
 }

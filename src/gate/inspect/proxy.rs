@@ -3,7 +3,7 @@
 use libsql_replication::rpc::proxy::{DescribeRequest, ProgramReq};
 use prost::Message;
 
-use super::{Refusal, words};
+use super::{Judged, Refusal, Right, Sum};
 
 const MALFORMED: Refusal = Refusal::Malformed("it is not the message of this call");
 
@@ -25,24 +25,24 @@ impl Call {
     }
 }
 
-/// Looks at a message.
+/// Looks at a message of somebody with `right`.
 ///
 /// # Errors
-/// [`Refusal::Word`]; [`Refusal::Malformed`] where it cannot be read.
-pub fn check(call: Call, message: &[u8]) -> Result<(), Refusal> {
+/// [`Refusal::Sql`]; [`Refusal::Malformed`] where it cannot be read.
+pub fn check(call: Call, message: &[u8], right: Right) -> Result<Judged, Refusal> {
+    let mut sum = Sum::new(right);
     match call {
         Call::Execute => {
             let request = ProgramReq::decode(message).map_err(|_| MALFORMED)?;
             let steps = request.pgm.iter().flat_map(|program| &program.steps);
             let mut statements = steps.filter_map(|step| step.query.as_ref());
-            statements.try_for_each(|query| sql(&query.stmt))
+            statements.try_for_each(|query| sum.add(&query.stmt))?;
         }
-        Call::Describe => sql(&DescribeRequest::decode(message).map_err(|_| MALFORMED)?.stmt),
+        Call::Describe => {
+            sum.add(&DescribeRequest::decode(message).map_err(|_| MALFORMED)?.stmt)?;
+        }
     }
-}
-
-fn sql(text: &str) -> Result<(), Refusal> {
-    words::find(text.as_bytes()).map_or(Ok(()), |word| Err(Refusal::Word(word)))
+    Ok(sum.judged)
 }
 
 #[cfg(test)]
@@ -59,16 +59,20 @@ mod tests {
 
     #[test]
     fn sql_that_reaches_files_is_refused() {
-        assert_eq!(check(Call::Execute, &program("INSERT INTO t VALUES (1)")), Ok(()));
+        let write = |message: &[u8]| check(Call::Execute, message, Right::Write);
+        assert_eq!(write(&program("INSERT INTO t VALUES (1)")), Ok(Judged { statements: 1 }));
         let reads = program("INSERT INTO t SELECT readfile('/etc/passwd')");
-        assert_eq!(check(Call::Execute, &reads), Err(Refusal::Word("readfile")));
-        let describe = DescribeRequest { client_id: String::new(), stmt: "SELECT FsDir(1)".into() };
-        let refused = check(Call::Describe, &describe.encode_to_vec());
-        assert_eq!(refused, Err(Refusal::Word("fsdir")));
+        assert!(matches!(write(&reads), Err(Refusal::Sql(_))));
+        let describe = |sql: &str| {
+            let request = DescribeRequest { client_id: String::new(), stmt: sql.to_owned() };
+            check(Call::Describe, &request.encode_to_vec(), Right::Read)
+        };
+        assert!(matches!(describe("SELECT FsDir(1)"), Err(Refusal::Sql(_))));
+        assert_eq!(describe("SELECT abs(1)"), Ok(Judged { statements: 1 }));
     }
 
     #[test]
     fn what_is_no_such_message_is_refused() {
-        assert_eq!(check(Call::Execute, b"\xff"), Err(MALFORMED));
+        assert_eq!(check(Call::Execute, b"\xff", Right::Write), Err(MALFORMED));
     }
 }

@@ -20,6 +20,7 @@ use self::hello::{Frame, PROTOCOLS, Said};
 use super::Gate;
 use super::door;
 use super::paths::Encoding;
+use super::rights::Right;
 use super::token::Verified;
 use super::upstream;
 use crate::server::namespace::NamespaceName;
@@ -107,10 +108,10 @@ async fn talk(
     let farewell = match introduce(gate, namespace, protocol, &mut client).await {
         Err(farewell) => farewell,
         Ok(None) => return,
-        Ok(Some((server, verified))) => {
+        Ok(Some((server, token))) => {
             let _open = gate.upstream.opens(namespace);
             let bounds = relay::Bounds { gate, namespace, encoding };
-            match relay::run(&bounds, verified, &mut client, server).await {
+            match relay::run(&bounds, token, &mut client, server).await {
                 Some(farewell) => farewell,
                 None => return,
             }
@@ -148,7 +149,7 @@ async fn introduce(
     namespace: &NamespaceName,
     protocol: Option<(&'static str, Encoding)>,
     client: &mut WebSocket,
-) -> Result<Option<(WebSocketStream<TcpStream>, Arc<Verified>)>, Farewell> {
+) -> Result<Option<(WebSocketStream<TcpStream>, (Arc<Verified>, Right))>, Farewell> {
     let encoding = protocol.map_or(Encoding::Json, |(_, encoding)| encoding);
     let first = async {
         loop {
@@ -176,13 +177,13 @@ async fn introduce(
         Said::Hello(jwt) => jwt.unwrap_or_default(),
         Said::Request => return Err(unclear()),
     };
-    let (verified, _right) = gate
+    let token = gate
         .authorise(&jwt, namespace)
         .map_err(|problem| Farewell::refused(code::POLICY, problem))?;
     gate.admit(namespace).map_err(|problem| Farewell::refused(code::TRY_AGAIN, problem))?;
     let dialled = tokio::time::timeout(DIAL, dial(gate, namespace, protocol, &jwt)).await;
     match dialled {
-        Ok(Ok(server)) => Ok(Some((server, verified))),
+        Ok(Ok(server)) => Ok(Some((server, token))),
         Ok(Err(error)) => {
             tracing::warn!(%error, "no WebSocket to upstream");
             Err(Farewell::refused(code::TRY_AGAIN, upstream::unreachable()))

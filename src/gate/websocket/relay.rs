@@ -18,6 +18,7 @@ use super::{Farewell, code};
 use crate::gate::Gate;
 use crate::gate::inspect::{self, Refusal, SQL_FORBIDDEN};
 use crate::gate::paths::Encoding;
+use crate::gate::rights::Right;
 use crate::gate::token;
 use crate::gate::token::Verified;
 use crate::server::namespace::NamespaceName;
@@ -40,13 +41,17 @@ pub struct Bounds<'a> {
 
 /// What may.
 struct Session {
-    token: Mutex<Arc<Verified>>,
+    token: Mutex<(Arc<Verified>, Right)>,
     heard: Mutex<Instant>,
 }
 
 impl Session {
     fn token(&self) -> Arc<Verified> {
-        self.token.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.token.lock().unwrap_or_else(PoisonError::into_inner).0.clone()
+    }
+
+    fn right(&self) -> Right {
+        self.token.lock().unwrap_or_else(PoisonError::into_inner).1
     }
 
     fn silent_for(&self) -> Duration {
@@ -57,11 +62,11 @@ impl Session {
 /// Passes messages on. What the client is to be told at the end, if anything.
 pub async fn run(
     bounds: &Bounds<'_>,
-    verified: Arc<Verified>,
+    token: (Arc<Verified>, Right),
     client: &mut WebSocket,
     server: Server,
 ) -> Option<Farewell> {
-    let session = Session { token: Mutex::new(verified), heard: Mutex::new(Instant::now()) };
+    let session = Session { token: Mutex::new(token), heard: Mutex::new(Instant::now()) };
     let (to_client, mut from_client) = client.split();
     let (mut to_server, mut from_server) = server.split();
     let to_client = tokio::sync::Mutex::new(to_client);
@@ -108,8 +113,8 @@ async fn up(
                 let jwt = jwt.unwrap_or_default();
                 match bounds.gate.authorise(&jwt, bounds.namespace) {
                     Err(problem) => return Some(Farewell::refused(code::POLICY, problem)),
-                    Ok((verified, _right)) => {
-                        *session.token.lock().unwrap_or_else(PoisonError::into_inner) = verified;
+                    Ok(token) => {
+                        *session.token.lock().unwrap_or_else(PoisonError::into_inner) = token;
                     }
                 }
                 upstream(hello::write(bounds.encoding, &jwt))
@@ -119,7 +124,7 @@ async fn up(
                 if let Some(farewell) = ended(bounds, session) {
                     return Some(farewell);
                 }
-                match inspected(&message) {
+                match inspected(&message, session.right()) {
                     Ok(None) => {}
                     Ok(Some(answer)) => {
                         if back.lock().await.send(answer).await.is_err() {
@@ -148,15 +153,15 @@ async fn up(
 }
 
 /// Whether a request may pass; if not, what the client is told instead.
-fn inspected(message: &Message) -> Result<Option<Message>, Farewell> {
+fn inspected(message: &Message, right: Right) -> Result<Option<Message>, Farewell> {
     let refused = match message {
-        Message::Text(text) => inspect::json(text.as_bytes()),
+        Message::Text(text) => inspect::json(text.as_bytes(), right).map(drop),
         Message::Binary(bytes) => inspect::bytes(bytes),
         Message::Ping(_) | Message::Pong(_) | Message::Close(_) => Ok(()),
     };
     let Err(refusal) = refused else { return Ok(None) };
     let id = match (&refusal, message) {
-        (Refusal::Word(_), Message::Text(text)) => inspect::request_id(text.as_bytes()),
+        (Refusal::Sql(_), Message::Text(text)) => inspect::request_id(text.as_bytes()),
         _ => None,
     };
     // Without its id nobody would know which request is meant.

@@ -1,0 +1,474 @@
+//! Whether SQL stays in the database and within a token's right.
+//!
+//! One pass over the tokens, without a tree: the server's own parser builds one as deep
+//! as an expression is long, and ends the process when it drops it. What is looked at:
+//!
+//! - each name before a parenthesis: a function, or a table that is one;
+//! - each name where tables stand, quoted as a text too;
+//! - each pragma, and the statements that are no reader's;
+//! - every word behind `CREATE VIRTUAL TABLE … USING`, since its arguments become SQL;
+//! - how long chains of operators are.
+//!
+//! Where it cannot be told whether a name is called, it counts as called.
+
+use super::capabilities::{Class, Keyword, Known, Pragma, known};
+use super::lexer::{self, Lexer, Token, Unreadable};
+
+/// Levels of an expression at a time: operators in a row, and parentheses around them.
+/// SQLite refuses more than 1,000 in an expression; the parser of sqld 0.24.32
+/// overflows its stack at some 25,000 operators.
+const DEEPEST: usize = 8_000;
+/// Of a name in a refusal.
+const SHOWN: usize = 64;
+
+/// What SQL came to that may pass.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Judged {
+    /// How many statements it has.
+    pub statements: u32,
+}
+
+/// Why SQL may not pass.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Refusal {
+    #[error("the SQL uses `{name}`, which is not for tokens that may only read")]
+    ForWriters { name: String },
+    #[error("the SQL uses `{name}`, which reaches beyond this database")]
+    Forbidden { name: String },
+    #[error("the SQL calls `{name}`, which is not a function or table of the database server")]
+    Unknown { name: String },
+    #[error("`BEGIN {0}` locks out other writers and is not for tokens that may only read")]
+    Lock(&'static str),
+    #[error("the SQL has an expression with more than {DEEPEST} operators and parentheses")]
+    TooDeep,
+    #[error("the SQL has a quotation or a comment without an end")]
+    Unfinished,
+    #[error("the SQL has the character U+{0:04X} outside a text")]
+    Character(u32),
+}
+
+/// Looks at `sql`, one statement or several, of somebody who may write or not.
+///
+/// # Errors
+/// The first thing in it that may not pass.
+pub fn judge(sql: &[u8], may_write: bool) -> Result<Judged, Refusal> {
+    let mut judge = Judge::new(may_write);
+    let mut lexer = Lexer::new(sql);
+    while let Some(token) = lexer.next().map_err(unreadable)? {
+        judge.take(token)?;
+    }
+    judge.resolve(None)?;
+    judge.end_statement()?;
+    Ok(Judged { statements: judge.statements })
+}
+
+fn unreadable(unreadable: Unreadable) -> Refusal {
+    match unreadable {
+        Unreadable::Unfinished => Refusal::Unfinished,
+        Unreadable::Nul => Refusal::Character(0),
+        Unreadable::ByteOrderMark => Refusal::Character(0xfeff),
+    }
+}
+
+/// What stood before a token.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Before {
+    Nothing,
+    Keyword(Keyword),
+    /// A name or a text.
+    Name,
+    Comma,
+    Dot,
+    Open,
+    /// `)`, an operator or a value.
+    Other,
+}
+
+/// A name whose meaning depends on what follows it.
+#[derive(Clone, Copy)]
+struct Pending<'a> {
+    name: &'a [u8],
+    quoted: bool,
+    known: Option<&'static Known>,
+    before: Before,
+    /// It is where tables are named.
+    table: bool,
+    /// It is what `PRAGMA` names.
+    pragma: bool,
+}
+
+/// One pair of parentheses.
+#[derive(Clone, Copy, Default)]
+struct Level<'a> {
+    /// Operators since the expression began.
+    chain: usize,
+    /// A list of tables is going on.
+    tables: bool,
+    /// The name before it, which must turn out to be that of a common table expression.
+    common_table: Option<&'a [u8]>,
+}
+
+/// How far a `CREATE` has come.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Creates {
+    Nothing,
+    Something,
+    Index,
+    VirtualTable,
+    /// Behind `USING`.
+    Module,
+}
+
+struct Judge<'a> {
+    may_write: bool,
+    statements: u32,
+    /// No statement has begun since the last `;`.
+    fresh: bool,
+    before: Before,
+    /// Before the name in front of a dot.
+    before_dotted: Before,
+    pending: Option<Pending<'a>>,
+    creates: Creates,
+    /// `PRAGMA` has come, its name has not.
+    pragma: bool,
+    level: Level<'a>,
+    outer: Vec<Level<'a>>,
+    /// Operators and parentheses of all levels that are open.
+    depth: usize,
+    /// Behind the columns of what must be a common table expression: its name, and
+    /// whether `AS` has come.
+    common_table: Option<(&'a [u8], bool)>,
+}
+
+impl<'a> Judge<'a> {
+    fn new(may_write: bool) -> Self {
+        Self {
+            may_write,
+            statements: 0,
+            fresh: true,
+            before: Before::Nothing,
+            before_dotted: Before::Nothing,
+            pending: None,
+            creates: Creates::Nothing,
+            pragma: false,
+            level: Level::default(),
+            outer: Vec::new(),
+            depth: 0,
+            common_table: None,
+        }
+    }
+
+    #[inline]
+    fn take(&mut self, token: Token<'a>) -> Result<(), Refusal> {
+        // Most of a long text is rows of values.
+        match token {
+            _ if self.pending.is_some() || self.common_table.is_some() || self.fresh => {}
+            Token::Value => {
+                self.before = Before::Other;
+                return Ok(());
+            }
+            Token::Sign(b',') => {
+                self.end_expression();
+                self.before = Before::Comma;
+                return Ok(());
+            }
+            _ => {}
+        }
+        self.take_slowly(token)
+    }
+
+    fn take_slowly(&mut self, token: Token<'a>) -> Result<(), Refusal> {
+        self.resolve(Some(token))?;
+        if token == Token::Sign(b';') {
+            // Among the arguments of a module it is one of them.
+            let is_argument = self.creates == Creates::Module && !self.outer.is_empty();
+            return if is_argument { Ok(()) } else { self.end_statement() };
+        }
+        self.expect_common_table(token)?;
+        if self.fresh {
+            self.statements = self.statements.saturating_add(1);
+        }
+        let begins = std::mem::replace(&mut self.fresh, false);
+        match token {
+            Token::Word(word) => self.word(word, begins)?,
+            Token::Name(name) => self.name(name, true, known(name), false)?,
+            Token::Text(text) => self.name(text, true, known(text), true)?,
+            Token::Value => self.before = Before::Other,
+            Token::Operator => {
+                self.deeper()?;
+                self.before = Before::Other;
+            }
+            Token::Sign(b'(') => self.open()?,
+            Token::Sign(b')') => self.close(),
+            Token::Sign(b',') => {
+                self.end_expression();
+                self.before = Before::Comma;
+            }
+            Token::Sign(_) => self.before = Before::Dot,
+        }
+        Ok(())
+    }
+
+    fn word(&mut self, word: &'a [u8], begins: bool) -> Result<(), Refusal> {
+        let known = known(word);
+        let keyword = known.and_then(|known| known.keyword);
+        match keyword.filter(|_| self.before != Before::Dot && !self.pragma) {
+            Some(keyword) => self.keyword(keyword, word, begins),
+            None => self.name(word, false, known, false),
+        }
+    }
+
+    fn keyword(&mut self, keyword: Keyword, word: &[u8], begins: bool) -> Result<(), Refusal> {
+        if self.creates == Creates::Module {
+            self.inside_module(word)?;
+        }
+        let after_distinct = self.before == Before::Keyword(Keyword::Distinct);
+        match keyword {
+            // `IS DISTINCT FROM`.
+            Keyword::Tables if after_distinct => {}
+            Keyword::Operator | Keyword::Distinct => self.deeper()?,
+            Keyword::Regexp => return Err(forbidden(word)),
+            Keyword::Vacuum if begins => return Err(forbidden(word)),
+            Keyword::Tables | Keyword::Into => {
+                self.end_expression();
+                self.level.tables = true;
+            }
+            Keyword::Clause => {
+                self.end_expression();
+                self.level.tables = false;
+            }
+            Keyword::On => self.end_expression(),
+            Keyword::Lock if self.before == Before::Keyword(Keyword::Begin) && !self.may_write => {
+                let is_immediate = word.eq_ignore_ascii_case(b"immediate");
+                return Err(Refusal::Lock(if is_immediate { "IMMEDIATE" } else { "EXCLUSIVE" }));
+            }
+            Keyword::Create => self.creates = Creates::Something,
+            Keyword::Index if self.creates == Creates::Something => self.creates = Creates::Index,
+            Keyword::Virtual if self.creates == Creates::Something => {
+                self.creates = Creates::VirtualTable;
+            }
+            Keyword::Pragma if begins => self.pragma = true,
+            Keyword::Explain if begins => {
+                self.fresh = true;
+                self.statements -= 1;
+            }
+            _ => {}
+        }
+        self.before = Before::Keyword(keyword);
+        Ok(())
+    }
+
+    /// A name of the user or of the server; a text may be one, too.
+    fn name(
+        &mut self,
+        name: &'a [u8],
+        quoted: bool,
+        known: Option<&'static Known>,
+        text: bool,
+    ) -> Result<(), Refusal> {
+        if self.creates == Creates::Module {
+            lexer::words(name).try_for_each(|word| self.inside_module(word))?;
+        }
+        let before = match self.before {
+            Before::Dot => self.before_dotted,
+            before => before,
+        };
+        let named = matches!(
+            before,
+            Before::Keyword(Keyword::Tables | Keyword::Into | Keyword::DefinesSurely)
+        );
+        let listed = matches!(before, Before::Comma | Before::Open);
+        let table = named || (self.level.tables && listed);
+        if table || !text {
+            self.named(name, quoted, known, table)?;
+        }
+        self.pending = Some(Pending { name, quoted, known, before, table, pragma: self.pragma });
+        self.pragma = false;
+        self.before = Before::Name;
+        if before == Before::Keyword(Keyword::Using) && self.creates == Creates::VirtualTable {
+            self.creates = Creates::Module;
+            return match known.and_then(|known| known.module) {
+                Some(class) => self.allow(class, name),
+                None => Err(unknown(name)),
+            };
+        }
+        Ok(())
+    }
+
+    /// A name that may be that of a table which is there without a `CREATE`.
+    fn named(
+        &self,
+        name: &[u8],
+        quoted: bool,
+        whole: Option<&'static Known>,
+        table: bool,
+    ) -> Result<(), Refusal> {
+        let one = |word: &[u8], of: Option<&'static Known>| {
+            let of_pragma = word.len() > 7 && word[..7].eq_ignore_ascii_case(b"pragma_");
+            match of.and_then(|known| known.module) {
+                Some(class) if table || of_pragma || class == Class::Never => {
+                    self.allow(class, word)
+                }
+                None if table && of_pragma => Err(unknown(word)),
+                _ => Ok(()),
+            }
+        };
+        one(name, whole)?;
+        if quoted && !lexer::is_word(name) {
+            lexer::words(name).try_for_each(|word| one(word, known(word)))?;
+        }
+        Ok(())
+    }
+
+    /// Any word in the definition of a virtual table.
+    fn inside_module(&self, word: &[u8]) -> Result<(), Refusal> {
+        let Some(known) = known(word) else { return Ok(()) };
+        let classes = [known.function, known.module].into_iter().flatten();
+        // Its own module is both a function for nobody and a module for writers.
+        classes.min().map_or(Ok(()), |class| self.allow(class, word))
+    }
+
+    /// Judges the name before `next`, now that it is known what follows.
+    fn resolve(&mut self, next: Option<Token<'a>>) -> Result<(), Refusal> {
+        let Some(pending) = self.pending.take() else {
+            if next == Some(Token::Sign(b'.')) {
+                self.before_dotted = Before::Other;
+            }
+            return Ok(());
+        };
+        if next == Some(Token::Sign(b'.')) {
+            self.before_dotted = pending.before;
+            self.pragma = pending.pragma;
+            return Ok(());
+        }
+        if pending.pragma {
+            let given = matches!(next, Some(Token::Operator | Token::Sign(b'(')));
+            return self.pragma(pending, given);
+        }
+        if next == Some(Token::Sign(b'(')) { self.called(pending) } else { Ok(()) }
+    }
+
+    fn pragma(&self, pending: Pending<'_>, given: bool) -> Result<(), Refusal> {
+        match pending.known.and_then(|known| known.pragma) {
+            Some(Pragma { given: class, .. }) if given => self.allow(class, pending.name),
+            Some(Pragma { asked: class, .. }) => self.allow(class, pending.name),
+            None => Err(unknown(pending.name)),
+        }
+    }
+
+    /// A name with a parenthesis behind it.
+    fn called(&mut self, pending: Pending<'a>) -> Result<(), Refusal> {
+        let Pending { name, quoted, before, known: whole, table, .. } = pending;
+        if self.creates == Creates::Module {
+            // Its words have been looked at.
+            return Ok(());
+        }
+        let filled = matches!(before, Before::Keyword(Keyword::Into | Keyword::DefinesSurely));
+        if filled {
+            return Ok(());
+        }
+        if let Some(known) = whole
+            && (known.function.is_some() || known.module.is_some())
+        {
+            let classes = [known.function, known.module].into_iter().flatten();
+            return classes.max().map_or(Ok(()), |class| self.allow(class, name));
+        }
+        if quoted {
+            for word in lexer::words(name) {
+                if let Some(class) = known(word).and_then(|known| known.function) {
+                    self.allow(class, word)?;
+                }
+            }
+        }
+        let index = before == Before::Keyword(Keyword::On) && self.creates == Creates::Index;
+        match before {
+            // The type of a column, an alias, the name of a view or of a common table
+            // expression: nothing is called there.
+            Before::Name | Before::Keyword(Keyword::As | Keyword::Defines) => Ok(()),
+            _ if index => Ok(()),
+            Before::Comma if !table => {
+                self.level.common_table = Some(name);
+                Ok(())
+            }
+            _ => Err(unknown(name)),
+        }
+    }
+
+    /// What follows the columns of a common table expression.
+    fn expect_common_table(&mut self, token: Token<'a>) -> Result<(), Refusal> {
+        let Some((name, after_as)) = self.common_table else { return Ok(()) };
+        let is =
+            |wanted: &[u8]| matches!(token, Token::Word(word) if word.eq_ignore_ascii_case(wanted));
+        self.common_table = match token {
+            _ if !after_as && is(b"as") => Some((name, true)),
+            _ if after_as && (is(b"not") || is(b"materialized")) => Some((name, true)),
+            Token::Sign(b'(') if after_as => None,
+            _ => return Err(unknown(name)),
+        };
+        Ok(())
+    }
+
+    fn open(&mut self) -> Result<(), Refusal> {
+        self.deepen()?;
+        let tables = self.level.tables;
+        self.outer.push(self.level);
+        self.level = Level { chain: 0, tables, common_table: None };
+        self.before = Before::Open;
+        Ok(())
+    }
+
+    fn close(&mut self) {
+        self.before = Before::Other;
+        // More than were opened: no statement has that.
+        let Some(outer) = self.outer.pop() else { return };
+        self.depth -= self.level.chain + 1;
+        self.level = outer;
+        self.common_table = self.level.common_table.take().map(|name| (name, false));
+    }
+
+    fn deeper(&mut self) -> Result<(), Refusal> {
+        self.level.chain += 1;
+        self.deepen()
+    }
+
+    fn deepen(&mut self) -> Result<(), Refusal> {
+        self.depth += 1;
+        if self.depth > DEEPEST { Err(Refusal::TooDeep) } else { Ok(()) }
+    }
+
+    fn end_expression(&mut self) {
+        self.depth -= self.level.chain;
+        self.level.chain = 0;
+    }
+
+    fn end_statement(&mut self) -> Result<(), Refusal> {
+        if let Some((name, _)) = self.common_table {
+            return Err(unknown(name));
+        }
+        let (may_write, statements) = (self.may_write, self.statements);
+        *self = Self { statements, ..Self::new(may_write) };
+        Ok(())
+    }
+
+    fn allow(&self, class: Class, name: &[u8]) -> Result<(), Refusal> {
+        match class {
+            Class::Harmless | Class::Reader => Ok(()),
+            Class::Writer if self.may_write => Ok(()),
+            Class::Writer => Err(Refusal::ForWriters { name: shown(name) }),
+            Class::Never => Err(forbidden(name)),
+        }
+    }
+}
+
+fn forbidden(name: &[u8]) -> Refusal {
+    Refusal::Forbidden { name: shown(name) }
+}
+
+fn unknown(name: &[u8]) -> Refusal {
+    Refusal::Unknown { name: shown(name) }
+}
+
+fn shown(name: &[u8]) -> String {
+    let text = String::from_utf8_lossy(&name[..name.len().min(SHOWN)]);
+    text.to_lowercase()
+}

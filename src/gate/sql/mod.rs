@@ -1,0 +1,21 @@
+//! What SQL may do for the holder of a token.
+//!
+//! The server checks a token against a namespace and then runs what it is given, and
+//! some of SQL does not stop at the database: `readfile()` shows another tenant's rows
+//! (`sql-reads-any-file` in the ledger, measured on sqld 0.24.32). So every name that
+//! SQL uses must be in `capabilities.txt`, in a class that the token covers.
+//!
+//! ```text
+//! text --> lexer: words, names, texts, signs --> judge: which of them are used, and as what?
+//!                                            --> capabilities: who may use them?
+//! ```
+
+pub mod capabilities;
+
+mod judge;
+mod lexer;
+
+pub use self::judge::{Judged, Refusal, judge};
+
+#[cfg(test)]
+mod tests;
