@@ -24,6 +24,8 @@ pub mod env_vars;
 pub mod error;
 pub mod exit_code;
 pub mod files;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 pub mod gate;
 pub mod hex;
 pub mod mint;

@@ -14,7 +14,10 @@
 //! may read may run this statement is decided there, by the same token.
 
 pub mod config;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 pub mod routing;
+pub mod sql;
 
 mod answer;
 mod body;
@@ -28,7 +31,6 @@ mod protobuf;
 mod revoked;
 mod rights;
 mod routes;
-mod sql;
 mod streams;
 mod token;
 mod trusted;

@@ -70,6 +70,8 @@ pub enum Keyword {
 pub struct Known {
     pub keyword: Option<Keyword>,
     pub function: Option<Class>,
+    /// Called with nothing in its parentheses, the function ends the server.
+    pub needs_arguments: bool,
     pub module: Option<Class>,
     pub pragma: Option<Pragma>,
 }
@@ -78,6 +80,7 @@ pub struct Known {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Entry<'a> {
     Function(&'a str, Class),
+    NeedsArguments(&'a str),
     Module(&'a str, Class),
     Pragma(&'a str, Pragma),
 }
@@ -93,6 +96,7 @@ fn entry(line: &str) -> Option<Entry<'_>> {
     let mut class = || class(words.next()?);
     match kind {
         "function" => Some(Entry::Function(name, class()?)),
+        "arguments" => Some(Entry::NeedsArguments(name)),
         "module" => Some(Entry::Module(name, class()?)),
         "pragma" => {
             let pragma = Pragma { asked: class()?, given: class()?, as_table: class()? };
@@ -166,6 +170,7 @@ impl Table {
         for entry in entries() {
             match entry {
                 Entry::Function(name, class) => table.of(name).function = Some(class),
+                Entry::NeedsArguments(name) => table.of(name).needs_arguments = true,
                 Entry::Module(name, class) => table.of(name).module = Some(class),
                 Entry::Pragma(name, pragma) => {
                     table.of(name).pragma = Some(pragma);

@@ -138,6 +138,8 @@ struct Judge<'a> {
     /// Behind the columns of what must be a common table expression: its name, and
     /// whether `AS` has come.
     common_table: Option<(&'a [u8], bool)>,
+    /// Behind the parenthesis of a function that ends the server without arguments.
+    needs_argument: Option<&'a [u8]>,
 }
 
 impl<'a> Judge<'a> {
@@ -155,6 +157,7 @@ impl<'a> Judge<'a> {
             outer: Vec::new(),
             depth: 0,
             common_table: None,
+            needs_argument: None,
         }
     }
 
@@ -163,6 +166,7 @@ impl<'a> Judge<'a> {
         // Most of a long text is rows of values.
         match token {
             _ if self.pending.is_some() || self.common_table.is_some() || self.fresh => {}
+            _ if self.needs_argument.is_some() => {}
             Token::Value => {
                 self.before = Before::Other;
                 return Ok(());
@@ -178,6 +182,7 @@ impl<'a> Judge<'a> {
     }
 
     fn take_slowly(&mut self, token: Token<'a>) -> Result<(), Refusal> {
+        self.expect_argument(token)?;
         self.resolve(Some(token))?;
         if token == Token::Sign(b';') {
             // Among the arguments of a module it is one of them.
@@ -370,6 +375,7 @@ impl<'a> Judge<'a> {
         if let Some(known) = whole
             && (known.function.is_some() || known.module.is_some())
         {
+            self.needs_argument = known.needs_arguments.then_some(name);
             let classes = [known.function, known.module].into_iter().flatten();
             return classes.max().map_or(Ok(()), |class| self.allow(class, name));
         }
@@ -406,6 +412,16 @@ impl<'a> Judge<'a> {
             _ => return Err(unknown(name)),
         };
         Ok(())
+    }
+
+    /// A name, as the first argument of some functions must be.
+    fn expect_argument(&mut self, token: Token<'_>) -> Result<(), Refusal> {
+        let Some(function) = self.needs_argument.take() else { return Ok(()) };
+        match token {
+            Token::Name(_) => Ok(()),
+            Token::Word(word) if known(word).is_none_or(|known| known.keyword.is_none()) => Ok(()),
+            _ => Err(forbidden(function)),
+        }
     }
 
     fn open(&mut self) -> Result<(), Refusal> {

@@ -4,6 +4,8 @@
 //! under its final name is whole and right, or the older one.
 
 mod archive;
+#[cfg(fuzzing)]
+pub use self::archive::fuzz as fuzz_archive;
 mod download;
 mod npm;
 

@@ -2,8 +2,10 @@
 //! server twice, there open and here closed.
 
 mod clients;
+mod differential;
 mod doors;
 mod holes;
+mod inventory;
 mod limits;
 mod raw;
 mod rotation;
@@ -19,6 +21,7 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
+use self::sockets::Socket;
 use crate::support::{Background, Project};
 
 /// A stack with the namespaces `alpha` and `beta`, each with a table `t` and one

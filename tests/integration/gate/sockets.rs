@@ -10,11 +10,11 @@ use tokio_tungstenite::tungstenite::{Error, Message, WebSocket};
 
 use super::{Front, bin, now};
 
-struct Socket(WebSocket<TcpStream>);
+pub struct Socket(WebSocket<TcpStream>);
 
 /// What came: a message, or the code and reason of the end.
 #[derive(Debug)]
-enum Came {
+pub enum Came {
     Said(Value),
     Closed(u16, String),
     Dropped,
@@ -47,7 +47,7 @@ impl Socket {
         }
     }
 
-    fn say(&mut self, message: &Value) -> Came {
+    pub fn say(&mut self, message: &Value) -> Came {
         // It may be closed already; what comes says so.
         let _closed = self.0.send(Message::text(message.to_string()));
         self.hear()
@@ -77,7 +77,7 @@ impl Socket {
     }
 
     /// With a stream open.
-    fn ready(to: &str, namespace: &str, token: &str) -> Self {
+    pub fn ready(to: &str, namespace: &str, token: &str) -> Self {
         let mut socket = Self::open(to, namespace, &[]).unwrap();
         let welcome = socket.hello(token);
         assert!(matches!(&welcome, Came::Said(said) if said["type"] == "hello_ok"), "{welcome:?}");
@@ -89,7 +89,14 @@ impl Socket {
 }
 
 impl Came {
-    fn said(&self, kind: &str) -> bool {
+    pub fn text(&self) -> String {
+        match self {
+            Self::Said(said) => said.to_string(),
+            other => format!("{other:?}"),
+        }
+    }
+
+    pub fn said(&self, kind: &str) -> bool {
         matches!(self, Self::Said(said) if said["type"] == kind)
     }
 
