@@ -6,6 +6,7 @@ mod doors;
 mod holes;
 mod limits;
 mod raw;
+mod required;
 mod rotation;
 mod sockets;
 

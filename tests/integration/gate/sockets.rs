@@ -10,18 +10,18 @@ use tokio_tungstenite::tungstenite::{Error, Message, WebSocket};
 
 use super::{Front, bin, now};
 
-struct Socket(WebSocket<TcpStream>);
+pub(super) struct Socket(WebSocket<TcpStream>);
 
 /// What came: a message, or the code and reason of the end.
 #[derive(Debug)]
-enum Came {
+pub(super) enum Came {
     Said(Value),
     Closed(u16, String),
     Dropped,
 }
 
 impl Socket {
-    fn open(to: &str, namespace: &str, head: &[(&str, &str)]) -> Result<Self, u16> {
+    pub(super) fn open(to: &str, namespace: &str, head: &[(&str, &str)]) -> Result<Self, u16> {
         let stream = TcpStream::connect(to).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(15))).unwrap();
         let mut request = axum::http::Request::get(format!("ws://{to}/"))
@@ -66,7 +66,7 @@ impl Socket {
         }
     }
 
-    fn hello(&mut self, token: &str) -> Came {
+    pub(super) fn hello(&mut self, token: &str) -> Came {
         self.say(&json!({"type": "hello", "jwt": token}))
     }
 
