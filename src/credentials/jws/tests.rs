@@ -57,7 +57,7 @@ fn a_token_has_three_strict_segments() {
 fn bits_that_no_encoder_writes_are_refused_in_every_segment() {
     // `e30` is `{}`; its last letter has two bits left over.
     let header = part(r#"{"alg":"x","k":1}"#);
-    assert!(header.len() % 4 != 0, "there are bits left over");
+    assert!(!header.len().is_multiple_of(4), "there are bits left over");
     for (token, place) in [
         (format!("{header}.e31.AA"), 1),
         (format!("{header}.e30.AB"), 2),

@@ -40,7 +40,7 @@ fn claims(start: &str) -> Vec<String> {
         format!("{start}}}\0"),
         format!("{start}}}{{}}"),
         format!("[{start}}}]"),
-        format!("{start}"),
+        start.to_owned(),
         deep("[", "]", 33),
         deep("[", "]", 2000),
         deep("{\"a\":", "}", 900),
@@ -123,8 +123,8 @@ fn l7_logins_that_can_be_read_in_two_ways_are_refused_and_not_repeated() {
         (first.clone(), format!("{second}\t")),
         (first.clone(), format!("{second}.")),
         (format!(".{first}"), second.clone()),
-        (first.clone(), format!("{}+", second)),
-        (first.clone(), format!("{}/", second)),
+        (first.clone(), format!("{second}+")),
+        (first.clone(), format!("{second}/")),
     ] {
         attacks.push(signed_parts(&key, &one, &other));
     }
