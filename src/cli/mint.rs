@@ -29,8 +29,8 @@ pub enum MintCommand {
     /// Give database tokens to whoever is signed in
     #[command(after_help = SERVE_HELP)]
     Serve(ServeArgs),
-    /// Check the configuration file, the keys and the schema that it names
-    Check(ConfigArgs),
+    /// Check the configuration file, the keys and the schema that it names, and the issuer's keys
+    Check(CheckArgs),
 }
 
 #[derive(Args, Debug)]
@@ -38,6 +38,15 @@ pub struct ConfigArgs {
     /// Configuration file [default: mint.yaml in the project folder]
     #[arg(short, long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub struct CheckArgs {
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Ask nobody: do not fetch the issuer's keys
+    #[arg(long)]
+    pub offline: bool,
 }
 
 #[derive(Args, Debug)]

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::service;
 use crate::cli::OutputFormat;
-use crate::cli::mint::{ConfigArgs, MintCommand, ServeArgs};
+use crate::cli::mint::{CheckArgs, ConfigArgs, MintCommand, ServeArgs};
 use crate::error::{Fault, Result};
 use crate::exit_code::ExitCode;
 use crate::mint::Service;
@@ -35,9 +35,12 @@ async fn serve(settings: &Settings, args: ServeArgs) -> Result<ExitCode> {
     .await
 }
 
-async fn check(settings: &Settings, args: &ConfigArgs, output: &Output) -> Result<ExitCode> {
-    let path = path(settings, args)?;
-    Service::new(Config::load(&path, &settings.variables)?).await?;
+async fn check(settings: &Settings, args: &CheckArgs, output: &Output) -> Result<ExitCode> {
+    let path = path(settings, &args.config)?;
+    let mint = Service::new(Config::load(&path, &settings.variables)?).await?;
+    if !args.offline {
+        mint.check().await?;
+    }
     if output.format() == OutputFormat::Json {
         output.json(&json!({ "good": true }))?;
     } else {

@@ -35,6 +35,12 @@ pub struct Config {
     pub keys: PathBuf,
     /// The claim `iss` that every token must have.
     pub issuer: Option<String>,
+    /// Whether every token must have an end (`exp`).
+    #[serde(default)]
+    pub require_exp: bool,
+    /// Whether every token must have an id (`jti`), by which it can be revoked.
+    #[serde(default)]
+    pub require_jti: bool,
     /// Subjects whose tokens need not name a namespace.
     #[serde(default)]
     pub operators: Vec<String>,
@@ -225,17 +231,19 @@ mod tests {
         assert_eq!(config.limits.body_bytes, 10 << 20);
         assert_eq!(config.limits.timeout, Duration::from_secs(30));
         assert!(config.operators.is_empty() && config.origins.is_empty());
+        assert!(!config.require_exp && !config.require_jti);
     }
 
     #[test]
     fn everything_can_be_set() {
         let config = parse(
             "listen: 127.0.0.1:0\ndomain: DB.Example.com\nreplicas: [http://10.0.0.2:8080]\n\
-             issuer: mint\noperators: [ops]\norigins: [http://127.0.0.1:18093]\n\
+             issuer: mint\nrequireExp: true\nrequireJti: true\noperators: [ops]\norigins: [http://127.0.0.1:18093]\n\
              limits: {bodyBytes: 2MiB, timeout: 500ms, perNamespacePerSecond: 1, burst: 2}\n\
              tls: {certificate: c.pem, key: k.pem}\n",
         )
         .unwrap();
+        assert!(config.require_exp && config.require_jti);
         assert_eq!(config.domain, "db.example.com");
         assert_eq!(config.replicas[0].0, "10.0.0.2:8080");
         assert_eq!(config.limits.body_bytes, 2 << 20);
@@ -260,6 +268,7 @@ mod tests {
             ("limits: {burst: 0}\n", "burst"),
             ("operators: [\"\"]\n", "operators"),
             ("issuer: \"\"\n", "issuer"),
+            ("requireExp: soon\n", "requireExp"),
         ] {
             let error = parse(more).unwrap_err();
             assert!(error.contains(key), "{more}: {error}");

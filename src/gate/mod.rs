@@ -53,7 +53,7 @@ use self::followed::follow;
 use self::revoked::Revoked;
 use self::rights::Right;
 use self::streams::Streams;
-use self::token::{Bad, Verified, Verifier};
+use self::token::{Bad, Required, Verified, Verifier};
 use self::trusted::Trusted;
 use self::upstream::Upstream;
 use crate::error::Result;
@@ -143,8 +143,13 @@ pub async fn serve_on(
     let ending = CancellationToken::new();
     let tasks = TaskTracker::new();
     let metrics = Metrics::new("gate");
+    let required = Required {
+        issuer: config.issuer.clone(),
+        exp: config.require_exp,
+        jti: config.require_jti,
+    };
     let gate = Arc::new(Gate {
-        verifier: Verifier::new(trusted.clone(), config.issuer.clone(), revoked.clone()),
+        verifier: Verifier::new(trusted.clone(), required, revoked.clone()),
         limiter: Limiter::per_second(limits.per_namespace_per_second, limits.burst),
         streams: Streams::default(),
         reader: Reader::new(limits.body_bytes, limits.timeout),

@@ -9,9 +9,10 @@ use serde::Deserialize;
 
 use super::mapping::ClaimMapping;
 use super::template::{DatabaseUrl, NamespaceTemplate};
-use super::values::{IssuerUrl, Lifetime, Origin, Secret, ServerUrl, SharedSecret};
+use super::values::{IssuerUrl, Lifetime, Origin, ReservedName, Secret, ServerUrl, SharedSecret};
 use crate::config_file;
 use crate::error::{Fault, Result};
+use crate::server::namespace::NamespaceName;
 
 /// The port of the worked example.
 const PORT: u16 = 18091;
@@ -63,6 +64,9 @@ pub struct UserEndpointConfig {
 pub struct TokenConfig {
     #[serde(default)]
     pub namespace: NamespaceTemplate,
+    /// Names that are no user's, whatever the template makes of his subject. A
+    /// template that is `{sub}` alone needs the list, which may be empty.
+    pub reserved_names: Option<Vec<ReservedName>>,
     #[serde(default)]
     pub lifetime: Lifetime,
     /// The claim `iss`.
@@ -70,6 +74,16 @@ pub struct TokenConfig {
     pub database_url: DatabaseUrl,
     #[serde(default)]
     pub claims: ClaimMapping,
+}
+
+impl TokenConfig {
+    /// The namespace of one user; `None` when the subject gives no valid name, or
+    /// one that is reserved.
+    pub fn namespace_of(&self, subject: &str) -> Option<NamespaceName> {
+        let name = self.namespace.of(subject)?;
+        let reserved = self.reserved_names.as_deref().unwrap_or_default();
+        (!reserved.iter().any(|reserved| reserved.0 == name)).then_some(name)
+    }
 }
 
 /// Private keys: one signs, the public halves of all are published.
@@ -149,6 +163,12 @@ impl Config {
             if text.is_empty() {
                 return wrong(key, "it is empty, and would be in every login that lacks it");
             }
+        }
+        if self.token.namespace.is_bare() && self.token.reserved_names.is_none() {
+            let what = "`{sub}` alone lets a user be named like a namespace of yours: write \
+                        `db-{sub}`, or list the names that no user may have in \
+                        `token.reservedNames` (`[]` when there are none)";
+            return wrong("token.namespace", what);
         }
         if self.admin.schema.is_some() && self.admin.server.is_none() {
             return wrong("admin.server", "`admin.schema` needs the address of the primary");

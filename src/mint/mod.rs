@@ -16,6 +16,8 @@ pub mod config;
 mod desk;
 mod keyring;
 mod login;
+#[cfg(fuzzing)]
+pub use self::login::fuzzing;
 mod mapping;
 mod namespaces;
 mod refusal;
@@ -65,7 +67,7 @@ impl Service {
     pub async fn new(config: Config) -> Result<Self> {
         let metrics = Metrics::new("mint");
         let keys = Arc::new(Keyring::open(&config.keys)?);
-        let logins = Logins::new(&config.login)?;
+        let logins = Logins::new(&config.login, &metrics)?;
         let created = metrics.counter("namespaces_created", "Namespaces that were made here");
         let namespaces = namespaces(&config.admin, keys.clone(), created).await?;
         let outcomes = Family::default();
@@ -76,6 +78,14 @@ impl Service {
         let desk = Arc::new(Desk::new(config, logins, keys.clone(), namespaces));
         let mint = Mint { desk: desk.clone(), keys, outcomes, proxies };
         Ok(Self { desk, router: routes::router(mint, origins, &metrics) })
+    }
+
+    /// Asks the issuer for its keys, where it publishes them.
+    ///
+    /// # Errors
+    /// Exit 3 when it does not answer, exit 2 when its answer has no usable key.
+    pub async fn check(&self) -> Result<()> {
+        self.desk.check().await
     }
 
     /// Serves on `listener` until `end` is done, and the requests under way then.

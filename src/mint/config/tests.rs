@@ -43,6 +43,8 @@ fn what_is_wrong_is_named_with_its_key_and_without_its_value() {
         ("audience: authenticated", "audience: a\n  colour: hunter2", "`login.colour`"),
         ("databaseUrl:", "lifetime: 9y\n  databaseUrl:", "`token.lifetime`"),
         ("databaseUrl:", "namespace: hunter2\n  databaseUrl:", "`token.namespace`"),
+        ("databaseUrl:", "namespace: '{sub}'\n  databaseUrl:", "`token.namespace`"),
+        ("databaseUrl:", "reservedNames: [HUNTER 2]\n  databaseUrl:", "`token.reservedNames[0]`"),
         ("url: http:", "schema: a.sql\n  url: http:", "`admin.server`"),
         ("url: http:", "key: hunter2 x\n  url: http:", "`admin.key`"),
         ("keys:", "limits: {perUserPerMinute: 0}\nkeys:", "`limits.perUserPerMinute`"),
@@ -63,4 +65,25 @@ fn what_is_wrong_is_named_with_its_key_and_without_its_value() {
     load(&nowhere).unwrap();
     let error = load(&nowhere.replace("  jwks: https://i.example/keys\n", "")).unwrap_err();
     assert!(error.contains("`login.issuer`"), "{error}");
+}
+
+/// READ of the findings: a subject must not become the name of a namespace of the operator's.
+#[test]
+fn read_a_user_cannot_be_named_like_a_namespace_of_the_operators() {
+    let with = |lines: &str| {
+        load(&SMALLEST.replacen("databaseUrl:", &format!("{lines}\n  databaseUrl:"), 1))
+    };
+    let error = with("namespace: '{sub}'").unwrap_err();
+    assert!(error.contains("db-{sub}") && error.contains("`token.reservedNames`"), "{error}");
+    let bare = with("namespace: '{sub}'\n  reservedNames: [shop, ops]").unwrap().token;
+    assert_eq!(bare.namespace_of("alice").unwrap().as_str(), "alice");
+    for subject in ["shop", "ops", "default", "Shop"] {
+        assert_eq!(bare.namespace_of(subject), None, "{subject}");
+    }
+    let open = with("namespace: '{sub}'\n  reservedNames: []").unwrap().token;
+    assert_eq!(open.namespace_of("shop").unwrap().as_str(), "shop");
+    let prefixed = with("reservedNames: [db-shop]").unwrap().token;
+    assert_eq!(prefixed.namespace_of("shop"), None);
+    assert_eq!(prefixed.namespace_of("shops").unwrap().as_str(), "db-shops");
+    with("namespace: '{subHash}'").unwrap();
 }

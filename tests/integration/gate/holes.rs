@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{Answer, Front, bin, execute, now};
 
 /// `Hello` of `wal_log`, with `handshake_version` 1.
-const HELLO: &[u8] = &[0, 0, 0, 0, 2, 0x08, 0x01];
+pub(super) const HELLO: &[u8] = &[0, 0, 0, 0, 2, 0x08, 0x01];
 /// `BatchLogEntries` from the first frame on.
 const FROM_START: &[u8] = &[0, 0, 0, 0, 2, 0x08, 0x00];
 
@@ -165,7 +165,7 @@ fn stream(
     front.post(to, path, &head, body.to_string())
 }
 
-fn call(
+pub(super) fn call(
     front: &Front,
     to: &str,
     path: &str,
@@ -181,7 +181,7 @@ fn call(
 }
 
 /// 0 also when it is in the trailers of the body.
-fn grpc_status(answer: &Answer) -> String {
+pub(super) fn grpc_status(answer: &Answer) -> String {
     let text = answer.text();
     let in_body =
         || text.split("grpc-status:").nth(1).map(|it| it.lines().next().unwrap().to_owned());

@@ -8,6 +8,7 @@ mod holes;
 mod inventory;
 mod limits;
 mod raw;
+mod required;
 mod rotation;
 mod sockets;
 

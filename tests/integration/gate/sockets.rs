@@ -21,7 +21,7 @@ pub enum Came {
 }
 
 impl Socket {
-    fn open(to: &str, namespace: &str, head: &[(&str, &str)]) -> Result<Self, u16> {
+    pub fn open(to: &str, namespace: &str, head: &[(&str, &str)]) -> Result<Self, u16> {
         let stream = TcpStream::connect(to).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(15))).unwrap();
         let mut request = axum::http::Request::get(format!("ws://{to}/"))
@@ -66,7 +66,7 @@ impl Socket {
         }
     }
 
-    fn hello(&mut self, token: &str) -> Came {
+    pub fn hello(&mut self, token: &str) -> Came {
         self.say(&json!({"type": "hello", "jwt": token}))
     }
 
@@ -100,7 +100,7 @@ impl Came {
         matches!(self, Self::Said(said) if said["type"] == kind)
     }
 
-    fn closed(&self, code: u16, part: &str) -> bool {
+    pub fn closed(&self, code: u16, part: &str) -> bool {
         matches!(self, Self::Closed(found, reason) if *found == code && reason.contains(part))
     }
 }
