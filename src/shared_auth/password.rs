@@ -67,7 +67,11 @@ impl Hasher {
     ///
     /// # Errors
     /// [`Busy`] at once when too many strangers wait already.
-    pub async fn hash_for_stranger(&self, peer: IpAddr, password: &Password) -> Result<String, Busy> {
+    pub async fn hash_for_stranger(
+        &self,
+        peer: IpAddr,
+        password: &Password,
+    ) -> Result<String, Busy> {
         let place = self.turns.place(peer).ok_or(Busy)?;
         let stranger = place.turn().await?;
         let hash = self.hash(password).await;
@@ -122,7 +126,7 @@ impl Hasher {
             return Ok(Checked::Right);
         }
         let Some(place) = place else { return Ok(Checked::Crowded) };
-        place.turn().await?;
+        drop(place.turn().await?);
         Ok(Checked::Wrong)
     }
 

@@ -104,7 +104,12 @@ async fn register(
 }
 
 /// A token is made for every login, as the oracle does.
-async fn welcome(app: &Service, user: &Username, hash: &str, ok: String) -> Result<Answer, Refusal> {
+async fn welcome(
+    app: &Service,
+    user: &Username,
+    hash: &str,
+    ok: String,
+) -> Result<Answer, Refusal> {
     let (token, _) = app.issue(user, hash, Terms::default()).await?;
     Ok(Answer::created(json!({ "ok": ok, "id": format!("{ID}{user}"), "token": token.expose() })))
 }

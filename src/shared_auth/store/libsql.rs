@@ -205,7 +205,9 @@ impl LibsqlStore {
     pub async fn revoke_others(&self, user: &Username, kept: &str) -> Stored<u64> {
         let ended = primary!(self, connection => sqlite::revoke_others(&connection, user, kept))?;
         if let Some(replica) = &self.replica {
-            ended.iter().for_each(|id| replica.revoked(id));
+            for id in &ended {
+                replica.revoked(id);
+            }
         }
         Ok(ended.len() as u64)
     }

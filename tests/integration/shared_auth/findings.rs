@@ -61,7 +61,8 @@ fn h5_registrations_from_one_address_are_limited() {
     let project = Project::without_server();
     let text = format!("{LOCAL}  registrations:\n    per_minute: 1\n    burst: 3\n");
     let instance = Instance::start(&project, "auth.yaml", &text);
-    let statuses: Vec<u16> = (0..5).map(|number| instance.put(&format!("u{number}"), "x").0).collect();
+    let statuses: Vec<u16> =
+        (0..5).map(|number| instance.put(&format!("u{number}"), "x").0).collect();
     assert_eq!(statuses, [201, 201, 201, 429, 429]);
     assert_eq!(instance.put("u0", "x").0, 201, "a login is no registration");
     assert_eq!(project.read("s/htpasswd").lines().count(), 3);
