@@ -1,7 +1,7 @@
 //! `mint.yaml`, typed and checked. What a value must be is said by its type.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
@@ -13,6 +13,7 @@ use super::values::{IssuerUrl, Lifetime, Origin, ReservedName, Secret, ServerUrl
 use crate::config_file;
 use crate::error::{Fault, Result};
 use crate::server::namespace::NamespaceName;
+use crate::service::peer::TrustedProxies;
 
 /// The port of the worked example.
 const PORT: u16 = 18091;
@@ -113,8 +114,9 @@ pub struct AdminConfig {
 pub struct LimitsConfig {
     pub per_user_per_minute: NonZeroU32,
     pub per_address_per_minute: NonZeroU32,
-    /// Proxies before the mint, whose last `X-Forwarded-For` is believed.
-    pub trusted_proxies: Vec<IpAddr>,
+    /// Proxies before the mint, addresses or networks, whose `X-Forwarded-For` or
+    /// `Forwarded` is believed.
+    pub trusted_proxies: TrustedProxies,
 }
 
 impl Default for LimitsConfig {
@@ -122,7 +124,7 @@ impl Default for LimitsConfig {
         Self {
             per_user_per_minute: NonZeroU32::MIN.saturating_add(59),
             per_address_per_minute: NonZeroU32::MIN.saturating_add(599),
-            trusted_proxies: Vec::new(),
+            trusted_proxies: TrustedProxies::default(),
         }
     }
 }

@@ -26,7 +26,6 @@ mod schema;
 mod template;
 mod values;
 
-use std::collections::HashSet;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -72,8 +71,7 @@ impl Service {
         let namespaces = namespaces(&config.admin, keys.clone(), created).await?;
         let outcomes = Family::default();
         metrics.register("outcomes", "Requests for a token by how they ended", outcomes.clone());
-        let proxies = config.limits.trusted_proxies.iter().map(std::net::IpAddr::to_canonical);
-        let proxies: Arc<HashSet<_>> = Arc::new(proxies.collect());
+        let proxies = Arc::new(config.limits.trusted_proxies.clone());
         let origins = config.origins.iter().map(|origin| origin.0.clone()).collect();
         let desk = Arc::new(Desk::new(config, logins, keys.clone(), namespaces));
         let mint = Mint { desk: desk.clone(), keys, outcomes, proxies };

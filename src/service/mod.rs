@@ -8,6 +8,7 @@ pub mod cores;
 pub mod limits;
 pub mod logs;
 pub mod observe;
+pub mod peer;
 pub mod problem;
 pub mod runtime;
 pub mod server;

@@ -13,8 +13,10 @@ use std::time::Duration;
 use secrecy::SecretString;
 use serde::{Deserialize, Deserializer};
 
+use super::limits::{self, Limits, Registrations, TokenLimits};
 use crate::config_file;
 use crate::error::{Fault, Result};
+use crate::service::peer::TrustedProxies;
 
 /// Where to listen when neither file nor flag says so: the oracle's port.
 const LISTEN: SocketAddr =
@@ -30,6 +32,7 @@ pub struct Config {
     pub listen: SocketAddr,
     /// `None`: nobody can register.
     pub max_users: Option<u64>,
+    pub limits: Limits,
     pub backend: Backend,
 }
 
@@ -89,7 +92,7 @@ impl fmt::Display for Backend {
 impl Config {
     /// A configuration that nobody has written: closed for registration.
     pub fn of(backend: Backend) -> Self {
-        Self { listen: LISTEN, max_users: None, backend }
+        Self { listen: LISTEN, max_users: None, limits: Limits::default(), backend }
     }
 
     /// Reads `path`; relative paths in it are relative to its folder.
@@ -109,6 +112,8 @@ impl Config {
 struct Raw {
     listen: Option<SocketAddr>,
     storage: Option<PathBuf>,
+    #[serde(default, rename = "trustedProxies")]
+    trusted_proxies: TrustedProxies,
     #[serde(default)]
     auth: RawAuth,
     /// `None` is a file without the key; an empty block is one that names nothing.
@@ -123,6 +128,8 @@ struct RawAuth {
     htpasswd: RawHtpasswd,
     #[serde(default)]
     tokens: RawTokens,
+    #[serde(default)]
+    registrations: Registrations,
 }
 
 #[derive(Default, Deserialize)]
@@ -136,6 +143,9 @@ struct RawHtpasswd {
 #[serde(deny_unknown_fields)]
 struct RawTokens {
     file: Option<PathBuf>,
+    #[serde(default, deserialize_with = "limits::duration")]
+    max_age: Option<Duration>,
+    per_user: Option<NonZeroU32>,
 }
 
 #[derive(Deserialize)]
@@ -179,10 +189,20 @@ impl Raw {
                 tokens: place(self.auth.tokens.file, folder, &storage, "tokens.db"),
             }),
         };
+        let usual = TokenLimits::default();
+        let tokens = TokenLimits {
+            max_age: self.auth.tokens.max_age.unwrap_or(usual.max_age),
+            per_user: self.auth.tokens.per_user.unwrap_or(usual.per_user),
+        };
         let max_users = self.auth.htpasswd.max_users.filter(|most| *most > 0);
         Ok(Config {
             listen: self.listen.unwrap_or(LISTEN),
             max_users: max_users.map(i64::unsigned_abs),
+            limits: Limits {
+                registrations: self.auth.registrations,
+                tokens,
+                trusted_proxies: self.trusted_proxies,
+            },
             backend,
         })
     }

@@ -12,6 +12,7 @@
 
 pub mod bench;
 pub mod config;
+pub mod limits;
 pub mod migrate;
 pub mod name;
 pub mod npm;
@@ -20,6 +21,7 @@ pub mod profile;
 pub mod store;
 pub mod throttle;
 pub mod tokens;
+mod turns;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -43,7 +45,7 @@ pub async fn serve(config: Config, end: impl Future<Output = ()> + Send) -> Resu
     if config.max_users.is_none() {
         tracing::info!("registration is closed: auth.htpasswd.max_users is not positive");
     }
-    let router = npm::router(store.clone(), config.max_users);
+    let router = npm::router(store.clone(), config.max_users, config.limits);
     let tend = async {
         store.tend().await;
         // The service goes on when there is nothing to look after.

@@ -158,6 +158,10 @@ impl Htpasswd {
 }
 
 impl Users {
+    pub fn count(&self) -> u64 {
+        self.hashes.len() as u64
+    }
+
     pub fn hash_of(&self, user: &str) -> Option<&str> {
         self.hashes.get(user).map(String::as_str)
     }
