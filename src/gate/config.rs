@@ -12,6 +12,9 @@ use serde::{Deserialize, Deserializer, de};
 
 use crate::config_file;
 use crate::error::{Fault, Result};
+use crate::service::connections::{ConnectionLimits, IdleTime};
+use crate::service::listen::Listen;
+use crate::service::tls;
 
 /// The port of the worked example.
 const PORT: u16 = 18090;
@@ -22,6 +25,12 @@ const PORT: u16 = 18090;
 pub struct Config {
     #[serde(default = "listen")]
     pub listen: SocketAddr,
+    /// Of a listener of its own with `/metrics` and `/healthz`; without it there is none.
+    #[serde(alias = "adminListen")]
+    pub admin: Option<SocketAddr>,
+    /// Whether addresses that are not loopback may go without TLS.
+    #[serde(default)]
+    pub plaintext: bool,
     /// `NS.domain` names a namespace; in lower case.
     #[serde(default = "domain", deserialize_with = "a_domain")]
     pub domain: String,
@@ -45,7 +54,8 @@ pub struct Config {
     pub origins: Vec<Origin>,
     #[serde(default)]
     pub limits: Limits,
-    pub tls: Option<Tls>,
+    /// The certificate that clients see, read again when it changes.
+    pub tls: Option<tls::Files>,
 }
 
 /// What one client, or one namespace, may take.
@@ -62,6 +72,10 @@ pub struct Limits {
     pub burst: NonZeroU32,
     /// Web sockets at a time.
     pub web_sockets: NonZeroU32,
+    /// As in [`ConnectionLimits`], which has the defaults; so for the two below.
+    pub connections: Option<NonZeroU32>,
+    pub connections_per_address: Option<NonZeroU32>,
+    pub idle: Option<IdleTime>,
 }
 
 impl Default for Limits {
@@ -73,16 +87,11 @@ impl Default for Limits {
             per_namespace_per_second: number(500),
             burst: number(1000),
             web_sockets: number(1024),
+            connections: None,
+            connections_per_address: None,
+            idle: None,
         }
     }
-}
-
-/// The certificate that clients see.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Tls {
-    pub certificate: PathBuf,
-    pub key: PathBuf,
 }
 
 /// `http://host:port` of a server.
@@ -142,11 +151,25 @@ impl Config {
             return Err(Fault::input(format!("{}: {what}", path.display())).into());
         }
         let folder = path.parent().unwrap_or(Path::new(""));
-        let tls = config.tls.iter_mut().flat_map(|tls| [&mut tls.certificate, &mut tls.key]);
-        for file in tls.chain([&mut config.keys]).chain(&mut config.revoked) {
+        for file in std::iter::once(&mut config.keys).chain(&mut config.revoked) {
             *file = folder.join(&*file);
         }
+        if let Some(tls) = &mut config.tls {
+            tls.resolve(folder);
+        }
         Ok(config)
+    }
+
+    /// Where and how the gate listens.
+    pub fn listener(&self) -> Listen {
+        let Limits { connections, connections_per_address, idle, .. } = self.limits;
+        Listen {
+            address: self.listen,
+            admin: self.admin,
+            plaintext: self.plaintext,
+            tls: self.tls.clone(),
+            limits: ConnectionLimits::with(connections, connections_per_address, idle),
+        }
     }
 }
 

@@ -19,7 +19,6 @@ pub mod routing;
 mod answer;
 mod body;
 mod door;
-mod followed;
 mod forward;
 mod grpc;
 mod inspect;
@@ -46,7 +45,6 @@ use tokio_util::task::TaskTracker;
 
 use self::body::Reader;
 use self::config::Config;
-use self::followed::follow;
 use self::revoked::Revoked;
 use self::rights::Right;
 use self::streams::Streams;
@@ -56,10 +54,11 @@ use self::upstream::Upstream;
 use crate::error::Result;
 use crate::server::namespace::NamespaceName;
 use crate::service::cores::Cores;
+use crate::service::file_watch::follow;
 use crate::service::limits::Limiter;
 use crate::service::observe::Metrics;
 use crate::service::problem::Problem;
-use crate::service::{server, tls};
+use crate::service::server;
 
 /// For the web sockets to be told that the gate ends.
 const GOOD_BYE: Duration = Duration::from_secs(5);
@@ -114,6 +113,7 @@ fn problem(bad: Bad) -> Problem {
 /// Exit 2 for keys, a certificate, a list or an address that cannot be used;
 /// exit 5 for files that are not there.
 pub async fn serve(config: Config, end: impl Future<Output = ()> + Send) -> Result<()> {
+    config.listener().check()?;
     let listener = server::bind(config.listen).await?;
     serve_on(listener, config, end).await
 }
@@ -132,10 +132,7 @@ pub async fn serve_on(
     if let Some(path) = &config.revoked {
         revoked.read(path)?;
     }
-    let acceptor = match &config.tls {
-        Some(files) => Some(tls::acceptor(&files.certificate, &files.key)?),
-        None => None,
-    };
+    let listening = config.listener().on(listener).await?;
     let limits = &config.limits;
     let ending = CancellationToken::new();
     let tasks = TaskTracker::new();
@@ -151,7 +148,7 @@ pub async fn serve_on(
         ending: ending.clone(),
         config,
     });
-    let address = listener.local_addr()?;
+    let address = listening.address()?;
     let mut followers = JoinSet::new();
     followers
         .spawn(follow(gate.config.keys.clone(), "public keys", move |path| trusted.read(path)));
@@ -159,13 +156,14 @@ pub async fn serve_on(
         followers.spawn(follow(path, "list of revoked tokens", move |path| revoked.read(path)));
     }
     let service = routes::service(gate.clone(), &metrics);
-    tracing::info!(%address, domain = gate.config.domain, "the gate is open");
+    let (admin, domain) = (listening.admin(), gate.config.domain.as_str());
+    tracing::info!(%address, admin, domain, "the gate is open");
     let both = async {
         end.await;
         ending.cancel();
     };
     let cores = Cores::start()?;
-    server::serve(listener, acceptor, service, Some(&cores), both).await?;
+    listening.serve(service, &metrics, Some(&cores), both).await?;
     tasks.close();
     if tokio::time::timeout(GOOD_BYE, tasks.wait()).await.is_err() {
         tracing::warn!("some WebSockets did not close in time");

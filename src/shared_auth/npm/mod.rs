@@ -39,10 +39,9 @@ struct Service {
 
 type App = Arc<Service>;
 
-/// The routes of the login half of a registry, with `/healthz` and `/metrics`.
-pub fn router(store: Arc<Store>, max_users: Option<u64>) -> Router {
-    let metrics = Metrics::new("auth");
-    let counters = Counters::new(&metrics, &store);
+/// The routes of the login half of a registry; `metrics` counts their requests.
+pub fn router(store: Arc<Store>, max_users: Option<u64>, metrics: &Metrics) -> Router {
+    let counters = Counters::new(metrics, &store);
     let service = Service {
         store,
         hasher: Hasher::default(),
@@ -63,7 +62,7 @@ pub fn router(store: Arc<Store>, max_users: Option<u64>) -> Router {
         .fallback(elsewhere)
         .with_state(Arc::new(service))
         .layer(map_response(private));
-    observed(routes, &metrics)
+    observed(routes, metrics)
 }
 
 /// Nobody on the way may keep an answer: each has a name or a token in it.
