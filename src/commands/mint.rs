@@ -31,7 +31,7 @@ async fn serve(settings: &Settings, args: ServeArgs) -> Result<ExitCode> {
         let listen = config.listener();
         listen.check()?;
         let mint = Service::new(config).await?;
-        mint.serve(listen.bind().await?, end).await
+        mint.serve(listen.bind()?, end).await
     })
     .await
 }

@@ -114,7 +114,7 @@ fn problem(bad: Bad) -> Problem {
 /// exit 5 for files that are not there.
 pub async fn serve(config: Config, end: impl Future<Output = ()> + Send) -> Result<()> {
     config.listener().check()?;
-    let listener = server::bind(config.listen).await?;
+    let listener = server::bind(config.listen)?;
     serve_on(listener, config, end).await
 }
 
@@ -132,7 +132,7 @@ pub async fn serve_on(
     if let Some(path) = &config.revoked {
         revoked.read(path)?;
     }
-    let listening = config.listener().on(listener).await?;
+    let listening = config.listener().on(listener)?;
     let limits = &config.limits;
     let ending = CancellationToken::new();
     let tasks = TaskTracker::new();

@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 
 use super::connections::ConnectionLimits;
 use super::cores::Cores;
+use super::descriptors;
 use super::observe::{self, Metrics};
 use super::server::{self, Answers};
 use super::tls::{Files, Tls};
@@ -62,27 +63,25 @@ impl Listen {
         }
     }
 
-    /// Listens.
+    /// Listens. Needs a runtime.
     ///
     /// # Errors
     /// As [`Listen::check`]; exit 2 for an address or a certificate that cannot be used.
-    pub async fn bind(self) -> Result<Listening> {
+    pub fn bind(self) -> Result<Listening> {
         self.check()?;
-        let listener = server::bind(self.address).await?;
-        self.on(listener).await
+        let listener = server::bind(self.address)?;
+        self.on(listener)
     }
 
-    /// The same on a listener that is there already.
+    /// The same on a listener that is there already. Raises the limit on open files.
     ///
     /// # Errors
     /// As [`Listen::bind`].
-    pub async fn on(self, listener: TcpListener) -> Result<Listening> {
+    pub fn on(self, listener: TcpListener) -> Result<Listening> {
         let tls = self.tls.map(Tls::open).transpose()?;
-        let admin = match self.admin {
-            Some(admin) => Some(server::bind(admin).await?),
-            None => None,
-        };
-        Ok(Listening { listener, admin, tls, limits: self.limits })
+        let admin = self.admin.map(server::bind).transpose()?;
+        let limits = self.limits.within(descriptors::room());
+        Ok(Listening { listener, admin, tls, limits })
     }
 }
 

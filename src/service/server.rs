@@ -27,7 +27,6 @@ use super::connections::place::{Order, Place, TICK};
 use super::connections::stream::{Arriving, Leaving, Stream};
 use super::connections::{ConnectionLimits, Entry, Table};
 use super::cores::Cores;
-use super::descriptors;
 use super::seldom::Seldom;
 use crate::error::{Fault, Result};
 
@@ -52,11 +51,11 @@ const STREAMS: u32 = 128;
 const RESET_STREAMS: usize = 20;
 const LOCAL_RESETS: usize = 128;
 
-/// Listens on `address`.
+/// Listens on `address`. Needs a runtime.
 ///
 /// # Errors
 /// Exit 2 when the address is taken or is not of this machine.
-pub async fn bind(address: SocketAddr) -> Result<TcpListener> {
+pub fn bind(address: SocketAddr) -> Result<TcpListener> {
     let listen = || {
         let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
         socket.set_reuseaddr(true)?;
@@ -89,8 +88,8 @@ impl<S> Answers for S where
 /// the requests under way finish for [`GRACE`], and returns.
 ///
 /// A handler gets the peer's address as [`Peer`]. The connections run on `cores`, or
-/// without those on the runtime of whoever calls. `limits` holds of connections that
-/// have become WebSockets too: they are busy until they end.
+/// without those on the runtime of whoever calls. `limits` counts a connection that has
+/// become a web socket, too: it is busy until it ends.
 ///
 /// # Errors
 /// Never, once it listens: what goes wrong with one connection ends that one.
@@ -102,7 +101,7 @@ pub async fn serve(
     cores: Option<&Cores>,
     end: impl Future<Output = ()> + Send,
 ) -> Result<()> {
-    let table = CutAtEnd(Table::new(&limits, descriptors::room()));
+    let table = CutAtEnd(Table::new(&limits));
     let tasks = TaskTracker::new();
     let mut pause = Pause::default();
     let mut ticks = interval(TICK);
@@ -319,7 +318,7 @@ mod tests {
             }
             peer.ip().to_string()
         });
-        let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let router = Router::new().route("/", handler);
@@ -345,8 +344,8 @@ mod tests {
 
     #[tokio::test]
     async fn an_address_that_is_taken_is_bad_input() {
-        let first = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
-        let error = bind(first.local_addr().unwrap()).await.unwrap_err();
+        let first = bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let error = bind(first.local_addr().unwrap()).unwrap_err();
         let diagnosis = crate::error::Diagnosis::of(&error);
         assert_eq!(diagnosis.code, crate::exit_code::ExitCode::Input);
     }

@@ -36,7 +36,7 @@ use crate::service::observe::Metrics;
 /// does not answer, 4 when it refuses: a wrong URL is far more often the reason
 /// than an outage, and whoever supervises the instance starts it again.
 pub async fn serve(config: Config, end: impl Future<Output = ()> + Send) -> Result<()> {
-    let listening = config.listener().bind().await?;
+    let listening = config.listener().bind()?;
     let store = Arc::new(Store::open(&config).await?);
     let (address, admin) = (listening.address()?, listening.admin());
     tracing::info!(%address, admin, backend = %config.backend, "listening");

@@ -82,6 +82,17 @@ impl ConnectionLimits {
             ..default
         }
     }
+
+    /// The same with no more than `room` connections, which the log says.
+    #[must_use]
+    pub fn within(self, room: usize) -> Self {
+        if room >= self.connections {
+            return self;
+        }
+        let wanted = self.connections;
+        tracing::warn!(connections = room, wanted, "the limit on open files allows no more");
+        Self { connections: room, per_address: self.per_address.min(room), ..self }
+    }
 }
 
 /// The connections of one listener.
@@ -105,16 +116,11 @@ struct Open {
 }
 
 impl Table {
-    /// Nobody is connected; the system has room for `room` connections.
-    pub fn new(limits: &ConnectionLimits, room: usize) -> Self {
-        let most = limits.connections.clamp(1, room.max(1));
-        if most < limits.connections {
-            let wanted = limits.connections;
-            tracing::warn!(connections = most, wanted, "the limit on open files allows no more");
-        }
+    /// Nobody is connected.
+    pub fn new(limits: &ConnectionLimits) -> Self {
         Self {
-            most,
-            per_address: limits.per_address.clamp(1, most),
+            most: limits.connections.max(1),
+            per_address: limits.per_address.max(1),
             deadlines: Deadlines {
                 head: ticks(limits.head),
                 idle: ticks(limits.idle),

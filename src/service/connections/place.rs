@@ -36,7 +36,7 @@ const FIELD: u64 = (1 << 21) - 1;
 const CUT: u64 = 1 << 63;
 
 fn field(state: u64, unit: u64) -> u64 {
-    state / unit & FIELD
+    (state / unit) & FIELD
 }
 
 /// The time in [`TICK`]s since the listener was opened: reading it costs nothing.

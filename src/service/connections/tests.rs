@@ -9,7 +9,7 @@ fn table(connections: usize, per_address: usize) -> Table {
     let second = Duration::from_secs(1);
     let (head, idle, unread) = (second, 6 * second, 30 * second);
     let limits = ConnectionLimits { connections, per_address, head, idle, unread };
-    Table::new(&limits, 1000)
+    Table::new(&limits)
 }
 
 fn from(table: &Table, last: u8) -> Option<Entry> {
@@ -168,5 +168,7 @@ fn a_file_may_set_the_limits() {
     let limits = ConnectionLimits::with(number(10), None, Some(IdleTime(TICK)));
     assert_eq!((limits.connections, limits.per_address, limits.idle), (10, 5, TICK));
     assert_eq!(ConnectionLimits::with(None, number(7), None).per_address, 7);
+    let limits = ConnectionLimits::with(number(10), number(7), None).within(5);
+    assert_eq!((limits.connections, limits.per_address), (5, 5));
     assert!(IdleTime::try_from("0s".to_owned()).is_err());
 }
