@@ -255,14 +255,20 @@ mod tests {
         let config = parse(
             "listen: 127.0.0.1:0\ndomain: DB.Example.com\nreplicas: [http://10.0.0.2:8080]\n\
              issuer: mint\noperators: [ops]\norigins: [http://127.0.0.1:18093]\n\
-             limits: {bodyBytes: 2MiB, timeout: 500ms, perNamespacePerSecond: 1, burst: 2}\n\
-             tls: {certificate: c.pem, key: k.pem}\n",
+             limits: {bodyBytes: 2MiB, timeout: 500ms, perNamespacePerSecond: 1, burst: 2, \
+             connections: 100, connectionsPerAddress: 10, idle: 2s}\n\
+             admin: 127.0.0.1:9\nplaintext: true\ntls: {certificate: c.pem, key: k.pem}\n",
         )
         .unwrap();
         assert_eq!(config.domain, "db.example.com");
         assert_eq!(config.replicas[0].0, "10.0.0.2:8080");
         assert_eq!(config.limits.body_bytes, 2 << 20);
         assert_eq!(config.limits.timeout, Duration::from_millis(500));
+        let listen = config.listener();
+        assert!(listen.plaintext && listen.admin.unwrap().port() == 9);
+        let limits = listen.limits;
+        assert_eq!((limits.connections, limits.per_address), (100, 10));
+        assert_eq!(limits.idle, Duration::from_secs(2));
         assert!(config.tls.unwrap().key.ends_with("k.pem"));
     }
 
@@ -281,6 +287,9 @@ mod tests {
             ("limits: {bodyBytes: 2GB}\n", "bodyBytes"),
             ("limits: {timeout: soon}\n", "timeout"),
             ("limits: {burst: 0}\n", "burst"),
+            ("limits: {connections: 0}\n", "connections"),
+            ("limits: {idle: 0s}\n", "idle"),
+            ("admin: here\n", "admin"),
             ("operators: [\"\"]\n", "operators"),
             ("issuer: \"\"\n", "issuer"),
         ] {
