@@ -9,7 +9,7 @@
 //!         --> forward: the head, made anew --> upstream --> routing: primary or replica?
 //! ```
 //!
-//! Keys and revocations are `followed`: their files may change while the gate is open.
+//! The files of keys and revocations may change while the gate is open: `service/file_watch.rs`.
 //! What the server checks, the gate does not check again: whether a token that
 //! may read may run this statement is decided there, by the same token.
 

@@ -298,6 +298,7 @@ mod tests {
     use tokio::sync::oneshot;
 
     use super::*;
+    use crate::ready::{Attempt, poll};
 
     #[tokio::test]
     async fn a_request_under_way_is_answered_after_the_end_was_asked_for() {
@@ -340,6 +341,53 @@ mod tests {
         assert!(answer.ends_with("127.0.0.1"), "{answer}");
         server.await.unwrap().unwrap();
         assert!(TcpStream::connect(address).await.is_err(), "it still listens");
+    }
+
+    /// What comes back on a connection of its own; nothing when it is closed.
+    async fn ask(address: SocketAddr) -> String {
+        let mut client = TcpStream::connect(address).await.unwrap();
+        let mut answer = String::new();
+        let request = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+        if client.write_all(request).await.is_ok() {
+            let _ = client.read_to_string(&mut answer).await;
+        }
+        answer
+    }
+
+    #[tokio::test]
+    async fn h3_a_web_socket_is_busy_until_it_ends_and_a_silent_client_is_not() {
+        use axum::extract::ws::WebSocketUpgrade;
+        use axum::routing::any;
+
+        let socket = any(async |upgrade: WebSocketUpgrade| {
+            upgrade.on_upgrade(async |mut socket| while let Some(Ok(_)) = socket.recv().await {})
+        });
+        let router = Router::new().route("/", get(async || "here")).route("/socket", socket);
+        let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = listener.local_addr().unwrap();
+        let limits = ConnectionLimits { connections: 1, per_address: 1, ..Default::default() };
+        let server = tokio::spawn(serve(listener, None, limits, router, None, pending()));
+
+        let silent = TcpStream::connect(address).await.unwrap();
+        assert!(ask(address).await.ends_with("here"), "the silent one is pushed out");
+        drop(silent);
+        let mut socket = TcpStream::connect(address).await.unwrap();
+        let request = b"GET /socket HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\n\
+            Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+            Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+        socket.write_all(request).await.unwrap();
+        let mut head = [0; 12];
+        socket.read_exact(&mut head).await.unwrap();
+        assert_eq!(&head, b"HTTP/1.1 101");
+        assert_eq!(ask(address).await, "", "all connections are busy");
+        drop(socket);
+        let again = async || {
+            let answer = ask(address).await;
+            let done = answer.ends_with("here");
+            Ok(if done { Attempt::Done(()) } else { Attempt::Again(answer) })
+        };
+        poll("the socket has ended", Duration::from_secs(10), again).await.unwrap();
+        server.abort();
     }
 
     #[tokio::test]
