@@ -76,7 +76,7 @@ LUA
 # curl itself waits until they listen.
 for port in "$gate" "$nginx"; do
   curl --silent --retry 50 --retry-connrefused --retry-delay 0 --retry-max-time 10 --max-time 10 \
-    --output /dev/null "http://127.0.0.1:$port/health"
+    --output /dev/null "http://127.0.0.1:$port/version"
 done
 
 # shot NAME PORT CONNECTIONS SECONDS: requests a second, median in ms; appended to NAME.

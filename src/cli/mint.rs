@@ -22,6 +22,7 @@ The smallest mint.yaml:
     key: ${LIBSQL_ADMIN_AUTH_KEY:-local-admin-key}
 
 POST /token with `Authorization: Bearer LOGIN` answers dbToken, dbUrl, namespace, expiresAt.
+With `adminListen: 127.0.0.1:PORT`, /metrics and /healthz are served there.
 Changed key files are taken within two seconds. SIGTERM ends it in order, with exit 0.";
 
 #[derive(Debug, Subcommand)]

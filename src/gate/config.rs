@@ -12,6 +12,9 @@ use serde::{Deserialize, Deserializer, de};
 
 use crate::config_file;
 use crate::error::{Fault, Result};
+use crate::service::connections::{ConnectionLimits, IdleTime};
+use crate::service::listen::Listen;
+use crate::service::tls;
 
 /// The port of the worked example.
 const PORT: u16 = 18090;
@@ -22,6 +25,12 @@ const PORT: u16 = 18090;
 pub struct Config {
     #[serde(default = "listen")]
     pub listen: SocketAddr,
+    /// Of a listener of its own with `/metrics` and `/healthz`; without it there is none.
+    #[serde(alias = "adminListen")]
+    pub admin: Option<SocketAddr>,
+    /// Whether addresses that are not loopback may go without TLS.
+    #[serde(default)]
+    pub plaintext: bool,
     /// `NS.domain` names a namespace; in lower case.
     #[serde(default = "domain", deserialize_with = "a_domain")]
     pub domain: String,
@@ -51,7 +60,8 @@ pub struct Config {
     pub origins: Vec<Origin>,
     #[serde(default)]
     pub limits: Limits,
-    pub tls: Option<Tls>,
+    /// The certificate that clients see, read again when it changes.
+    pub tls: Option<tls::Files>,
 }
 
 /// What one client, or one namespace, may take.
@@ -68,6 +78,10 @@ pub struct Limits {
     pub burst: NonZeroU32,
     /// Web sockets at a time.
     pub web_sockets: NonZeroU32,
+    /// As in [`ConnectionLimits`], which has the defaults; so for the two below.
+    pub connections: Option<NonZeroU32>,
+    pub connections_per_address: Option<NonZeroU32>,
+    pub idle: Option<IdleTime>,
 }
 
 impl Default for Limits {
@@ -79,16 +93,11 @@ impl Default for Limits {
             per_namespace_per_second: number(500),
             burst: number(1000),
             web_sockets: number(1024),
+            connections: None,
+            connections_per_address: None,
+            idle: None,
         }
     }
-}
-
-/// The certificate that clients see.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Tls {
-    pub certificate: PathBuf,
-    pub key: PathBuf,
 }
 
 /// `http://host:port` of a server.
@@ -148,11 +157,25 @@ impl Config {
             return Err(Fault::input(format!("{}: {what}", path.display())).into());
         }
         let folder = path.parent().unwrap_or(Path::new(""));
-        let tls = config.tls.iter_mut().flat_map(|tls| [&mut tls.certificate, &mut tls.key]);
-        for file in tls.chain([&mut config.keys]).chain(&mut config.revoked) {
+        for file in std::iter::once(&mut config.keys).chain(&mut config.revoked) {
             *file = folder.join(&*file);
         }
+        if let Some(tls) = &mut config.tls {
+            tls.resolve(folder);
+        }
         Ok(config)
+    }
+
+    /// Where and how the gate listens.
+    pub fn listener(&self) -> Listen {
+        let Limits { connections, connections_per_address, idle, .. } = self.limits;
+        Listen {
+            address: self.listen,
+            admin: self.admin,
+            plaintext: self.plaintext,
+            tls: self.tls.clone(),
+            limits: ConnectionLimits::with(connections, connections_per_address, idle),
+        }
     }
 }
 
@@ -239,8 +262,9 @@ mod tests {
         let config = parse(
             "listen: 127.0.0.1:0\ndomain: DB.Example.com\nreplicas: [http://10.0.0.2:8080]\n\
              issuer: mint\nrequireExp: true\nrequireJti: true\noperators: [ops]\norigins: [http://127.0.0.1:18093]\n\
-             limits: {bodyBytes: 2MiB, timeout: 500ms, perNamespacePerSecond: 1, burst: 2}\n\
-             tls: {certificate: c.pem, key: k.pem}\n",
+             limits: {bodyBytes: 2MiB, timeout: 500ms, perNamespacePerSecond: 1, burst: 2, \
+             connections: 100, connectionsPerAddress: 10, idle: 2s}\n\
+             admin: 127.0.0.1:9\nplaintext: true\ntls: {certificate: c.pem, key: k.pem}\n",
         )
         .unwrap();
         assert!(config.require_exp && config.require_jti);
@@ -248,6 +272,11 @@ mod tests {
         assert_eq!(config.replicas[0].0, "10.0.0.2:8080");
         assert_eq!(config.limits.body_bytes, 2 << 20);
         assert_eq!(config.limits.timeout, Duration::from_millis(500));
+        let listen = config.listener();
+        assert!(listen.plaintext && listen.admin.unwrap().port() == 9);
+        let limits = listen.limits;
+        assert_eq!((limits.connections, limits.per_address), (100, 10));
+        assert_eq!(limits.idle, Duration::from_secs(2));
         assert!(config.tls.unwrap().key.ends_with("k.pem"));
     }
 
@@ -266,6 +295,9 @@ mod tests {
             ("limits: {bodyBytes: 2GB}\n", "bodyBytes"),
             ("limits: {timeout: soon}\n", "timeout"),
             ("limits: {burst: 0}\n", "burst"),
+            ("limits: {connections: 0}\n", "connections"),
+            ("limits: {idle: 0s}\n", "idle"),
+            ("admin: here\n", "admin"),
             ("operators: [\"\"]\n", "operators"),
             ("issuer: \"\"\n", "issuer"),
             ("requireExp: soon\n", "requireExp"),

@@ -9,7 +9,7 @@
 //!         --> forward: the head, made anew --> upstream --> routing: primary or replica?
 //! ```
 //!
-//! Keys and revocations are `followed`: their files may change while the gate is open.
+//! The files of keys and revocations may change while the gate is open: `service/file_watch.rs`.
 //! What the server checks, the gate does not check again: whether a token that
 //! may read may run this statement is decided there, by the same token.
 
@@ -22,7 +22,6 @@ pub mod sql;
 mod answer;
 mod body;
 mod door;
-mod followed;
 mod forward;
 mod grpc;
 mod inspect;
@@ -49,7 +48,6 @@ use tokio_util::task::TaskTracker;
 
 use self::body::Reader;
 use self::config::Config;
-use self::followed::follow;
 use self::revoked::Revoked;
 use self::rights::Right;
 use self::streams::Streams;
@@ -59,10 +57,11 @@ use self::upstream::Upstream;
 use crate::error::Result;
 use crate::server::namespace::NamespaceName;
 use crate::service::cores::Cores;
+use crate::service::file_watch::follow;
 use crate::service::limits::Limiter;
 use crate::service::observe::Metrics;
 use crate::service::problem::Problem;
-use crate::service::{server, tls};
+use crate::service::server;
 
 /// For the web sockets to be told that the gate ends.
 const GOOD_BYE: Duration = Duration::from_secs(5);
@@ -117,7 +116,8 @@ fn problem(bad: Bad) -> Problem {
 /// Exit 2 for keys, a certificate, a list or an address that cannot be used;
 /// exit 5 for files that are not there.
 pub async fn serve(config: Config, end: impl Future<Output = ()> + Send) -> Result<()> {
-    let listener = server::bind(config.listen).await?;
+    config.listener().check()?;
+    let listener = server::bind(config.listen)?;
     serve_on(listener, config, end).await
 }
 
@@ -135,10 +135,7 @@ pub async fn serve_on(
     if let Some(path) = &config.revoked {
         revoked.read(path)?;
     }
-    let acceptor = match &config.tls {
-        Some(files) => Some(tls::acceptor(&files.certificate, &files.key)?),
-        None => None,
-    };
+    let listening = config.listener().on(listener)?;
     let limits = &config.limits;
     let ending = CancellationToken::new();
     let tasks = TaskTracker::new();
@@ -159,7 +156,7 @@ pub async fn serve_on(
         ending: ending.clone(),
         config,
     });
-    let address = listener.local_addr()?;
+    let address = listening.address()?;
     let mut followers = JoinSet::new();
     followers
         .spawn(follow(gate.config.keys.clone(), "public keys", move |path| trusted.read(path)));
@@ -167,13 +164,14 @@ pub async fn serve_on(
         followers.spawn(follow(path, "list of revoked tokens", move |path| revoked.read(path)));
     }
     let service = routes::service(gate.clone(), &metrics);
-    tracing::info!(%address, domain = gate.config.domain, "the gate is open");
+    let (admin, domain) = (listening.admin(), gate.config.domain.as_str());
+    tracing::info!(%address, admin, domain, "the gate is open");
     let both = async {
         end.await;
         ending.cancel();
     };
     let cores = Cores::start()?;
-    server::serve(listener, acceptor, service, Some(&cores), both).await?;
+    listening.serve(service, &metrics, Some(&cores), both).await?;
     tasks.close();
     if tokio::time::timeout(GOOD_BYE, tasks.wait()).await.is_err() {
         tracing::warn!("some WebSockets did not close in time");

@@ -43,13 +43,12 @@ pub fn service(gate: Arc<Gate>, metrics: &Metrics) -> impl Answers {
 /// What the gate answers of itself, without a token.
 fn own() -> Router {
     let name = concat!("demo gate ", env!("CARGO_PKG_VERSION"), "\n");
-    Router::new()
-        .route("/health", get(|| async { "ok\n" }))
-        .route("/version", get(move || async move { name }))
-        .fallback(|request: Request| async move {
+    Router::new().route("/version", get(move || async move { name })).fallback(
+        |request: Request| async move {
             let problem = Problem::not_found("route-unknown", "the gate has no such route");
             refused(problem, None, request.headers())
-        })
+        },
+    )
 }
 
 async fn answer(

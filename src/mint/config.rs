@@ -13,7 +13,10 @@ use super::values::{IssuerUrl, Lifetime, Origin, ReservedName, Secret, ServerUrl
 use crate::config_file;
 use crate::error::{Fault, Result};
 use crate::server::namespace::NamespaceName;
+use crate::service::connections::{ConnectionLimits, IdleTime};
+use crate::service::listen::Listen;
 use crate::service::peer::TrustedProxies;
+use crate::service::tls;
 
 /// The port of the worked example.
 const PORT: u16 = 18091;
@@ -24,6 +27,14 @@ const PORT: u16 = 18091;
 pub struct Config {
     #[serde(default = "listen")]
     pub listen: SocketAddr,
+    /// Of a listener of its own with `/metrics` and `/healthz`; without it there is
+    /// none. `admin` is the Admin API of the server here.
+    pub admin_listen: Option<SocketAddr>,
+    /// Whether addresses that are not loopback may go without TLS.
+    #[serde(default)]
+    pub plaintext: bool,
+    /// The certificate that clients see, read again when it changes.
+    pub tls: Option<tls::Files>,
     /// Pages of these origins may ask; none when empty.
     #[serde(default)]
     pub origins: Vec<Origin>,
@@ -117,6 +128,10 @@ pub struct LimitsConfig {
     /// Proxies before the mint, addresses or networks, whose `X-Forwarded-For` or
     /// `Forwarded` is believed.
     pub trusted_proxies: TrustedProxies,
+    /// As in [`ConnectionLimits`], which has the defaults; so for the two below.
+    pub connections: Option<NonZeroU32>,
+    pub connections_per_address: Option<NonZeroU32>,
+    pub idle: Option<IdleTime>,
 }
 
 impl Default for LimitsConfig {
@@ -125,6 +140,9 @@ impl Default for LimitsConfig {
             per_user_per_minute: NonZeroU32::MIN.saturating_add(59),
             per_address_per_minute: NonZeroU32::MIN.saturating_add(599),
             trusted_proxies: TrustedProxies::default(),
+            connections: None,
+            connections_per_address: None,
+            idle: None,
         }
     }
 }
@@ -143,7 +161,22 @@ impl Config {
         for file in keys.chain(&mut config.admin.schema) {
             *file = folder.join(&*file);
         }
+        if let Some(tls) = &mut config.tls {
+            tls.resolve(folder);
+        }
         Ok(config)
+    }
+
+    /// Where and how the mint listens.
+    pub fn listener(&self) -> Listen {
+        let LimitsConfig { connections, connections_per_address, idle, .. } = self.limits;
+        Listen {
+            address: self.listen,
+            admin: self.admin_listen,
+            plaintext: self.plaintext,
+            tls: self.tls.clone(),
+            limits: ConnectionLimits::with(connections, connections_per_address, idle),
+        }
     }
 
     fn check(&self, path: &Path) -> Result<()> {

@@ -30,10 +30,6 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use prometheus_client::metrics::family::Family;
-use tokio::net::TcpListener;
-
 use self::config::{AdminConfig, Config};
 use self::desk::Desk;
 use self::keyring::Keyring;
@@ -45,8 +41,10 @@ use crate::error::Result;
 use crate::files;
 use crate::server::admin::Admin;
 use crate::server::hrana::Hrana;
+use crate::service::listen::Listening;
 use crate::service::observe::Metrics;
-use crate::service::server;
+use axum::Router;
+use prometheus_client::metrics::family::Family;
 
 /// For one request to the database server.
 const SERVER_DEADLINE: Duration = Duration::from_secs(5);
@@ -56,6 +54,7 @@ const CONNECT_DEADLINE: Duration = Duration::from_secs(2);
 pub struct Service {
     desk: Arc<Desk>,
     router: Router,
+    metrics: Metrics,
 }
 
 impl Service {
@@ -75,7 +74,7 @@ impl Service {
         let origins = config.origins.iter().map(|origin| origin.0.clone()).collect();
         let desk = Arc::new(Desk::new(config, logins, keys.clone(), namespaces));
         let mint = Mint { desk: desk.clone(), keys, outcomes, proxies };
-        Ok(Self { desk, router: routes::router(mint, origins, &metrics) })
+        Ok(Self { desk, router: routes::router(mint, origins, &metrics), metrics })
     }
 
     /// Asks the issuer for its keys, where it publishes them.
@@ -86,20 +85,20 @@ impl Service {
         self.desk.check().await
     }
 
-    /// Serves on `listener` until `end` is done, and the requests under way then.
+    /// Serves on `listening` until `end` is done, and the requests under way then.
     ///
     /// # Errors
     /// When the address of the listener is not known.
     pub async fn serve(
         self,
-        listener: TcpListener,
+        listening: Listening,
         end: impl Future<Output = ()> + Send,
     ) -> Result<()> {
-        let address = listener.local_addr()?;
+        let (address, admin) = (listening.address()?, listening.admin());
         let desk = self.desk;
         let beside = tokio::spawn(async move { desk.keep_fresh().await });
-        tracing::info!(%address, "listening");
-        let outcome = server::serve(listener, None, self.router, None, end).await;
+        tracing::info!(%address, admin, "listening");
+        let outcome = listening.serve(self.router, &self.metrics, None, end).await;
         beside.abort();
         tracing::info!("ended");
         outcome

@@ -151,7 +151,7 @@ pub async fn run(attacks: &[&'static Attack], workshop: &Workshop) -> Result<Sie
     let lab = Lab::new(workshop);
     let stack = through_gate::stack(&lab).await?;
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let listener = crate::service::server::bind(([127, 0, 0, 1], 0).into()).await?;
+    let listener = crate::service::server::bind(([127, 0, 0, 1], 0).into())?;
     let address = listener.local_addr()?;
     let config = through_gate::config(&stack)?;
     // On this thread: it talks to servers that are tied to it, and is gone with it.

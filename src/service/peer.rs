@@ -1,7 +1,7 @@
 //! The address that limits are counted for: the peer's own, or behind a trusted
 //! proxy the one that the proxy names.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use axum::http::HeaderMap;
 use ipnet::IpNet;
@@ -92,6 +92,17 @@ fn for_parameter(element: &str) -> Option<IpAddr> {
     address(value.trim_matches('"'))
 }
 
+/// The address that limits count by: of IPv6 the /64, since one holder has all of
+/// it; an IPv4 address that is written as IPv6 counts as what it is.
+pub fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)))
+        }
+        address @ IpAddr::V4(_) => address,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use axum::http::HeaderValue;
@@ -140,5 +151,13 @@ mod tests {
     #[test]
     fn read_trusted_proxies_what_is_no_network_is_refused() {
         assert!(serde_json::from_str::<TrustedProxies>(r#"["everywhere"]"#).is_err());
+    }
+
+    #[test]
+    fn neighbours_in_one_network_of_ipv6_count_together() {
+        let network = |text: &str| super::network(text.parse().unwrap());
+        assert_eq!(network("2001:db8::1"), network("2001:db8::ffff"));
+        assert_ne!(network("2001:db8::1"), network("2001:db8:1::1"));
+        assert_eq!(network("::ffff:10.0.0.1"), network("10.0.0.1"));
     }
 }

@@ -1,7 +1,7 @@
 //! The configuration file of `demo auth serve`.
 //!
 //! Keys and rules are those of the seed (an npm registry's shared logins);
-//! `listen` and `backend.libsql.serveStaleSecs` are ours.
+//! `listen`, `admin`, `plaintext`, `tls` and `backend.libsql.serveStaleSecs` are ours.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,7 +16,10 @@ use serde::{Deserialize, Deserializer};
 use super::limits::{self, Limits, Registrations, TokenLimits};
 use crate::config_file;
 use crate::error::{Fault, Result};
+use crate::service::connections::ConnectionLimits;
+use crate::service::listen::Listen;
 use crate::service::peer::TrustedProxies;
+use crate::service::tls;
 
 /// Where to listen when neither file nor flag says so: the oracle's port.
 const LISTEN: SocketAddr =
@@ -30,6 +33,12 @@ const CONNECTIONS: NonZeroU32 = NonZeroU32::MIN.saturating_add(15);
 #[derive(Clone, Debug)]
 pub struct Config {
     pub listen: SocketAddr,
+    /// Of a listener of its own with `/metrics` and `/healthz`; without it there is none.
+    pub admin: Option<SocketAddr>,
+    /// Whether addresses that are not loopback may go without TLS.
+    pub plaintext: bool,
+    /// The certificate that clients see, read again when it changes.
+    pub tls: Option<tls::Files>,
     /// `None`: nobody can register.
     pub max_users: Option<u64>,
     pub limits: Limits,
@@ -92,7 +101,27 @@ impl fmt::Display for Backend {
 impl Config {
     /// A configuration that nobody has written: closed for registration.
     pub fn of(backend: Backend) -> Self {
-        Self { listen: LISTEN, max_users: None, limits: Limits::default(), backend }
+        let (admin, plaintext, tls) = (None, false, None);
+        Self {
+            listen: LISTEN,
+            admin,
+            plaintext,
+            tls,
+            max_users: None,
+            limits: Limits::default(),
+            backend,
+        }
+    }
+
+    /// Where and how the service listens.
+    pub fn listener(&self) -> Listen {
+        Listen {
+            address: self.listen,
+            admin: self.admin,
+            plaintext: self.plaintext,
+            tls: self.tls.clone(),
+            limits: ConnectionLimits::default(),
+        }
     }
 
     /// Reads `path`; relative paths in it are relative to its folder.
@@ -111,6 +140,11 @@ impl Config {
 #[serde(deny_unknown_fields)]
 struct Raw {
     listen: Option<SocketAddr>,
+    #[serde(alias = "adminListen")]
+    admin: Option<SocketAddr>,
+    #[serde(default)]
+    plaintext: bool,
+    tls: Option<tls::Files>,
     storage: Option<PathBuf>,
     #[serde(default, rename = "trustedProxies")]
     trusted_proxies: TrustedProxies,
@@ -195,8 +229,15 @@ impl Raw {
             per_user: self.auth.tokens.per_user.unwrap_or(usual.per_user),
         };
         let max_users = self.auth.htpasswd.max_users.filter(|most| *most > 0);
+        let mut tls = self.tls;
+        if let Some(tls) = &mut tls {
+            tls.resolve(folder);
+        }
         Ok(Config {
             listen: self.listen.unwrap_or(LISTEN),
+            admin: self.admin,
+            plaintext: self.plaintext,
+            tls,
             max_users: max_users.map(i64::unsigned_abs),
             limits: Limits {
                 registrations: self.auth.registrations,

@@ -28,6 +28,17 @@ fn without_a_backend_the_files_are_beside_the_configuration() {
 }
 
 #[test]
+fn the_listeners_are_as_the_other_services_have_them() {
+    let text = "admin: 127.0.0.1:9\nplaintext: true\ntls: {certificate: c.pem, key: /k.pem}\n";
+    let listen = read(text).unwrap().listener();
+    assert!(listen.plaintext && listen.admin.unwrap().port() == 9);
+    let tls = listen.tls.unwrap();
+    assert_eq!((tls.certificate, tls.key), ("/etc/demo/c.pem".into(), "/k.pem".into()));
+    let listen = read("adminListen: 127.0.0.1:9\n").unwrap().listener();
+    assert!(!listen.plaintext && listen.tls.is_none() && listen.admin.is_some());
+}
+
+#[test]
 fn registration_is_closed_unless_the_number_is_positive() {
     for number in ["-1", "0"] {
         let text = format!("auth:\n  htpasswd:\n    max_users: {number}\n");

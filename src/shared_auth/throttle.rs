@@ -8,7 +8,7 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -17,6 +17,7 @@ use tokio::sync::OwnedMutexGuard;
 
 use super::name::Username;
 use crate::service::limits::Limiter;
+use crate::service::peer::network;
 
 /// Failures a minute in the long run, and at once: of one user from one address,
 const OF_PAIR: (u32, u32) = (6, 6);
@@ -180,16 +181,6 @@ impl<K: Clone + Eq + Hash> Counter<K> {
     }
 }
 
-/// One holder of IPv6 has a whole /64.
-pub fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => {
-            IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)))
-        }
-        address @ IpAddr::V4(_) => address,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -285,13 +276,5 @@ mod tests {
         for _ in 0..1000 {
             drop(throttle.attempt(&user("alice"), HOME).await.unwrap());
         }
-    }
-
-    #[test]
-    fn neighbours_in_one_network_of_ipv6_count_together() {
-        let network = |text: &str| super::network(text.parse().unwrap());
-        assert_eq!(network("2001:db8::1"), network("2001:db8::ffff"));
-        assert_ne!(network("2001:db8::1"), network("2001:db8:1::1"));
-        assert_eq!(network("::ffff:10.0.0.1"), network("10.0.0.1"));
     }
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::gate::field;
 use crate::support::processes::{kill_server, pid_in};
 use crate::support::{Background, Project, tool, until};
 
@@ -19,18 +20,22 @@ const LATE: &str = "2";
 struct Instance {
     process: Background,
     url: String,
+    admin: String,
 }
 
 impl Instance {
     fn start(project: &Project, config: &str, text: &str) -> Self {
-        project.write(config, text);
+        project.write(config, format!("admin: 127.0.0.1:0\n{text}"));
         let listen = "127.0.0.1:0";
         let args = ["auth", "serve", "-c", config, "--listen", listen, "--log-level", "debug"];
         let mut process = Background::start(project.command(args));
         let line = process.until_says("listening");
-        let address = line.split("address=").nth(1).unwrap().split(' ').next().unwrap();
-        let address: SocketAddr = address.parse().unwrap();
-        Self { process, url: format!("http://{address}/") }
+        let url = |name: &str| {
+            let address: SocketAddr = field(&line, name).parse().unwrap();
+            format!("http://{address}/")
+        };
+        let (url, admin) = (url("address"), url("admin"));
+        Self { process, url, admin }
     }
 
     /// Status and body of a request.
@@ -157,7 +162,7 @@ fn an_embedded_replica_answers_for_known_tokens_while_its_primary_is_away() {
     let [one, two] = libsql(&project, true, 40);
     let (kept, revoked) = (one.token("alice"), one.token("alice"));
     until("the other replica has the token", || {
-        let (_, metrics) = (two.whoami(&kept), text(&two, "metrics"));
+        let (_, metrics) = (two.whoami(&kept), metrics(&two));
         metrics.contains("replica_lookups_total") && !metrics.contains("replica_lookups_total 0")
     });
     let path = format!("/-/user/token/{revoked}");
@@ -178,8 +183,8 @@ fn an_embedded_replica_answers_for_known_tokens_while_its_primary_is_away() {
     assert_eq!(status, 503, "{body}");
 }
 
-fn text(instance: &Instance, path: &str) -> String {
-    let url = format!("{}{path}", instance.url);
+fn metrics(instance: &Instance) -> String {
+    let url = format!("{}metrics", instance.admin);
     wait(async move { reqwest::get(url).await.unwrap().text().await.unwrap() })
 }
 

@@ -34,6 +34,18 @@ fn the_smallest_file_has_sensible_defaults() {
 }
 
 #[test]
+fn the_listeners_are_named_beside_the_admin_api_of_the_server() {
+    let top = "adminListen: 127.0.0.1:9\nplaintext: true\ntls: {certificate: c.pem, key: k.pem}\n\
+               limits: {connections: 100, connectionsPerAddress: 10, idle: 2s}\n";
+    let listen = load(&format!("{SMALLEST}{top}")).unwrap().listener();
+    assert!(listen.plaintext && listen.admin.unwrap().port() == 9);
+    assert_eq!((listen.limits.connections, listen.limits.per_address), (100, 10));
+    assert_eq!(listen.limits.idle.as_secs(), 2);
+    let tls = listen.tls.unwrap();
+    assert!(tls.certificate.is_absolute() && tls.key.is_absolute());
+}
+
+#[test]
 fn what_is_wrong_is_named_with_its_key_and_without_its_value() {
     for (from, to, key) in [
         ("jwks: https://i.example/keys", "secret: ${SECRET}", "`login.secret`"),

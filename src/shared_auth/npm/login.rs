@@ -12,11 +12,11 @@ use super::answer::{Answer, Refusal};
 use super::body;
 use super::caller::Address;
 use super::{App, Service};
+use crate::service::peer::network;
 use crate::shared_auth::name::Username;
 use crate::shared_auth::password::{Busy, Password};
 use crate::shared_auth::profile::Profile;
 use crate::shared_auth::store::Registered;
-use crate::shared_auth::throttle::network;
 use crate::shared_auth::tokens::Terms;
 
 const ID: &str = "org.couchdb.user:";

@@ -78,10 +78,14 @@ impl Service {
     }
 }
 
-/// The routes of the login half of a registry, with `/healthz` and `/metrics`.
-pub fn router(store: Arc<Store>, max_users: Option<u64>, limits: Limits) -> Router {
-    let metrics = Metrics::new("auth");
-    let counters = Counters::new(&metrics, &store);
+/// The routes of the login half of a registry; `metrics` counts their requests.
+pub fn router(
+    store: Arc<Store>,
+    max_users: Option<u64>,
+    limits: Limits,
+    metrics: &Metrics,
+) -> Router {
+    let counters = Counters::new(metrics, &store);
     let rate = limits.registrations;
     let service = Service {
         store,
@@ -106,7 +110,7 @@ pub fn router(store: Arc<Store>, max_users: Option<u64>, limits: Limits) -> Rout
         .fallback(elsewhere)
         .with_state(Arc::new(service))
         .layer(map_response(private));
-    observed(routes, &metrics)
+    observed(routes, metrics)
 }
 
 /// Nobody on the way may keep an answer: each has a name or a token in it.
