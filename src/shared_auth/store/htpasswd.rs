@@ -202,6 +202,15 @@ impl Stamp {
     }
 }
 
+/// What the fuzz target calls.
+#[cfg(fuzzing)]
+pub fn fuzz(data: &[u8]) {
+    let Ok(users) = Users::parse(data.to_vec()) else { return };
+    for (name, hash) in &users.hashes {
+        assert_eq!(users.hash_of(name), Some(hash.as_str()));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,6 +1,8 @@
 //! Where users and tokens are kept: one interface, a database behind it.
 
 mod htpasswd;
+#[cfg(fuzzing)]
+pub use self::htpasswd::fuzz as fuzz_htpasswd;
 #[cfg(feature = "backend-libsql")]
 mod libsql;
 mod local;
