@@ -49,6 +49,8 @@ const PRIMARY: &str = "primary";
 const PATIENCE: Duration = Duration::from_millis(750);
 /// For a replica to say that it is alive.
 const ALIVE: Duration = Duration::from_millis(250);
+/// Between the end of a server and that of its connections.
+const DYING: Duration = Duration::from_millis(100);
 /// Answers of replicas are taken whole, so that they can be checked, and asked again.
 /// The server makes none larger than this.
 const LARGEST_ANSWER: usize = 16 << 20;
@@ -254,7 +256,11 @@ impl<T: Transport> Routing<T> {
         let alive = match select(replicas, pin!(self.is_alive(replica))).await {
             Either::Left((answer, _)) => return answer,
             Either::Right((true, replicas)) => replicas,
-            Either::Right((false, _)) => {
+            Either::Right((false, replicas)) => {
+                // One that has just died says so on the connection of the request, too.
+                if let Ok(answer) = timeout(DYING, replicas).await {
+                    return answer;
+                }
                 replica.failed(Instant::now());
                 return None;
             }

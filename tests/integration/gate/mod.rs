@@ -1,13 +1,18 @@
 //! The gate: the real program before the real stack, and each weakness of the
 //! server twice, there open and here closed.
 
+mod answers;
+mod bodies;
 mod clients;
 mod doors;
 mod holes;
 mod limits;
+mod lobby;
 mod raw;
+mod refusals;
 mod rotation;
 mod sockets;
+mod tenants;
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
