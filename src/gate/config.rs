@@ -74,8 +74,21 @@ pub struct Limits {
     /// Until the body of a request is here, and until the head of its answer is.
     #[serde(deserialize_with = "duration")]
     pub timeout: Duration,
+    /// Statements.
     pub per_namespace_per_second: NonZeroU32,
     pub burst: NonZeroU32,
+    /// Requests of one namespace that a server carries out at once.
+    pub requests_per_namespace: NonZeroU32,
+    /// Of the server's 128 connections to databases: open streams, cursors, client ids of
+    /// embedded replicas.
+    pub server_connections_per_namespace: NonZeroU32,
+    pub web_sockets_per_namespace: NonZeroU32,
+    /// For how long a client may leave an answer unread.
+    #[serde(deserialize_with = "duration")]
+    pub unread_answer: Duration,
+    /// For how long a stream of a WebSocket may do nothing.
+    #[serde(deserialize_with = "duration")]
+    pub idle_stream: Duration,
     /// Web sockets at a time.
     pub web_sockets: NonZeroU32,
     /// As in [`ConnectionLimits`], which has the defaults; so for the two below.
@@ -88,10 +101,17 @@ impl Default for Limits {
     fn default() -> Self {
         let number = |number: u32| NonZeroU32::MIN.saturating_add(number - 1);
         Self {
-            body_bytes: 10 * 1024 * 1024,
+            // A little more than the server itself takes.
+            body_bytes: 16 * 1024 * 1024,
             timeout: Duration::from_secs(30),
-            per_namespace_per_second: number(500),
-            burst: number(1000),
+            // One client makes about 1,000, sixteen together a few thousand.
+            per_namespace_per_second: number(10_000),
+            burst: number(20_000),
+            requests_per_namespace: number(4),
+            server_connections_per_namespace: number(32),
+            web_sockets_per_namespace: number(128),
+            unread_answer: Duration::from_secs(30),
+            idle_stream: Duration::from_secs(30),
             web_sockets: number(1024),
             connections: None,
             connections_per_address: None,
@@ -251,7 +271,7 @@ mod tests {
         let config = parse("").unwrap();
         assert_eq!(config.listen.to_string(), "127.0.0.1:18090");
         assert_eq!(config.domain, "localhost");
-        assert_eq!(config.limits.body_bytes, 10 << 20);
+        assert_eq!(config.limits.body_bytes, 16 << 20);
         assert_eq!(config.limits.timeout, Duration::from_secs(30));
         assert!(config.operators.is_empty() && config.origins.is_empty());
         assert!(!config.require_exp && !config.require_jti);
@@ -298,6 +318,8 @@ mod tests {
             ("limits: {connections: 0}\n", "connections"),
             ("limits: {idle: 0s}\n", "idle"),
             ("admin: here\n", "admin"),
+            ("limits: {requestsPerNamespace: 0}\n", "requestsPerNamespace"),
+            ("limits: {unreadAnswer: never}\n", "unreadAnswer"),
             ("operators: [\"\"]\n", "operators"),
             ("issuer: \"\"\n", "issuer"),
             ("requireExp: soon\n", "requireExp"),

@@ -21,16 +21,19 @@ pub mod sql;
 
 mod answer;
 mod body;
+mod compression;
 mod door;
 mod forward;
 mod grpc;
 mod inspect;
 mod paths;
 mod protobuf;
+mod response_body;
 mod revoked;
 mod rights;
 mod routes;
 mod streams;
+mod tenants;
 mod token;
 mod trusted;
 mod upstream;
@@ -46,19 +49,20 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use self::body::Reader;
+use self::body::{Reader, Room};
 use self::config::Config;
 use self::revoked::Revoked;
 use self::rights::Right;
 use self::streams::Streams;
+use self::tenants::Tenants;
 use self::token::{Bad, Required, Verified, Verifier};
 use self::trusted::Trusted;
 use self::upstream::Upstream;
+use self::websocket::lobby::Lobby;
 use crate::error::Result;
 use crate::server::namespace::NamespaceName;
 use crate::service::cores::Cores;
 use crate::service::file_watch::follow;
-use crate::service::limits::Limiter;
 use crate::service::observe::Metrics;
 use crate::service::problem::Problem;
 use crate::service::server;
@@ -70,10 +74,13 @@ const GOOD_BYE: Duration = Duration::from_secs(5);
 struct Gate {
     config: Config,
     verifier: Verifier,
-    limiter: Limiter<NamespaceName>,
+    tenants: Tenants,
     streams: Streams,
+    room: Room,
     reader: Reader,
     upstream: Upstream,
+    /// Sockets that have not said who they are.
+    lobby: Lobby,
     sockets: Arc<Semaphore>,
     tasks: TaskTracker,
     /// Cancelled when the gate is to end.
@@ -96,13 +103,6 @@ impl Gate {
             )),
             right => Ok((verified, right)),
         }
-    }
-
-    /// Counts one request.
-    fn admit(&self, namespace: &NamespaceName) -> Result<(), Problem> {
-        self.limiter.admit(namespace).map_err(|wait| {
-            Problem::too_many(format!("too many requests for the namespace `{namespace}`"), wait)
-        })
     }
 }
 
@@ -145,12 +145,15 @@ pub async fn serve_on(
         exp: config.require_exp,
         jti: config.require_jti,
     };
+    let room = Room::new(limits.body_bytes);
     let gate = Arc::new(Gate {
         verifier: Verifier::new(trusted.clone(), required, revoked.clone()),
-        limiter: Limiter::per_second(limits.per_namespace_per_second, limits.burst),
+        tenants: Tenants::new(limits, room.share()),
         streams: Streams::default(),
-        reader: Reader::new(limits.body_bytes, limits.timeout),
+        reader: Reader::new(limits.body_bytes, limits.timeout, room.clone()),
+        room,
         upstream: Upstream::new(&config, &metrics),
+        lobby: Lobby::default(),
         sockets: Arc::new(Semaphore::new(limits.web_sockets.get().try_into()?)),
         tasks: tasks.clone(),
         ending: ending.clone(),

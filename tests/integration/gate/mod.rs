@@ -1,16 +1,21 @@
 //! The gate: the real program before the real stack, and each weakness of the
 //! server twice, there open and here closed.
 
+mod answers;
+mod bodies;
 mod clients;
 mod differential;
 mod doors;
 mod holes;
 mod inventory;
 mod limits;
+mod lobby;
 mod raw;
+mod refusals;
 mod required;
 mod rotation;
 mod sockets;
+mod tenants;
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
