@@ -36,6 +36,23 @@ impl Local {
         &self.0
     }
 
+    /// The folder that `.local` is in, below which nothing is removed through a link.
+    pub fn project_dir(&self) -> &Path {
+        match self.0.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        }
+    }
+
+    /// Fails when one of `paths`, or a folder of the project that leads there, is a
+    /// symbolic link: to be asked before anything is stopped or removed.
+    ///
+    /// # Errors
+    /// Exit 2 with the link.
+    pub fn refuse_links(&self, paths: &[PathBuf]) -> Result<()> {
+        paths.iter().try_for_each(|path| files::removal::refuse_links(self.project_dir(), path))
+    }
+
     /// Server binaries.
     pub fn bin_dir(&self) -> PathBuf {
         self.0.join("bin")

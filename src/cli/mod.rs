@@ -186,6 +186,15 @@ pub struct ExecArgs {
     /// How the end of the owner is noticed
     #[arg(long, value_enum, default_value_t)]
     pub lifeline: Lifeline,
+    /// Run as this user and group, and see nothing of ours but --own and --read
+    #[arg(long, value_name = "ID")]
+    pub user: Option<u32>,
+    /// A folder that the server writes; it starts in the first
+    #[arg(long, value_name = "DIR", requires = "user")]
+    pub own: Vec<PathBuf>,
+    /// A file or folder that the server reads
+    #[arg(long, value_name = "PATH", requires = "user")]
+    pub read: Vec<PathBuf>,
     /// The program and its arguments
     #[arg(last = true, required = true)]
     pub command: Vec<std::ffi::OsString>,

@@ -26,6 +26,7 @@ mod token;
 use clap::CommandFactory;
 
 use crate::cli::{App, Command, ExecArgs, Lifeline, OutputFormat};
+use crate::engine::native::confinement::Confinement;
 use crate::engine::native::launcher::{self, Launch};
 use crate::error::{Fault, Result};
 use crate::exit_code::ExitCode;
@@ -98,6 +99,11 @@ async fn exec(args: &ExecArgs) -> Result<()> {
             Lifeline::Signal => launcher::Lifeline::Signal,
             Lifeline::Pipe => launcher::Lifeline::Pipe,
         },
+        confinement: args.user.map(|user| Confinement {
+            user,
+            own: args.own.clone(),
+            read: args.read.clone(),
+        }),
         command: &args.command,
     })
     .await

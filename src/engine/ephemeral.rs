@@ -113,7 +113,7 @@ impl Workshop {
         let (plan, store) = match prepared {
             Ok(prepared) => prepared,
             Err(error) => {
-                files::remove_dir(&folder)?;
+                files::removal::remove(self.local.project_dir(), &folder)?;
                 return Err(error);
             }
         };
@@ -212,7 +212,7 @@ impl Workshop {
     /// When a server does not end or the folder cannot be removed.
     pub async fn close(&self, stack: &Rc<EphemeralStack>) -> Result<()> {
         stack.stop_all().await?;
-        stack.engine.remove_files(&stack.folder).await?;
+        stack.engine.remove_files(self.local.project_dir(), &stack.folder).await?;
         self.open.borrow_mut().retain(|other| !Rc::ptr_eq(other, stack));
         Ok(())
     }
@@ -353,6 +353,7 @@ pub struct Swept {
 /// When a folder cannot be read or removed, or Docker refuses.
 pub async fn sweep(local: &Local, what: Sweep, docker: Option<&Daemon>) -> Result<Swept> {
     let folder = local.ephemeral_dir();
+    files::removal::refuse_links(local.project_dir(), &folder)?;
     let mut swept = Swept::default();
     if let Some(daemon) = docker {
         for orphan in docker::sweep::folders(daemon).await? {
@@ -371,8 +372,14 @@ pub async fn sweep(local: &Local, what: Sweep, docker: Option<&Daemon>) -> Resul
     let gate = open_gate(local)?;
     gate.lock()?;
     for entry in entries {
-        let path = entry?.path();
-        if !path.is_dir() || (what == Sweep::Abandoned && path.join(KEPT).exists()) {
+        let entry = entry?;
+        let path = entry.path();
+        let kind = entry.file_type()?;
+        if kind.is_symlink() && what == Sweep::KeptToo {
+            // It is nobody's stack: it goes, and what it leads to is not looked at.
+            files::remove(&path)?;
+        }
+        if !kind.is_dir() || (what == Sweep::Abandoned && path.join(KEPT).exists()) {
             continue;
         }
         let Some(_owned) = try_lock(&path.join("owner.lock"))? else { continue };
@@ -385,9 +392,9 @@ pub async fn sweep(local: &Local, what: Sweep, docker: Option<&Daemon>) -> Resul
                 continue;
             };
             docker::sweep::remove_stack(daemon, &path).await?;
-            docker::data::remove(docker, &path).await?;
+            docker::data::remove(docker, local.project_dir(), &path).await?;
         } else {
-            files::remove_dir(&path)?;
+            files::removal::remove(local.project_dir(), &path)?;
         }
         swept.removed += 1;
     }

@@ -14,6 +14,7 @@ mod gate;
 mod gate_routing;
 mod keys_rotate;
 mod lifeline;
+mod links;
 mod logs;
 mod mint;
 mod namespaces;
