@@ -141,6 +141,25 @@ impl Local {
         files::write_atomic(&self.standing_path(), text.as_bytes(), files::MODE_SHARED)
     }
 
+    /// How often a service of the standing stack was started again after it died.
+    pub fn restarts(&self, service: &str) -> u32 {
+        let text = fs::read_to_string(self.restarts_path(service)).unwrap_or_default();
+        text.trim().parse().unwrap_or_default()
+    }
+
+    /// Notes how often a service was started again; whoever stops it forgets that.
+    ///
+    /// # Errors
+    /// Exit 2 when it cannot be written.
+    pub fn save_restarts(&self, service: &str, count: u32) -> Result<()> {
+        let text = format!("{count}\n");
+        files::write_atomic(&self.restarts_path(service), text.as_bytes(), files::MODE_SHARED)
+    }
+
+    fn restarts_path(&self, service: &str) -> PathBuf {
+        self.standing_dir().join(format!("{service}.restarts"))
+    }
+
     /// Removes the record.
     ///
     /// # Errors

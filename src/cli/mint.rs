@@ -19,7 +19,7 @@ The smallest mint.yaml:
     active: .local/jwt/jwt.key
   admin:
     url: http://127.0.0.1:18082
-    key: ${LIBSQL_ADMIN_AUTH_KEY:-local-admin-key}
+    key: ${LIBSQL_ADMIN_AUTH_KEY}
 
 POST /token with `Authorization: Bearer LOGIN` answers dbToken, dbUrl, namespace, expiresAt.
 Changed key files are taken within two seconds. SIGTERM ends it in order, with exit 0.";

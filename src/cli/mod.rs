@@ -172,6 +172,9 @@ pub enum Command {
     /// Become a server process that is tied to its pid file (internal)
     #[command(name = "__exec", hide = true)]
     Exec(ExecArgs),
+    /// Start servers of the standing stack again that have died (internal)
+    #[command(name = "__supervise", hide = true)]
+    Supervise,
 }
 
 /// How the native engine turns a child of its own into the server.
@@ -195,6 +198,9 @@ pub struct ExecArgs {
     /// A file or folder that the server reads
     #[arg(long, value_name = "PATH", requires = "user")]
     pub read: Vec<PathBuf>,
+    /// A folder of which the server sees nothing else
+    #[arg(long, value_name = "DIR", requires = "user")]
+    pub hide: Vec<PathBuf>,
     /// The program and its arguments
     #[arg(last = true, required = true)]
     pub command: Vec<std::ffi::OsString>,

@@ -79,6 +79,7 @@ pub async fn run(app: App, output: &Output) -> Result<ExitCode> {
         Command::Gate(args) => gate::run(&settings, args).await,
         Command::Auth(args) => auth::run(&settings, args, output).await,
         Command::Doctor => doctor::run(&settings, output).await,
+        Command::Supervise => stack::supervise::run(&settings, output).await.map(done),
         Command::Exec(_) | Command::Completions { .. } => Ok(ExitCode::Success),
     }
 }
@@ -103,6 +104,7 @@ async fn exec(args: &ExecArgs) -> Result<()> {
             user,
             own: args.own.clone(),
             read: args.read.clone(),
+            hide: args.hide.clone(),
         }),
         command: &args.command,
     })

@@ -14,7 +14,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::companions::Companions;
 use super::docker;
@@ -26,8 +26,9 @@ use super::start::{Unobserved, bring_up};
 use super::{Engine, Stop, last_words};
 use crate::credentials::claims::Grant;
 use crate::credentials::keys::SigningKey;
-use crate::credentials::store::Store;
+use crate::credentials::store::{Store, admin_key};
 use crate::credentials::token;
+use crate::env_vars;
 use crate::error::{Fault, Result};
 use crate::files;
 use crate::plan::blueprint::{Blueprint, Variants};
@@ -137,7 +138,11 @@ impl Workshop {
         if variants.tls {
             store.ensure_certs(Timestamp::now(), false)?;
         }
-        let mut plan = self.blueprint.ephemeral(variants, folder, id)?;
+        let key = admin_key::generate()?;
+        let blueprint = self.blueprint.clone();
+        let blueprint =
+            blueprint.with_variable(env_vars::LIBSQL_ADMIN_AUTH_KEY, key.expose_secret());
+        let mut plan = blueprint.ephemeral(variants, folder, id)?;
         change(&mut plan, folder)?;
         Ok((plan, store))
     }

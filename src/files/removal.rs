@@ -63,7 +63,10 @@ pub fn remove(within: &Path, path: &Path) -> Result<()> {
 pub fn attempt(within: &Path, path: &Path) -> io::Result<()> {
     let (base, mut steps) = way(within, path);
     let Some(name) = steps.pop() else {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "there is nothing to remove in it"));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "there is nothing to remove in it",
+        ));
     };
     let mut folder = match openat(CWD, &base, FOLDER, Mode::empty()) {
         Err(Errno::NOENT) => return Ok(()),

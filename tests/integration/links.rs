@@ -72,7 +72,8 @@ fn l1_a_linked_folder_below_local_is_found_before_anything_is_stopped() {
 
 #[test]
 fn l1_each_folder_that_a_cleanup_removes_is_looked_at() {
-    for name in ["data", "jwt", "certs", "logs", "embedded", "run", "run/standing", "run/ephemeral"] {
+    for name in ["data", "jwt", "certs", "logs", "embedded", "run", "run/standing", "run/ephemeral"]
+    {
         let project = Project::without_server();
         let outside = outside(&project);
         let link = project.local(name);

@@ -47,7 +47,7 @@ pub async fn down(settings: &Settings, args: &DownArgs, output: &Output) -> Resu
 /// Stops everything and removes what was made, the server binary excepted.
 pub async fn cleanup(settings: &Settings, args: &CleanupArgs, output: &Output) -> Result<()> {
     let local = Local::new(settings.local_dir());
-    let names = ["jwt", "certs", "data", "embedded", "logs"];
+    let names = ["admin", "jwt", "certs", "data", "embedded", "logs"];
     let mut targets: Vec<_> = names.into_iter().map(|name| local.root().join(name)).collect();
     if args.all {
         targets.push(local.bin_dir());
@@ -99,6 +99,7 @@ async fn stop(settings: &Settings, local: &Local, output: &Output) -> Result<boo
     let Some(standing) = super::find(settings, local).await? else { return Ok(false) };
     let provider = engines::of(settings, standing.engine).await?;
     let engine = provider.engine(&Place::standing(local, &standing.project));
+    super::supervise::end(engine.as_ref()).await?;
     let mut any = false;
     // The replicas first: without their primary they would only complain.
     let (primary, others): (Vec<_>, Vec<_>) =

@@ -4,7 +4,9 @@
 //! it runs as the user that the image uses too, and in a mount namespace of its own:
 //! each folder on the way to its files that this user cannot enter (`.local`, which
 //! is 0700, or a `/root` above it) is covered by an empty one, in which nothing but
-//! the server's own files appears, at the paths that they always have. SQLite makes
+//! the server's own files appears, at the paths that they always have. `/proc` is
+//! covered too: servers of other projects have the same user, and `/proc/PID/root`
+//! would show theirs. SQLite makes
 //! every path absolute and looks at each part of it, so a relative path, or a
 //! descriptor, does not lead past a folder that cannot be entered (measured on sqld
 //! 0.24.32: "unable to open database file").
@@ -13,7 +15,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use crate::error::Result;
-use crate::plan::ServicePlan;
+use crate::plan::{ServicePlan, StackPlan};
 
 /// The user and the group of the server in the upstream image.
 pub const SERVER_USER: u32 = 666;
@@ -27,27 +29,47 @@ pub struct Confinement {
     pub own: Vec<PathBuf>,
     /// Files and folders that it reads.
     pub read: Vec<PathBuf>,
+    /// Folders of which it sees nothing else, though it could enter them: the
+    /// project's, with its `.env`.
+    pub hide: Vec<PathBuf>,
 }
+
+/// What a program needs to run; a project that is one of these, or holds one, is not
+/// hidden.
+const SYSTEM: [&str; 9] =
+    ["/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc", "/dev", "/sys", "/nix"];
 
 impl Confinement {
     /// That of `service`; none where this process may not shut anything in: who is
     /// not root runs its servers as itself, and so does a root without the right to
     /// mount (a container's).
-    pub fn of(service: &ServicePlan) -> Option<Self> {
+    pub fn of(plan: &StackPlan, service: &ServicePlan) -> Option<Self> {
         if !available() {
             return None;
+        }
+        let files = plan.config_files.iter().filter_map(|file| file.parent());
+        let mut hide: Vec<PathBuf> = Vec::new();
+        for folder in files.chain([plan.working_dir.as_path()]) {
+            let needed = |system: &&str| {
+                let system = Path::new(system);
+                system.starts_with(folder) || folder.starts_with(system)
+            };
+            if folder.is_dir() && !SYSTEM.iter().any(needed) {
+                hide.push(folder.to_path_buf());
+            }
         }
         let paths = |read_only: bool| {
             let mounts = service.mounts.iter().filter(move |mount| mount.read_only == read_only);
             mounts.map(|mount| mount.source.clone()).collect()
         };
-        Some(Self { user: SERVER_USER, own: paths(false), read: paths(true) })
+        Some(Self { user: SERVER_USER, own: paths(false), read: paths(true), hide })
     }
 
     /// As options of `demo __exec`.
     pub fn arguments(&self) -> Vec<OsString> {
         let mut words = vec![OsString::from("--user"), self.user.to_string().into()];
-        for (option, paths) in [("--own", &self.own), ("--read", &self.read)] {
+        let all = [("--own", &self.own), ("--read", &self.read), ("--hide", &self.hide)];
+        for (option, paths) in all {
             for path in paths {
                 words.extend([OsString::from(option), path.clone().into_os_string()]);
             }
@@ -59,6 +81,21 @@ impl Confinement {
 /// Whether servers that are started now run as a user of their own.
 pub fn available() -> bool {
     system::available()
+}
+
+/// As whom servers run that are started now, in a sentence.
+pub fn describe() -> String {
+    if available() {
+        return format!(
+            "servers run as user {SERVER_USER} and see no files but their own: demo is root"
+        );
+    }
+    let user = rustix::process::geteuid().as_raw();
+    let why = match user {
+        0 => "this root has no right to mount (CAP_SYS_ADMIN), so they can read demo's keys",
+        _ => "a function that reads files reads what you can; started by root they are shut in",
+    };
+    format!("servers run as user {user}, as demo itself: {why}")
 }
 
 /// Gives `folder` with all that is in it to `user`. No link is followed, neither
@@ -150,8 +187,7 @@ mod system {
         let attempt = || -> io::Result<()> {
             hide(confinement, program)?;
             std::env::set_current_dir(confinement.own.first().map_or(Path::new("/"), |own| own))?;
-            let (user, group) =
-                (Uid::from_raw(confinement.user), Gid::from_raw(confinement.user));
+            let (user, group) = (Uid::from_raw(confinement.user), Gid::from_raw(confinement.user));
             set_thread_groups(&[])?;
             set_thread_res_gid(group, group, group)?;
             set_thread_res_uid(user, user, user)?;
@@ -187,11 +223,16 @@ mod system {
         let mut closed: Vec<PathBuf> = Vec::new();
         let mut shown = Vec::new();
         for path in own.chain(read).chain([program]) {
-            let Some(folder) = closed_to(path, user)? else { continue };
+            let Some(folder) = closed_to(path, confinement)? else { continue };
             if !closed.contains(&folder) {
                 closed.push(folder);
             }
             shown.push(show(path, user)?);
+        }
+        for folder in &confinement.hide {
+            if !closed.iter().any(|closed| folder.starts_with(closed)) {
+                closed.push(folder.clone());
+            }
         }
         // Everything is held open: now it can be covered.
         let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
@@ -201,6 +242,8 @@ mod system {
         for shown in shown {
             put_back(shown, user)?;
         }
+        // /proc/PID/root of another server of this user leads to its files.
+        mount("tmpfs", "/proc", "tmpfs", flags | MountFlags::RDONLY, Some(c"mode=0755,size=4k"))?;
         for folder in &closed {
             mount_remount(folder, flags | MountFlags::BIND | MountFlags::RDONLY, c"")?;
         }
@@ -215,12 +258,13 @@ mod system {
         rustix::thread::unshare(UnshareFlags::NEWNS)
     }
 
-    /// The uppermost folder above `path` that `user` cannot enter.
-    fn closed_to(path: &Path, user: u32) -> io::Result<Option<PathBuf>> {
+    /// The uppermost folder above `path` that the user cannot enter, or is not to see.
+    fn closed_to(path: &Path, confinement: &Confinement) -> io::Result<Option<PathBuf>> {
         let mut above: Vec<&Path> = path.ancestors().skip(1).collect();
         above.reverse();
         for folder in above {
-            if !allows(&fs::metadata(folder)?, user, 0o1) {
+            let hidden = confinement.hide.iter().any(|hide| hide == folder);
+            if hidden || !allows(&fs::metadata(folder)?, confinement.user, 0o1) {
                 return Ok(Some(folder.to_path_buf()));
             }
         }

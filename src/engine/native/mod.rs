@@ -25,6 +25,7 @@ use self::pid_file::PidFile;
 use super::{Engine, Instance, ServiceState, Stop};
 use crate::error::{Fault, Result};
 use crate::files;
+use crate::plan::restart::Restart;
 use crate::plan::{ServicePlan, StackPlan, native};
 use crate::ready::{Attempt, poll};
 use crate::server::binary::ServerBinary;
@@ -106,7 +107,7 @@ impl NativeEngine {
         for mount in service.mounts.iter().filter(|mount| !mount.read_only) {
             files::create_dir(&mount.source, files::MODE_SHARED_DIR)?;
         }
-        let confinement = Confinement::of(service);
+        let confinement = Confinement::of(plan, service);
         match &confinement {
             Some(confinement) => self.hand_over(service, confinement)?,
             None => check_writable(service)?,
@@ -225,7 +226,7 @@ impl NativeEngine {
     fn digest(&self, plan: &StackPlan, service: &ServicePlan) -> Result<String> {
         let process = native::process(plan, service)?;
         let mounted = super::mounted_digest(service)?;
-        let user = Confinement::of(service).map(|confinement| confinement.user);
+        let user = Confinement::of(plan, service).map(|confinement| confinement.user);
         let text = format!("{process:?} {} {mounted} {user:?}", self.program()?.display());
         Ok(super::short_digest(&text))
     }
@@ -242,6 +243,7 @@ impl NativeEngine {
             waited.map_err(|_| Fault::failed(format!("{service} has not ended")))??;
         }
         files::remove(&self.digest_path(service))?;
+        files::remove(&self.site.run_dir.join(format!("{service}.restarts")))?;
         files::remove(self.pid_file(service).path())?;
         Ok(ran)
     }
@@ -308,6 +310,9 @@ impl Engine for NativeEngine {
     fn prepare<'a>(&'a self, plan: &'a StackPlan) -> LocalBoxFuture<'a, Result<()>> {
         async move {
             native::translate(plan)?;
+            for service in &plan.services {
+                Restart::of(service)?;
+            }
             self.make_folders()
         }
         .boxed_local()
