@@ -6,7 +6,7 @@
 //! is 0700, or a `/root` above it) is covered by an empty one, in which nothing but
 //! the server's own files appears, at the paths that they always have. `/proc` is
 //! covered too: servers of other projects have the same user, and `/proc/PID/root`
-//! would show theirs. SQLite makes
+//! would show theirs. `SQLite` makes
 //! every path absolute and looks at each part of it, so a relative path, or a
 //! descriptor, does not lead past a folder that cannot be entered (measured on sqld
 //! 0.24.32: "unable to open database file").
