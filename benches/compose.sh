@@ -15,6 +15,9 @@ cp "$root"/docker-compose*.yml .
 sed -i.bak 's/^name: .*/name: demo-bench/' docker-compose.yml
 stack_ports 0
 "$demo" -q setup
+# Compose itself knows nothing of the file.
+LIBSQL_ADMIN_AUTH_KEY=$(cat .local/admin/admin.key)
+export LIBSQL_ADMIN_AUTH_KEY
 
 # Not local to `timed`: bash 5.2 then crashes when the command fails.
 TIMEFORMAT=%R

@@ -45,7 +45,7 @@ keys:
   active: .local/jwt/jwt.key
 admin:
   url: http://127.0.0.1:$PRIMARY_ADMIN_PORT
-  key: ${LIBSQL_ADMIN_AUTH_KEY:-local-admin-key}
+  key: \${LIBSQL_ADMIN_AUTH_KEY}
 limits: {perUserPerMinute: 100000000, perAddressPerMinute: 100000000}
 YAML
 "$demo" mint serve --log-format json >mint.log 2>&1 &

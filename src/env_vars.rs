@@ -13,7 +13,7 @@ pub const REPLICA_HTTP_PORT: &str = "REPLICA_HTTP_PORT";
 pub const LIBSQL_IMAGE: &str = "LIBSQL_IMAGE";
 /// The platform of the server image (linux/amd64).
 pub const LIBSQL_PLATFORM: &str = "LIBSQL_PLATFORM";
-/// The key of the Admin API (local-admin-key).
+/// The key of the Admin API (.local/admin/admin.key, which `demo setup` makes).
 pub const LIBSQL_ADMIN_AUTH_KEY: &str = "LIBSQL_ADMIN_AUTH_KEY";
 /// `known-limitation` records whether namespaces reach the replica; `pass` demands it.
 pub const EXPECT_NAMESPACE_REPLICA: &str = "EXPECT_NAMESPACE_REPLICA";

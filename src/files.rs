@@ -9,6 +9,8 @@ use tempfile::NamedTempFile;
 
 use crate::error::{Fault, Result};
 
+pub mod removal;
+
 /// Readable by its owner alone: private keys and tokens.
 pub const MODE_SECRET: u32 = 0o600;
 /// Readable by all: what the server's own user inside a container must read.
@@ -71,19 +73,6 @@ pub fn create_dir(path: &Path, mode: u32) -> Result<()> {
 /// Exit 2 with the path when it cannot be removed.
 pub fn remove(path: &Path) -> Result<()> {
     match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(unwritable(path, error).into())
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Removes a folder with all that is in it; one that is not there is as good as removed.
-///
-/// # Errors
-/// Exit 2 with the path when it cannot be removed.
-pub fn remove_dir(path: &Path) -> Result<()> {
-    match fs::remove_dir_all(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             Err(unwritable(path, error).into())
         }

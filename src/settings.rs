@@ -7,14 +7,18 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::assets;
 use crate::compose::dotenv;
+use crate::credentials::store::{Store, admin_key};
 use crate::engine::docker::connect::Whereabouts;
 use crate::env_vars;
 use crate::error::{Fault, Result};
 use crate::files;
+
+/// The folder for everything that `demo` makes.
+const LOCAL: &str = ".local";
 
 /// Ports of the standing stack on 127.0.0.1.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -47,10 +51,18 @@ pub enum NamespaceReplica {
 pub struct Settings {
     /// The folder with the compose files; `.local` is in it.
     pub project_dir: PathBuf,
-    /// Environment over `.env`: what the compose files interpolate.
+    /// Environment over `.env`, and the Admin key that `.local` has: what the
+    /// configuration files of services interpolate.
     pub variables: BTreeMap<String, String>,
     pub ports: Ports,
+    /// What the compose files interpolate: `variables`, and always a key for the
+    /// Admin API.
+    pub plan_variables: BTreeMap<String, String>,
+    /// The key of the Admin API: of the environment, of `.env`, else of `.local`; a
+    /// new one, which nobody has kept yet, where there is none.
     pub admin_key: SecretString,
+    /// Whether the environment or `.env` gives the Admin key.
+    pub admin_key_given: bool,
     pub engine: EngineChoice,
     pub namespace_replica: NamespaceReplica,
     /// `DEMO_SQLD_BIN`.
@@ -85,10 +97,13 @@ impl Settings {
         } else {
             BTreeMap::new()
         };
-        Self::resolve(project_dir, environment, from_file, std::env::var_os(env_vars::PATH))
+        let stored = Store::new(project_dir.join(LOCAL)).admin_key()?;
+        let path = std::env::var_os(env_vars::PATH);
+        Self::resolve(project_dir, environment, from_file, stored, path)
     }
 
-    /// The pure half of [`Settings::load`].
+    /// The half of [`Settings::load`] that reads nothing; `stored` is the Admin key
+    /// of `.local`.
     ///
     /// # Errors
     /// Exit 2 for a variable that makes no sense.
@@ -96,11 +111,21 @@ impl Settings {
         project_dir: PathBuf,
         environment: BTreeMap<String, String>,
         from_file: BTreeMap<String, String>,
+        stored: Option<SecretString>,
         search_path: Option<OsString>,
     ) -> Result<Self> {
         let mut variables = from_file.clone();
         variables.extend(environment.clone());
         let reader = Reader { environment: &environment, from_file: &from_file };
+        let given: Option<SecretString> = reader.admin_key()?.map(Into::into);
+        let admin_key_given = given.is_some();
+        let known = given.or(stored);
+        if let Some(key) = &known {
+            set_admin_key(&mut variables, key);
+        }
+        let admin_key = known.map_or_else(admin_key::generate, Ok)?;
+        let mut plan_variables = variables.clone();
+        set_admin_key(&mut plan_variables, &admin_key);
         let in_project = |path: &str| project_dir.join(path);
         Ok(Self {
             ports: Ports {
@@ -109,7 +134,9 @@ impl Settings {
                 primary_admin: reader.port(env_vars::PRIMARY_ADMIN_PORT, 18082)?,
                 replica_http: reader.port(env_vars::REPLICA_HTTP_PORT, 18083)?,
             },
-            admin_key: reader.admin_key()?.into(),
+            plan_variables,
+            admin_key,
+            admin_key_given,
             engine: reader.choice(
                 env_vars::DEMO_ENGINE,
                 &[
@@ -139,13 +166,19 @@ impl Settings {
 
     /// The folder for everything that `demo` makes.
     pub fn local_dir(&self) -> PathBuf {
-        self.project_dir.join(".local")
+        self.project_dir.join(LOCAL)
     }
 
     /// Whether a variable was set, in the environment or in `.env`.
     pub fn is_set(&self, name: &str) -> bool {
         self.variables.get(name).is_some_and(|value| !value.is_empty())
     }
+}
+
+/// Puts the Admin key among what is interpolated.
+pub fn set_admin_key(variables: &mut BTreeMap<String, String>, key: &SecretString) {
+    let name = env_vars::LIBSQL_ADMIN_AUTH_KEY.to_owned();
+    variables.insert(name, key.expose_secret().to_owned());
 }
 
 /// As the `docker` program reads it; `.env` has no say in it.
@@ -208,14 +241,14 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn admin_key(&self) -> Result<&'a str> {
+    fn admin_key(&self) -> Result<Option<&'a str>> {
         let Some(value) = self.get(env_vars::LIBSQL_ADMIN_AUTH_KEY) else {
-            return Ok("local-admin-key");
+            return Ok(None);
         };
         // The server splits the Authorization header at the space, and a
         // header holds no control or non-ASCII characters.
         if value.text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            Ok(value.text)
+            Ok(Some(value.text))
         } else {
             Err(Fault::input(format!(
                 "{} in {} has a space or a character that no header can carry",
@@ -251,7 +284,26 @@ mod tests {
     }
 
     fn resolve(environment: &[(&str, &str)], from_file: &[(&str, &str)]) -> Result<Settings> {
-        Settings::resolve("/project".into(), map(environment), map(from_file), None)
+        Settings::resolve("/project".into(), map(environment), map(from_file), None, None)
+    }
+
+    #[test]
+    fn the_admin_key_is_given_or_kept_and_never_a_known_one() {
+        let name = "LIBSQL_ADMIN_AUTH_KEY";
+        let key = |environment: &[(&str, &str)], file: &[(&str, &str)], stored: Option<&str>| {
+            let stored = stored.map(Into::into);
+            let (environment, file) = (map(environment), map(file));
+            let settings =
+                Settings::resolve("/project".into(), environment, file, stored, None).unwrap();
+            assert_eq!(settings.plan_variables[name], settings.admin_key.expose_secret());
+            (settings.admin_key.expose_secret().to_owned(), settings.variables.contains_key(name))
+        };
+        assert_eq!(key(&[(name, "e")], &[(name, "f")], Some("s")), ("e".to_owned(), true));
+        assert_eq!(key(&[], &[(name, "f")], Some("s")), ("f".to_owned(), true));
+        assert_eq!(key(&[], &[], Some("s")), ("s".to_owned(), true));
+        let (first, second) = (key(&[], &[], None), key(&[], &[], None));
+        assert_ne!(first, second);
+        assert!(first.0.len() == 64 && !first.1);
     }
 
     #[test]

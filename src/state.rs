@@ -36,6 +36,23 @@ impl Local {
         &self.0
     }
 
+    /// The folder that `.local` is in, below which nothing is removed through a link.
+    pub fn project_dir(&self) -> &Path {
+        match self.0.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        }
+    }
+
+    /// Fails when one of `paths`, or a folder of the project that leads there, is a
+    /// symbolic link: to be asked before anything is stopped or removed.
+    ///
+    /// # Errors
+    /// Exit 2 with the link.
+    pub fn refuse_links(&self, paths: &[PathBuf]) -> Result<()> {
+        paths.iter().try_for_each(|path| files::removal::refuse_links(self.project_dir(), path))
+    }
+
     /// Server binaries.
     pub fn bin_dir(&self) -> PathBuf {
         self.0.join("bin")
@@ -122,6 +139,25 @@ impl Local {
     pub fn save(&self, standing: &Standing) -> Result<()> {
         let text = serde_json::to_string_pretty(standing)?;
         files::write_atomic(&self.standing_path(), text.as_bytes(), files::MODE_SHARED)
+    }
+
+    /// How often a service of the standing stack was started again after it died.
+    pub fn restarts(&self, service: &str) -> u32 {
+        let text = fs::read_to_string(self.restarts_path(service)).unwrap_or_default();
+        text.trim().parse().unwrap_or_default()
+    }
+
+    /// Notes how often a service was started again; whoever stops it forgets that.
+    ///
+    /// # Errors
+    /// Exit 2 when it cannot be written.
+    pub fn save_restarts(&self, service: &str, count: u32) -> Result<()> {
+        let text = format!("{count}\n");
+        files::write_atomic(&self.restarts_path(service), text.as_bytes(), files::MODE_SHARED)
+    }
+
+    fn restarts_path(&self, service: &str) -> PathBuf {
+        self.standing_dir().join(format!("{service}.restarts"))
     }
 
     /// Removes the record.

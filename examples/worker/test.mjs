@@ -20,7 +20,8 @@ import { signingKey, publicJwk } from "../issuer/jwt.mjs";
 
 const server = process.env.WORKER_TEST_SERVER ?? "http://127.0.0.1:18080";
 const admin = process.env.WORKER_TEST_ADMIN ?? "http://127.0.0.1:18082";
-const adminKey = process.env.LIBSQL_ADMIN_AUTH_KEY ?? "local-admin-key";
+const adminKey = process.env.LIBSQL_ADMIN_AUTH_KEY ??
+  (await readFile(fileURLToPath(new URL("../../.local/admin/admin.key", import.meta.url)), "utf8")).trim();
 const keyFile = process.env.WORKER_TEST_KEY ?? fileURLToPath(new URL("../../.local/jwt/jwt.key", import.meta.url));
 const ORIGIN = "http://127.0.0.1:18093";
 

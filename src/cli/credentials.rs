@@ -79,7 +79,7 @@ Examples:
     ///
     /// Exit 0 when the server would accept it, 4 when it would not.
     Inspect {
-        /// The token, or - for stdin [default: the project's own token]
+        /// The token, or - for stdin: other users see it in the process list [default: the project's own token]
         #[arg(value_name = "TOKEN", allow_hyphen_values = true)]
         token: Option<String>,
     },

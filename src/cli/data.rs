@@ -20,11 +20,13 @@ pub struct TargetArgs {
     /// The namespace; without it, the server's default one
     #[arg(long, value_name = "NS")]
     pub namespace: Option<NamespaceName>,
-    /// The token itself; `DEMO_TOKEN` or --token-path keep it out of the process list
+    /// The token itself: every user of this machine sees it in the process list.
+    /// --token-file and `DEMO_TOKEN` keep it out of there
     #[arg(long, value_name = "T", conflicts_with = "token_path")]
     pub token: Option<String>,
-    /// The file with the token [default: `DEMO_TOKEN_PATH`, else .local/jwt/jwt.token]
-    #[arg(long, value_name = "F")]
+    /// The file with the token, or - for stdin [default: `DEMO_TOKEN_PATH`, else
+    /// .local/jwt/jwt.token]
+    #[arg(long, visible_alias = "token-file", value_name = "F")]
     pub token_path: Option<PathBuf>,
     /// On a replica, first wait until it has reached the primary's replication index;
     /// without it a read may be a few milliseconds behind. An embedded replica must
@@ -51,6 +53,11 @@ pub enum Target {
 }
 
 impl TargetArgs {
+    /// Whether the token comes from stdin, which then has nothing else.
+    pub fn token_on_stdin(&self) -> bool {
+        self.token_path.as_deref().is_some_and(|path| path.as_os_str() == "-")
+    }
+
     /// The target that was asked for, or the primary.
     pub fn target(&self) -> Target {
         self.target.unwrap_or_default()
@@ -62,7 +69,7 @@ fn parse_interval(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|error| format!("{error}; write 30s, 5m, 1h or 0"))
 }
 
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 #[command(after_help = "\
 Without --namespace every replica that is there is synced, and the default one when
 there is none. Exit 3 when the primary is away.
@@ -77,11 +84,13 @@ pub struct SyncArgs {
     /// Another primary than the standing stack's
     #[arg(long)]
     pub url: Option<String>,
-    /// The token itself; `DEMO_TOKEN` or --token-path keep it out of the process list
+    /// The token itself: every user of this machine sees it in the process list.
+    /// --token-file and `DEMO_TOKEN` keep it out of there
     #[arg(long, value_name = "T", conflicts_with = "token_path")]
     pub token: Option<String>,
-    /// The file with the token [default: `DEMO_TOKEN_PATH`, else .local/jwt/jwt.token]
-    #[arg(long, value_name = "F")]
+    /// The file with the token, or - for stdin [default: `DEMO_TOKEN_PATH`, else
+    /// .local/jwt/jwt.token]
+    #[arg(long, visible_alias = "token-file", value_name = "F")]
     pub token_path: Option<PathBuf>,
 }
 

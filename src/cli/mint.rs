@@ -19,7 +19,7 @@ The smallest mint.yaml:
     active: .local/jwt/jwt.key
   admin:
     url: http://127.0.0.1:18082
-    key: ${LIBSQL_ADMIN_AUTH_KEY:-local-admin-key}
+    key: ${LIBSQL_ADMIN_AUTH_KEY}
 
 POST /token with `Authorization: Bearer LOGIN` answers dbToken, dbUrl, namespace, expiresAt.
 With `adminListen: 127.0.0.1:PORT`, /metrics and /healthz are served there.

@@ -172,6 +172,9 @@ pub enum Command {
     /// Become a server process that is tied to its pid file (internal)
     #[command(name = "__exec", hide = true)]
     Exec(ExecArgs),
+    /// Start servers of the standing stack again that have died (internal)
+    #[command(name = "__supervise", hide = true)]
+    Supervise,
 }
 
 /// How the native engine turns a child of its own into the server.
@@ -186,6 +189,18 @@ pub struct ExecArgs {
     /// How the end of the owner is noticed
     #[arg(long, value_enum, default_value_t)]
     pub lifeline: Lifeline,
+    /// Run as this user and group, and see nothing of ours but --own and --read
+    #[arg(long, value_name = "ID")]
+    pub user: Option<u32>,
+    /// A folder that the server writes; it starts in the first
+    #[arg(long, value_name = "DIR", requires = "user")]
+    pub own: Vec<PathBuf>,
+    /// A file or folder that the server reads
+    #[arg(long, value_name = "PATH", requires = "user")]
+    pub read: Vec<PathBuf>,
+    /// A folder of which the server sees nothing else
+    #[arg(long, value_name = "DIR", requires = "user")]
+    pub hide: Vec<PathBuf>,
     /// The program and its arguments
     #[arg(last = true, required = true)]
     pub command: Vec<std::ffi::OsString>,

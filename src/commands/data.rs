@@ -31,7 +31,7 @@ pub async fn init(settings: &Settings, args: &TargetArgs, output: &Output) -> Re
 }
 
 pub async fn insert(settings: &Settings, args: &InsertArgs, output: &Output) -> Result<()> {
-    let label = label(&args.label)?;
+    let label = label(args)?;
     let mut session = Session::open(settings, &args.target).await?;
     let item = session.insert(&label).await;
     session.tell(output);
@@ -61,7 +61,7 @@ pub async fn count(settings: &Settings, args: &TargetArgs, output: &Output) -> R
 }
 
 pub async fn run(settings: &Settings, args: &InsertArgs, output: &Output) -> Result<()> {
-    let label = label(&args.label)?;
+    let label = label(args)?;
     let mut session = Session::open(settings, &args.target).await?;
     let items = session.run(&label).await;
     session.tell(output);
@@ -136,10 +136,11 @@ fn allowed(reply: &Reply, endpoint: &Endpoint, refusal: &mut Option<String>) -> 
 }
 
 /// The label itself, or stdin for `-`.
-fn label(given: &str) -> Result<String> {
-    if given != "-" {
-        return Ok(given.to_owned());
+fn label(args: &InsertArgs) -> Result<String> {
+    if args.label != "-" {
+        return Ok(args.label.clone());
     }
+    target::refuse_stdin_twice(&args.target, "the label")?;
     let mut text = String::new();
     std::io::stdin()
         .read_to_string(&mut text)

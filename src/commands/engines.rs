@@ -68,7 +68,7 @@ fn native_with(binary: Option<ServerBinary>) -> Result<Provider> {
 
 async fn docker(settings: &Settings, output: &Output) -> Result<Provider> {
     let daemon = Daemon::connect(&settings.docker).await?;
-    let blueprint = Blueprint::new(&settings.project_dir, &settings.variables);
+    let blueprint = Blueprint::new(&settings.project_dir, &settings.plan_variables);
     let plan = blueprint.standing(Variants::DEFAULT)?;
     let spinner = output.spinner_quiet("looking for the image");
     for service in &plan.services {

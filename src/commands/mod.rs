@@ -26,6 +26,7 @@ mod token;
 use clap::CommandFactory;
 
 use crate::cli::{App, Command, ExecArgs, Lifeline, OutputFormat};
+use crate::engine::native::confinement::Confinement;
 use crate::engine::native::launcher::{self, Launch};
 use crate::error::{Fault, Result};
 use crate::exit_code::ExitCode;
@@ -78,6 +79,7 @@ pub async fn run(app: App, output: &Output) -> Result<ExitCode> {
         Command::Gate(args) => gate::run(&settings, args).await,
         Command::Auth(args) => auth::run(&settings, args, output).await,
         Command::Doctor => doctor::run(&settings, output).await,
+        Command::Supervise => stack::supervise::run(&settings, output).await.map(done),
         Command::Exec(_) | Command::Completions { .. } => Ok(ExitCode::Success),
     }
 }
@@ -98,6 +100,12 @@ async fn exec(args: &ExecArgs) -> Result<()> {
             Lifeline::Signal => launcher::Lifeline::Signal,
             Lifeline::Pipe => launcher::Lifeline::Pipe,
         },
+        confinement: args.user.map(|user| Confinement {
+            user,
+            own: args.own.clone(),
+            read: args.read.clone(),
+            hide: args.hide.clone(),
+        }),
         command: &args.command,
     })
     .await

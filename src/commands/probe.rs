@@ -136,7 +136,7 @@ async fn probe(mut settings: Settings, args: &ProbeRunArgs, output: &Output) -> 
 fn workshop(settings: &Settings, provider: Provider) -> Result<Workshop> {
     Ok(Workshop::new(
         provider,
-        Blueprint::new(&settings.project_dir, &settings.variables),
+        Blueprint::new(&settings.project_dir, &settings.plan_variables),
         Local::new(settings.local_dir()),
         loopback_client()?,
         false,

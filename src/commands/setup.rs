@@ -1,21 +1,27 @@
 //! `setup`, `certs`.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde_json::json;
 
 use crate::assets;
 use crate::cli::OutputFormat;
 use crate::cli::credentials::{CertsCommand, SetupArgs};
-use crate::credentials::store::{Change, Store};
+use crate::credentials::store::{Change, Store, admin_key};
 use crate::error::Result;
 use crate::files;
 use crate::output::Output;
-use crate::settings::Settings;
+use crate::settings::{Settings, set_admin_key};
 
 /// `demo setup`: everything that a stack needs, where it is missing.
 pub fn setup(settings: &Settings, args: &SetupArgs, output: &Output) -> Result<()> {
     let written = write_compose_files(settings)?;
-    let changes = store(settings).ensure(Timestamp::now(), args.force)?;
+    let mut changes = store(settings).ensure(Timestamp::now(), args.force)?;
+    if !settings.admin_key_given {
+        let key = if args.force { admin_key::generate()? } else { settings.admin_key.clone() };
+        changes.extend(store(settings).ensure_admin_key(&key, args.force)?);
+    }
     if output.format() == OutputFormat::Json {
         return output.json(&json!({ "files": written, "changes": changes }));
     }
@@ -29,6 +35,24 @@ pub fn setup(settings: &Settings, args: &SetupArgs, output: &Output) -> Result<(
         output.talk("everything is there; nothing changed");
     }
     Ok(())
+}
+
+/// What a plan interpolates, with the Admin key that is kept from now on: whoever
+/// starts a server must know it by this, since another command may have made one
+/// after the settings were read.
+///
+/// # Errors
+/// Exit 2 when the key cannot be kept.
+pub fn with_admin_key(settings: &Settings) -> Result<BTreeMap<String, String>> {
+    let mut variables = settings.plan_variables.clone();
+    if !settings.admin_key_given {
+        let store = store(settings);
+        store.ensure_admin_key(&settings.admin_key, false)?;
+        if let Some(key) = store.admin_key()? {
+            set_admin_key(&mut variables, &key);
+        }
+    }
+    Ok(variables)
 }
 
 /// Makes what is missing of keys, token and certificates, and says so.

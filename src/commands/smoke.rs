@@ -30,7 +30,7 @@ pub async fn run(settings: &Settings, args: &SmokeArgs, output: &Output) -> Resu
     output.talk(format!("engine    {}\n", provider.describe()));
     let workshop = Workshop::new(
         provider,
-        Blueprint::new(&settings.project_dir, &settings.variables),
+        Blueprint::new(&settings.project_dir, &settings.plan_variables),
         local,
         loopback_client()?,
         args.keep,

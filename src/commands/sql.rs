@@ -5,6 +5,7 @@ use std::io::Read;
 use comfy_table::{ContentArrangement, Table as Drawing, presets};
 
 use super::session::Session;
+use super::target::refuse_stdin_twice;
 use crate::cli::OutputFormat;
 use crate::cli::data::SqlArgs;
 use crate::client::sql::Table;
@@ -15,7 +16,12 @@ use crate::settings::Settings;
 /// Runs the SQL; a table for a person, tab-separated lines for a pipe, JSON for
 /// a program.
 pub async fn run(settings: &Settings, args: &SqlArgs, output: &Output) -> Result<()> {
-    let text = if args.query == "-" { from_stdin()? } else { args.query.clone() };
+    let text = if args.query == "-" {
+        refuse_stdin_twice(&args.target, "the SQL")?;
+        from_stdin()?
+    } else {
+        args.query.clone()
+    };
     if text.trim().is_empty() {
         return Err(Fault::input("there is no SQL to run")
             .hint("demo sql 'select * from items', or - to read it from stdin")

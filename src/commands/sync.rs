@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::Path;
 
+use secrecy::ExposeSecret;
 use serde::Serialize;
 
 use super::{session, target};
@@ -45,7 +46,12 @@ impl fmt::Display for Line {
 }
 
 /// Syncs one replica after another; the first failure ends it.
-pub async fn run(settings: &Settings, args: SyncArgs, output: &Output) -> Result<()> {
+pub async fn run(settings: &Settings, mut args: SyncArgs, output: &Output) -> Result<()> {
+    if args.token_path.as_deref().is_some_and(|path| path.as_os_str() == "-") {
+        // Read once, for all replicas.
+        args.token = Some(target::from_stdin()?.expose_secret().to_owned());
+        args.token_path = None;
+    }
     let folder = Local::new(settings.local_dir()).embedded_dir();
     let mut lines = Vec::new();
     for namespace in chosen(&folder, &args)? {

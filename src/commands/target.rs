@@ -1,10 +1,12 @@
 //! Which server a data command talks to, and with which token.
 
+use std::io::Read;
 use std::net::SocketAddr;
 use std::path::Path;
 
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
+use zeroize::Zeroizing;
 
 use crate::cli::data::{Target, TargetArgs};
 use crate::client::embedded::{Freshness, Replica, Source};
@@ -176,6 +178,7 @@ async fn wait(settings: &Settings, args: &TargetArgs, token: &SecretString) -> R
 fn token_for(settings: &Settings, args: &TargetArgs) -> Result<SecretString> {
     let (token, place) = match (&args.token, &args.token_path, &settings.token) {
         (Some(token), _, _) => (token.clone().into(), "--token".to_owned()),
+        (None, Some(_), _) if args.token_on_stdin() => (from_stdin()?, "stdin".to_owned()),
         (None, Some(path), _) => from_file(path)?,
         (None, None, Some(token)) => (token.clone(), env_vars::DEMO_TOKEN.to_owned()),
         (None, None, None) => from_file(&settings.token_path)?,
@@ -193,6 +196,38 @@ pub fn own_token(settings: &Settings) -> Result<SecretString> {
         Some(token) => Ok(token.clone()),
         None => Ok(from_file(&settings.token_path)?.0),
     }
+}
+
+/// The token that stdin has.
+///
+/// # Errors
+/// Exit 2 when it has none.
+pub fn from_stdin() -> Result<SecretString> {
+    let mut text = Zeroizing::new(String::new());
+    std::io::stdin()
+        .read_to_string(&mut text)
+        .map_err(|error| Fault::input("the token on stdin is no UTF-8 text").because(error))?;
+    let token = text.trim();
+    if token.is_empty() || token.contains(char::is_whitespace) {
+        return Err(Fault::input("there is no token on stdin")
+            .hint("`demo token mint` prints a token")
+            .into());
+    }
+    Ok(token.into())
+}
+
+/// Stdin is read once: a command that takes `what` from there cannot have its
+/// token there too.
+///
+/// # Errors
+/// Exit 2 when both are asked for.
+pub fn refuse_stdin_twice(args: &TargetArgs, what: &str) -> Result<()> {
+    if !args.token_on_stdin() {
+        return Ok(());
+    }
+    Err(Fault::input(format!("both the token and {what} are to come from stdin"))
+        .hint("put the token into a file, or into DEMO_TOKEN")
+        .into())
 }
 
 fn from_file(path: &Path) -> Result<(SecretString, String)> {

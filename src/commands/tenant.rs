@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
 use super::stack::Stack;
-use super::{namespace, target, token};
+use super::{namespace, setup, target, token};
 use crate::cli::OutputFormat;
 use crate::cli::credentials::{AccessArg, Ttl};
 use crate::cli::data::Target;
@@ -74,7 +74,8 @@ impl<'a> Site<'a> {
     /// The plan of the services that were started, or of all.
     fn plan(&self) -> Result<StackPlan> {
         let variants = self.standing.as_ref().map_or(Variants::NAMESPACED, |s| s.variants);
-        let blueprint = Blueprint::new(&self.settings.project_dir, &self.settings.variables);
+        let variables = setup::with_admin_key(self.settings)?;
+        let blueprint = Blueprint::new(&self.settings.project_dir, &variables);
         let mut plan = blueprint.standing(variants)?;
         if let Some(standing) = &self.standing {
             plan.services.retain(|service| standing.services.contains_key(&service.name));

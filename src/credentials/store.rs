@@ -23,6 +23,7 @@ use crate::files::{
     self, MODE_SECRET, MODE_SECRET_DIR, MODE_SHARED, MODE_SHARED_DIR, write_atomic,
 };
 
+pub mod admin_key;
 mod certificates;
 pub mod retired;
 pub mod rotation;

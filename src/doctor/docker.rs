@@ -92,7 +92,7 @@ async fn architecture(settings: &Settings, daemon: &Daemon, info: &SystemInfo) -
 
 fn reference(settings: &Settings) -> String {
     let plan =
-        Blueprint::new(&settings.project_dir, &settings.variables).standing(Variants::DEFAULT);
+        Blueprint::new(&settings.project_dir, &settings.plan_variables).standing(Variants::DEFAULT);
     let image = plan.ok().and_then(|plan| plan.services.into_iter().find_map(|s| s.image));
     image.unwrap_or_default()
 }

@@ -1,6 +1,7 @@
 //! The native engine: platform, binary, npm.
 
 use super::Finding;
+use crate::engine::native::confinement;
 use crate::error::Diagnosis;
 use crate::server::binary::{Search, locate};
 use crate::server::pins::{self, Platform};
@@ -50,6 +51,12 @@ pub(super) async fn findings(settings: &Settings) -> Vec<Finding> {
             findings.push(Finding::problem(AREA, diagnosis.message, &mend));
         }
     }
+    findings.push(if rustix::process::geteuid().is_root() && !confinement::available() {
+        let mend = "start demo as another user than root, or give the container CAP_SYS_ADMIN";
+        Finding::note(AREA, confinement::describe(), mend)
+    } else {
+        Finding::ok(AREA, confinement::describe())
+    });
     findings
 }
 

@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::native::{NativeEngine, Site};
+use super::native::{NativeEngine, Program, Site};
 use super::{Engine, ServiceState, Stop, last_words};
 use crate::error::Result;
 
@@ -41,7 +41,8 @@ impl Companions {
     ) -> Result<()> {
         self.engine.make_folders()?;
         self.names.borrow_mut().push(name.to_owned());
-        self.engine.launch(name, &self.program, arguments, environment)
+        let path = &self.program;
+        self.engine.launch(name, Program { path, arguments, environment, confinement: None })
     }
 
     /// Whether it runs.

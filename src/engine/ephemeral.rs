@@ -14,7 +14,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::companions::Companions;
 use super::docker;
@@ -26,8 +26,9 @@ use super::start::{Unobserved, bring_up};
 use super::{Engine, Stop, last_words};
 use crate::credentials::claims::Grant;
 use crate::credentials::keys::SigningKey;
-use crate::credentials::store::Store;
+use crate::credentials::store::{Store, admin_key};
 use crate::credentials::token;
+use crate::env_vars;
 use crate::error::{Fault, Result};
 use crate::files;
 use crate::plan::blueprint::{Blueprint, Variants};
@@ -113,7 +114,7 @@ impl Workshop {
         let (plan, store) = match prepared {
             Ok(prepared) => prepared,
             Err(error) => {
-                files::remove_dir(&folder)?;
+                files::removal::remove(self.local.project_dir(), &folder)?;
                 return Err(error);
             }
         };
@@ -137,7 +138,11 @@ impl Workshop {
         if variants.tls {
             store.ensure_certs(Timestamp::now(), false)?;
         }
-        let mut plan = self.blueprint.ephemeral(variants, folder, id)?;
+        let key = admin_key::generate()?;
+        let blueprint = self.blueprint.clone();
+        let blueprint =
+            blueprint.with_variable(env_vars::LIBSQL_ADMIN_AUTH_KEY, key.expose_secret());
+        let mut plan = blueprint.ephemeral(variants, folder, id)?;
         change(&mut plan, folder)?;
         Ok((plan, store))
     }
@@ -212,7 +217,7 @@ impl Workshop {
     /// When a server does not end or the folder cannot be removed.
     pub async fn close(&self, stack: &Rc<EphemeralStack>) -> Result<()> {
         stack.stop_all().await?;
-        stack.engine.remove_files(&stack.folder).await?;
+        stack.engine.remove_files(self.local.project_dir(), &stack.folder).await?;
         self.open.borrow_mut().retain(|other| !Rc::ptr_eq(other, stack));
         Ok(())
     }
@@ -353,6 +358,7 @@ pub struct Swept {
 /// When a folder cannot be read or removed, or Docker refuses.
 pub async fn sweep(local: &Local, what: Sweep, docker: Option<&Daemon>) -> Result<Swept> {
     let folder = local.ephemeral_dir();
+    files::removal::refuse_links(local.project_dir(), &folder)?;
     let mut swept = Swept::default();
     if let Some(daemon) = docker {
         for orphan in docker::sweep::folders(daemon).await? {
@@ -371,8 +377,14 @@ pub async fn sweep(local: &Local, what: Sweep, docker: Option<&Daemon>) -> Resul
     let gate = open_gate(local)?;
     gate.lock()?;
     for entry in entries {
-        let path = entry?.path();
-        if !path.is_dir() || (what == Sweep::Abandoned && path.join(KEPT).exists()) {
+        let entry = entry?;
+        let path = entry.path();
+        let kind = entry.file_type()?;
+        if kind.is_symlink() && what == Sweep::KeptToo {
+            // It is nobody's stack: it goes, and what it leads to is not looked at.
+            files::remove(&path)?;
+        }
+        if !kind.is_dir() || (what == Sweep::Abandoned && path.join(KEPT).exists()) {
             continue;
         }
         let Some(_owned) = try_lock(&path.join("owner.lock"))? else { continue };
@@ -385,9 +397,9 @@ pub async fn sweep(local: &Local, what: Sweep, docker: Option<&Daemon>) -> Resul
                 continue;
             };
             docker::sweep::remove_stack(daemon, &path).await?;
-            docker::data::remove(docker, &path).await?;
+            docker::data::remove(docker, local.project_dir(), &path).await?;
         } else {
-            files::remove_dir(&path)?;
+            files::removal::remove(local.project_dir(), &path)?;
         }
         swept.removed += 1;
     }

@@ -77,8 +77,13 @@ pub trait Engine {
     /// Removes what [`Engine::prepare`] made for `project`; every service is stopped.
     fn remove<'a>(&'a self, project: &'a str) -> LocalBoxFuture<'a, Result<()>>;
 
-    /// Removes a folder that the services wrote, whoever owns what is in it.
-    fn remove_files<'a>(&'a self, folder: &'a Path) -> LocalBoxFuture<'a, Result<()>>;
+    /// Removes a folder that the services wrote, whoever owns what is in it. No
+    /// link below `within` is followed.
+    fn remove_files<'a>(
+        &'a self,
+        within: &'a Path,
+        folder: &'a Path,
+    ) -> LocalBoxFuture<'a, Result<()>>;
 }
 
 /// How a service is stopped.

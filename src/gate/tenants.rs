@@ -3,7 +3,7 @@
 //! The server has 128 connections to databases, for all namespaces together, and holds
 //! one for each open stream, cursor and client id of an embedded replica. Each
 //! namespace has a budget well under that ([`Tenant::connect`]), a number of requests
-//! that may be carried out at once ([`Tenant::execute`]), of WebSockets, of statements
+//! that may be carried out at once ([`Tenant::execute`]), of web sockets, of statements
 //! a second ([`Tenant::admit`]), and a share of the room for bodies. What is over waits
 //! for a moment and is refused then.
 
@@ -145,7 +145,7 @@ impl Tenant {
     /// Counts `statements` as soon as there is room for them.
     pub async fn admit_in_turn(&self, statements: u32) {
         while let Err(wait) = self.check(statements) {
-            tokio::time::sleep(wait).await;
+            tokio::time::sleep_until(Instant::now() + wait).await;
         }
     }
 

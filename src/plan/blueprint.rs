@@ -67,6 +67,13 @@ impl Blueprint {
         Self { project_dir: project_dir.to_path_buf(), variables: variables.clone() }
     }
 
+    /// The same files with another value of one variable.
+    #[must_use]
+    pub fn with_variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
     /// The plan of the standing stack.
     ///
     /// # Errors

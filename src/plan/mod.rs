@@ -6,6 +6,7 @@
 pub mod blueprint;
 mod build;
 pub mod native;
+pub mod restart;
 mod secrets;
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,17 @@ use crate::compose::{SourceFile, Sources, load};
 use crate::error::Result;
 
 fn standing(variants: Variants) -> StackPlan {
-    Blueprint::new(Path::new("/project"), &BTreeMap::new()).standing(variants).unwrap()
+    let key = ("LIBSQL_ADMIN_AUTH_KEY".to_owned(), "sample".to_owned());
+    let variables = BTreeMap::from([key]);
+    Blueprint::new(Path::new("/project"), &variables).standing(variants).unwrap()
+}
+
+#[test]
+fn no_stack_has_a_public_admin_key() {
+    let nothing = BTreeMap::new();
+    let error = Blueprint::new(Path::new("/project"), &nothing).standing(Variants::DEFAULT);
+    let error = format!("{:#}", error.unwrap_err());
+    assert!(error.contains("LIBSQL_ADMIN_AUTH_KEY") && error.contains("demo setup"), "{error}");
 }
 
 fn build(text: &str) -> Result<StackPlan> {

@@ -82,7 +82,8 @@ impl Turns {
 
     /// Takes as long as the last piece of work, and computes nothing.
     pub async fn pretend(&self) {
-        tokio::time::sleep(Duration::from_micros(self.last.load(Ordering::Relaxed))).await;
+        let took = Duration::from_micros(self.last.load(Ordering::Relaxed));
+        tokio::time::sleep_until(tokio::time::Instant::now() + took).await;
     }
 
     fn waiting(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {

@@ -17,6 +17,7 @@ use super::registry::Registry;
 use crate::engine::start::until_ready;
 use crate::engine::{Engine, ServiceState, Stop};
 use crate::error::{Fault, Result};
+use crate::files;
 use crate::plan::{Interface, Role, ServicePlan, StackPlan};
 use crate::ready::{Attempt, poll};
 use crate::server::admin::Admin;
@@ -67,6 +68,9 @@ impl Removal<'_> {
             return Err(Fault::not_found(format!("there is no tenant `{}`", self.name))
                 .hint("`demo tenant list` names those that there are")
                 .into());
+        }
+        for folder in self.plan.services.iter().filter_map(|service| folder(service, self.name)) {
+            files::removal::refuse_links(&self.plan.working_dir, &folder)?;
         }
         self.registry.begin_drop(self.name, Timestamp::now())?;
         self.engine.prepare(self.plan).await?;
@@ -166,7 +170,7 @@ impl Removal<'_> {
 
     async fn remove_files(&self, service: &ServicePlan) -> Result<()> {
         match folder(service, self.name) {
-            Some(folder) => self.engine.remove_files(&folder).await,
+            Some(folder) => self.engine.remove_files(&self.plan.working_dir, &folder).await,
             None => Ok(()),
         }
     }

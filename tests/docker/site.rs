@@ -40,6 +40,10 @@ impl Site {
     pub fn docker(&self, args: &[&str]) -> String {
         let mut command = std::process::Command::new("docker");
         self.project.furnish(&mut command);
+        // Compose itself knows nothing of the file.
+        if let Ok(key) = std::fs::read_to_string(self.project.local("admin/admin.key")) {
+            command.env("LIBSQL_ADMIN_AUTH_KEY", key.trim());
+        }
         let output = command.args(args).output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let said = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -11,12 +11,15 @@ fn alice_gets_into_her_namespace_by_every_door_and_into_bobs_by_none() {
     let mut door = Door::open();
     let (alice, bob) = (door.person("alice"), door.person("bob"));
     let key = door.project.local("jwt/jwt.key");
+    let admin_key = door.project.read(".local/admin/admin.key");
     let attack = |url: &str| {
         let mut command = Command::new("timeout");
         command.args(["300", "node"]).arg(client("doors.mjs"));
         command.args(["--url", url, "--own", &alice.namespace, "--other", &bob.namespace]);
         command.args(["--issuer", "demo-mint", "--key"]).arg(&key);
         command.env("DOORS_OWN_TOKEN", &alice.token).env("DOORS_OTHER_TOKEN", &bob.token);
+        // The worst case: the attacker knows the key, and the gate has no Admin API.
+        command.env("LIBSQL_ADMIN_AUTH_KEY", admin_key.trim());
         run(command)
     };
     let (code, seen) = attack(&format!("http://127.0.0.1:{}", door.gate_port));

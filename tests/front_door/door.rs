@@ -48,7 +48,7 @@ impl Door {
                  role: authenticated\n  {source}\ntoken:\n  issuer: demo-mint\n  \
                  databaseUrl: http://{{namespace}}.localhost:{gate_port}\nkeys:\n  \
                  active: .local/jwt/jwt.key\nadmin:\n  url: http://127.0.0.1:{admin}\n  \
-                 key: local-admin-key\n  server: http://127.0.0.1:{primary}\n\
+                 key: ${{LIBSQL_ADMIN_AUTH_KEY}}\n  server: http://127.0.0.1:{primary}\n\
                  limits: {{perUserPerMinute: 1000000, perAddressPerMinute: 1000000}}\n",
                 url = issuer.url(),
                 source = issuer.by_jwks()

@@ -124,7 +124,7 @@ fn times(folder: &Path) -> BTreeMap<String, SystemTime> {
 fn a_second_setup_changes_nothing() {
     let project = ready();
     let before = times(&project.local(""));
-    assert_eq!(before.len(), 9, "{before:?}");
+    assert_eq!(before.len(), 10, "{before:?}");
     project.demo(["setup"]).prints("").says("nothing changed").success();
     project.demo(["keys", "generate"]).prints("").success();
     project.demo(["certs", "generate"]).prints("").success();

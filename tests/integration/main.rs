@@ -4,9 +4,11 @@
 //! never for time, and leaves nothing running. `support` has the builder.
 #![expect(clippy::unwrap_used, reason = "clippy lets tests unwrap, not what they call")]
 
+mod admin_key;
 mod auth_bench;
 mod bad_input;
 mod command_line;
+mod confined;
 mod credentials;
 mod data;
 mod embedded;
@@ -14,6 +16,7 @@ mod gate;
 mod gate_routing;
 mod keys_rotate;
 mod lifeline;
+mod links;
 mod logs;
 mod mint;
 mod namespaces;
@@ -32,5 +35,6 @@ mod smoke_interrupted;
 mod smoke_red;
 mod stack;
 mod stale_state;
+mod supervisor;
 mod support;
 mod tenant;

@@ -150,7 +150,7 @@ function proxyCalls({ url, own, other, ownHost, otherHost, bareHost, tokens, mar
 
 /** @param {Site} site @returns {Door[]} */
 function notForClients({ url, own, other, ownHost, otherHost, bareHost, tokens, markers }) {
-  const admin = /** @type {[string, string]} */ (["Authorization", "basic local-admin-key"]);
+  const admin = /** @type {[string, string]} */ (["Authorization", `basic ${process.env.LIBSQL_ADMIN_AUTH_KEY ?? "unknown"}`]);
   const config = JSON.stringify({ block_reads: false, block_writes: false });
   /**
    * @param {string} door

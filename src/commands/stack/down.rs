@@ -8,7 +8,7 @@ use crate::engine::docker::data;
 use crate::engine::ephemeral::{Sweep, end_servers, sweep};
 use crate::engine::provider::Place;
 use crate::error::{Fault, Result};
-use crate::files;
+use crate::files::removal;
 use crate::output::Output;
 use crate::report::counted;
 use crate::settings::Settings;
@@ -17,6 +17,9 @@ use crate::state::Local;
 /// Stops the standing stack; the data stays unless `--volumes`.
 pub async fn down(settings: &Settings, args: &DownArgs, output: &Output) -> Result<()> {
     let local = Local::new(settings.local_dir());
+    if args.volumes {
+        local.refuse_links(&[local.data_dir(), local.embedded_dir(), local.standing_dir()])?;
+    }
     if !local.root().is_dir() {
         output.talk("nothing runs");
         return Ok(());
@@ -28,11 +31,11 @@ pub async fn down(settings: &Settings, args: &DownArgs, output: &Output) -> Resu
     }
     if args.volumes {
         let daemon = Daemon::connect(&settings.docker).await.ok();
-        data::remove(daemon.as_ref(), &local.data_dir()).await?;
+        data::remove(daemon.as_ref(), local.project_dir(), &local.data_dir()).await?;
         output.talk("removed   .local/data");
         // Copies of what is gone; a command that is using one finds that out.
         if local.embedded_dir().exists() {
-            data::remove(daemon.as_ref(), &local.embedded_dir()).await?;
+            data::remove(daemon.as_ref(), local.project_dir(), &local.embedded_dir()).await?;
             output.talk("removed   .local/embedded");
         }
     } else if stopped {
@@ -44,6 +47,13 @@ pub async fn down(settings: &Settings, args: &DownArgs, output: &Output) -> Resu
 /// Stops everything and removes what was made, the server binary excepted.
 pub async fn cleanup(settings: &Settings, args: &CleanupArgs, output: &Output) -> Result<()> {
     let local = Local::new(settings.local_dir());
+    let names = ["admin", "jwt", "certs", "data", "embedded", "logs"];
+    let mut targets: Vec<_> = names.into_iter().map(|name| local.root().join(name)).collect();
+    if args.all {
+        targets.push(local.bin_dir());
+    }
+    local.refuse_links(&targets)?;
+    local.refuse_links(&[local.standing_dir(), local.ephemeral_dir()])?;
     if !local.root().is_dir() {
         output.talk("there is nothing to clean up");
         return Ok(());
@@ -62,13 +72,8 @@ pub async fn cleanup(settings: &Settings, args: &CleanupArgs, output: &Output) -
         output.talk(format!("removed   {}", counted(swept.removed, "ephemeral stack")));
     }
     let standing = local.standing_dir();
-    let names = ["jwt", "certs", "data", "embedded", "logs"];
-    let mut targets: Vec<_> = names.into_iter().map(|name| local.root().join(name)).collect();
-    if args.all {
-        targets.push(local.bin_dir());
-    }
     for target in targets {
-        data::remove(daemon.as_ref(), &target).await?;
+        data::remove(daemon.as_ref(), local.project_dir(), &target).await?;
     }
     // A smoke run that is still going keeps its folder and its servers.
     if local.ephemeral_dir().is_dir() {
@@ -76,7 +81,7 @@ pub async fn cleanup(settings: &Settings, args: &CleanupArgs, output: &Output) -
         std::fs::remove_dir(local.ephemeral_dir()).ok();
     }
     drop(lock);
-    files::remove_dir(&standing)?;
+    removal::remove(local.project_dir(), &standing)?;
     std::fs::remove_dir(local.root().join("run")).ok();
     if args.all {
         std::fs::remove_dir(local.root()).ok();
@@ -94,6 +99,7 @@ async fn stop(settings: &Settings, local: &Local, output: &Output) -> Result<boo
     let Some(standing) = super::find(settings, local).await? else { return Ok(false) };
     let provider = engines::of(settings, standing.engine).await?;
     let engine = provider.engine(&Place::standing(local, &standing.project));
+    super::supervise::end(engine.as_ref()).await?;
     let mut any = false;
     // The replicas first: without their primary they would only complain.
     let (primary, others): (Vec<_>, Vec<_>) =

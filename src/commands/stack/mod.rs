@@ -4,6 +4,7 @@ pub mod down;
 pub mod logs;
 pub mod restart;
 pub mod status;
+pub mod supervise;
 pub mod up;
 
 use super::engines;
@@ -66,7 +67,7 @@ async fn find(settings: &Settings, local: &Local) -> Result<Option<Standing>> {
     }
     // No Docker, or no usable compose file: then nothing of it can run there.
     let Ok(daemon) = Daemon::connect(&settings.docker).await else { return Ok(None) };
-    let blueprint = Blueprint::new(&settings.project_dir, &settings.variables);
+    let blueprint = Blueprint::new(&settings.project_dir, &settings.plan_variables);
     let Ok(plan) = blueprint.standing(Variants::DEFAULT) else { return Ok(None) };
     discover::standing(&daemon, &plan).await
 }

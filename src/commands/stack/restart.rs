@@ -2,7 +2,7 @@
 
 use super::Stack;
 use crate::cli::stack::RestartArgs;
-use crate::commands::engines;
+use crate::commands::{engines, setup};
 use crate::engine::Stop;
 use crate::engine::provider::Place;
 use crate::engine::start::until_ready;
@@ -17,7 +17,7 @@ pub async fn run(settings: &Settings, args: &RestartArgs, output: &Output) -> Re
     let stack = Stack::open(settings).await?;
     let _lock = stack.local.lock().await?;
     let names = stack.services(args.service.as_deref())?;
-    let blueprint = Blueprint::new(&settings.project_dir, &settings.variables);
+    let blueprint = Blueprint::new(&settings.project_dir, &setup::with_admin_key(settings)?);
     let plan = blueprint.standing(stack.standing.variants)?;
     let http = loopback_client()?;
     let provider = engines::of(settings, stack.standing.engine).await?;

@@ -13,6 +13,7 @@ use crate::cli::OutputFormat;
 use crate::cli::stack::StatusArgs;
 use crate::commands::target;
 use crate::engine::ServiceState;
+use crate::engine::native::confinement;
 use crate::error::Result;
 use crate::output::Output;
 use crate::server::hrana::Hrana;
@@ -30,6 +31,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Exit 3 when no service runs.
 pub async fn run(settings: &Settings, args: &StatusArgs, output: &Output) -> Result<()> {
     let report = collect(settings, args.namespace.as_ref()).await?;
+    if report.engine == EngineKind::Native {
+        output.detail(confinement::describe());
+    }
     match output.format() {
         OutputFormat::Env => output.line(report.environment())?,
         _ => output.result(&report)?,
@@ -69,6 +73,8 @@ pub struct ServiceStatus {
     /// Frames behind the primary.
     pub lag: Option<u64>,
     pub data_bytes: u64,
+    /// How often it was started again after it died.
+    pub restarts: u32,
 }
 
 /// Asks the engine and the servers.
@@ -128,6 +134,7 @@ async fn look(
         replication_index: None,
         lag: None,
         data_bytes: folder_size(&stack.local.data_dir().join(name)),
+        restarts: stack.local.restarts(name),
     };
     let ServiceState::Running(instance) = state else {
         return Ok(status);
@@ -227,6 +234,10 @@ impl fmt::Display for ServiceStatus {
                 ", lag {}",
                 crate::report::counted(usize::try_from(lag).unwrap_or(usize::MAX), "frame")
             )?;
+        }
+        if self.restarts > 0 {
+            let count = usize::try_from(self.restarts).unwrap_or(usize::MAX);
+            write!(formatter, ", {}", crate::report::counted(count, "restart"))?;
         }
         write!(formatter, ", {} KiB", self.data_bytes.div_ceil(1024))?;
         match &self.version {

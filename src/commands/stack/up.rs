@@ -1,9 +1,11 @@
 //! `up`.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::status;
+use super::{status, supervise};
 use crate::cli::OutputFormat;
 use crate::cli::stack::{EngineArg, UpArgs, VariantArg};
 use crate::commands::signals::interrupted;
@@ -28,11 +30,15 @@ pub async fn run(settings: &Settings, args: &UpArgs, output: &Output) -> Result<
         (Some(standing), true) => standing.variants,
         _ => variants(&args.variant)?,
     };
-    let plan = Blueprint::new(&settings.project_dir, &settings.variables).standing(variants)?;
-    let plan = match &args.only {
-        Some(service) => plan.only(service)?,
-        None => plan,
+    let planned = |values: &BTreeMap<String, String>| {
+        Blueprint::new(&settings.project_dir, values).standing(variants)
     };
+    let cut = |plan: StackPlan| match &args.only {
+        Some(service) => plan.only(service),
+        None => Ok(plan),
+    };
+    // Before anything is made: what is wrong in the files is told first.
+    let plan = cut(planned(&settings.plan_variables)?)?;
     if args.dry_run {
         return dry_run(settings, args.engine, &plan, output);
     }
@@ -46,7 +52,17 @@ pub async fn run(settings: &Settings, args: &UpArgs, output: &Output) -> Result<
     let engine = provider.engine(&Place::standing(&local, &plan.project));
     refuse_other_engine(recorded.as_ref(), &provider)?;
     setup::ensure(settings, output)?;
-    start(&local, recorded, engine.as_ref(), &plan, variants, output).await?;
+    let whole = planned(&setup::with_admin_key(settings)?)?;
+    let plan = cut(whole.clone())?;
+    supervise::end(engine.as_ref()).await?;
+    let outcome = start(&local, recorded, engine.as_ref(), &plan, variants, output).await;
+    // Of what stands now, whether this went well or not.
+    if let Some(standing) = local.standing()? {
+        let mut all = whole;
+        all.services.retain(|service| standing.services.contains_key(&service.name));
+        supervise::begin(settings, &local, &provider, &all).await?;
+    }
+    outcome?;
     let report = status::collect(settings, None).await?;
     if output.format() == OutputFormat::Json {
         return output.json(&report);

@@ -12,25 +12,25 @@ use futures::StreamExt;
 use super::connect::{Daemon, fault};
 use super::{labels, list};
 use crate::error::{Fault, Result};
-use crate::files;
+use crate::files::{self, removal};
 
 /// Upstream's and our own.
 const SERVER_IMAGES: [&str; 2] = ["libsql-server", "libsql-demo/sqld"];
 
 /// Removes `folder` with all that is in it: by itself where it can, else, with a
-/// daemon, through a container that has nothing but the folder's parent. Links are removed, not
-/// followed.
+/// daemon, through a container that has nothing but the folder. Links are removed, not
+/// followed; `within` is the project's folder, below which none may lead to `folder`.
 ///
 /// # Errors
-/// Exit 2 when the folder is a link; when neither way works.
-pub async fn remove(daemon: Option<&Daemon>, folder: &Path) -> Result<()> {
-    match std::fs::remove_dir_all(folder) {
+/// Exit 2 when the folder is a link, or behind one; when neither way works.
+pub async fn remove(daemon: Option<&Daemon>, within: &Path, folder: &Path) -> Result<()> {
+    removal::refuse_links(within, folder)?;
+    match removal::attempt(within, folder) {
         Ok(()) => return Ok(()),
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
         Err(error) if error.kind() == ErrorKind::PermissionDenied => {}
-        Err(_) => return files::remove_dir(folder),
+        Err(_) => return removal::remove(within, folder),
     }
-    let Some(daemon) = daemon else { return files::remove_dir(folder) };
+    let Some(daemon) = daemon else { return removal::remove(within, folder) };
     // Docker resolves a link in a mount's source: then it would be another folder.
     let real = folder.canonicalize().map_err(|e| files::unreadable(folder, "folder", e))?;
     if real != absolute(folder)? {
@@ -40,7 +40,7 @@ pub async fn remove(daemon: Option<&Daemon>, folder: &Path) -> Result<()> {
     }
     let image = image(daemon).await?;
     through_container(daemon, &image, &real).await?;
-    files::remove_dir(folder)
+    removal::remove(within, folder)
 }
 
 fn absolute(path: &Path) -> Result<PathBuf> {

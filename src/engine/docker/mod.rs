@@ -329,7 +329,11 @@ impl Engine for DockerEngine {
         .boxed_local()
     }
 
-    fn remove_files<'a>(&'a self, folder: &'a std::path::Path) -> LocalBoxFuture<'a, Result<()>> {
-        data::remove(Some(&self.daemon), folder).boxed_local()
+    fn remove_files<'a>(
+        &'a self,
+        within: &'a std::path::Path,
+        folder: &'a std::path::Path,
+    ) -> LocalBoxFuture<'a, Result<()>> {
+        data::remove(Some(&self.daemon), within, folder).boxed_local()
     }
 }

@@ -9,7 +9,8 @@ use bollard::models::{
 };
 
 use super::labels;
-use crate::error::{Fault, Result};
+use crate::error::Result;
+use crate::plan::restart::Restart;
 use crate::plan::{HealthPlan, PortPlan, ServicePlan, StackPlan};
 
 /// The container of `service`.
@@ -94,23 +95,13 @@ fn health(plan: &HealthPlan) -> HealthConfig {
 }
 
 fn restart(service: &ServicePlan) -> Result<RestartPolicy> {
-    let policy = service.restart.as_deref().unwrap_or("no");
-    let (name, count) = policy.split_once(':').unwrap_or((policy, ""));
-    let named = match name {
-        "no" => RestartPolicyNameEnum::NO,
-        "always" => RestartPolicyNameEnum::ALWAYS,
-        "unless-stopped" => RestartPolicyNameEnum::UNLESS_STOPPED,
-        "on-failure" => RestartPolicyNameEnum::ON_FAILURE,
-        _ => {
-            return Err(Fault::input(format!(
-                "service `{}`, `restart`: `{policy}` is no policy",
-                service.name
-            ))
-            .hint("write no, always, unless-stopped or on-failure")
-            .into());
-        }
+    let (name, maximum) = match Restart::of(service)? {
+        Restart::No => (RestartPolicyNameEnum::NO, None),
+        Restart::Always => (RestartPolicyNameEnum::ALWAYS, None),
+        Restart::UnlessStopped => (RestartPolicyNameEnum::UNLESS_STOPPED, None),
+        Restart::OnFailure(most) => (RestartPolicyNameEnum::ON_FAILURE, most),
     };
-    Ok(RestartPolicy { name: Some(named), maximum_retry_count: count.parse().ok() })
+    Ok(RestartPolicy { name: Some(name), maximum_retry_count: maximum.map(i64::from) })
 }
 
 /// Whether a container that Compose made is what the plan asks for.

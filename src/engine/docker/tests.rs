@@ -9,7 +9,8 @@ use crate::plan::blueprint::{Blueprint, Variants};
 
 fn plan(variants: Variants) -> StackPlan {
     let nowhere = Path::new("/project");
-    Blueprint::new(nowhere, &BTreeMap::new()).standing(variants).unwrap()
+    let key = ("LIBSQL_ADMIN_AUTH_KEY".to_owned(), "sample".to_owned());
+    Blueprint::new(nowhere, &BTreeMap::from([key])).standing(variants).unwrap()
 }
 
 #[test]

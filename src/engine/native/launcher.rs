@@ -2,7 +2,9 @@
 //!
 //! It locks the pid file, ties its life to its owner's, and executes the
 //! server in its own place, so that pid, lock and parent-death signal are the
-//! server's. macOS has no such signal: there a supervisor stays between, holds
+//! server's. It leaves no core file, which would hold every key in its memory, and
+//! with a [`Confinement`] it becomes another user first: a change of user clears
+//! the parent-death signal, so that is set last. macOS has no such signal: there a supervisor stays between, holds
 //! the reading end of a pipe, and kills the server when the writing end closes,
 //! which the kernel does for an owner that dies in any way.
 
@@ -12,8 +14,10 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 
 use rustix::io::FdFlags;
+use rustix::process::{Resource, Rlimit, setrlimit};
 use tokio::io::AsyncReadExt;
 
+use super::confinement::{self, Confinement};
 use super::pid_file::PidFile;
 use crate::error::{Fault, Result};
 
@@ -46,6 +50,8 @@ pub struct Launch<'a> {
     /// The process with whose end the server is to end.
     pub owner: Option<u32>,
     pub lifeline: Lifeline,
+    /// What the server is shut into; none: it is who we are.
+    pub confinement: Option<Confinement>,
     /// The program and its arguments.
     pub command: &'a [OsString],
 }
@@ -62,18 +68,23 @@ pub async fn launch(launch: Launch<'_>) -> Result<()> {
     // A terminal's Ctrl-C is for the owner, who then stops its servers in order.
     let _leads_already = rustix::process::setsid();
     if launch.owner.is_some() && launch.lifeline == Lifeline::Pipe {
-        return supervise(launch.pid_file, program, arguments).await;
+        return supervise(&launch, program, arguments).await;
+    }
+    become_server(&launch, program, arguments)
+}
+
+fn become_server(launch: &Launch<'_>, program: &OsStr, arguments: &[OsString]) -> Result<()> {
+    let lock = PidFile::new(launch.pid_file).take()?;
+    // The lock must survive the exec; it is this descriptor's.
+    rustix::io::fcntl_setfd(lock.as_fd(), FdFlags::empty())?;
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    setrlimit(Resource::Core, none)?;
+    if let Some(confinement) = &launch.confinement {
+        confinement::enter(confinement, Path::new(program))?;
     }
     if let Some(owner) = launch.owner {
         tie_to(owner)?;
     }
-    become_server(launch.pid_file, program, arguments)
-}
-
-fn become_server(pid_file: &Path, program: &OsStr, arguments: &[OsString]) -> Result<()> {
-    let lock = PidFile::new(pid_file).take()?;
-    // The lock must survive the exec; it is this descriptor's.
-    rustix::io::fcntl_setfd(lock.as_fd(), FdFlags::empty())?;
     let error = std::process::Command::new(program).args(arguments).exec();
     Err(Fault::failed(format!("cannot run {}", program.display())).because(error).into())
 }
@@ -95,12 +106,13 @@ fn tie_to(_owner: u32) -> Result<()> {
     Err(Fault::input("this platform has no parent-death signal; use --lifeline pipe").into())
 }
 
-async fn supervise(pid_file: &Path, program: &OsStr, arguments: &[OsString]) -> Result<()> {
+async fn supervise(launch: &Launch<'_>, program: &OsStr, arguments: &[OsString]) -> Result<()> {
     let this = std::env::current_exe()?;
     let mut server = tokio::process::Command::new(this)
         .arg("__exec")
         .arg("--pid-file")
-        .arg(pid_file)
+        .arg(launch.pid_file)
+        .args(launch.confinement.iter().flat_map(Confinement::arguments))
         .arg("--")
         .arg(program)
         .args(arguments)

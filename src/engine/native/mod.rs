@@ -1,5 +1,6 @@
 //! The pinned server as processes of this machine.
 
+pub mod confinement;
 pub mod launcher;
 mod log;
 pub mod pid_file;
@@ -18,11 +19,13 @@ use futures::stream::LocalBoxStream;
 use rustix::process::Signal;
 use tokio::process::{Child, Command};
 
+use self::confinement::Confinement;
 use self::launcher::Lifeline;
 use self::pid_file::PidFile;
 use super::{Engine, Instance, ServiceState, Stop};
 use crate::error::{Fault, Result};
 use crate::files;
+use crate::plan::restart::Restart;
 use crate::plan::{ServicePlan, StackPlan, native};
 use crate::ready::{Attempt, poll};
 use crate::server::binary::ServerBinary;
@@ -41,6 +44,16 @@ pub struct Site {
     /// The servers end with this process; `None`: they stay.
     pub owner: Option<u32>,
     pub lifeline: Lifeline,
+}
+
+/// What is started as a process.
+#[derive(Debug)]
+pub struct Program<'a> {
+    pub path: &'a Path,
+    pub arguments: &'a [String],
+    /// All of its environment.
+    pub environment: &'a BTreeMap<String, String>,
+    pub confinement: Option<Confinement>,
 }
 
 /// Runs one stack as child processes.
@@ -94,24 +107,47 @@ impl NativeEngine {
         for mount in service.mounts.iter().filter(|mount| !mount.read_only) {
             files::create_dir(&mount.source, files::MODE_SHARED_DIR)?;
         }
+        let confinement = Confinement::of(plan, service);
+        match &confinement {
+            Some(confinement) => self.hand_over(service, confinement)?,
+            None => check_writable(service)?,
+        }
         let digest = self.digest(plan, service)?;
         let digest_path = self.digest_path(&service.name);
         files::write_atomic(&digest_path, digest.as_bytes(), files::MODE_SHARED)?;
-        self.launch(&service.name, self.program()?, &process.arguments, &process.environment)
+        let server = Program {
+            path: self.program()?,
+            arguments: &process.arguments,
+            environment: &process.environment,
+            confinement,
+        };
+        self.launch(&service.name, server)
+    }
+
+    /// Gives the server's user what it writes, as the image's entrypoint does.
+    fn hand_over(&self, service: &ServicePlan, confinement: &Confinement) -> Result<()> {
+        for folder in &confinement.own {
+            // With our own files in it the server's user would get the keys.
+            if self.site.run_dir.starts_with(folder) {
+                return Err(Fault::input(format!(
+                    "service `{}` writes {}, in which demo keeps its own files",
+                    service.name,
+                    folder.display()
+                ))
+                .hint("mount a folder of its own, such as ./.local/data/primary")
+                .into());
+            }
+            confinement::hand_over(folder, confinement.user)?;
+        }
+        Ok(())
     }
 
     /// Starts a program as this engine starts a server: with a pid file, a log and
-    /// a lifeline, and with nothing in its environment but `environment`.
+    /// a lifeline, and with nothing in its environment but its own.
     ///
     /// # Errors
     /// When the log cannot be written or the launcher cannot be run.
-    pub fn launch(
-        &self,
-        name: &str,
-        program: &Path,
-        arguments: &[String],
-        environment: &BTreeMap<String, String>,
-    ) -> Result<()> {
+    pub fn launch(&self, name: &str, program: Program<'_>) -> Result<()> {
         let log = self.open_log(name)?;
         let mut command = Command::new(&self.launcher);
         command
@@ -123,11 +159,12 @@ impl NativeEngine {
             command.args(["--owner", &owner.to_string()]);
         }
         command
+            .args(program.confinement.iter().flat_map(Confinement::arguments))
             .arg("--")
-            .arg(program)
-            .args(arguments)
+            .arg(program.path)
+            .args(program.arguments)
             .env_clear()
-            .envs(environment)
+            .envs(program.environment)
             .current_dir(&self.site.run_dir)
             .stdout(log.try_clone()?)
             .stderr(log)
@@ -189,7 +226,8 @@ impl NativeEngine {
     fn digest(&self, plan: &StackPlan, service: &ServicePlan) -> Result<String> {
         let process = native::process(plan, service)?;
         let mounted = super::mounted_digest(service)?;
-        let text = format!("{process:?} {} {mounted}", self.program()?.display());
+        let user = Confinement::of(plan, service).map(|confinement| confinement.user);
+        let text = format!("{process:?} {} {mounted} {user:?}", self.program()?.display());
         Ok(super::short_digest(&text))
     }
 
@@ -205,6 +243,7 @@ impl NativeEngine {
             waited.map_err(|_| Fault::failed(format!("{service} has not ended")))??;
         }
         files::remove(&self.digest_path(service))?;
+        files::remove(&self.site.run_dir.join(format!("{service}.restarts")))?;
         files::remove(self.pid_file(service).path())?;
         Ok(ran)
     }
@@ -224,6 +263,29 @@ impl NativeEngine {
         until_free(service, &file, KILL).await?;
         Ok(true)
     }
+}
+
+/// Data of a server that root, or a container, has run is another user's.
+fn check_writable(service: &ServicePlan) -> Result<()> {
+    use rustix::fs::{Access, access};
+    let needed = Access::READ_OK | Access::WRITE_OK;
+    for mount in service.mounts.iter().filter(|mount| !mount.read_only) {
+        let folder = &mount.source;
+        let inside = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        let mut paths = inside.map(|entry| entry.path()).chain([folder.clone()]);
+        let Some(error) = paths.find_map(|path| access(&path, needed).err()) else { continue };
+        let said = format!("service `{}` cannot write {}", service.name, folder.display());
+        return Err(Fault::input(said)
+            .because(error)
+            .hint(format!(
+                "a server that root or Docker has started wrote it as user {}; `sudo chown -R \
+                 $(id -u):$(id -g) {}` gives it back",
+                confinement::SERVER_USER,
+                folder.display()
+            ))
+            .into());
+    }
+    Ok(())
 }
 
 fn running(pid: u32, since: Option<jiff::Timestamp>) -> ServiceState {
@@ -248,6 +310,9 @@ impl Engine for NativeEngine {
     fn prepare<'a>(&'a self, plan: &'a StackPlan) -> LocalBoxFuture<'a, Result<()>> {
         async move {
             native::translate(plan)?;
+            for service in &plan.services {
+                Restart::of(service)?;
+            }
             self.make_folders()
         }
         .boxed_local()
@@ -314,7 +379,11 @@ impl Engine for NativeEngine {
         async { Ok(()) }.boxed_local()
     }
 
-    fn remove_files<'a>(&'a self, folder: &'a Path) -> LocalBoxFuture<'a, Result<()>> {
-        async move { files::remove_dir(folder) }.boxed_local()
+    fn remove_files<'a>(
+        &'a self,
+        within: &'a Path,
+        folder: &'a Path,
+    ) -> LocalBoxFuture<'a, Result<()>> {
+        async move { files::removal::remove(within, folder) }.boxed_local()
     }
 }

@@ -15,7 +15,7 @@ use super::capabilities::{Class, Keyword, Known, Pragma, known};
 use super::lexer::{self, Lexer, Token, Unreadable};
 
 /// Levels of an expression at a time: operators in a row, and parentheses around them.
-/// SQLite refuses more than 1,000 in an expression; the parser of sqld 0.24.32
+/// `SQLite` refuses more than 1,000 in an expression; the parser of sqld 0.24.32
 /// overflows its stack at some 25,000 operators.
 const DEEPEST: usize = 8_000;
 /// Of a name in a refusal.

@@ -1,7 +1,7 @@
 //! SQL cut into words, quoted names, texts and signs.
 //!
 //! Neither of the server's two tokenizers is imitated: sqld's own counts every byte
-//! above 127 as part of a word, SQLite's takes U+FEFF for white space. Here whatever
+//! above 127 as part of a word, `SQLite`'s takes U+FEFF for white space. Here whatever
 //! is not an ASCII letter, a digit or `_` ends a word, so that a name that either of
 //! them would see is always found, if need be in a longer one. Where quotes and
 //! comments begin and end, all three agree; what does not end is an error.
@@ -27,9 +27,9 @@ pub enum Token<'a> {
 pub enum Unreadable {
     /// A quote or a comment does not end.
     Unfinished,
-    /// A NUL ends the text for SQLite and not for sqld.
+    /// A NUL ends the text for `SQLite` and not for sqld.
     Nul,
-    /// U+FEFF is white space for SQLite and a letter for sqld.
+    /// U+FEFF is white space for `SQLite` and a letter for sqld.
     ByteOrderMark,
 }
 

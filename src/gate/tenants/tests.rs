@@ -65,7 +65,7 @@ async fn h1_who_is_over_a_number_waits_for_a_moment() {
         let tenant = tenant.clone();
         async move { tenant.execute().await.map(drop) }
     });
-    tokio::time::sleep(WAIT / 2).await;
+    tokio::time::advance(WAIT / 2).await;
     drop(first);
     waits.await.unwrap().unwrap();
     let socket = tenant.socket().unwrap();

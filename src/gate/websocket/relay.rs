@@ -188,12 +188,8 @@ async fn down(
                 Ok(message @ (Message::Text(_) | Message::Binary(_))) => {
                     match messages::about(bounds.encoding, content(&message)) {
                         Some(About::Hello) => welcome = true,
-                        Some(About::Request(id)) => {
-                            if !session.requests.answered(id) {
-                                continue;
-                            }
-                        }
-                        None => {}
+                        Some(About::Request(id)) if !session.requests.answered(id) => continue,
+                        Some(About::Request(_)) | None => {}
                     }
                     message
                 }

@@ -217,8 +217,9 @@ fn sweep(bin_dir: &Path) -> io::Result<()> {
     for entry in fs::read_dir(bin_dir)?.flatten() {
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        if name.starts_with(SCRATCH) && entry.path().is_dir() {
-            let _stays = fs::remove_dir_all(entry.path());
+        // A link of that name is not ours, and leads elsewhere.
+        if name.starts_with(SCRATCH) && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            let _stays = crate::files::removal::attempt(bin_dir, &entry.path());
         } else if name.starts_with(".tmp") {
             let _stays = fs::remove_file(entry.path());
         }

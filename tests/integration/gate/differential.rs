@@ -258,6 +258,7 @@ fn send(front: &Front, token: &str, all: &[(Door, String)]) -> Vec<Reply> {
 const CANARY: &str = "canary-5d1c-alive";
 
 #[test]
+#[allow(clippy::print_stdout, reason = "how much was tried, for whoever asks with --nocapture")]
 fn c1_no_forbidden_name_reaches_the_server_however_it_is_spelled() {
     let started = Instant::now();
     let limits = "limits: {perNamespacePerSecond: 1000000, burst: 1000000}\n";
@@ -343,7 +344,7 @@ fn c1_no_forbidden_name_reaches_the_server_however_it_is_spelled() {
     assert!(tried > 500_000 && requests > 20_000, "{tried} {requests}");
 }
 
-/// The same over WebSockets: how many were sent.
+/// The same over web sockets: how many were sent.
 fn sockets(front: &Front, token: &str, filled: &dyn Fn(&str, &str, &str) -> String) -> usize {
     let mut count = 0;
     let separators = ["", " ", "\u{feff}", "\u{200b}", "/**/", "\u{b}", "\u{a0}"];

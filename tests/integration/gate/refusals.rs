@@ -137,7 +137,7 @@ fn compat1_protobuf_is_judged_without_its_arguments_and_refused_in_protobuf() {
     // Field 1 is the welcome, 3 a response, 4 an error.
     let kinds: Vec<u8> = answers.iter().map(|answer| answer[0] >> 3).collect();
     assert_eq!(kinds[0], 1);
-    assert_eq!(kinds.iter().filter(|kind| **kind == 4).count(), 3, "{kinds:?}");
+    assert_eq!(kinds.iter().filter(|kind| matches!(kind, 4)).count(), 3, "{kinds:?}");
     let all = answers.iter().map(|answer| String::from_utf8_lossy(answer).into_owned());
     let all = all.collect::<Vec<_>>().join("\n");
     assert!(all.contains(&format!("got {READS_A_FILE}")) && all.contains("still here"), "{all}");

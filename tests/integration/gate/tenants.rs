@@ -63,7 +63,6 @@ fn compare<T>(front: &Front, what: &str, mut attack: impl FnMut() -> T) {
         let going_on = attack();
         let during = p99(front, &alice);
         drop(going_on);
-        eprintln!("{what}: {alone:?} alone, {during:?} during");
         if during <= 3 * alone.max(FLOOR) {
             return;
         }

@@ -19,7 +19,7 @@ fn a_bad_configuration_is_told_with_file_and_key() {
     for (from, to, part) in [
         ("  jwks:", "  secret: hunter2\n  x-jwks:", "mint.yaml"),
         ("audience: authenticated", "audience: ${NOT_SET}", "NOT_SET"),
-        ("key: local-admin-key", "key: hunter2\n  colour: red", "`admin.colour`"),
+        ("key: ${LIBSQL_ADMIN_AUTH_KEY}", "key: hunter2\n  colour: red", "`admin.colour`"),
         (".local/jwt/jwt.key", ".local/jwt/jwt.pub", "not a private key"),
         (
             "issuer: demo-mint",
@@ -32,8 +32,7 @@ fn a_bad_configuration_is_told_with_file_and_key() {
         assert!(!said.stderr.contains("hunter2"), "{said:?}");
     }
     project.write("schema.sql", "CREATE TABLE t (x); COMMIT;");
-    project
-        .write("mint.yaml", good.replacen("  key: local", "  schema: schema.sql\n  key: local", 1));
+    project.write("mint.yaml", good.replacen("  key: $", "  schema: schema.sql\n  key: $", 1));
     project.demo(["mint", "check"]).says("schema.sql is no schema").fails(2);
     project.write("mint.yaml", good.replacen(".local/jwt/jwt.key", "nothing.key", 1));
     project.demo(["mint", "check"]).says("nothing.key").fails(5);

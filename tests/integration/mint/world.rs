@@ -153,7 +153,7 @@ impl Yaml {
              {source}\ntoken:\n  issuer: demo-mint\n  \
              databaseUrl: http://{{namespace}}.localhost:{http}\n  {token}\nkeys:\n  \
              active: .local/jwt/jwt.key\nadmin:\n  url: http://127.0.0.1:{admin}\n  \
-             key: local-admin-key\n  server: http://127.0.0.1:{http}\n  {more}\n\
+             key: ${{LIBSQL_ADMIN_AUTH_KEY}}\n  server: http://127.0.0.1:{http}\n  {more}\n\
              adminListen: 127.0.0.1:0\n{top}\n",
             url = issuer.url()
         )

@@ -1,0 +1,227 @@
+//! `__supervise`: starts native servers again that have died, as `restart:` says.
+//!
+//! One process for each standing stack with such a service, started by `demo up`.
+//! Who stops or starts servers on purpose holds the lock of the stack and ends or
+//! replaces this process under it; this process acts under the same lock, and looks
+//! at the record and at the server again when it has it. So it never starts what
+//! was just stopped. It ends when there is no record any more, listens nowhere, and
+//! writes what it does to `.local/logs/supervisor.log`.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use tokio::process::{Child, Command};
+
+use super::engines;
+use crate::engine::native::pid_file::PidFile;
+use crate::engine::provider::{Place, Provider};
+use crate::engine::{Engine, ServiceState, Stop, last_words};
+use crate::error::{Fault, Result};
+use crate::output::Output;
+use crate::plan::StackPlan;
+use crate::plan::blueprint::Blueprint;
+use crate::plan::restart::Restart;
+use crate::ready::{Attempt, poll};
+use crate::settings::Settings;
+use crate::state::{EngineKind, Local};
+
+/// Name of its pid file and of its log.
+const NAME: &str = "supervisor";
+/// Between two looks: a pid file's lock tells no one that it is free.
+const LOOK: Duration = Duration::from_millis(200);
+/// Before the first restart; doubled with each that follows, as Docker does.
+const FIRST_DELAY: Duration = Duration::from_millis(100);
+const LONGEST_DELAY: Duration = Duration::from_secs(60);
+/// A server that has run for so long starts with the first delay again.
+const STEADY: Duration = Duration::from_secs(10);
+/// It starts in milliseconds.
+const START_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Starts the supervisor of the standing stack, if a service of `plan` is to be
+/// started again. The lock of the stack is held.
+///
+/// # Errors
+/// When it does not come up, with the last lines of its log.
+pub async fn begin(
+    settings: &Settings,
+    local: &Local,
+    provider: &Provider,
+    plan: &StackPlan,
+) -> Result<()> {
+    let mut wanted = false;
+    for service in &plan.services {
+        wanted |= Restart::of(service)? != Restart::No;
+    }
+    if !wanted || provider.kind() != EngineKind::Native {
+        return Ok(());
+    }
+    let engine = provider.engine(&Place::standing(local, &plan.project));
+    let mut child = spawn(settings, local)?;
+    let file = pid_file(local);
+    // Only what holds its pid file can be ended by the next command.
+    poll("the supervisor runs", START_DEADLINE, async || {
+        if file.holder()?.is_some() {
+            return Ok(Attempt::Done(()));
+        }
+        if child.try_wait()?.is_none() {
+            return Ok(Attempt::Again("it has not taken its pid file".to_owned()));
+        }
+        let words = last_words(engine.as_ref(), NAME).await;
+        Err(Fault::failed("the supervisor has ended").because(words).into())
+    })
+    .await
+}
+
+/// Not through `__exec`: a lock that survives an exec would be inherited by the
+/// servers that the supervisor starts, and held by them when it has ended.
+fn spawn(settings: &Settings, local: &Local) -> Result<Child> {
+    let path = local.logs_dir().join(format!("{NAME}.log"));
+    let attempt = || -> std::io::Result<Child> {
+        let log = File::options().append(true).create(true).open(&path)?;
+        Command::new(std::env::current_exe()?)
+            .arg("--project-dir")
+            .arg(&settings.project_dir)
+            .arg("__supervise")
+            .env_clear()
+            .envs(&settings.variables)
+            .current_dir(local.standing_dir())
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()
+    };
+    Ok(attempt().map_err(|error| Fault::failed("cannot start the supervisor").because(error))?)
+}
+
+fn pid_file(local: &Local) -> PidFile {
+    PidFile::new(local.standing_dir().join(format!("{NAME}.pid")))
+}
+
+/// Ends the supervisor of a standing stack; the lock of the stack is held.
+///
+/// # Errors
+/// When it does not end.
+pub async fn end(engine: &dyn Engine) -> Result<()> {
+    if engine.kind() == EngineKind::Native {
+        engine.stop(NAME, Stop::Graceful).await?;
+    }
+    Ok(())
+}
+
+/// What is known of one service.
+struct Watched {
+    policy: Restart,
+    delay: Duration,
+    started: Instant,
+    /// It has ended, and is started again then.
+    due: Option<Instant>,
+    /// It has ended, and is not started again; that was said.
+    given_up: bool,
+}
+
+/// Watches the standing stack until it is taken down.
+///
+/// # Errors
+/// When the record or the compose files cannot be read.
+pub async fn run(settings: &Settings, output: &Output) -> Result<()> {
+    let local = Local::new(settings.local_dir());
+    // A terminal's Ctrl-C is not for it.
+    let _leads_already = rustix::process::setsid();
+    let _held = pid_file(&local).take()?;
+    let Some(standing) = local.standing()? else { return Ok(()) };
+    let blueprint = Blueprint::new(&settings.project_dir, &settings.plan_variables);
+    // As of now: what is changed in the files counts with the next `demo up`.
+    let mut plan = blueprint.standing(standing.variants)?;
+    plan.services.retain(|service| standing.services.contains_key(&service.name));
+    let provider = engines::of(settings, standing.engine).await?;
+    let engine = provider.engine(&Place::standing(&local, &standing.project));
+    let mut watched = BTreeMap::new();
+    for service in &plan.services {
+        let policy = Restart::of(service)?;
+        let started = Instant::now();
+        let known = Watched { policy, delay: FIRST_DELAY, started, due: None, given_up: false };
+        watched.insert(service.name.clone(), known);
+    }
+    let mut ticks = tokio::time::interval(LOOK);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if local.standing()?.is_none() {
+            return Ok(());
+        }
+        let due = look(&local, engine.as_ref(), &mut watched, output).await?;
+        if due.is_empty() {
+            continue;
+        }
+        // A command that changes the stack has it; then everything may be different.
+        let Ok(_lock) = local.lock().await else { continue };
+        if local.standing()?.is_none() {
+            return Ok(());
+        }
+        for name in due {
+            start(&local, engine.as_ref(), &plan, &name, &mut watched, output).await?;
+        }
+    }
+}
+
+/// The services that are to be started now.
+async fn look(
+    local: &Local,
+    engine: &dyn Engine,
+    watched: &mut BTreeMap<String, Watched>,
+    output: &Output,
+) -> Result<Vec<String>> {
+    let mut all = Vec::new();
+    for (name, known) in watched {
+        if engine.state(name).await? != ServiceState::Stopped {
+            known.due = None;
+            known.given_up = false;
+            if known.started.elapsed() >= STEADY {
+                known.delay = FIRST_DELAY;
+            }
+            continue;
+        }
+        if !known.policy.again(local.restarts(name)) {
+            if known.policy != Restart::No && !known.given_up {
+                output.talk(format!("{name} has ended, and has had all its restarts"));
+            }
+            known.given_up = true;
+            continue;
+        }
+        let due = *known.due.get_or_insert_with(|| {
+            output.talk(format!("{name} has ended; it starts again in {:?}", known.delay));
+            Instant::now() + known.delay
+        });
+        if due <= Instant::now() {
+            all.push(name.clone());
+        }
+    }
+    Ok(all)
+}
+
+async fn start(
+    local: &Local,
+    engine: &dyn Engine,
+    plan: &StackPlan,
+    name: &str,
+    watched: &mut BTreeMap<String, Watched>,
+    output: &Output,
+) -> Result<()> {
+    let Some(known) = watched.get_mut(name) else { return Ok(()) };
+    if engine.state(name).await? != ServiceState::Stopped {
+        return Ok(());
+    }
+    let words = last_words(engine, name).await;
+    let count = local.restarts(name).saturating_add(1);
+    local.save_restarts(name, count)?;
+    match engine.start(plan, plan.service(name)?).await {
+        Ok(()) => output.talk(format!("{name} started again, restart {count}; {words}")),
+        Err(error) => output.talk(format!("{name} cannot be started again: {error:#}")),
+    }
+    known.due = None;
+    known.started = Instant::now();
+    known.delay = known.delay.saturating_mul(2).min(LONGEST_DELAY);
+    Ok(())
+}

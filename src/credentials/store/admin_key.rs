@@ -1,0 +1,113 @@
+//! The key of the Admin API: made here, known to nobody else.
+
+use std::path::PathBuf;
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::{Action, Change, Store, lock, present, read, settle_mode};
+use crate::error::{Fault, Result};
+use crate::files::{self, MODE_SECRET, MODE_SECRET_DIR, write_atomic};
+use crate::hex;
+
+/// As many as an AES-256 key has.
+const BYTES: usize = 32;
+
+/// A new key, in hexadecimal: it goes into a header as it is.
+///
+/// # Errors
+/// When the system gives no random numbers.
+pub fn generate() -> Result<SecretString> {
+    let mut bytes = zeroize::Zeroizing::new([0; BYTES]);
+    getrandom::fill(bytes.as_mut_slice())
+        .map_err(|error| Fault::failed("no random numbers").because(error))?;
+    Ok(hex::encode(bytes.as_slice()).into())
+}
+
+impl Store {
+    /// The file with the key of the Admin API, mode 0600.
+    pub fn admin_key_path(&self) -> PathBuf {
+        self.local.join("admin/admin.key")
+    }
+
+    /// The key of the Admin API, if there is one that this user may read.
+    ///
+    /// # Errors
+    /// Exit 2 for a file that holds no key.
+    pub fn admin_key(&self) -> Result<Option<SecretString>> {
+        let path = self.admin_key_path();
+        match std::fs::File::open(&path) {
+            // Whoever may not read it works without it, as before there was one.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    std::io::ErrorKind::NotFound | std::io::ErrorKind::PermissionDenied
+                ) =>
+            {
+                return Ok(None);
+            }
+            _ => {}
+        }
+        let text = read(&path, "Admin key")?;
+        let key = text.trim();
+        if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(Fault::input(format!("there is no key in {}", path.display()))
+                .hint("remove the file: `demo up` makes a new key and restarts the stack with it")
+                .into());
+        }
+        Ok(Some(key.into()))
+    }
+
+    /// Keeps `key` for the Admin API unless there is one; with `force` instead of it.
+    ///
+    /// # Errors
+    /// Exit 2 when the file cannot be written.
+    pub fn ensure_admin_key(&self, key: &SecretString, force: bool) -> Result<Vec<Change>> {
+        let path = self.admin_key_path();
+        files::create_dir(&self.local, MODE_SECRET_DIR)?;
+        let folder = self.local.join("admin");
+        files::create_dir(&folder, MODE_SECRET_DIR)?;
+        let _lock = lock(&folder)?;
+        let mut changes = Vec::new();
+        let had = present(&path)?;
+        if had && !force {
+            settle_mode(&path, MODE_SECRET, &mut changes)?;
+            return Ok(changes);
+        }
+        write_atomic(&path, format!("{}\n", key.expose_secret()).as_bytes(), MODE_SECRET)?;
+        changes.push(Change {
+            what: "Admin key".to_owned(),
+            path,
+            action: if had { Action::Replaced } else { Action::Created },
+            why: None,
+        });
+        Ok(changes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn the_admin_key_is_made_once_and_for_its_owner_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::new(folder.path().join(".local"));
+        assert!(store.admin_key().unwrap().is_none());
+        let (first, second) = (generate().unwrap(), generate().unwrap());
+        assert_ne!(first.expose_secret(), second.expose_secret());
+        assert_eq!(store.ensure_admin_key(&first, false).unwrap().len(), 1);
+        assert_eq!(store.ensure_admin_key(&second, false).unwrap(), []);
+        let kept = || store.admin_key().unwrap().unwrap().expose_secret().to_owned();
+        assert_eq!(kept(), first.expose_secret());
+        let mode = |path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(store.admin_key_path()), 0o600);
+        assert_eq!(mode(folder.path().join(".local/admin")), 0o700);
+        store.ensure_admin_key(&second, true).unwrap();
+        assert_eq!(kept(), second.expose_secret());
+        fs::write(store.admin_key_path(), "two words\n").unwrap();
+        assert!(store.admin_key().is_err());
+    }
+}
