@@ -79,6 +79,13 @@ fn the_interpolation_fixture_comes_out_as_compose_prints_it() {
     assert_expected("expect-interp.json", &mut sources);
 }
 
+/// The project's own files, with the key that they do not have themselves.
+fn own(files: &[&str]) -> Sources {
+    let mut sources = sources(Path::new(ROOT), files);
+    sources.environment.insert("LIBSQL_ADMIN_AUTH_KEY".to_owned(), "key".to_owned());
+    sources
+}
+
 #[test]
 fn the_projects_own_files_load_in_every_combination() {
     let [base, namespaced, tls, both] = [
@@ -93,7 +100,7 @@ fn the_projects_own_files_load_in_every_combination() {
         (&[base, tls], false, 5),
         (&[base, namespaced, tls, both], true, 5),
     ] {
-        let project = load(&sources(Path::new(ROOT), files)).unwrap();
+        let project = load(&own(files)).unwrap();
         assert_eq!(project.name, "libsql-demo");
         assert_eq!(project.start_order().unwrap(), ["primary", "replica"]);
         let primary = &project.services["primary"];
@@ -113,7 +120,7 @@ fn the_projects_own_files_load_in_every_combination() {
 
 #[test]
 fn an_empty_override_changes_nothing() {
-    let mut with = sources(Path::new(ROOT), &["docker-compose.yml"]);
+    let mut with = own(&["docker-compose.yml"]);
     let without = load(&with).unwrap();
     for text in ["{}", "services: {}", "services:\n  primary: {}\n", "x-none:\n"] {
         with.files.truncate(1);

@@ -48,7 +48,7 @@ fn registration_is_closed_unless_the_number_is_positive() {
 
 #[test]
 fn l5_and_h5_limits_have_defaults_and_can_be_set() {
-    let limits = read("").unwrap().limits;
+    let limits = read("listen: 127.0.0.1:0\n").unwrap().limits;
     assert_eq!(limits.tokens.max_age, Duration::from_secs(365 * 24 * 60 * 60));
     assert_eq!(limits.tokens.per_user.get(), 100);
     let registrations = limits.registrations;
