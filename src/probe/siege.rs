@@ -6,14 +6,17 @@
 //! token do what the token says.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use futures::future::LocalBoxFuture;
 use serde::Serialize;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 use super::ledger::through_gate::{self, Field};
 use super::{Lab, ledger};
-use crate::engine::ephemeral::Workshop;
+use crate::engine::ephemeral::{EphemeralStack, Workshop};
 use crate::error::{Fault, Result};
 use crate::gate;
 
@@ -44,13 +47,31 @@ pub enum Target {
 /// What an attack came to.
 #[derive(Clone, Debug, Serialize)]
 pub struct Attempt {
-    /// Whether it got what it was after.
+    /// Whether it got what it was after; of several things, all at the server, and any
+    /// at the gate.
     pub got_in: bool,
     /// The telling part of the answer.
     pub saw: String,
 }
 
 impl Attempt {
+    /// Several things in one attack: all must succeed at the server, none at the gate.
+    pub fn several(target: Target, tries: &[(String, bool)], saw: impl Into<String>) -> Self {
+        let mut got_in = tries.iter().map(|(_, got_in)| *got_in);
+        let got_in = match target {
+            Target::Server => got_in.all(|got_in| got_in),
+            Target::Gate => got_in.any(|got_in| got_in),
+        };
+        let failed = |(what, done): &(String, bool)| (*done != got_in).then(|| what.clone());
+        let others: Vec<String> = tries.iter().filter_map(failed).collect();
+        let others = if others.is_empty() {
+            String::new()
+        } else {
+            format!("not so: {}; ", others.join(", "))
+        };
+        Self::new(got_in, format!("{others}{}", saw.into()))
+    }
+
     /// `saw` tells what the answer was.
     pub fn new(got_in: bool, saw: impl Into<String>) -> Self {
         Self { got_in, saw: crate::server::http::excerpt(&saw.into()) }
@@ -150,21 +171,46 @@ pub async fn run(attacks: &[&'static Attack], workshop: &Workshop) -> Result<Sie
     let since = Instant::now();
     let lab = Lab::new(workshop);
     let stack = through_gate::stack(&lab).await?;
-    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let listener = crate::service::server::bind(([127, 0, 0, 1], 0).into()).await?;
-    let address = listener.local_addr()?;
-    let config = through_gate::config(&stack)?;
-    // On this thread: it talks to servers that are tied to it, and is gone with it.
-    let gate = tokio::spawn(gate::serve_on(listener, config, async {
-        let _ = stopped.await;
-    }));
-    let field = Field::new(&lab, stack, address);
+    let gate = OpenGate::before(&stack).await?;
+    let field = Field::new(&lab, stack, gate.address);
     let seen = besiege(attacks, &field).await;
-    let _ = stop.send(());
-    gate.await.map_err(|error| Fault::failed("the gate ended badly").because(error))??;
+    gate.close().await?;
     let (outcomes, allowed) = seen?;
     let took_seconds = (since.elapsed().as_secs_f64() * 10.0).round() / 10.0;
     Ok(SiegeReport { schema: 1, outcomes, allowed, took_seconds })
+}
+
+/// A gate of this process; it is gone when this is dropped.
+pub struct OpenGate {
+    /// Of loopback.
+    pub address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<Result<()>>,
+}
+
+impl OpenGate {
+    /// In front of the servers of `stack`.
+    ///
+    /// # Errors
+    /// When there is no port for it, or the stack has no primary.
+    pub async fn before(stack: &EphemeralStack) -> Result<Self> {
+        let config = through_gate::config(stack)?;
+        let listener = crate::service::server::bind(([127, 0, 0, 1], 0).into()).await?;
+        let address = listener.local_addr()?;
+        let (stop, stopped) = oneshot::channel::<()>();
+        // On this thread: it talks to servers that are tied to it, and is gone with it.
+        let task = tokio::spawn(gate::serve_on(listener, config, async {
+            let _ = stopped.await;
+        }));
+        Ok(Self { address, stop, task })
+    }
+
+    /// # Errors
+    /// What it ended with.
+    pub async fn close(self) -> Result<()> {
+        let _ = self.stop.send(());
+        self.task.await.map_err(|error| Fault::failed("the gate ended badly").because(error))?
+    }
 }
 
 async fn besiege(

@@ -5,6 +5,7 @@ use futures::FutureExt;
 use crate::probe::{Area, Engines, Probe};
 
 mod active;
+mod connections;
 mod settings;
 
 pub(super) const PROBES: &[Probe] = &[
@@ -32,6 +33,17 @@ pub(super) const PROBES: &[Probe] = &[
               four servers",
         engines: Engines::Both,
         check: |lab| active::transaction(lab).boxed_local(),
+    },
+    Probe {
+        id: "connections-shared-by-namespaces",
+        claim: "A namespace is served however many streams another one has open",
+        source: "sqld --help, --max-concurrent-connections; assumption (new)",
+        area: Area::Security,
+        why: "One tenant with a token for reading locks all others out, for 8 s at a time",
+        mitigation: "Cap the streams of each namespace in front of the server",
+        how: "A token for reading leaves 128 pipelines open; SELECT 1 in another namespace",
+        engines: Engines::Both,
+        check: |lab| connections::shared(lab).boxed_local(),
     },
     Probe {
         id: "log-grows-with-rewrites",
