@@ -265,4 +265,20 @@ mod tests {
             assert!(seen.insert(attack.id), "{} is there twice", attack.id);
         }
     }
+
+    #[test]
+    fn several_things_must_all_succeed_at_the_server_and_none_at_the_gate() {
+        let tries =
+            |done: [bool; 2]| [("first".to_owned(), done[0]), ("second".to_owned(), done[1])];
+        for (target, done, got_in, not_so) in [
+            (Target::Server, [true, true], true, ""),
+            (Target::Server, [true, false], false, "not so: first; "),
+            (Target::Gate, [false, true], true, "not so: first; "),
+            (Target::Gate, [false, false], false, ""),
+        ] {
+            let attempt = Attempt::several(target, &tries(done), "answer");
+            assert_eq!(attempt.got_in, got_in, "{target:?} {done:?}");
+            assert_eq!(attempt.saw, format!("{not_so}answer"), "{target:?} {done:?}");
+        }
+    }
 }

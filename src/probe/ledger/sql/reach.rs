@@ -292,14 +292,14 @@ async fn inventory(lab: &Lab<'_>) -> Result<Observation> {
     let count = |kind: &str| reaching.iter().filter(|(of, _)| *of == kind).count();
     let unknown = if unknown.is_empty() { "none".to_owned() } else { unknown.join(", ") };
     let finding = format!(
-        "of {} functions, {} modules and {} pragmas {}, {} and {} reach beyond the database or \
+        "{} of {} functions, {} of {} modules and {} of {} pragmas reach beyond the database or \
          its memory; without a class: {unknown}",
-        functions.len(),
-        modules.len(),
-        pragmas.len(),
         count("function"),
+        functions.len(),
         count("module"),
-        count("pragma")
+        modules.len(),
+        count("pragma"),
+        pragmas.len()
     );
     let verdict = if reaching.is_empty() { Verdict::AsDocumented } else { Verdict::Weakness };
     let kept: Vec<_> = reaching.iter().map(|(_, name)| *name).collect();
