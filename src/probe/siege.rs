@@ -57,19 +57,15 @@ pub struct Attempt {
 impl Attempt {
     /// Several things in one attack: all must succeed at the server, none at the gate.
     pub fn several(target: Target, tries: &[(String, bool)], saw: impl Into<String>) -> Self {
-        let mut got_in = tries.iter().map(|(_, got_in)| *got_in);
-        let got_in = match target {
-            Target::Server => got_in.all(|got_in| got_in),
-            Target::Gate => got_in.any(|got_in| got_in),
-        };
-        let failed = |(what, done): &(String, bool)| (*done != got_in).then(|| what.clone());
-        let others: Vec<String> = tries.iter().filter_map(failed).collect();
-        let others = if others.is_empty() {
-            String::new()
-        } else {
-            format!("not so: {}; ", others.join(", "))
-        };
-        Self::new(got_in, format!("{others}{}", saw.into()))
+        let wanted = target == Target::Server;
+        let unlike = tries.iter().filter(|(_, worked)| *worked != wanted);
+        let unlike: Vec<&str> = unlike.map(|(what, _)| what.as_str()).collect();
+        let saw = saw.into();
+        if unlike.is_empty() {
+            return Self::new(wanted, saw);
+        }
+        let word = if wanted { "did not work" } else { "worked" };
+        Self::new(!wanted, format!("{word}: {}; {saw}", unlike.join(", ")))
     }
 
     /// `saw` tells what the answer was.
@@ -270,15 +266,15 @@ mod tests {
     fn several_things_must_all_succeed_at_the_server_and_none_at_the_gate() {
         let tries =
             |done: [bool; 2]| [("first".to_owned(), done[0]), ("second".to_owned(), done[1])];
-        for (target, done, got_in, not_so) in [
+        for (target, done, got_in, unlike) in [
             (Target::Server, [true, true], true, ""),
-            (Target::Server, [true, false], false, "not so: first; "),
-            (Target::Gate, [false, true], true, "not so: first; "),
+            (Target::Server, [true, false], false, "did not work: second; "),
+            (Target::Gate, [false, true], true, "did not work: second; "),
             (Target::Gate, [false, false], false, ""),
         ] {
             let attempt = Attempt::several(target, &tries(done), "answer");
             assert_eq!(attempt.got_in, got_in, "{target:?} {done:?}");
-            assert_eq!(attempt.saw, format!("{not_so}answer"), "{target:?} {done:?}");
+            assert_eq!(attempt.saw, format!("{unlike}answer"), "{target:?} {done:?}");
         }
     }
 }
