@@ -269,7 +269,7 @@ mod tests {
         for (target, done, got_in, unlike) in [
             (Target::Server, [true, true], true, ""),
             (Target::Server, [true, false], false, "did not work: second; "),
-            (Target::Gate, [false, true], true, "did not work: second; "),
+            (Target::Gate, [false, true], true, "worked: second; "),
             (Target::Gate, [false, false], false, ""),
         ] {
             let attempt = Attempt::several(target, &tries(done), "answer");

@@ -16,7 +16,7 @@ use crate::server::namespace::NamespaceName;
 
 /// What the threads of the server have as their stack, in bytes; 2 MiB when it is not set.
 const STACK: &str = "RUST_MIN_STACK";
-/// Enough for every pattern that SQLite takes.
+/// Enough for every pattern that `SQLite` takes.
 pub(in crate::probe::ledger) const LARGE_STACK: &str = "16777216";
 
 /// A server that ends has ended well within this.
@@ -25,7 +25,7 @@ const END: Duration = Duration::from_secs(10);
 /// The parser's stack is full at some 25,000 (measured on sqld 0.24.32).
 const CHAIN: usize = 40_000;
 const NESTED: usize = 20_000;
-/// SQLite takes patterns of 50,000 bytes.
+/// `SQLite` takes patterns of 50,000 bytes.
 const WILDCARDS: usize = 24_999;
 
 /// A statement that ends the server.

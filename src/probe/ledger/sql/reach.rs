@@ -100,7 +100,7 @@ pub(in super::super) const PROBES: &[Probe] = &[
     },
 ];
 
-/// What SQLite skips between words and libsql's lexer takes for a letter.
+/// What `SQLite` skips between words and libsql's lexer takes for a letter.
 pub(in crate::probe::ledger) const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// A table with an index that a query of [`optimized`] needs.
