@@ -25,14 +25,15 @@ finish() {
 }
 trap finish EXIT
 enter_project
-stack_ports 2
-issuer_port=${more_ports[0]} mint_port=${more_ports[1]}
+stack_ports 3
+issuer_port=${more_ports[0]} mint_port=${more_ports[1]} metrics_port=${more_ports[2]}
 
 "$demo" -q up --variant namespaced >/dev/null
 node "$root/examples/issuer/issuer.mjs" --listen "127.0.0.1:$issuer_port" --key issuer.pem >issuer.log 2>&1 &
 issuer=$!
 cat >mint.yaml <<YAML
 listen: 127.0.0.1:$mint_port
+adminListen: 127.0.0.1:$metrics_port
 login:
   issuer: http://127.0.0.1:$issuer_port/auth/v1
   audience: authenticated
@@ -50,13 +51,14 @@ YAML
 "$demo" mint serve --log-format json >mint.log 2>&1 &
 mint=$!
 base=http://127.0.0.1:$mint_port
-for url in "http://127.0.0.1:$issuer_port/auth/v1/health" "$base/healthz"; do
+metrics=http://127.0.0.1:$metrics_port
+for url in "http://127.0.0.1:$issuer_port/auth/v1/health" "$metrics/healthz"; do
   curl -fs --retry 30 --retry-delay 1 --retry-connrefused -o /dev/null "$url"
 done
 node "$root/examples/issuer/logins.mjs" --key issuer.pem --issuer "http://127.0.0.1:$issuer_port/auth/v1" --count "$logins" >logins.txt
 
 rss() { awk '/VmRSS/ { printf "%.1f", $2 / 1024 }' "/proc/$mint/status"; }
-minted() { curl -fsS "$base/metrics" | awk '/^demo_mint_outcomes_total\{code="minted"\}/ { print $2; found = 1 } END { if (!found) print 0 }'; }
+minted() { curl -fsS "$metrics/metrics" | awk '/^demo_mint_outcomes_total\{code="minted"\}/ { print $2; found = 1 } END { if (!found) print 0 }'; }
 
 # Every namespace is made, and every login seen, before the clock starts.
 separator=
@@ -91,9 +93,9 @@ function done(summary)
 end
 LUA
 
-load() { wrk -t1 -c32 -d"$2" -s "$1" "$base${3:-/token}" | tail -1; }
+load() { wrk -t1 -c32 -d"$2" -s "$1" "${3:-$base/token}" | tail -1; }
 
-read -r healthy _ < <(load health.lua "$round" /healthz)
+read -r healthy _ < <(load health.lua "$round" "$metrics/healthz")
 before=$(rss)
 echo "memory before: $before MiB, after $logins logins"
 best=0

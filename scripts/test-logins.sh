@@ -163,7 +163,7 @@ config() {
   shift
   for number in 1 2; do
     {
-      printf 'auth:\n  htpasswd:\n    file: ./%s/htpasswd\n    max_users: %s\n' "$name" "$most"
+      printf 'trustedProxies: [127.0.0.1]\nauth:\n  htpasswd:\n    file: ./%s/htpasswd\n    max_users: %s\n' "$name" "$most"
       printf '  tokens:\n    file: ./%s/tokens.db\n' "$name"
       [ $# -eq 0 ] || printf '%s\n' "$@"
     } | sed "s/NUMBER/$number/" >"$scratch/$name-$number.yaml"

@@ -40,5 +40,6 @@ pub mod settings;
 pub mod shared_auth;
 pub mod smoke;
 pub mod state;
+pub mod strict_json;
 pub mod style;
 pub mod tenant;

@@ -19,6 +19,7 @@ pub enum AuthCommand {
 #[command(after_help = "\
 npm and pnpm register, log in and handle their tokens here; nothing else of a registry
 is served. Users and tokens are in local files, or in the database that the file names.
+With `admin: 127.0.0.1:PORT` in it, /metrics and /healthz are served there.
 
 Examples:
   demo auth serve -c auth.yaml

@@ -16,7 +16,8 @@ pub enum GateCommand {
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Clients name a namespace by host (NS.localhost), by x-namespace, x-namespace-bin or
-/dev/NS/; the token must cover it. All else is refused by the gate itself.
+/dev/NS/; the token must cover it. All else is refused by the gate itself. With
+`admin: 127.0.0.1:PORT` in the file, /metrics and /healthz are served there.
 
 Examples:
   demo gate serve -c gate.yaml

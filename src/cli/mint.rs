@@ -22,6 +22,7 @@ The smallest mint.yaml:
     key: ${LIBSQL_ADMIN_AUTH_KEY:-local-admin-key}
 
 POST /token with `Authorization: Bearer LOGIN` answers dbToken, dbUrl, namespace, expiresAt.
+With `adminListen: 127.0.0.1:PORT`, /metrics and /healthz are served there.
 Changed key files are taken within two seconds. SIGTERM ends it in order, with exit 0.";
 
 #[derive(Debug, Subcommand)]
@@ -29,8 +30,8 @@ pub enum MintCommand {
     /// Give database tokens to whoever is signed in
     #[command(after_help = SERVE_HELP)]
     Serve(ServeArgs),
-    /// Check the configuration file, the keys and the schema that it names
-    Check(ConfigArgs),
+    /// Check the configuration file, the keys and the schema that it names, and the issuer's keys
+    Check(CheckArgs),
 }
 
 #[derive(Args, Debug)]
@@ -38,6 +39,15 @@ pub struct ConfigArgs {
     /// Configuration file [default: mint.yaml in the project folder]
     #[arg(short, long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub struct CheckArgs {
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Ask nobody: do not fetch the issuer's keys
+    #[arg(long)]
+    pub offline: bool,
 }
 
 #[derive(Args, Debug)]

@@ -6,13 +6,12 @@ use serde_json::json;
 
 use super::service;
 use crate::cli::OutputFormat;
-use crate::cli::mint::{ConfigArgs, MintCommand, ServeArgs};
+use crate::cli::mint::{CheckArgs, ConfigArgs, MintCommand, ServeArgs};
 use crate::error::{Fault, Result};
 use crate::exit_code::ExitCode;
 use crate::mint::Service;
 use crate::mint::config::Config;
 use crate::output::Output;
-use crate::service::server;
 use crate::settings::Settings;
 
 /// Looked for in the project folder.
@@ -26,18 +25,25 @@ pub async fn run(settings: &Settings, command: MintCommand, output: &Output) -> 
 }
 
 async fn serve(settings: &Settings, args: ServeArgs) -> Result<ExitCode> {
-    let config = Config::load(&path(settings, &args.config)?, &settings.variables)?;
-    let address = args.listen.unwrap_or(config.listen);
+    let mut config = Config::load(&path(settings, &args.config)?, &settings.variables)?;
+    config.listen = args.listen.unwrap_or(config.listen);
     service::run(args.log_format, &args.log_level, async move |end| {
+        let listen = config.listener();
+        listen.check()?;
         let mint = Service::new(config).await?;
-        mint.serve(server::bind(address).await?, end).await
+        mint.serve(listen.bind()?, end).await
     })
     .await
 }
 
-async fn check(settings: &Settings, args: &ConfigArgs, output: &Output) -> Result<ExitCode> {
-    let path = path(settings, args)?;
-    Service::new(Config::load(&path, &settings.variables)?).await?;
+async fn check(settings: &Settings, args: &CheckArgs, output: &Output) -> Result<ExitCode> {
+    let path = path(settings, &args.config)?;
+    let config = Config::load(&path, &settings.variables)?;
+    config.listener().check()?;
+    let mint = Service::new(config).await?;
+    if !args.offline {
+        mint.check().await?;
+    }
     if output.format() == OutputFormat::Json {
         output.json(&json!({ "good": true }))?;
     } else {

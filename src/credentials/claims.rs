@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::server::namespace::NamespaceName;
@@ -18,6 +18,9 @@ pub enum Access {
     /// Read only.
     ReadOnly,
 }
+
+/// The claims on which a decision rests.
+const DECIDING: [&str; 8] = ["a", "id", "p", "exp", "nbf", "sub", "iss", "jti"];
 
 /// What a token is to allow, and for how long.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -84,7 +87,7 @@ impl Grant {
             exp: self.lifetime.map(|lifetime| issued.saturating_add(seconds(lifetime))),
             nbf: self.not_before.map(Timestamp::as_second),
             sub: self.subject.clone(),
-            others: Map::new(),
+            ..Claims::default()
         }
     }
 }
@@ -152,6 +155,10 @@ pub struct Claims {
     pub nbf: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sub: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub iss: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jti: Option<String>,
     /// All else, and those of the above that are not what they should be
     /// (`"exp": "soon"`): a token that makes no sense must still be shown.
     #[serde(flatten)]
@@ -169,14 +176,23 @@ impl Claims {
             exp: take(&mut members, "exp"),
             nbf: take(&mut members, "nbf"),
             sub: take(&mut members, "sub"),
+            iss: take(&mut members, "iss"),
+            jti: take(&mut members, "jti"),
             others: members,
         }
     }
-}
 
-impl<'de> Deserialize<'de> for Claims {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Map::deserialize(deserializer).map(Self::from_map)
+    /// The same; `None` when a claim on which a decision rests is of the wrong
+    /// kind, which the server takes for an error too.
+    pub fn strict(members: Map<String, Value>) -> Option<Self> {
+        let claims = Self::from_map(members);
+        let odd = DECIDING.iter().any(|name| claims.others.contains_key(*name));
+        (!odd).then_some(claims)
+    }
+
+    /// Whether the claim `aud` is there, of whatever kind.
+    pub fn has_audience(&self) -> bool {
+        self.others.get("aud").is_some_and(|audience| !audience.is_null())
     }
 }
 
@@ -252,7 +268,7 @@ mod tests {
     #[test]
     fn odd_claims_are_kept_where_they_can_be_shown() {
         let payload = json!({"a": "admin", "exp": "soon", "iat": 7, "p": null, "x": [1]});
-        let claims: Claims = serde_json::from_value(payload).unwrap();
+        let claims = Claims::from_map(payload.as_object().unwrap().clone());
         assert_eq!((claims.a, claims.exp, claims.iat, claims.p), (None, None, Some(7), None));
         assert_eq!(Value::Object(claims.others), json!({"a": "admin", "exp": "soon", "x": [1]}));
     }
@@ -260,7 +276,7 @@ mod tests {
     #[test]
     fn a_permission_claim_comes_back_whole() {
         let payload = json!({"p": {"rw": {"ns": ["a"], "y": 1}, "ddl": {"tags": ["t"]}, "z": 2}});
-        let claims: Claims = serde_json::from_value(payload.clone()).unwrap();
+        let claims = Claims::from_map(payload.as_object().unwrap().clone());
         assert!(claims.p.is_some());
         assert_eq!(serde_json::to_value(claims).unwrap(), payload);
     }

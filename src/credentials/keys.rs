@@ -159,7 +159,7 @@ impl PublicKey {
             )));
         }
         let bytes = PublicKeyBytes::try_from(info).map_err(|_| damaged())?;
-        VerifyingKey::from_bytes(&bytes.to_bytes()).map(Self).map_err(|_| damaged())
+        usable(&bytes.to_bytes()).ok_or_else(damaged)
     }
 
     /// SPKI PEM, byte for byte what `openssl pkey -pubout` would write.
@@ -215,7 +215,11 @@ impl KeySet {
             .hint(format!("delete what stands before `{}PUBLIC KEY-----`", pem::BEGIN)));
         }
         let keys = blocks.iter().map(|block| PublicKey::from_block(block, place));
-        Ok(Self(keys.collect::<Result<_, _>>()?))
+        let keys: Vec<PublicKey> = keys.collect::<Result<_, _>>()?;
+        if keys.is_empty() {
+            return Err(Fault::input(format!("{place} holds no key")));
+        }
+        Ok(Self(keys))
     }
 
     /// SPKI PEM blocks one after another, as a server's key file holds them.
@@ -238,7 +242,12 @@ fn from_base64(text: &str) -> Option<PublicKey> {
         return None;
     }
     let bytes: [u8; 32] = URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()?;
-    VerifyingKey::from_bytes(&bytes).ok().map(PublicKey)
+    usable(&bytes)
+}
+
+/// A point of small order is no key: signatures that nobody has made are good by it.
+fn usable(bytes: &[u8; 32]) -> Option<PublicKey> {
+    VerifyingKey::from_bytes(bytes).ok().filter(|key| !key.is_weak()).map(PublicKey)
 }
 
 fn with_public_hint(fault: Fault) -> Fault {

@@ -4,8 +4,10 @@
 
 pub mod certs;
 pub mod claims;
+pub mod jws;
 pub mod keys;
 pub mod moment;
 mod pem;
 pub mod store;
 pub mod token;
+pub mod verifier;

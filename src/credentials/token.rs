@@ -4,23 +4,25 @@ use std::fmt;
 use std::ops::RangeInclusive;
 
 use anyhow::Context;
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header};
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use secrecy::SecretString;
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::claims::Claims;
+use super::jws::Jws;
 use super::keys::{KeySet, PublicKey, SigningKey};
 use super::moment;
+use super::verifier::Verifier;
 use crate::error::{Fault, Result};
 
 mod allows;
 
 /// The only algorithm that the server takes.
 const ALGORITHM: &str = "EdDSA";
+/// The longest token that is read, in bytes: more than any server takes in a head.
+const LONGEST: usize = 64 * 1024;
 /// For how many seconds after its end the server still takes a token.
 const LEEWAY: i64 = 60;
 /// The ends that the server can read, in seconds since 1970: the years -262143
@@ -68,9 +70,8 @@ impl Signer {
 /// When a token ends, by its own word: nothing is verified. `None` when it
 /// never does, or when it is no token.
 pub fn expiry(token: &str) -> Option<Timestamp> {
-    let payload = token.trim().split('.').nth(1)?;
-    let Parsed(members) = parse(payload)?;
-    let end = members.get("exp")?.as_i64().filter(|end| *end >= 0)?;
+    let claims = Jws::parse(token.trim(), LONGEST).ok()?.claims().ok()?;
+    let end = claims.get("exp")?.as_i64().filter(|end| *end >= 0)?;
     Timestamp::from_second(end).ok()
 }
 
@@ -105,20 +106,17 @@ pub struct Inspection {
 /// Exit 2 when it is no JWT; the message never repeats the text.
 pub fn inspect(token: &str, keys: &KeySet, now: Timestamp) -> Result<Inspection> {
     let token = token.trim();
-    let [header, payload, signature] = parts(token)?;
-    let Parsed(header_members) =
-        parse(header).ok_or_else(|| no_jwt("its first part is not a JSON object in base64url"))?;
-    let Parsed(members) = parse(payload)
-        .ok_or_else(|| no_jwt("its second part is not a JSON object in base64url"))?;
-    let algorithm = header_members
-        .get("alg")
-        .and_then(Value::as_str)
-        .ok_or_else(|| no_jwt("its first part names no `alg`"))?
-        .to_owned();
-    let message = &token.as_bytes()[..header.len() + 1 + payload.len()];
-    let key = (algorithm == ALGORITHM)
-        .then(|| keys.0.iter().find(|key| verifies(key, message, signature)))
-        .flatten();
+    if token.is_empty() {
+        return Err(no_jwt("it is empty").into());
+    }
+    if token.contains(char::is_whitespace) {
+        let what = "it has white space inside; leave out what is around it, `Bearer` too";
+        return Err(no_jwt(what).into());
+    }
+    let jws = Jws::parse(token, LONGEST).map_err(|why| no_jwt(&why.to_string()))?;
+    let members = jws.claims().map_err(|why| no_jwt(&why.to_string()))?;
+    let algorithm = jws.algorithm.clone();
+    let key = keys.0.iter().find(|key| signed_by(&jws, key));
     let claims = Claims::from_map(members);
     let time = |seconds: Option<i64>| Timestamp::from_second(seconds?).ok();
     let reason = if algorithm != ALGORITHM {
@@ -195,38 +193,13 @@ impl fmt::Display for Inspection {
     }
 }
 
-struct Parsed(Map<String, Value>);
-
-fn parse(part: &str) -> Option<Parsed> {
-    let bytes = URL_SAFE_NO_PAD.decode(part).ok()?;
-    serde_json::from_slice(&bytes).ok().map(Parsed)
-}
-
-fn parts(token: &str) -> Result<[&str; 3]> {
-    if token.is_empty() {
-        return Err(no_jwt("it is empty").into());
-    }
-    if token.contains(char::is_whitespace) {
-        return Err(
-            no_jwt("it has white space inside; leave out what is around it, `Bearer` too").into()
-        );
-    }
-    let parts: Vec<&str> = token.split('.').collect();
-    let count = parts.len();
-    parts.try_into().map_err(|_| {
-        no_jwt(&format!("it has {count} part{} instead of 3", if count == 1 { "" } else { "s" }))
-            .into()
-    })
-}
-
 fn no_jwt(why: &str) -> Fault {
     Fault::input(format!("this is not a JWT: {why}"))
         .hint("a token is what `demo token mint` prints: three parts with dots between them")
 }
 
-fn verifies(key: &PublicKey, message: &[u8], signature: &str) -> bool {
-    let verifier = DecodingKey::from_ed_der(key.as_bytes());
-    jsonwebtoken::crypto::verify(signature, message, &verifier, Algorithm::EdDSA).unwrap_or(false)
+fn signed_by(jws: &Jws<'_>, key: &PublicKey) -> bool {
+    Verifier::ed25519(key.as_bytes()).is_some_and(|key| jws.is_signed_by(&key))
 }
 
 fn foreign(keys: &KeySet) -> String {

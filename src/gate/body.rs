@@ -1,4 +1,4 @@
-//! Bodies: what comes is read whole and within limits, what goes back streams.
+//! Bodies of requests: read whole, within limits of size, time and memory.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,37 +6,124 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode, header};
 use bytes::{Bytes, BytesMut};
-use futures::stream;
 use http_body_util::BodyExt;
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
-use super::grpc;
-use super::paths::Encoding;
-use super::streams::{Sniffer, Streams};
-use crate::server::namespace::NamespaceName;
+use super::tenants::Tenant;
 use crate::service::problem::Problem;
 
 /// What all bodies that are being read may take together, in KiB.
 const ROOM: usize = 512 * 1024;
+/// How many namespaces it takes to fill it.
+const SHARES: usize = 4;
 /// Bodies up to this do not count.
-const SMALL: usize = 64 * 1024;
-/// How often a token is looked at again while an answer goes on.
-const RECHECK: Duration = Duration::from_secs(1);
+pub const SMALL: usize = 64 * 1024;
+/// Room is taken in steps of so many KiB.
+const STEP: usize = 256;
+/// Of a body that is too long so much is read on, for so long: else the client would see
+/// a connection that breaks in place of the answer.
+const DISCARDED: usize = 64 * 1024 * 1024;
+const DISCARDING: Duration = Duration::from_secs(10);
+
+/// What the bodies of all namespaces may take.
+#[derive(Clone)]
+pub struct Room {
+    all: Arc<Semaphore>,
+    share: usize,
+}
+
+impl Room {
+    /// For bodies of up to `most` bytes.
+    pub fn new(most: usize) -> Self {
+        let share = (ROOM / SHARES).max(most.div_ceil(1024));
+        Self { all: Arc::new(Semaphore::new(ROOM.max(SHARES * share))), share }
+    }
+
+    /// The share of one namespace, in KiB.
+    pub fn share(&self) -> u32 {
+        u32::try_from(self.share).unwrap_or(u32::MAX)
+    }
+
+    /// Nothing yet, for `tenant`.
+    pub fn reserve(&self, tenant: Arc<Tenant>) -> Reserved {
+        Reserved { room: self.clone(), tenant, own: 0, shared: 0 }
+    }
+}
+
+/// What one body takes, until it is dropped.
+pub struct Reserved {
+    room: Room,
+    tenant: Arc<Tenant>,
+    /// Of the namespace's share, and of the room of all, in KiB.
+    own: usize,
+    shared: usize,
+}
+
+impl Reserved {
+    /// Waits for `bytes` of the namespace's own share: those that have been announced.
+    /// Nobody else has less because of them.
+    async fn announced(&mut self, bytes: usize) {
+        let needs = bytes.div_ceil(1024).min(self.room.share);
+        if let Ok(permit) = self.tenant.room.acquire_many(amount(needs)).await {
+            permit.forget();
+            self.own += needs;
+        }
+    }
+
+    /// Waits for room for `bytes`, which are here.
+    async fn arrived(&mut self, bytes: usize) {
+        let Some(more) = self.missing(bytes, self.shared) else { return };
+        if let Ok(permit) = self.room.all.acquire_many(amount(more)).await {
+            permit.forget();
+            self.shared += more;
+        }
+    }
+
+    /// Whether there is room for `bytes` which are here, in the share and at all.
+    pub fn take_now(&mut self, bytes: usize) -> bool {
+        if let Some(more) = self.missing(bytes, self.own) {
+            let Ok(permit) = self.tenant.room.try_acquire_many(amount(more)) else { return false };
+            permit.forget();
+            self.own += more;
+        }
+        if let Some(more) = self.missing(bytes, self.shared) {
+            let Ok(permit) = self.room.all.try_acquire_many(amount(more)) else { return false };
+            permit.forget();
+            self.shared += more;
+        }
+        true
+    }
+
+    fn missing(&self, bytes: usize, has: usize) -> Option<usize> {
+        let needs = bytes.div_ceil(1024).next_multiple_of(STEP).min(self.room.share);
+        needs.checked_sub(has).filter(|more| *more > 0)
+    }
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        self.tenant.room.add_permits(self.own);
+        self.room.all.add_permits(self.shared);
+    }
+}
+
+fn amount(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
 
 /// Reads bodies of requests.
 #[derive(Clone)]
 pub struct Reader {
     most: usize,
     timeout: Duration,
-    room: Arc<Semaphore>,
+    room: Room,
 }
 
 impl Reader {
     /// `most` bytes each, within `timeout`.
-    pub fn new(most: usize, timeout: Duration) -> Self {
-        let room = ROOM.max(most.div_ceil(1024));
-        Self { most, timeout, room: Arc::new(Semaphore::new(room)) }
+    pub fn new(most: usize, timeout: Duration, room: Room) -> Self {
+        Self { most, timeout, room }
     }
 
     /// The whole body. The server needs all of it before it begins, so that
@@ -45,7 +132,12 @@ impl Reader {
     /// # Errors
     /// 413 when it is too long, by its own word or in fact; 408 when it takes
     /// too long; 415 when it is compressed; 400 when it breaks off.
-    pub async fn read(&self, headers: &HeaderMap, mut body: Body) -> Result<Bytes, Problem> {
+    pub async fn read(
+        &self,
+        tenant: &Arc<Tenant>,
+        headers: &HeaderMap,
+        mut body: Body,
+    ) -> Result<Bytes, Problem> {
         if headers.contains_key(header::CONTENT_ENCODING) {
             return Err(Problem::new(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -56,6 +148,10 @@ impl Reader {
         let declared = hyper::body::Body::size_hint(&body).exact();
         let declared = declared.map(|size| usize::try_from(size).unwrap_or(usize::MAX));
         if declared.is_some_and(|size| size > self.most) {
+            // Who waits to be asked for the body has sent none of it.
+            if !headers.contains_key(header::EXPECT) {
+                discard(body).await;
+            }
             return Err(self.too_large());
         }
         let deadline = Instant::now() + self.timeout;
@@ -63,8 +159,7 @@ impl Reader {
             let said = "the body did not come in time";
             Problem::new(StatusCode::REQUEST_TIMEOUT, "body-timeout", said)
         };
-        let needs = u32::try_from(declared.unwrap_or(self.most).div_ceil(1024)).unwrap_or(u32::MAX);
-        let mut room = None;
+        let mut reserved: Option<Reserved> = None;
         let mut whole = BytesMut::new();
         loop {
             let frame = match timeout_at(deadline, body.frame()).await.map_err(late)? {
@@ -75,15 +170,27 @@ impl Reader {
                 }
             };
             let Ok(data) = frame.into_data() else { continue };
-            if whole.len() + data.len() > self.most {
+            let length = whole.len() + data.len();
+            if length > self.most {
+                drop((whole, reserved));
+                discard(body).await;
                 return Err(self.too_large());
-            }
-            if room.is_none() && declared.unwrap_or(whole.len() + data.len()) > SMALL {
-                let acquired = timeout_at(deadline, self.room.acquire_many(needs)).await;
-                room = Some(acquired.map_err(late)?);
             }
             if whole.is_empty() && declared == Some(data.len()) {
                 return Ok(data);
+            }
+            if length > SMALL {
+                let waited = async {
+                    if reserved.is_none() {
+                        let mut new = self.room.reserve(tenant.clone());
+                        new.announced(declared.unwrap_or(self.most)).await;
+                        reserved = Some(new);
+                    }
+                    if let Some(reserved) = &mut reserved {
+                        reserved.arrived(length).await;
+                    }
+                };
+                timeout_at(deadline, waited).await.map_err(late)?;
             }
             whole.extend_from_slice(&data);
         }
@@ -95,69 +202,45 @@ impl Reader {
     }
 }
 
-/// An answer whose stream is remembered as one of `namespace`.
-pub fn watched(
-    body: Body,
-    encoding: Encoding,
-    cursor: bool,
-    streams: Streams,
-    namespace: NamespaceName,
-) -> Body {
-    let mut sniffer = Sniffer::default();
-    Body::new(body.map_frame(move |frame| {
-        if let Some(data) = frame.data_ref()
-            && let Some(stream) = sniffer.look(encoding, cursor, data)
-        {
-            streams.remember(stream, &namespace);
-        }
-        frame
-    }))
-}
-
-/// The answer to a replica that follows the log: it ends with a gRPC status
-/// when `check` says that the token is good no more.
-pub fn guarded(body: Body, check: impl Fn() -> Result<(), Problem> + Send + 'static) -> Body {
-    struct Going<F> {
-        body: Body,
-        ticks: Interval,
-        check: F,
-    }
-    let mut ticks = interval(RECHECK);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let going = Some(Going { body, ticks, check });
-    Body::from_stream(stream::unfold(going, |going| async move {
-        let mut going = going?;
-        loop {
-            tokio::select! {
-                biased;
-                _ = going.ticks.tick() => {
-                    if let Err(problem) = (going.check)() {
-                        return Some((Ok(grpc::trailers(&problem)), None));
-                    }
-                }
-                frame = going.body.frame() => match frame? {
-                    Ok(frame) => match frame.into_data() {
-                        Ok(data) => return Some((Ok(data), Some(going))),
-                        Err(_trailers) => {}
-                    },
-                    Err(error) => return Some((Err(error), None)),
-                },
+/// Reads on for a while, and keeps nothing.
+async fn discard(mut body: Body) {
+    let reading = async {
+        let mut read = 0;
+        while let Some(Ok(frame)) = body.frame().await {
+            read += frame.data_ref().map_or(0, Bytes::len);
+            if read > DISCARDED {
+                break;
             }
         }
-    }))
+    };
+    // What comes later meets a closed connection.
+    let _late = timeout(DISCARDING, reading).await;
 }
 
 #[cfg(test)]
 mod tests {
+    use futures::stream;
+
     use super::*;
+    use crate::gate::config::Limits;
+    use crate::gate::tenants::Tenants;
+
+    fn reader(most: usize, timeout: Duration) -> (Reader, Arc<Tenant>) {
+        let room = Room::new(most);
+        let tenants = Tenants::new(&Limits::default(), room.share());
+        (Reader::new(most, timeout, room), tenants.of(&"a".parse().unwrap()))
+    }
 
     fn chunked(parts: &'static [&'static str]) -> Body {
         Body::from_stream(stream::iter(parts.iter().map(|part| Ok::<_, std::io::Error>(*part))))
     }
 
     async fn read(body: Body) -> Result<Bytes, u16> {
-        let reader = Reader::new(8, Duration::from_secs(5));
-        reader.read(&HeaderMap::new(), body).await.map_err(|problem| problem.status().as_u16())
+        let (reader, tenant) = reader(8, Duration::from_secs(5));
+        reader
+            .read(&tenant, &HeaderMap::new(), body)
+            .await
+            .map_err(|problem| problem.status().as_u16())
     }
 
     #[tokio::test]
@@ -175,13 +258,46 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_that_does_not_come_is_408_and_a_compressed_one_415() {
-        let reader = Reader::new(8, Duration::from_millis(20));
+        let (reader, tenant) = reader(8, Duration::from_millis(20));
         let never = Body::from_stream(stream::pending::<Result<Bytes, std::io::Error>>());
-        let problem = reader.read(&HeaderMap::new(), never).await.unwrap_err();
+        let problem = reader.read(&tenant, &HeaderMap::new(), never).await.unwrap_err();
         assert_eq!(problem.status(), 408);
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_ENCODING, header::HeaderValue::from_static("gzip"));
-        let problem = reader.read(&headers, Body::from("1")).await.unwrap_err();
+        let problem = reader.read(&tenant, &headers, Body::from("1")).await.unwrap_err();
         assert_eq!(problem.status(), 415);
+    }
+
+    #[tokio::test]
+    async fn m4_bodies_that_are_announced_and_do_not_come_take_nothing_of_others() {
+        let room = Room::new(10 << 20);
+        let tenants = Tenants::new(&Limits::default(), room.share());
+        let reader = Reader::new(10 << 20, Duration::from_secs(20), room.clone());
+        let (alice, bob) = (tenants.of(&"a".parse().unwrap()), tenants.of(&"b".parse().unwrap()));
+        let mut slow = Vec::new();
+        for _ in 0..60 {
+            let (reader, bob) = (reader.clone(), bob.clone());
+            slow.push(tokio::spawn(async move {
+                // Without a length it counts as one of the largest.
+                let part = stream::once(async { Ok::<_, std::io::Error>(vec![0; 70 * 1024]) });
+                let body = Body::from_stream(futures::StreamExt::chain(part, stream::pending()));
+                reader.read(&bob, &HeaderMap::new(), body).await
+            }));
+        }
+        let waits = || bob.room.available_permits() >= 1024 * 10;
+        while waits() {
+            tokio::task::yield_now().await;
+        }
+        let parts: Vec<_> = (0..80).map(|_| Ok::<_, std::io::Error>(vec![1; 100 * 1024])).collect();
+        let (headers, body) = (HeaderMap::new(), Body::from_stream(stream::iter(parts)));
+        let honest = reader.read(&alice, &headers, body);
+        let read = timeout(Duration::from_secs(2), honest).await.expect("alice waits").unwrap();
+        assert_eq!(read.len(), 80 * 100 * 1024);
+        for task in slow {
+            task.abort();
+            let _ = task.await;
+        }
+        assert_eq!(bob.room.available_permits(), room.share);
+        assert_eq!(room.all.available_permits(), ROOM);
     }
 }

@@ -12,6 +12,9 @@ use serde::{Deserialize, Deserializer, de};
 
 use crate::config_file;
 use crate::error::{Fault, Result};
+use crate::service::connections::{ConnectionLimits, IdleTime};
+use crate::service::listen::Listen;
+use crate::service::tls;
 
 /// The port of the worked example.
 const PORT: u16 = 18090;
@@ -22,6 +25,12 @@ const PORT: u16 = 18090;
 pub struct Config {
     #[serde(default = "listen")]
     pub listen: SocketAddr,
+    /// Of a listener of its own with `/metrics` and `/healthz`; without it there is none.
+    #[serde(alias = "adminListen")]
+    pub admin: Option<SocketAddr>,
+    /// Whether addresses that are not loopback may go without TLS.
+    #[serde(default)]
+    pub plaintext: bool,
     /// `NS.domain` names a namespace; in lower case.
     #[serde(default = "domain", deserialize_with = "a_domain")]
     pub domain: String,
@@ -35,6 +44,12 @@ pub struct Config {
     pub keys: PathBuf,
     /// The claim `iss` that every token must have.
     pub issuer: Option<String>,
+    /// Whether every token must have an end (`exp`).
+    #[serde(default)]
+    pub require_exp: bool,
+    /// Whether every token must have an id (`jti`), by which it can be revoked.
+    #[serde(default)]
+    pub require_jti: bool,
     /// Subjects whose tokens need not name a namespace.
     #[serde(default)]
     pub operators: Vec<String>,
@@ -45,7 +60,8 @@ pub struct Config {
     pub origins: Vec<Origin>,
     #[serde(default)]
     pub limits: Limits,
-    pub tls: Option<Tls>,
+    /// The certificate that clients see, read again when it changes.
+    pub tls: Option<tls::Files>,
 }
 
 /// What one client, or one namespace, may take.
@@ -58,31 +74,50 @@ pub struct Limits {
     /// Until the body of a request is here, and until the head of its answer is.
     #[serde(deserialize_with = "duration")]
     pub timeout: Duration,
+    /// Statements.
     pub per_namespace_per_second: NonZeroU32,
     pub burst: NonZeroU32,
+    /// Requests of one namespace that a server carries out at once.
+    pub requests_per_namespace: NonZeroU32,
+    /// Of the server's 128 connections to databases: open streams, cursors, client ids of
+    /// embedded replicas.
+    pub server_connections_per_namespace: NonZeroU32,
+    pub web_sockets_per_namespace: NonZeroU32,
+    /// For how long a client may leave an answer unread.
+    #[serde(deserialize_with = "duration")]
+    pub unread_answer: Duration,
+    /// For how long a stream of a WebSocket may do nothing.
+    #[serde(deserialize_with = "duration")]
+    pub idle_stream: Duration,
     /// Web sockets at a time.
     pub web_sockets: NonZeroU32,
+    /// As in [`ConnectionLimits`], which has the defaults; so for the two below.
+    pub connections: Option<NonZeroU32>,
+    pub connections_per_address: Option<NonZeroU32>,
+    pub idle: Option<IdleTime>,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         let number = |number: u32| NonZeroU32::MIN.saturating_add(number - 1);
         Self {
-            body_bytes: 10 * 1024 * 1024,
+            // A little more than the server itself takes.
+            body_bytes: 16 * 1024 * 1024,
             timeout: Duration::from_secs(30),
-            per_namespace_per_second: number(500),
-            burst: number(1000),
+            // One client makes about 1,000, sixteen together a few thousand.
+            per_namespace_per_second: number(10_000),
+            burst: number(20_000),
+            requests_per_namespace: number(4),
+            server_connections_per_namespace: number(32),
+            web_sockets_per_namespace: number(128),
+            unread_answer: Duration::from_secs(30),
+            idle_stream: Duration::from_secs(30),
             web_sockets: number(1024),
+            connections: None,
+            connections_per_address: None,
+            idle: None,
         }
     }
-}
-
-/// The certificate that clients see.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Tls {
-    pub certificate: PathBuf,
-    pub key: PathBuf,
 }
 
 /// `http://host:port` of a server.
@@ -142,11 +177,25 @@ impl Config {
             return Err(Fault::input(format!("{}: {what}", path.display())).into());
         }
         let folder = path.parent().unwrap_or(Path::new(""));
-        let tls = config.tls.iter_mut().flat_map(|tls| [&mut tls.certificate, &mut tls.key]);
-        for file in tls.chain([&mut config.keys]).chain(&mut config.revoked) {
+        for file in std::iter::once(&mut config.keys).chain(&mut config.revoked) {
             *file = folder.join(&*file);
         }
+        if let Some(tls) = &mut config.tls {
+            tls.resolve(folder);
+        }
         Ok(config)
+    }
+
+    /// Where and how the gate listens.
+    pub fn listener(&self) -> Listen {
+        let Limits { connections, connections_per_address, idle, .. } = self.limits;
+        Listen {
+            address: self.listen,
+            admin: self.admin,
+            plaintext: self.plaintext,
+            tls: self.tls.clone(),
+            limits: ConnectionLimits::with(connections, connections_per_address, idle),
+        }
     }
 }
 
@@ -222,24 +271,32 @@ mod tests {
         let config = parse("").unwrap();
         assert_eq!(config.listen.to_string(), "127.0.0.1:18090");
         assert_eq!(config.domain, "localhost");
-        assert_eq!(config.limits.body_bytes, 10 << 20);
+        assert_eq!(config.limits.body_bytes, 16 << 20);
         assert_eq!(config.limits.timeout, Duration::from_secs(30));
         assert!(config.operators.is_empty() && config.origins.is_empty());
+        assert!(!config.require_exp && !config.require_jti);
     }
 
     #[test]
     fn everything_can_be_set() {
         let config = parse(
             "listen: 127.0.0.1:0\ndomain: DB.Example.com\nreplicas: [http://10.0.0.2:8080]\n\
-             issuer: mint\noperators: [ops]\norigins: [http://127.0.0.1:18093]\n\
-             limits: {bodyBytes: 2MiB, timeout: 500ms, perNamespacePerSecond: 1, burst: 2}\n\
-             tls: {certificate: c.pem, key: k.pem}\n",
+             issuer: mint\nrequireExp: true\nrequireJti: true\noperators: [ops]\norigins: [http://127.0.0.1:18093]\n\
+             limits: {bodyBytes: 2MiB, timeout: 500ms, perNamespacePerSecond: 1, burst: 2, \
+             connections: 100, connectionsPerAddress: 10, idle: 2s}\n\
+             admin: 127.0.0.1:9\nplaintext: true\ntls: {certificate: c.pem, key: k.pem}\n",
         )
         .unwrap();
+        assert!(config.require_exp && config.require_jti);
         assert_eq!(config.domain, "db.example.com");
         assert_eq!(config.replicas[0].0, "10.0.0.2:8080");
         assert_eq!(config.limits.body_bytes, 2 << 20);
         assert_eq!(config.limits.timeout, Duration::from_millis(500));
+        let listen = config.listener();
+        assert!(listen.plaintext && listen.admin.unwrap().port() == 9);
+        let limits = listen.limits;
+        assert_eq!((limits.connections, limits.per_address), (100, 10));
+        assert_eq!(limits.idle, Duration::from_secs(2));
         assert!(config.tls.unwrap().key.ends_with("k.pem"));
     }
 
@@ -258,8 +315,14 @@ mod tests {
             ("limits: {bodyBytes: 2GB}\n", "bodyBytes"),
             ("limits: {timeout: soon}\n", "timeout"),
             ("limits: {burst: 0}\n", "burst"),
+            ("limits: {connections: 0}\n", "connections"),
+            ("limits: {idle: 0s}\n", "idle"),
+            ("admin: here\n", "admin"),
+            ("limits: {requestsPerNamespace: 0}\n", "requestsPerNamespace"),
+            ("limits: {unreadAnswer: never}\n", "unreadAnswer"),
             ("operators: [\"\"]\n", "operators"),
             ("issuer: \"\"\n", "issuer"),
+            ("requireExp: soon\n", "requireExp"),
         ] {
             let error = parse(more).unwrap_err();
             assert!(error.contains(key), "{more}: {error}");

@@ -43,7 +43,7 @@ const DROPPED: [HeaderName; 9] = [
 
 /// The headers of a request for `namespace`, with one selector and one token.
 ///
-/// `accept-encoding` is not among them: the gate reads the front of answers.
+/// `accept-encoding` is among them only where the gate reads nothing of the answer.
 pub fn request(
     client: &HeaderMap,
     endpoint: Endpoint,
@@ -55,6 +55,11 @@ pub fn request(
         if let Some(value) = client.get(&name) {
             headers.insert(name, value.clone());
         }
+    }
+    if let (Endpoint::Root | Endpoint::Stateless, Some(encodings)) =
+        (endpoint, client.get(header::ACCEPT_ENCODING))
+    {
+        headers.insert(header::ACCEPT_ENCODING, encodings.clone());
     }
     if let (Endpoint::Replication { .. }, Some(session)) = (endpoint, client.get(&SESSION)) {
         headers.insert(SESSION, session.clone());

@@ -11,7 +11,7 @@ use super::rights::Right;
 use super::routing::{classify, scan};
 use super::sql::capabilities::{Class, known};
 use super::streams::{self, Sniffer};
-use super::token::Verifier;
+use super::token::{Required, Verifier};
 use super::trusted::Trusted;
 use super::websocket::hello;
 use super::{door, grpc, inspect, sql};
@@ -137,7 +137,7 @@ pub fn token(data: &[u8]) {
             "fuzzing",
         )
         .ok()
-        .map(|keys| Verifier::new(Trusted::new(&keys), None, Revoked::nothing()));
+        .map(|keys| Verifier::new(Trusted::new(&keys), Required::default(), Revoked::nothing()));
     }
     let Ok(text) = std::str::from_utf8(data) else { return };
     VERIFIER.with(|verifier| {

@@ -28,6 +28,13 @@ pub fn is_web(headers: &HeaderMap) -> bool {
     known && kinds.next().is_none()
 }
 
+/// Whether the caller of a path that nobody knows speaks gRPC, and with which content type.
+pub fn unknown_call(headers: &HeaderMap) -> Option<HeaderValue> {
+    let kind = headers.get(header::CONTENT_TYPE)?;
+    let text = kind.to_str().ok()?;
+    text.starts_with("application/grpc").then(|| kind.clone())
+}
+
 /// The one message of a request; `None` for anything but one frame that is not compressed.
 pub fn message(body: &Bytes) -> Option<Bytes> {
     let ([flag, length @ ..], rest) = body.split_first_chunk::<5>()?;
@@ -51,8 +58,8 @@ fn frame(flag: u8, content: &[u8]) -> Bytes {
 /// read one namespace and write another would write to both. An id that is no
 /// UUID makes its handler panic; what is sent here is always one.
 ///
-/// `None` when the body is no such call.
-pub fn own_client(body: &Bytes, namespace: &NamespaceName) -> Option<Bytes> {
+/// `None` when the body is no such call; else with the first bytes of the id.
+pub fn own_client(body: &Bytes, namespace: &NamespaceName) -> Option<(Bytes, [u8; 16])> {
     let message = message(body)?;
     let mut own = Vec::with_capacity(message.len() + 32);
     let mut client = None;
@@ -71,10 +78,11 @@ pub fn own_client(body: &Bytes, namespace: &NamespaceName) -> Option<Bytes> {
         .chain_update([0])
         .chain_update(client?)
         .finalize();
+    let id: [u8; 16] = *digest.first_chunk()?;
     let mut whole = Vec::with_capacity(own.len() + 34);
-    protobuf::push(&mut whole, 1, hex::encode(&digest[..16]).as_bytes());
+    protobuf::push(&mut whole, 1, hex::encode(&id).as_bytes());
     whole.extend_from_slice(&own);
-    Some(frame(MESSAGE, &whole))
+    Some((frame(MESSAGE, &whole), id))
 }
 
 /// The status that says the same as `status` of HTTP.
@@ -149,7 +157,7 @@ mod tests {
     #[test]
     fn a_client_is_another_in_each_namespace() {
         let (a, b) = ("a".parse().unwrap(), "b".parse().unwrap());
-        let own = |id: &str, name| client(&own_client(&call(id), name).unwrap());
+        let own = |id: &str, name| client(&own_client(&call(id), name).unwrap().0);
         assert_eq!(own("one", &a), own("one", &a));
         assert_ne!(own("one", &a), own("one", &b));
         assert_ne!(own("one", &a), own("two", &a));

@@ -9,7 +9,7 @@
 //!         --> forward: the head, made anew --> upstream --> routing: primary or replica?
 //! ```
 //!
-//! Keys and revocations are `followed`: their files may change while the gate is open.
+//! The files of keys and revocations may change while the gate is open: `service/file_watch.rs`.
 //! What the server checks, the gate does not check again: whether a token that
 //! may read may run this statement is decided there, by the same token.
 
@@ -21,17 +21,19 @@ pub mod sql;
 
 mod answer;
 mod body;
+mod compression;
 mod door;
-mod followed;
 mod forward;
 mod grpc;
 mod inspect;
 mod paths;
 mod protobuf;
+mod response_body;
 mod revoked;
 mod rights;
 mod routes;
 mod streams;
+mod tenants;
 mod token;
 mod trusted;
 mod upstream;
@@ -47,22 +49,23 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use self::body::Reader;
+use self::body::{Reader, Room};
 use self::config::Config;
-use self::followed::follow;
 use self::revoked::Revoked;
 use self::rights::Right;
 use self::streams::Streams;
-use self::token::{Bad, Verified, Verifier};
+use self::tenants::Tenants;
+use self::token::{Bad, Required, Verified, Verifier};
 use self::trusted::Trusted;
 use self::upstream::Upstream;
+use self::websocket::lobby::Lobby;
 use crate::error::Result;
 use crate::server::namespace::NamespaceName;
 use crate::service::cores::Cores;
-use crate::service::limits::Limiter;
+use crate::service::file_watch::follow;
 use crate::service::observe::Metrics;
 use crate::service::problem::Problem;
-use crate::service::{server, tls};
+use crate::service::server;
 
 /// For the web sockets to be told that the gate ends.
 const GOOD_BYE: Duration = Duration::from_secs(5);
@@ -71,10 +74,13 @@ const GOOD_BYE: Duration = Duration::from_secs(5);
 struct Gate {
     config: Config,
     verifier: Verifier,
-    limiter: Limiter<NamespaceName>,
+    tenants: Tenants,
     streams: Streams,
+    room: Room,
     reader: Reader,
     upstream: Upstream,
+    /// Sockets that have not said who they are.
+    lobby: Lobby,
     sockets: Arc<Semaphore>,
     tasks: TaskTracker,
     /// Cancelled when the gate is to end.
@@ -98,13 +104,6 @@ impl Gate {
             right => Ok((verified, right)),
         }
     }
-
-    /// Counts one request.
-    fn admit(&self, namespace: &NamespaceName) -> Result<(), Problem> {
-        self.limiter.admit(namespace).map_err(|wait| {
-            Problem::too_many(format!("too many requests for the namespace `{namespace}`"), wait)
-        })
-    }
 }
 
 fn problem(bad: Bad) -> Problem {
@@ -117,7 +116,8 @@ fn problem(bad: Bad) -> Problem {
 /// Exit 2 for keys, a certificate, a list or an address that cannot be used;
 /// exit 5 for files that are not there.
 pub async fn serve(config: Config, end: impl Future<Output = ()> + Send) -> Result<()> {
-    let listener = server::bind(config.listen).await?;
+    config.listener().check()?;
+    let listener = server::bind(config.listen)?;
     serve_on(listener, config, end).await
 }
 
@@ -135,26 +135,31 @@ pub async fn serve_on(
     if let Some(path) = &config.revoked {
         revoked.read(path)?;
     }
-    let acceptor = match &config.tls {
-        Some(files) => Some(tls::acceptor(&files.certificate, &files.key)?),
-        None => None,
-    };
+    let listening = config.listener().on(listener)?;
     let limits = &config.limits;
     let ending = CancellationToken::new();
     let tasks = TaskTracker::new();
     let metrics = Metrics::new("gate");
+    let required = Required {
+        issuer: config.issuer.clone(),
+        exp: config.require_exp,
+        jti: config.require_jti,
+    };
+    let room = Room::new(limits.body_bytes);
     let gate = Arc::new(Gate {
-        verifier: Verifier::new(trusted.clone(), config.issuer.clone(), revoked.clone()),
-        limiter: Limiter::per_second(limits.per_namespace_per_second, limits.burst),
+        verifier: Verifier::new(trusted.clone(), required, revoked.clone()),
+        tenants: Tenants::new(limits, room.share()),
         streams: Streams::default(),
-        reader: Reader::new(limits.body_bytes, limits.timeout),
+        reader: Reader::new(limits.body_bytes, limits.timeout, room.clone()),
+        room,
         upstream: Upstream::new(&config, &metrics),
+        lobby: Lobby::default(),
         sockets: Arc::new(Semaphore::new(limits.web_sockets.get().try_into()?)),
         tasks: tasks.clone(),
         ending: ending.clone(),
         config,
     });
-    let address = listener.local_addr()?;
+    let address = listening.address()?;
     let mut followers = JoinSet::new();
     followers
         .spawn(follow(gate.config.keys.clone(), "public keys", move |path| trusted.read(path)));
@@ -162,13 +167,14 @@ pub async fn serve_on(
         followers.spawn(follow(path, "list of revoked tokens", move |path| revoked.read(path)));
     }
     let service = routes::service(gate.clone(), &metrics);
-    tracing::info!(%address, domain = gate.config.domain, "the gate is open");
+    let (admin, domain) = (listening.admin(), gate.config.domain.as_str());
+    tracing::info!(%address, admin, domain, "the gate is open");
     let both = async {
         end.await;
         ending.cancel();
     };
     let cores = Cores::start()?;
-    server::serve(listener, acceptor, service, Some(&cores), both).await?;
+    listening.serve(service, &metrics, Some(&cores), both).await?;
     tasks.close();
     if tokio::time::timeout(GOOD_BYE, tasks.wait()).await.is_err() {
         tracing::warn!("some WebSockets did not close in time");

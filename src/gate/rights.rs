@@ -5,35 +5,8 @@
 //! tag for every namespace of a server whose group has that name. Here such
 //! tokens get nothing, unless the operator has named their subject.
 
-use serde::Deserialize;
-
-use crate::credentials::claims::{Permission, Permissions, Scopes};
+use crate::credentials::claims::{Claims, Permission, Permissions, Scopes};
 use crate::server::namespace::NamespaceName;
-
-/// The claims that decide. A claim of the wrong kind, and one that is there
-/// twice, is an error, as it is for the server.
-#[derive(Clone, Debug, Default, Deserialize)]
-pub struct Claims {
-    #[serde(default)]
-    pub a: Option<Permission>,
-    #[serde(default)]
-    pub id: Option<String>,
-    #[serde(default)]
-    pub p: Option<Permissions>,
-    #[serde(default)]
-    pub exp: Option<i64>,
-    #[serde(default)]
-    pub nbf: Option<i64>,
-    #[serde(default)]
-    pub sub: Option<String>,
-    #[serde(default)]
-    pub iss: Option<String>,
-    #[serde(default)]
-    pub jti: Option<String>,
-    /// Of any kind: the server refuses all tokens that have it.
-    #[serde(default)]
-    pub aud: Option<serde_json::Value>,
-}
 
 /// What may be done.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -90,9 +63,10 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::strict_json;
 
     fn of(claims: Value, namespace: &str) -> Right {
-        let claims: Claims = serde_json::from_value(claims).unwrap();
+        let claims = Claims::strict(claims.as_object().unwrap().clone()).unwrap();
         right(&claims, &namespace.parse().unwrap(), &["ops".to_owned()])
     }
 
@@ -151,7 +125,8 @@ mod tests {
             r#"{"sub":7}"#,
             r#"{"jti":7}"#,
         ] {
-            assert!(serde_json::from_str::<Claims>(text).is_err(), "{text}");
+            let read = strict_json::object(text.as_bytes()).ok().and_then(Claims::strict);
+            assert!(read.is_none(), "{text}");
         }
     }
 

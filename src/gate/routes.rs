@@ -6,10 +6,9 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::ws::WebSocketUpgrade;
-use axum::extract::{FromRequestParts, Request};
+use axum::extract::Request;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use bytes::Bytes;
@@ -20,10 +19,11 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 use super::config::Config;
 use super::inspect::{self, Judged, Refusal, SQL_FORBIDDEN};
 use super::paths::{self, Encoding, Endpoint, Place};
+use super::response_body::{self, Rules, Watch};
 use super::rights::Right;
-use super::streams::{self, Asked};
+use super::streams::{self, Asked, Sniffer, StreamId};
 use super::upstream::Outgoing;
-use super::{Gate, answer, body, door, forward, grpc, problem, token, websocket};
+use super::{Gate, answer, compression, door, forward, grpc, problem, token, websocket};
 use crate::server::namespace::NamespaceName;
 use crate::service::observe::{Metrics, observed};
 use crate::service::problem::Problem;
@@ -43,13 +43,20 @@ pub fn service(gate: Arc<Gate>, metrics: &Metrics) -> impl Answers {
 /// What the gate answers of itself, without a token.
 fn own() -> Router {
     let name = concat!("demo gate ", env!("CARGO_PKG_VERSION"), "\n");
-    Router::new()
-        .route("/health", get(|| async { "ok\n" }))
-        .route("/version", get(move || async move { name }))
-        .fallback(|request: Request| async move {
+    Router::new().route("/version", get(move || async move { name })).fallback(
+        |request: Request| async move {
             let problem = Problem::not_found("route-unknown", "the gate has no such route");
-            refused(problem, None, request.headers())
-        })
+            match grpc::unknown_call(request.headers()) {
+                // In the dialect that was spoken, so that the caller reads `Unimplemented`.
+                Some(kind) => {
+                    let mut response = grpc::refusal(&problem);
+                    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+                    response
+                }
+                None => refused(problem, None, request.headers()),
+            }
+        },
+    )
 }
 
 async fn answer(
@@ -67,6 +74,10 @@ async fn answer(
     let outcome = pass(&gate, place, &mut parts, body).await;
     let mut response =
         outcome.unwrap_or_else(|problem| refused(problem, Some(place.endpoint), &parts.headers));
+    if response.status() == StatusCode::PAYLOAD_TOO_LARGE && parts.version < Version::HTTP_2 {
+        // What is left of the body is not read.
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     if parts.method == Method::HEAD {
         // hyper leaves it out over HTTP/1 only.
         *response.body_mut() = Body::empty();
@@ -117,7 +128,7 @@ async fn pass(
         door::namespace(&gate.config.domain, &parts.uri, &parts.headers, place.namespace)
             .map_err(|closed| Problem::bad_request(closed.code(), said(closed, gate)))?;
     if parts.method == Method::GET {
-        return socket(gate, namespace, parts).await;
+        return socket(gate, namespace, parts);
     }
     forward_call(gate, place, namespace, parts, body).await
 }
@@ -131,7 +142,7 @@ fn version(path: &str) -> Response {
     format!("Hello, {path} of Hrana over HTTP is spoken here\n").into_response()
 }
 
-async fn socket(
+fn socket(
     gate: &Arc<Gate>,
     namespace: NamespaceName,
     parts: &mut Parts,
@@ -142,10 +153,7 @@ async fn socket(
     {
         return Err(Problem::forbidden("origin-forbidden", "pages of this origin may not connect"));
     }
-    let upgrade = WebSocketUpgrade::from_request_parts(parts, &()).await.map_err(|_| {
-        Problem::not_found("route-unknown", "a GET of this route must open a WebSocket")
-    })?;
-    websocket::accept(gate.clone(), namespace, upgrade, &parts.headers)
+    websocket::accept(gate.clone(), namespace, parts)
 }
 
 async fn forward_call(
@@ -164,48 +172,81 @@ async fn forward_call(
         .map_err(|said| Problem::unauthorized("token-invalid", said))?
         .ok_or_else(|| problem(token::Bad::Missing))?;
     let (verified, right) = gate.authorise(token, &namespace)?;
-    gate.admit(&namespace)?;
-    let mut body = gate.reader.read(&parts.headers, body).await?;
-    inspected(place, &body, right)?;
+    let tenant = gate.tenants.of(&namespace);
+    tenant.admit(1).await?;
+    let mut body = gate.reader.read(&tenant, &parts.headers, body).await?;
+    let Judged { statements } = inspected(place, &body, right)?;
+    if statements > 1 {
+        tenant.admit(statements - 1).await?;
+    }
+    let mut watch = None;
     match endpoint {
         Endpoint::Pipeline(encoding) | Endpoint::Cursor(encoding) => {
-            own_stream(gate, streams::asked(encoding, &body), &namespace)?;
+            let stream = own_stream(gate, streams::asked(encoding, &body), &namespace)?;
+            watch = Some(Watch {
+                encoding,
+                cursor: matches!(endpoint, Endpoint::Cursor(_)),
+                streams: gate.streams.clone(),
+                namespace: namespace.clone(),
+                slot: tenant.stream(stream).await?,
+                sniffer: Sniffer::default(),
+            });
         }
         Endpoint::Proxy => {
-            body = grpc::own_client(&body, &namespace).ok_or_else(no_call)?;
+            let (own, client) = grpc::own_client(&body, &namespace).ok_or_else(no_call)?;
+            body = own;
+            tenant.client(client).await?;
         }
         Endpoint::Replication { .. } => {
             grpc::message(&body).ok_or_else(no_call)?;
         }
         Endpoint::Root | Endpoint::Stateless | Endpoint::Version => {}
     }
+    let follows = endpoint == Endpoint::Replication { follows: true };
+    let executing = if follows { None } else { Some(tenant.execute().await?) };
+    let connection = match endpoint {
+        Endpoint::Root | Endpoint::Stateless => Some(tenant.connect().await?),
+        _ => None,
+    };
     // The body may have taken its time.
     gate.verifier.recheck(&verified, token::now()).map_err(problem)?;
     let outgoing = Outgoing {
         headers: forward::request(&parts.headers, endpoint, &namespace, token),
         may_write: right == Right::Write,
-        namespace: namespace.clone(),
+        namespace,
         endpoint,
         path: place.path,
         body,
     };
-    let (mut head, incoming) = gate.upstream.send(outgoing).await?.into_parts();
+    if let Some(watch) = &mut watch {
+        watch.slot.sent();
+    }
+    let sent = gate.upstream.send(outgoing).await;
+    if sent.is_err()
+        && let Some(watch) = &mut watch
+    {
+        // The connection to the server is closed, and with it the stream.
+        watch.slot.closed();
+    }
+    let (mut head, incoming) = sent?.into_parts();
+    drop(connection);
     forward::answer(&mut head.headers);
-    let body = match endpoint {
-        Endpoint::Pipeline(encoding) => {
-            body::watched(incoming, encoding, false, gate.streams.clone(), namespace)
-        }
-        Endpoint::Cursor(encoding) => {
-            body::watched(incoming, encoding, true, gate.streams.clone(), namespace)
-        }
-        Endpoint::Replication { follows: true } => {
-            let gate = gate.clone();
-            body::guarded(incoming, move || {
-                gate.verifier.recheck(&verified, token::now()).map_err(problem)
-            })
-        }
-        _ => incoming,
+    let check = {
+        let gate = gate.clone();
+        move || gate.verifier.recheck(&verified, token::now()).map_err(problem)
     };
+    let rules = Rules {
+        watch,
+        // A cursor is read while its statements run; all other answers are ready.
+        executing: executing.filter(|_| matches!(endpoint, Endpoint::Cursor(_))),
+        grpc: endpoint.is_grpc(),
+        follows,
+        gzip: compression::accepted(&parts.headers),
+        unread: gate.config.limits.unread_answer,
+        check,
+    };
+    let body = response_body::pass(&mut head, incoming, rules);
+    response_body::varies(&mut head.headers);
     Ok(Response::from_parts(head, body))
 }
 
@@ -214,10 +255,10 @@ fn own_stream(
     gate: &Gate,
     asked: Result<Asked, streams::Unreadable>,
     namespace: &NamespaceName,
-) -> Result<(), Problem> {
+) -> Result<Option<StreamId>, Problem> {
     match asked {
-        Ok(Asked::New) => Ok(()),
-        Ok(Asked::Goes(stream)) if gate.streams.belongs(stream, namespace) => Ok(()),
+        Ok(Asked::New) => Ok(None),
+        Ok(Asked::Goes(stream)) if gate.streams.belongs(stream, namespace) => Ok(Some(stream)),
         // One that has expired, one that another gate has opened and one of
         // another namespace look the same: who asks has no right to know more.
         Ok(Asked::Goes(_)) => Err(Problem::bad_request(

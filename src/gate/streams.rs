@@ -28,6 +28,9 @@ const MOST: u64 = 200_000;
 /// Within so many bytes of an answer the baton is complete.
 const HEAD: usize = 96;
 
+/// How an answer in JSON begins that has a baton.
+const JSON: &[u8] = br#"{"baton":""#;
+
 /// The id of a stream of the server.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct StreamId(pub u64);
@@ -116,6 +119,17 @@ fn stream_id(baton: &[u8]) -> Option<StreamId> {
     Some(StreamId(u64::from_be_bytes(*id)))
 }
 
+/// What the front of an answer tells of its stream.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Seen {
+    /// Nothing, or nothing new.
+    Nothing,
+    /// It stays open.
+    Stream(StreamId),
+    /// There is none any more.
+    NoStream,
+}
+
 /// Reads the baton off the front of an answer as it passes. The server writes
 /// it first; an answer that begins otherwise leaves its stream unknown, and
 /// what is unknown cannot be continued.
@@ -126,22 +140,35 @@ pub struct Sniffer {
 }
 
 impl Sniffer {
-    /// Looks at the next bytes of the answer; gives the stream once.
-    pub fn look(&mut self, encoding: Encoding, cursor: bool, bytes: &[u8]) -> Option<StreamId> {
+    /// Looks at the next bytes of the answer; tells of the stream once.
+    pub fn look(&mut self, encoding: Encoding, cursor: bool, bytes: &[u8]) -> Seen {
         if self.done {
-            return None;
+            return Seen::Nothing;
         }
-        let room = HEAD - self.head.len();
-        self.head.extend_from_slice(&bytes[..bytes.len().min(room)]);
-        let found = baton(encoding, cursor, &self.head).and_then(stream_id);
-        self.done = found.is_some() || self.head.len() == HEAD;
-        found
+        // Mostly all of it is there at once.
+        let head = if self.head.is_empty() && bytes.len() >= HEAD {
+            &bytes[..HEAD]
+        } else {
+            let room = HEAD - self.head.len();
+            self.head.extend_from_slice(&bytes[..bytes.len().min(room)]);
+            &self.head
+        };
+        if let Some(found) = baton(encoding, cursor, head).and_then(stream_id) {
+            self.done = true;
+            return Seen::Stream(found);
+        }
+        let json = encoding == Encoding::Json && head.len() >= JSON.len();
+        if head.len() == HEAD || json && !head.starts_with(JSON) {
+            self.done = true;
+            return Seen::NoStream;
+        }
+        Seen::Nothing
     }
 }
 
 fn baton(encoding: Encoding, cursor: bool, head: &[u8]) -> Option<&[u8]> {
     let text = match encoding {
-        Encoding::Json => head.strip_prefix(br#"{"baton":""#)?,
+        Encoding::Json => head.strip_prefix(JSON)?,
         Encoding::Protobuf => {
             // The messages of a cursor each have their length in front.
             let message = if cursor { protobuf::varint(head)?.1 } else { head };
@@ -217,16 +244,18 @@ mod tests {
             let mut body = answer(encoding, cursor, id);
             body.extend([b' '; 100]);
             let mut sniffer = Sniffer::default();
-            let found: Vec<StreamId> =
-                body.chunks(size).filter_map(|part| sniffer.look(encoding, cursor, part)).collect();
-            prop_assert_eq!(found, vec![StreamId(id)]);
+            let mut found: Vec<Seen> =
+                body.chunks(size).map(|part| sniffer.look(encoding, cursor, part)).collect();
+            found.retain(|seen| *seen != Seen::Nothing);
+            prop_assert_eq!(found, vec![Seen::Stream(StreamId(id))]);
         }
 
         #[test]
         fn other_answers_tell_nothing(body in proptest::collection::vec(any::<u8>(), 0..200)) {
             for encoding in [Encoding::Json, Encoding::Protobuf] {
                 if baton(encoding, false, &body).is_none() {
-                    prop_assert_eq!(Sniffer::default().look(encoding, false, &body), None);
+                    let seen = Sniffer::default().look(encoding, false, &body);
+                    prop_assert!(!matches!(seen, Seen::Stream(_)));
                 }
             }
         }

@@ -4,16 +4,13 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::Algorithm;
 use moka::sync::Cache;
-use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use super::revoked::Revoked;
-use super::rights::Claims;
 use super::trusted::{Key, Trusted};
+use crate::credentials::claims::Claims;
+use crate::credentials::jws::Jws;
 
 /// No token of ours comes near it; longer ones are not even hashed.
 const LONGEST: usize = 8 * 1024;
@@ -37,6 +34,10 @@ pub enum Bad {
     Issuer,
     #[error("the token has the claim `aud`, which the server refuses")]
     Audience,
+    #[error("the token never expires, and this gate takes only those with an `exp`")]
+    Endless,
+    #[error("the token has no `jti`, and this gate takes only those that can be revoked")]
+    Nameless,
     #[error("the token has been revoked")]
     Revoked,
 }
@@ -51,19 +52,11 @@ impl Bad {
             Self::Early => "token-not-yet-valid",
             Self::Issuer => "token-wrong-issuer",
             Self::Audience => "token-with-audience",
+            Self::Endless => "token-without-end",
+            Self::Nameless => "token-without-id",
             Self::Revoked => "token-revoked",
         }
     }
-}
-
-#[derive(Deserialize)]
-struct Header {
-    alg: String,
-    #[serde(default)]
-    kid: Option<String>,
-    /// Extensions that must be understood; there are none here (RFC 7515, 4.1.11).
-    #[serde(default)]
-    crit: Option<serde_json::Value>,
 }
 
 /// What a token says whose signature is good.
@@ -74,19 +67,30 @@ pub struct Verified {
     key: String,
 }
 
+/// Claims that a token must have, beyond those that give it a right.
+#[derive(Clone, Debug, Default)]
+pub struct Required {
+    /// The value of `iss`.
+    pub issuer: Option<String>,
+    /// Whether there must be an `exp`.
+    pub exp: bool,
+    /// Whether there must be a `jti`, so that the token can be revoked.
+    pub jti: bool,
+}
+
 /// Verifies tokens against the keys of the operator.
 pub struct Verifier {
     trusted: Trusted,
-    issuer: Option<String>,
+    required: Required,
     revoked: Revoked,
     /// By digest: a token itself is never kept.
     verified: Cache<[u8; 32], Arc<Verified>>,
 }
 
 impl Verifier {
-    pub fn new(trusted: Trusted, issuer: Option<String>, revoked: Revoked) -> Self {
+    pub fn new(trusted: Trusted, required: Required, revoked: Revoked) -> Self {
         let verified = Cache::builder().max_capacity(KEPT).time_to_idle(KEPT_IDLE).build();
-        Self { trusted, issuer, revoked, verified }
+        Self { trusted, required, revoked, verified }
     }
 
     /// What `token` says, when it is good at `now` (seconds since 1970).
@@ -118,14 +122,21 @@ impl Verifier {
     /// Why it is no good any more.
     pub fn recheck(&self, verified: &Verified, now: i64) -> Result<(), Bad> {
         let Verified { claims, key } = verified;
+        let required = &self.required;
         if !self.trusted.has(key) {
             return Err(Bad::Invalid);
         }
-        if claims.aud.is_some() {
+        if claims.has_audience() {
             return Err(Bad::Audience);
         }
-        if self.issuer.is_some() && self.issuer != claims.iss {
+        if required.issuer.is_some() && required.issuer != claims.iss {
             return Err(Bad::Issuer);
+        }
+        if required.exp && claims.exp.is_none() {
+            return Err(Bad::Endless);
+        }
+        if required.jti && claims.jti.as_deref().is_none_or(str::is_empty) {
+            return Err(Bad::Nameless);
         }
         if claims.exp.is_some_and(|end| now >= end) {
             return Err(Bad::Expired);
@@ -141,25 +152,16 @@ impl Verifier {
 
     /// What it says, when one of our keys has signed it.
     fn signed(&self, token: &str) -> Option<Verified> {
-        let (message, signature) = token.rsplit_once('.')?;
-        let (header, payload) = message.split_once('.')?;
-        let header: Header = from_base64(header)?;
-        if header.alg != "EdDSA" || header.crit.is_some() {
-            return None;
-        }
+        let jws = Jws::parse(token, LONGEST).ok().filter(|jws| !jws.needs_extension)?;
         let keys = self.trusted.now();
-        let verifies = |key: &&Key| {
-            let (message, algorithm) = (message.as_bytes(), Algorithm::EdDSA);
-            jsonwebtoken::crypto::verify(signature, message, &key.decoding, algorithm)
-                .unwrap_or(false)
-        };
+        let verifies = |key: &&Key| jws.is_signed_by(&key.verifier);
         // A `kid` of ours means that key alone; others may name keys otherwise.
-        let named = keys.iter().find(|key| header.kid.as_ref() == Some(&key.thumbprint));
+        let named = keys.iter().find(|key| jws.key_id.as_ref() == Some(&key.thumbprint));
         let key = match named {
             Some(key) => Some(key).filter(verifies),
             None => keys.iter().find(verifies),
         }?;
-        Some(Verified { claims: from_base64(payload)?, key: key.thumbprint.clone() })
+        Some(Verified { claims: Claims::strict(jws.claims().ok()?)?, key: key.thumbprint.clone() })
     }
 }
 
@@ -167,10 +169,6 @@ impl Verifier {
 pub fn now() -> i64 {
     let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(elapsed.as_secs()).unwrap_or(i64::MAX)
-}
-
-fn from_base64<T: for<'de> Deserialize<'de>>(part: &str) -> Option<T> {
-    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).ok()?).ok()
 }
 
 #[cfg(test)]

@@ -3,9 +3,8 @@
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use jsonwebtoken::DecodingKey;
-
 use crate::credentials::keys::{KeySet, PublicKey};
+use crate::credentials::verifier::Verifier;
 use crate::error::Result;
 use crate::files;
 
@@ -14,7 +13,7 @@ pub struct Key {
     /// Its `kid` in tokens of ours.
     pub thumbprint: String,
     /// Parsed once.
-    pub decoding: DecodingKey,
+    pub verifier: Verifier,
 }
 
 /// The keys as they are now; clones share them.
@@ -44,9 +43,13 @@ impl Trusted {
         Ok(())
     }
 
-    /// Takes `keys` for all that is trusted.
+    /// Takes `keys` for all that is trusted; no keys at all change nothing.
     pub fn replace(&self, keys: &KeySet) {
         let (keys, before) = (parsed(keys), self.now());
+        if keys.is_empty() {
+            tracing::error!("there is no key among the new ones; those before stay");
+            return;
+        }
         if keys.iter().map(|key| &key.thumbprint).eq(before.iter().map(|key| &key.thumbprint)) {
             return;
         }
@@ -72,9 +75,50 @@ fn key_set(path: &Path) -> Result<KeySet> {
 }
 
 fn parsed(keys: &KeySet) -> Arc<[Key]> {
-    let key = |key: &PublicKey| Key {
-        thumbprint: key.thumbprint(),
-        decoding: DecodingKey::from_ed_der(key.as_bytes()),
+    let key = |key: &PublicKey| {
+        let verifier = Verifier::ed25519(key.as_bytes())?;
+        Some(Key { thumbprint: key.thumbprint(), verifier })
     };
-    keys.0.iter().map(key).collect()
+    keys.0.iter().filter_map(key).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::credentials::keys::SigningKey;
+
+    #[test]
+    fn l2_a_file_without_a_key_never_replaces_keys() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("jwt.pub");
+        let (old, new) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
+        std::fs::write(&path, old.public().to_pem()).unwrap();
+        let trusted = Trusted::open(&path).unwrap();
+        let thumbprint = old.public().thumbprint();
+        let pem = new.public().to_pem();
+        let weak = "MCowBQYDK2VwAyEAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+        for text in [
+            "",
+            "\n",
+            "# no key",
+            "<html></html>",
+            r#"{"keys":[]}"#,
+            &pem[..pem.len() / 2],
+            "-----BEGIN PUBLIC KEY-----\n-----END PUBLIC KEY-----\n",
+            "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+            &format!("-----BEGIN PUBLIC KEY-----\n{weak}\n-----END PUBLIC KEY-----\n"),
+            &"A".repeat(43),
+        ] {
+            std::fs::write(&path, text).unwrap();
+            assert!(trusted.read(&path).is_err(), "{text:?}");
+            assert!(trusted.has(&thumbprint), "{text:?}");
+        }
+        std::fs::remove_file(&path).unwrap();
+        assert!(trusted.read(&path).is_err() && trusted.has(&thumbprint));
+        trusted.replace(&KeySet::default());
+        assert!(trusted.has(&thumbprint), "no keys replace none");
+        std::fs::write(&path, &pem).unwrap();
+        trusted.read(&path).unwrap();
+        assert!(!trusted.has(&thumbprint) && trusted.has(&new.public().thumbprint()));
+    }
 }

@@ -1,7 +1,7 @@
 //! `mint.yaml`, typed and checked. What a value must be is said by its type.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
@@ -9,9 +9,14 @@ use serde::Deserialize;
 
 use super::mapping::ClaimMapping;
 use super::template::{DatabaseUrl, NamespaceTemplate};
-use super::values::{IssuerUrl, Lifetime, Origin, Secret, ServerUrl, SharedSecret};
+use super::values::{IssuerUrl, Lifetime, Origin, ReservedName, Secret, ServerUrl, SharedSecret};
 use crate::config_file;
 use crate::error::{Fault, Result};
+use crate::server::namespace::NamespaceName;
+use crate::service::connections::{ConnectionLimits, IdleTime};
+use crate::service::listen::Listen;
+use crate::service::peer::TrustedProxies;
+use crate::service::tls;
 
 /// The port of the worked example.
 const PORT: u16 = 18091;
@@ -22,6 +27,14 @@ const PORT: u16 = 18091;
 pub struct Config {
     #[serde(default = "listen")]
     pub listen: SocketAddr,
+    /// Of a listener of its own with `/metrics` and `/healthz`; without it there is
+    /// none. `admin` is the Admin API of the server here.
+    pub admin_listen: Option<SocketAddr>,
+    /// Whether addresses that are not loopback may go without TLS.
+    #[serde(default)]
+    pub plaintext: bool,
+    /// The certificate that clients see, read again when it changes.
+    pub tls: Option<tls::Files>,
     /// Pages of these origins may ask; none when empty.
     #[serde(default)]
     pub origins: Vec<Origin>,
@@ -63,6 +76,9 @@ pub struct UserEndpointConfig {
 pub struct TokenConfig {
     #[serde(default)]
     pub namespace: NamespaceTemplate,
+    /// Names that are no user's, whatever the template makes of his subject. A
+    /// template that is `{sub}` alone needs the list, which may be empty.
+    pub reserved_names: Option<Vec<ReservedName>>,
     #[serde(default)]
     pub lifetime: Lifetime,
     /// The claim `iss`.
@@ -70,6 +86,16 @@ pub struct TokenConfig {
     pub database_url: DatabaseUrl,
     #[serde(default)]
     pub claims: ClaimMapping,
+}
+
+impl TokenConfig {
+    /// The namespace of one user; `None` when the subject gives no valid name, or
+    /// one that is reserved.
+    pub fn namespace_of(&self, subject: &str) -> Option<NamespaceName> {
+        let name = self.namespace.of(subject)?;
+        let reserved = self.reserved_names.as_deref().unwrap_or_default();
+        (!reserved.iter().any(|reserved| reserved.0 == name)).then_some(name)
+    }
 }
 
 /// Private keys: one signs, the public halves of all are published.
@@ -99,8 +125,13 @@ pub struct AdminConfig {
 pub struct LimitsConfig {
     pub per_user_per_minute: NonZeroU32,
     pub per_address_per_minute: NonZeroU32,
-    /// Proxies before the mint, whose last `X-Forwarded-For` is believed.
-    pub trusted_proxies: Vec<IpAddr>,
+    /// Proxies before the mint, addresses or networks, whose `X-Forwarded-For` or
+    /// `Forwarded` is believed.
+    pub trusted_proxies: TrustedProxies,
+    /// As in [`ConnectionLimits`], which has the defaults; so for the two below.
+    pub connections: Option<NonZeroU32>,
+    pub connections_per_address: Option<NonZeroU32>,
+    pub idle: Option<IdleTime>,
 }
 
 impl Default for LimitsConfig {
@@ -108,7 +139,10 @@ impl Default for LimitsConfig {
         Self {
             per_user_per_minute: NonZeroU32::MIN.saturating_add(59),
             per_address_per_minute: NonZeroU32::MIN.saturating_add(599),
-            trusted_proxies: Vec::new(),
+            trusted_proxies: TrustedProxies::default(),
+            connections: None,
+            connections_per_address: None,
+            idle: None,
         }
     }
 }
@@ -127,7 +161,22 @@ impl Config {
         for file in keys.chain(&mut config.admin.schema) {
             *file = folder.join(&*file);
         }
+        if let Some(tls) = &mut config.tls {
+            tls.resolve(folder);
+        }
         Ok(config)
+    }
+
+    /// Where and how the mint listens.
+    pub fn listener(&self) -> Listen {
+        let LimitsConfig { connections, connections_per_address, idle, .. } = self.limits;
+        Listen {
+            address: self.listen,
+            admin: self.admin_listen,
+            plaintext: self.plaintext,
+            tls: self.tls.clone(),
+            limits: ConnectionLimits::with(connections, connections_per_address, idle),
+        }
     }
 
     fn check(&self, path: &Path) -> Result<()> {
@@ -149,6 +198,12 @@ impl Config {
             if text.is_empty() {
                 return wrong(key, "it is empty, and would be in every login that lacks it");
             }
+        }
+        if self.token.namespace.is_bare() && self.token.reserved_names.is_none() {
+            let what = "`{sub}` alone lets a user be named like a namespace of yours: write \
+                        `db-{sub}`, or list the names that no user may have in \
+                        `token.reservedNames` (`[]` when there are none)";
+            return wrong("token.namespace", what);
         }
         if self.admin.schema.is_some() && self.admin.server.is_none() {
             return wrong("admin.server", "`admin.schema` needs the address of the primary");

@@ -7,7 +7,6 @@ use jiff::Timestamp;
 use moka::future::Cache;
 use secrecy::ExposeSecret;
 use serde::Serialize;
-use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::config::{Config, TokenConfig};
@@ -89,6 +88,14 @@ impl Desk {
         self.mint(&judged)
     }
 
+    /// Whether the issuer gives keys.
+    ///
+    /// # Errors
+    /// See [`Logins::check`].
+    pub async fn check(&self) -> Result<()> {
+        self.logins.check().await
+    }
+
     /// What must go on beside the requests; it never ends.
     pub async fn keep_fresh(&self) {
         tokio::join!(self.logins.keep_fresh(), self.keys.watch());
@@ -113,7 +120,7 @@ impl Desk {
         // Before the verdict: keys that change meanwhile make it an old one.
         let generation = self.logins.generation();
         let login = self.logins.judge(login).await?;
-        let namespace = self.token.namespace.of(&login.subject).ok_or(Refusal::Subject)?;
+        let namespace = self.token.namespace_of(&login.subject).ok_or(Refusal::Subject)?;
         let extras = self.token.claims.of(&login.claims).ok_or(Refusal::Claim)?;
         let (subject, expires) = (login.subject, login.expires);
         Ok(Arc::new(Judged { subject, namespace, extras, expires, generation }))
@@ -134,9 +141,9 @@ impl Desk {
         getrandom::fill(&mut id).map_err(|_| Refusal::Internal)?;
         let id = hex::encode(&id);
         if let Some(issuer) = &self.token.issuer {
-            claims.others.insert("iss".to_owned(), Value::from(issuer.as_str()));
+            claims.iss = Some(issuer.clone());
         }
-        claims.others.insert("jti".to_owned(), Value::from(id.as_str()));
+        claims.jti = Some(id.clone());
         let signed = self.keys.with_signer(|signer| signer.sign(&claims));
         let token = signed.map_err(|_| Refusal::Internal)?;
         let end = claims.exp.and_then(|end| Timestamp::from_second(end).ok());

@@ -16,6 +16,8 @@ pub mod config;
 mod desk;
 mod keyring;
 mod login;
+#[cfg(fuzzing)]
+pub use self::login::fuzzing;
 mod mapping;
 mod namespaces;
 mod refusal;
@@ -24,14 +26,9 @@ mod schema;
 mod template;
 mod values;
 
-use std::collections::HashSet;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
-
-use axum::Router;
-use prometheus_client::metrics::family::Family;
-use tokio::net::TcpListener;
 
 use self::config::{AdminConfig, Config};
 use self::desk::Desk;
@@ -44,8 +41,10 @@ use crate::error::Result;
 use crate::files;
 use crate::server::admin::Admin;
 use crate::server::hrana::Hrana;
+use crate::service::listen::Listening;
 use crate::service::observe::Metrics;
-use crate::service::server;
+use axum::Router;
+use prometheus_client::metrics::family::Family;
 
 /// For one request to the database server.
 const SERVER_DEADLINE: Duration = Duration::from_secs(5);
@@ -55,6 +54,7 @@ const CONNECT_DEADLINE: Duration = Duration::from_secs(2);
 pub struct Service {
     desk: Arc<Desk>,
     router: Router,
+    metrics: Metrics,
 }
 
 impl Service {
@@ -65,33 +65,40 @@ impl Service {
     pub async fn new(config: Config) -> Result<Self> {
         let metrics = Metrics::new("mint");
         let keys = Arc::new(Keyring::open(&config.keys)?);
-        let logins = Logins::new(&config.login)?;
+        let logins = Logins::new(&config.login, &metrics)?;
         let created = metrics.counter("namespaces_created", "Namespaces that were made here");
         let namespaces = namespaces(&config.admin, keys.clone(), created).await?;
         let outcomes = Family::default();
         metrics.register("outcomes", "Requests for a token by how they ended", outcomes.clone());
-        let proxies = config.limits.trusted_proxies.iter().map(std::net::IpAddr::to_canonical);
-        let proxies: Arc<HashSet<_>> = Arc::new(proxies.collect());
+        let proxies = Arc::new(config.limits.trusted_proxies.clone());
         let origins = config.origins.iter().map(|origin| origin.0.clone()).collect();
         let desk = Arc::new(Desk::new(config, logins, keys.clone(), namespaces));
         let mint = Mint { desk: desk.clone(), keys, outcomes, proxies };
-        Ok(Self { desk, router: routes::router(mint, origins, &metrics) })
+        Ok(Self { desk, router: routes::router(mint, origins, &metrics), metrics })
     }
 
-    /// Serves on `listener` until `end` is done, and the requests under way then.
+    /// Asks the issuer for its keys, where it publishes them.
+    ///
+    /// # Errors
+    /// Exit 3 when it does not answer, exit 2 when its answer has no usable key.
+    pub async fn check(&self) -> Result<()> {
+        self.desk.check().await
+    }
+
+    /// Serves on `listening` until `end` is done, and the requests under way then.
     ///
     /// # Errors
     /// When the address of the listener is not known.
     pub async fn serve(
         self,
-        listener: TcpListener,
+        listening: Listening,
         end: impl Future<Output = ()> + Send,
     ) -> Result<()> {
-        let address = listener.local_addr()?;
+        let (address, admin) = (listening.address()?, listening.admin());
         let desk = self.desk;
         let beside = tokio::spawn(async move { desk.keep_fresh().await });
-        tracing::info!(%address, "listening");
-        let outcome = server::serve(listener, None, self.router, None, end).await;
+        tracing::info!(%address, admin, "listening");
+        let outcome = listening.serve(self.router, &self.metrics, None, end).await;
         beside.abort();
         tracing::info!("ended");
         outcome

@@ -1,6 +1,5 @@
 //! The mint over HTTP.
 
-use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +20,7 @@ use super::desk::{Desk, Issued};
 use super::keyring::Keyring;
 use super::refusal::Refusal;
 use crate::service::observe::{self, Metrics};
+use crate::service::peer::TrustedProxies;
 use crate::service::problem::Problem;
 use crate::service::server::Peer;
 
@@ -37,7 +37,7 @@ pub struct Mint {
     pub desk: Arc<Desk>,
     pub keys: Arc<Keyring>,
     pub outcomes: Family<Outcome, Counter>,
-    pub proxies: Arc<HashSet<IpAddr>>,
+    pub proxies: Arc<TrustedProxies>,
 }
 
 /// `minted`, or the code of the problem.
@@ -76,7 +76,7 @@ pub fn router(mint: Mint, origins: Vec<HeaderValue>, metrics: &Metrics) -> Route
 
 async fn token(State(mint): State<Mint>, peer: Peer, request: Request) -> Response {
     let (head, body) = request.into_parts();
-    let address = address(peer.0.ip(), &head.headers, &mint.proxies);
+    let address = mint.proxies.client(peer.0.ip(), &head.headers);
     let outcome = tokio::time::timeout(DEADLINE, issue(&mint.desk, address, &head.headers, body));
     let outcome = outcome.await.unwrap_or(Err(Refusal::TooSlow));
     let code = outcome.as_ref().map_or_else(|refusal| refusal.code(), |_| "minted");
@@ -122,19 +122,6 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Refusal> {
     }
 }
 
-/// Whose request it is: the peer's, or where that is a trusted proxy, of whom
-/// the proxy says.
-fn address(peer: IpAddr, headers: &HeaderMap, proxies: &HashSet<IpAddr>) -> IpAddr {
-    let peer = peer.to_canonical();
-    if !proxies.contains(&peer) {
-        return peer;
-    }
-    // The last entry is the proxy's own; those before it anybody can write.
-    let last = headers.get_all("x-forwarded-for").iter().next_back();
-    let named = last.and_then(|value| value.to_str().ok()?.rsplit(',').next()?.trim().parse().ok());
-    named.unwrap_or(peer)
-}
-
 async fn keys(State(mint): State<Mint>) -> Response {
     let caching = (header::CACHE_CONTROL, "public, max-age=60");
     ([caching], axum::Json(mint.keys.document())).into_response()
@@ -175,15 +162,5 @@ mod tests {
         ] {
             assert_eq!(bearer(&headers(bad)), Err(Refusal::NoLogin), "{bad:?}");
         }
-    }
-
-    #[test]
-    fn a_proxy_is_believed_only_when_it_is_trusted() {
-        let peer: IpAddr = "127.0.0.1".parse().unwrap();
-        let forwarded = headers(&[("x-forwarded-for", "6.6.6.6, 10.0.0.9")]);
-        assert_eq!(address(peer, &forwarded, &HashSet::new()), peer);
-        let trusted = HashSet::from([peer]);
-        assert_eq!(address(peer, &forwarded, &trusted).to_string(), "10.0.0.9");
-        assert_eq!(address(peer, &headers(&[("x-forwarded-for", "x")]), &trusted), peer);
     }
 }

@@ -28,6 +28,12 @@ impl Default for NamespaceTemplate {
 }
 
 impl NamespaceTemplate {
+    /// Whether a user's subject is the whole name, so that nothing keeps the names
+    /// of users apart from those of other namespaces. A hash is nobody's choice.
+    pub fn is_bare(&self) -> bool {
+        self.0 == "{sub}"
+    }
+
     /// The namespace of one user; `None` when the subject gives no valid name.
     pub fn of(&self, subject: &str) -> Option<NamespaceName> {
         let name = if self.0.contains("{subHash}") {

@@ -8,6 +8,8 @@ use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
+use crate::server::namespace::NamespaceName;
+
 /// The shortest key for HMAC-SHA-256 (RFC 7518, section 3.2), in bytes.
 const SHORTEST_SHARED_SECRET: usize = 32;
 const SHORTEST_LIFETIME: Duration = Duration::from_secs(10);
@@ -131,6 +133,19 @@ impl TryFrom<String> for SharedSecret {
             return Err("it is a PEM, not the issuer's shared secret; public keys go by `jwks`");
         }
         Ok(Self(text.into()))
+    }
+}
+
+/// The name of a namespace that is no user's.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub struct ReservedName(pub NamespaceName);
+
+impl TryFrom<String> for ReservedName {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse().map(Self).map_err(|_| "it must be the name of a namespace")
     }
 }
 

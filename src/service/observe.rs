@@ -1,5 +1,5 @@
-//! What a service says of itself: a line and a count for each request,
-//! `/healthz`, `/metrics`.
+//! What a service says of itself: a line and a count for each request, and on the
+//! admin listener `/healthz` and `/metrics`.
 
 use std::borrow::Cow;
 use std::sync::{Arc, Mutex};
@@ -18,6 +18,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
+use super::problem::Problem;
 use crate::error::Result;
 
 /// The route of a request that has none.
@@ -104,15 +105,21 @@ impl Metrics {
     }
 }
 
-/// `router` with `/healthz` (alive, nothing more) and `/metrics`, and a count and
-/// a log line for each request of `router`.
+/// `router` with a count and a log line for each request.
 pub fn observed(router: Router, metrics: &Metrics) -> Router {
-    let counted =
-        router.layer(axum::middleware::from_fn_with_state(metrics.clone(), count_and_log));
+    router.layer(axum::middleware::from_fn_with_state(metrics.clone(), count_and_log))
+}
+
+/// What the admin listener answers: `/healthz` (alive, nothing more; `/health` is the
+/// same) and `/metrics`.
+pub fn admin(metrics: &Metrics) -> Router {
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
+        .route("/health", get(|| async { "ok\n" }))
         .route("/metrics", get(show).with_state(metrics.clone()))
-        .merge(counted)
+        .fallback(|| async {
+            Problem::not_found("not-found", "there are /healthz, /health and /metrics here")
+        })
 }
 
 async fn show(State(metrics): State<Metrics>) -> Response {
@@ -154,11 +161,12 @@ mod tests {
     async fn requests_are_counted_by_pattern_and_never_by_path() {
         let metrics = Metrics::new("test");
         let router = Router::new().route("/user/{name}", get(|| async { "hello" }));
-        let router = observed(router, &metrics);
-        assert_eq!(text(&router, "/healthz").await, (200, "ok\n".to_owned()));
+        let (router, admin) = (observed(router, &metrics), admin(&metrics));
+        assert_eq!(text(&admin, "/healthz").await, (200, "ok\n".to_owned()));
         text(&router, "/user/alice").await;
         text(&router, "/secret-path").await;
-        let (status, shown) = text(&router, "/metrics").await;
+        assert_eq!(text(&router, "/metrics").await.0, 404);
+        let (status, shown) = text(&admin, "/metrics").await;
         assert_eq!(status, 200);
         let line = "demo_test_requests_total{route=\"/user/{name}\",status=\"200\"} 1";
         assert!(shown.contains(line), "{shown}");

@@ -1,40 +1,68 @@
-//! A listener: HTTP/1.1 and HTTP/2, with or without TLS, that ends in order.
+//! A listener: HTTP/1.1 and HTTP/2, with or without TLS, that ends in order and that
+//! silent or idle clients cannot take from the others.
 
 use std::convert::Infallible;
-use std::future::Future;
+use std::future::{Future, pending};
+use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::Body;
 use axum::extract::{ConnectInfo, Request};
+use axum::http::Version;
 use axum::response::Response;
+use hyper::body::{Body as _, Incoming};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 use tokio_rustls::TlsAcceptor;
+use tokio_util::task::TaskTracker;
 use tower::{Service, ServiceExt};
 
+use super::connections::place::{Order, Place, TICK};
+use super::connections::stream::{Arriving, Leaving, Stream};
+use super::connections::{ConnectionLimits, Entry, Table};
 use super::cores::Cores;
+use super::seldom::Seldom;
 use crate::error::{Fault, Result};
 
 /// The address of the peer, as the handlers see it.
 pub type Peer = ConnectInfo<SocketAddr>;
 
-/// For how long a peer may take to send the head of a request, or to shake hands.
-const HEAD_DEADLINE: Duration = Duration::from_secs(10);
 /// For how long requests that are under way may go on after the end was asked for.
 const GRACE: Duration = Duration::from_secs(10);
-/// Connections at a time, whatever the limit on open files is.
-const MOST_CONNECTIONS: usize = 4096;
+/// Connections that the system holds until they are accepted.
+const BACKLOG: u32 = 4096;
+/// How long accepting pauses after an error: doubled with each, within these bounds.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+/// Of the head of an HTTP/1 request, and of what is read at once of its body.
+const HTTP1_BUFFER: usize = 64 * 1024;
+/// Of the headers of an HTTP/2 request.
+const HEADER_LIST: u32 = 32 * 1024;
+/// Requests at a time on one HTTP/2 connection.
+const STREAMS: u32 = 128;
+/// Streams that the client has reset before they were looked at, and those that were
+/// reset here: a client that causes more is cut off.
+const RESET_STREAMS: usize = 20;
+const LOCAL_RESETS: usize = 128;
 
-/// Listens on `address`.
+/// Listens on `address`. Needs a runtime.
 ///
 /// # Errors
 /// Exit 2 when the address is taken or is not of this machine.
-pub async fn bind(address: SocketAddr) -> Result<TcpListener> {
-    TcpListener::bind(address).await.map_err(|error| {
+pub fn bind(address: SocketAddr) -> Result<TcpListener> {
+    let listen = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    listen().map_err(|error: io::Error| {
         Fault::input(format!("cannot listen on {address}"))
             .because(error)
             .hint("choose another address with --listen")
@@ -60,101 +88,205 @@ impl<S> Answers for S where
 /// the requests under way finish for [`GRACE`], and returns.
 ///
 /// A handler gets the peer's address as [`Peer`]. The connections run on `cores`, or
-/// without those on the runtime of whoever calls.
+/// without those on the runtime of whoever calls. `limits` counts a connection that has
+/// become a web socket, too: it is busy until it ends.
 ///
 /// # Errors
 /// Never, once it listens: what goes wrong with one connection ends that one.
 pub async fn serve(
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
+    limits: ConnectionLimits,
     service: impl Answers,
     cores: Option<&Cores>,
     end: impl Future<Output = ()> + Send,
 ) -> Result<()> {
-    let open = GracefulShutdown::new();
-    let room = std::sync::Arc::new(Semaphore::new(MOST_CONNECTIONS));
-    let mut end = std::pin::pin!(end);
+    let table = CutAtEnd(Table::new(&limits));
+    let tasks = TaskTracker::new();
+    let mut pause = Pause::default();
+    let mut ticks = interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut end = pin!(end);
     loop {
-        let accepted = async {
-            let permit = room.clone().acquire_owned().await;
-            (permit, listener.accept().await)
-        };
-        let (permit, accepted) = tokio::select! {
-            accepted = accepted => accepted,
+        let accepted = tokio::select! {
+            biased;
             () = &mut end => break,
+            _ = ticks.tick() => {
+                table.0.sweep();
+                continue;
+            }
+            accepted = pause.accept(&listener) => accepted,
         };
         let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
-                // Out of open files, mostly: the next end of a connection helps.
-                tracing::warn!(%error, "a connection was not accepted");
-                tokio::task::yield_now().await;
+                pause.after(&error, &table.0);
                 continue;
             }
         };
-        let (service, watcher, tls) = (service.clone(), open.watcher(), tls.clone());
+        let Some(entry) = table.0.admit(peer.ip()) else { continue };
+        let (service, tls) = (service.clone(), tls.clone());
         let Some(cores) = cores else {
-            tokio::spawn(async move {
-                let _permit = permit;
-                connection(stream, peer, tls, service, watcher).await;
-            });
+            tasks.spawn(connection(stream, entry, peer, tls, service));
             continue;
         };
         // It still belongs to the runtime that accepted it.
         let Ok(stream) = stream.into_std() else { continue };
-        cores.spawn(async move {
-            let _permit = permit;
+        cores.spawn(tasks.track_future(async move {
             if let Ok(stream) = TcpStream::from_std(stream) {
-                connection(stream, peer, tls, service, watcher).await;
+                connection(stream, entry, peer, tls, service).await;
             }
-        });
+        }));
     }
     drop(listener);
-    let waited = open.count();
-    if tokio::time::timeout(GRACE, open.shutdown()).await.is_err() {
+    tasks.close();
+    table.0.finish_all();
+    let waited = tasks.len();
+    let ended = async {
+        while timeout(TICK, tasks.wait()).await.is_err() {
+            table.0.sweep();
+        }
+    };
+    if timeout(GRACE, ended).await.is_err() {
         tracing::warn!(connections = waited, "some requests did not end in time and were cut off");
     }
     Ok(())
 }
 
-async fn connection(
-    stream: TcpStream,
-    peer: SocketAddr,
-    tls: Option<TlsAcceptor>,
-    service: impl Answers,
-    watcher: Watcher,
-) {
-    // One small answer after another: waiting to fill a packet costs 40 ms.
-    let _ = stream.set_nodelay(true);
-    match tls {
-        None => speak(stream, peer, service, watcher).await,
-        Some(tls) => match tokio::time::timeout(HEAD_DEADLINE, tls.accept(stream)).await {
-            Ok(Ok(stream)) => speak(stream, peer, service, watcher).await,
-            Ok(Err(error)) => tracing::debug!(%peer, %error, "no TLS handshake"),
-            Err(_elapsed) => tracing::debug!(%peer, "no TLS handshake in time"),
-        },
+/// Leaves no connection behind, however serving ends.
+struct CutAtEnd(Table);
+
+impl Drop for CutAtEnd {
+    fn drop(&mut self) {
+        self.0.cut_all();
     }
 }
 
-async fn speak<S>(stream: S, peer: SocketAddr, service: impl Answers, watcher: Watcher)
+/// Between two tries to accept, after errors.
+#[derive(Default)]
+struct Pause {
+    length: Duration,
+    until: Option<Instant>,
+    told: Seldom,
+}
+
+impl Pause {
+    async fn accept(&mut self, listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+        if let Some(until) = self.until {
+            sleep_until(until).await;
+        }
+        let accepted = listener.accept().await?;
+        self.until = None;
+        Ok(accepted)
+    }
+
+    fn after(&mut self, error: &io::Error, table: &Table) {
+        use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+        // Of one client that has gone already.
+        if matches!(
+            error.kind(),
+            ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted
+        ) {
+            return;
+        }
+        // Out of open files or of memory.
+        table.make_room();
+        let again = self.until.is_some();
+        self.length = if again { (self.length * 2).min(LONGEST_PAUSE) } else { SHORTEST_PAUSE };
+        self.until = Some(Instant::now() + self.length);
+        if let Some(count) = self.told.count() {
+            tracing::warn!(%error, count, "connections cannot be accepted");
+        }
+    }
+}
+
+async fn connection(
+    stream: TcpStream,
+    entry: Entry,
+    peer: SocketAddr,
+    tls: Option<TlsAcceptor>,
+    service: impl Answers,
+) {
+    // One small answer after another: waiting to fill a packet costs 40 ms.
+    let _ = stream.set_nodelay(true);
+    let place = entry.place().clone();
+    let stream = Stream::new(stream, entry);
+    let Some(tls) = tls else { return speak(stream, peer, place, service).await };
+    let shaken = tokio::select! {
+        biased;
+        shaken = tls.accept(stream) => shaken,
+        _order = place.told(Order::Serve) => return,
+    };
+    match shaken {
+        Ok(stream) => speak(stream, peer, place, service).await,
+        Err(error) => tracing::debug!(%peer, %error, "no TLS handshake"),
+    }
+}
+
+async fn speak<S>(stream: S, peer: SocketAddr, place: Arc<Place>, service: impl Answers)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let answer =
-        hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
-            let mut request: Request = request.map(axum::body::Body::new);
-            request.extensions_mut().insert(ConnectInfo(peer));
-            service.clone().oneshot(request)
-        });
+    let answer = {
+        let place = place.clone();
+        hyper::service::service_fn(move |request| {
+            answered(request, peer, place.clone(), service.clone())
+        })
+    };
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_DEADLINE);
+    // The table keeps the deadlines, with one timer for all connections.
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(None);
+    builder.http1().max_buf_size(HTTP1_BUFFER);
     // Most answers are small: a copy costs less than a system call with several buffers.
     builder.http1().writev(false);
     builder.http2().timer(TokioTimer::new()).keep_alive_interval(Duration::from_secs(30));
-    let connection =
-        builder.serve_connection_with_upgrades(TokioIo::new(stream), answer).into_owned();
-    if let Err(error) = watcher.watch(connection).await {
-        tracing::debug!(%peer, %error, "a connection ended badly");
+    builder.http2().max_concurrent_streams(STREAMS).max_header_list_size(HEADER_LIST);
+    builder.http2().max_pending_accept_reset_streams(RESET_STREAMS);
+    builder.http2().max_local_error_reset_streams(LOCAL_RESETS);
+    let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), answer);
+    let mut connection = pin!(connection);
+    let mut known = Order::Serve;
+    loop {
+        tokio::select! {
+            biased;
+            outcome = connection.as_mut() => {
+                if let Err(error) = outcome {
+                    tracing::debug!(%peer, %error, "a connection ended badly");
+                }
+                return;
+            }
+            order = place.told(known) => {
+                if order == Order::Cut {
+                    tracing::debug!(%peer, "a connection was cut off");
+                    return;
+                }
+                connection.as_mut().graceful_shutdown();
+                known = order;
+            }
+        }
+    }
+}
+
+/// Runs one request, which the table counts from here to the end of its answer. Its
+/// place is taken at once, when the head has come.
+fn answered(
+    request: hyper::Request<Incoming>,
+    peer: SocketAddr,
+    place: Arc<Place>,
+    service: impl Answers,
+) -> impl Future<Output = Result<hyper::Response<Leaving>, Infallible>> {
+    let (http2, body) = (request.version() == Version::HTTP_2, !request.body().is_end_stream());
+    let turn = place.begin(body, http2);
+    async move {
+        let Some(turn) = turn else {
+            // The connection is about to be dropped, and this with it.
+            return pending().await;
+        };
+        let mut request = request.map(|incoming| {
+            if body { Body::new(Arriving::new(incoming, place, http2)) } else { Body::empty() }
+        });
+        request.extensions_mut().insert(ConnectInfo(peer));
+        Ok(Leaving::answer(service.oneshot(request).await?, turn))
     }
 }
 
@@ -166,6 +298,7 @@ mod tests {
     use tokio::sync::oneshot;
 
     use super::*;
+    use crate::ready::{Attempt, poll};
 
     #[tokio::test]
     async fn a_request_under_way_is_answered_after_the_end_was_asked_for() {
@@ -186,7 +319,7 @@ mod tests {
             }
             peer.ip().to_string()
         });
-        let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let router = Router::new().route("/", handler);
@@ -194,7 +327,8 @@ mod tests {
             let end = async {
                 let _ = stopped.await;
             };
-            serve(listener, None, router, cores.as_ref(), end).await
+            let limits = ConnectionLimits::default();
+            serve(listener, None, limits, router, cores.as_ref(), end).await
         });
         let mut client = TcpStream::connect(address).await.unwrap();
         client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await.unwrap();
@@ -209,10 +343,57 @@ mod tests {
         assert!(TcpStream::connect(address).await.is_err(), "it still listens");
     }
 
+    /// What comes back on a connection of its own; nothing when it is closed.
+    async fn ask(address: SocketAddr) -> String {
+        let mut client = TcpStream::connect(address).await.unwrap();
+        let mut answer = String::new();
+        let request = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+        if client.write_all(request).await.is_ok() {
+            let _ = client.read_to_string(&mut answer).await;
+        }
+        answer
+    }
+
+    #[tokio::test]
+    async fn h3_a_web_socket_is_busy_until_it_ends_and_a_silent_client_is_not() {
+        use axum::extract::ws::WebSocketUpgrade;
+        use axum::routing::any;
+
+        let socket = any(async |upgrade: WebSocketUpgrade| {
+            upgrade.on_upgrade(async |mut socket| while let Some(Ok(_)) = socket.recv().await {})
+        });
+        let router = Router::new().route("/", get(async || "here")).route("/socket", socket);
+        let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = listener.local_addr().unwrap();
+        let limits = ConnectionLimits { connections: 1, per_address: 1, ..Default::default() };
+        let server = tokio::spawn(serve(listener, None, limits, router, None, pending()));
+
+        let silent = TcpStream::connect(address).await.unwrap();
+        assert!(ask(address).await.ends_with("here"), "the silent one is pushed out");
+        drop(silent);
+        let mut socket = TcpStream::connect(address).await.unwrap();
+        let request = b"GET /socket HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\n\
+            Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+            Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+        socket.write_all(request).await.unwrap();
+        let mut head = [0; 12];
+        socket.read_exact(&mut head).await.unwrap();
+        assert_eq!(&head, b"HTTP/1.1 101");
+        assert_eq!(ask(address).await, "", "all connections are busy");
+        drop(socket);
+        let again = async || {
+            let answer = ask(address).await;
+            let done = answer.ends_with("here");
+            Ok(if done { Attempt::Done(()) } else { Attempt::Again(answer) })
+        };
+        poll("the socket has ended", Duration::from_secs(10), again).await.unwrap();
+        server.abort();
+    }
+
     #[tokio::test]
     async fn an_address_that_is_taken_is_bad_input() {
-        let first = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
-        let error = bind(first.local_addr().unwrap()).await.unwrap_err();
+        let first = bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let error = bind(first.local_addr().unwrap()).unwrap_err();
         let diagnosis = crate::error::Diagnosis::of(&error);
         assert_eq!(diagnosis.code, crate::exit_code::ExitCode::Input);
     }

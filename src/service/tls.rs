@@ -1,21 +1,105 @@
-//! TLS of a listener: the certificate and the key that the operator names.
+//! TLS of a listener: the certificate and the key that the operator names, read again
+//! when they change.
 
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use rustls::ServerConfig;
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use serde::Deserialize;
 use tokio_rustls::TlsAcceptor;
 
+use super::file_watch::follow_all;
 use crate::error::{Fault, Result};
 
-/// An acceptor for HTTP/1.1 and HTTP/2 with the chain in `certificate` and its `key`, both PEM.
-///
-/// # Errors
-/// Exit 2 with the path for a file that cannot be read, holds something else, or
-/// a key that does not belong to the certificate.
-pub fn acceptor(certificate: &Path, key: &Path) -> Result<TlsAcceptor> {
+/// The certificate that clients see, as a configuration file names it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Files {
+    /// The chain, PEM.
+    pub certificate: PathBuf,
+    /// Its private key, PEM.
+    pub key: PathBuf,
+}
+
+impl Files {
+    /// Takes paths as relative to `folder`.
+    pub fn resolve(&mut self, folder: &Path) {
+        for file in [&mut self.certificate, &mut self.key] {
+            *file = folder.join(&*file);
+        }
+    }
+}
+
+/// TLS with the pair that was last good; clones share it.
+#[derive(Clone)]
+pub struct Tls {
+    files: Files,
+    current: Arc<Current>,
+    acceptor: TlsAcceptor,
+}
+
+impl Tls {
+    /// For HTTP/1.1 and HTTP/2.
+    ///
+    /// # Errors
+    /// Exit 2 with the path for a file that cannot be read, holds something else, or
+    /// a key that does not belong to the certificate.
+    pub fn open(files: Files) -> Result<Self> {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let pair = pair(&files, &provider)?;
+        let current = Arc::new(Current { pair: RwLock::new(Arc::new(pair)), provider });
+        let mut config = ServerConfig::builder_with_provider(current.provider.clone())
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_cert_resolver(current.clone());
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Ok(Self { files, current, acceptor: TlsAcceptor::from(Arc::new(config)) })
+    }
+
+    pub fn acceptor(&self) -> TlsAcceptor {
+        self.acceptor.clone()
+    }
+
+    /// Has new connections get what the files hold now.
+    ///
+    /// # Errors
+    /// As [`Tls::open`]; then nothing changes.
+    pub fn read(&self) -> Result<()> {
+        let pair = Arc::new(pair(&self.files, &self.current.provider)?);
+        let mut current = self.current.pair.write().unwrap_or_else(PoisonError::into_inner);
+        if current.cert != pair.cert {
+            tracing::info!("the TLS certificate has changed");
+        }
+        *current = pair;
+        Ok(())
+    }
+
+    /// Reads the files again whenever one has changed, for ever.
+    pub async fn follow(self) {
+        let paths = [self.files.certificate.clone(), self.files.key.clone()];
+        follow_all(&paths, "TLS certificate and key", || self.read()).await;
+    }
+}
+
+#[derive(Debug)]
+struct Current {
+    pair: RwLock<Arc<CertifiedKey>>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ResolvesServerCert for Current {
+    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.pair.read().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+}
+
+fn pair(files: &Files, provider: &CryptoProvider) -> Result<CertifiedKey> {
+    let Files { certificate, key } = files;
     let unreadable = |path: &Path, what: &str| {
         Fault::input(format!("{} holds no {what} in PEM form", path.display()))
     };
@@ -27,21 +111,11 @@ pub fn acceptor(certificate: &Path, key: &Path) -> Result<TlsAcceptor> {
     }
     let secret = PrivateKeyDer::from_pem_file(key)
         .map_err(|error| unreadable(key, "private key").because(error))?;
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
-        .with_single_cert(chain, secret)
-        .map_err(|error| {
-            Fault::input(format!(
-                "{} and {} do not belong together",
-                certificate.display(),
-                key.display()
-            ))
-            .because(error)
-        })?;
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(TlsAcceptor::from(Arc::new(config)))
+    CertifiedKey::from_der(chain, secret, provider).map_err(|error| {
+        let (certificate, key) = (certificate.display(), key.display());
+        let what = format!("{certificate} and {key} do not belong together");
+        Fault::input(what).because(error).into()
+    })
 }
 
 #[cfg(test)]
@@ -49,23 +123,38 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pair_passes_and_a_foreign_key_does_not() {
+    fn l4_a_pair_passes_a_foreign_key_does_not_and_a_bad_pair_changes_nothing() {
         let folder = tempfile::tempdir().unwrap();
-        let write = |name: &str, text: String| {
+        let write = |name: &str, text: &str| {
             let path = folder.path().join(name);
             std::fs::write(&path, text).unwrap();
             path
         };
-        let key = rcgen::KeyPair::generate().unwrap();
-        let other = rcgen::KeyPair::generate().unwrap();
-        let names = vec!["localhost".to_owned()];
-        let made = rcgen::CertificateParams::new(names).unwrap().self_signed(&key).unwrap();
-        let certificate = write("cert.pem", made.pem());
-        let own = write("key.pem", key.serialize_pem());
-        let foreign = write("other.pem", other.serialize_pem());
-        acceptor(&certificate, &own).map(drop).unwrap();
-        assert!(acceptor(&certificate, &foreign).is_err());
-        assert!(acceptor(&own, &own).is_err());
-        assert!(acceptor(&certificate, folder.path()).is_err());
+        let made = || {
+            let key = rcgen::KeyPair::generate().unwrap();
+            let names = vec!["localhost".to_owned()];
+            let made = rcgen::CertificateParams::new(names).unwrap().self_signed(&key).unwrap();
+            (made.pem(), key.serialize_pem())
+        };
+        let ((chain, secret), (other_chain, other_secret)) = (made(), made());
+        let certificate = write("cert.pem", &chain);
+        let key = write("key.pem", &secret);
+        let foreign = write("other.pem", &other_secret);
+        let files = |certificate: &Path, key: &Path| Files {
+            certificate: certificate.to_owned(),
+            key: key.to_owned(),
+        };
+        assert!(Tls::open(files(&certificate, &foreign)).is_err());
+        assert!(Tls::open(files(&key, &key)).is_err());
+        assert!(Tls::open(files(&certificate, folder.path())).is_err());
+        let tls = Tls::open(files(&certificate, &key)).unwrap();
+        let shown = || tls.current.pair.read().unwrap().cert.clone();
+        let first = shown();
+        write("cert.pem", &other_chain);
+        assert!(tls.read().is_err());
+        assert_eq!(shown(), first);
+        write("key.pem", &other_secret);
+        tls.read().unwrap();
+        assert_ne!(shown(), first);
     }
 }

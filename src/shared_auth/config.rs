@@ -1,7 +1,7 @@
 //! The configuration file of `demo auth serve`.
 //!
 //! Keys and rules are those of the seed (an npm registry's shared logins);
-//! `listen` and `backend.libsql.serveStaleSecs` are ours.
+//! `listen`, `admin`, `plaintext`, `tls` and `backend.libsql.serveStaleSecs` are ours.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,8 +13,13 @@ use std::time::Duration;
 use secrecy::SecretString;
 use serde::{Deserialize, Deserializer};
 
+use super::limits::{self, Limits, Registrations, TokenLimits};
 use crate::config_file;
 use crate::error::{Fault, Result};
+use crate::service::connections::ConnectionLimits;
+use crate::service::listen::Listen;
+use crate::service::peer::TrustedProxies;
+use crate::service::tls;
 
 /// Where to listen when neither file nor flag says so: the oracle's port.
 const LISTEN: SocketAddr =
@@ -28,8 +33,15 @@ const CONNECTIONS: NonZeroU32 = NonZeroU32::MIN.saturating_add(15);
 #[derive(Clone, Debug)]
 pub struct Config {
     pub listen: SocketAddr,
+    /// Of a listener of its own with `/metrics` and `/healthz`; without it there is none.
+    pub admin: Option<SocketAddr>,
+    /// Whether addresses that are not loopback may go without TLS.
+    pub plaintext: bool,
+    /// The certificate that clients see, read again when it changes.
+    pub tls: Option<tls::Files>,
     /// `None`: nobody can register.
     pub max_users: Option<u64>,
+    pub limits: Limits,
     pub backend: Backend,
 }
 
@@ -89,7 +101,27 @@ impl fmt::Display for Backend {
 impl Config {
     /// A configuration that nobody has written: closed for registration.
     pub fn of(backend: Backend) -> Self {
-        Self { listen: LISTEN, max_users: None, backend }
+        let (admin, plaintext, tls) = (None, false, None);
+        Self {
+            listen: LISTEN,
+            admin,
+            plaintext,
+            tls,
+            max_users: None,
+            limits: Limits::default(),
+            backend,
+        }
+    }
+
+    /// Where and how the service listens.
+    pub fn listener(&self) -> Listen {
+        Listen {
+            address: self.listen,
+            admin: self.admin,
+            plaintext: self.plaintext,
+            tls: self.tls.clone(),
+            limits: ConnectionLimits::default(),
+        }
     }
 
     /// Reads `path`; relative paths in it are relative to its folder.
@@ -108,7 +140,14 @@ impl Config {
 #[serde(deny_unknown_fields)]
 struct Raw {
     listen: Option<SocketAddr>,
+    #[serde(alias = "adminListen")]
+    admin: Option<SocketAddr>,
+    #[serde(default)]
+    plaintext: bool,
+    tls: Option<tls::Files>,
     storage: Option<PathBuf>,
+    #[serde(default, rename = "trustedProxies")]
+    trusted_proxies: TrustedProxies,
     #[serde(default)]
     auth: RawAuth,
     /// `None` is a file without the key; an empty block is one that names nothing.
@@ -123,6 +162,8 @@ struct RawAuth {
     htpasswd: RawHtpasswd,
     #[serde(default)]
     tokens: RawTokens,
+    #[serde(default)]
+    registrations: Registrations,
 }
 
 #[derive(Default, Deserialize)]
@@ -136,6 +177,9 @@ struct RawHtpasswd {
 #[serde(deny_unknown_fields)]
 struct RawTokens {
     file: Option<PathBuf>,
+    #[serde(default, deserialize_with = "limits::duration")]
+    max_age: Option<Duration>,
+    per_user: Option<NonZeroU32>,
 }
 
 #[derive(Deserialize)]
@@ -179,10 +223,27 @@ impl Raw {
                 tokens: place(self.auth.tokens.file, folder, &storage, "tokens.db"),
             }),
         };
+        let usual = TokenLimits::default();
+        let tokens = TokenLimits {
+            max_age: self.auth.tokens.max_age.unwrap_or(usual.max_age),
+            per_user: self.auth.tokens.per_user.unwrap_or(usual.per_user),
+        };
         let max_users = self.auth.htpasswd.max_users.filter(|most| *most > 0);
+        let mut tls = self.tls;
+        if let Some(tls) = &mut tls {
+            tls.resolve(folder);
+        }
         Ok(Config {
             listen: self.listen.unwrap_or(LISTEN),
+            admin: self.admin,
+            plaintext: self.plaintext,
+            tls,
             max_users: max_users.map(i64::unsigned_abs),
+            limits: Limits {
+                registrations: self.auth.registrations,
+                tokens,
+                trusted_proxies: self.trusted_proxies,
+            },
             backend,
         })
     }

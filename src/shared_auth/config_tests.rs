@@ -28,10 +28,45 @@ fn without_a_backend_the_files_are_beside_the_configuration() {
 }
 
 #[test]
+fn the_listeners_are_as_the_other_services_have_them() {
+    let text = "admin: 127.0.0.1:9\nplaintext: true\ntls: {certificate: c.pem, key: /k.pem}\n";
+    let listen = read(text).unwrap().listener();
+    assert!(listen.plaintext && listen.admin.unwrap().port() == 9);
+    let tls = listen.tls.unwrap();
+    assert_eq!((tls.certificate, tls.key), ("/etc/demo/c.pem".into(), "/k.pem".into()));
+    let listen = read("adminListen: 127.0.0.1:9\n").unwrap().listener();
+    assert!(!listen.plaintext && listen.tls.is_none() && listen.admin.is_some());
+}
+
+#[test]
 fn registration_is_closed_unless_the_number_is_positive() {
     for number in ["-1", "0"] {
         let text = format!("auth:\n  htpasswd:\n    max_users: {number}\n");
         assert_eq!(read(&text).unwrap().max_users, None, "{number}");
+    }
+}
+
+#[test]
+fn l5_and_h5_limits_have_defaults_and_can_be_set() {
+    let limits = read("").unwrap().limits;
+    assert_eq!(limits.tokens.max_age, Duration::from_secs(365 * 24 * 60 * 60));
+    assert_eq!(limits.tokens.per_user.get(), 100);
+    let registrations = limits.registrations;
+    assert_eq!((registrations.per_minute.get(), registrations.burst.get()), (10, 20));
+    let text = "trustedProxies: [10.0.0.1, 192.168.0.0/16]\nauth:\n  tokens:\n    max_age: 90days\n    \
+                per_user: 5\n  registrations:\n    burst: 3\n";
+    let limits = read(text).unwrap().limits;
+    assert_eq!(limits.tokens.max_age, Duration::from_secs(90 * 24 * 60 * 60));
+    assert_eq!(limits.tokens.per_user.get(), 5);
+    assert_eq!(limits.registrations.burst.get(), 3);
+    assert_ne!(limits.trusted_proxies, crate::service::peer::TrustedProxies::default());
+    for bad in [
+        "trustedProxies: [everywhere]\n",
+        "auth:\n  tokens:\n    max_age: 0s\n",
+        "auth:\n  tokens:\n    per_user: 0\n",
+        "auth:\n  registrations:\n    per_minute: 0\n",
+    ] {
+        assert!(read(bad).is_err(), "{bad}");
     }
 }
 

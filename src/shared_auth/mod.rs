@@ -12,6 +12,7 @@
 
 pub mod bench;
 pub mod config;
+pub mod limits;
 pub mod migrate;
 pub mod name;
 pub mod npm;
@@ -20,6 +21,7 @@ pub mod profile;
 pub mod store;
 pub mod throttle;
 pub mod tokens;
+mod turns;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -27,7 +29,7 @@ use std::sync::Arc;
 use self::config::Config;
 use self::store::Store;
 use crate::error::Result;
-use crate::service::server;
+use crate::service::observe::Metrics;
 
 /// Serves logins until `end` is done.
 ///
@@ -36,21 +38,22 @@ use crate::service::server;
 /// does not answer, 4 when it refuses: a wrong URL is far more often the reason
 /// than an outage, and whoever supervises the instance starts it again.
 pub async fn serve(config: Config, end: impl Future<Output = ()> + Send) -> Result<()> {
-    let listener = server::bind(config.listen).await?;
+    let listening = config.listener().bind()?;
     let store = Arc::new(Store::open(&config).await?);
-    let address = listener.local_addr()?;
-    tracing::info!(%address, backend = %config.backend, "listening");
+    let (address, admin) = (listening.address()?, listening.admin());
+    tracing::info!(%address, admin, backend = %config.backend, "listening");
     if config.max_users.is_none() {
         tracing::info!("registration is closed: auth.htpasswd.max_users is not positive");
     }
-    let router = npm::router(store.clone(), config.max_users);
+    let metrics = Metrics::new("auth");
+    let router = npm::router(store.clone(), config.max_users, config.limits.clone(), &metrics);
     let tend = async {
         store.tend().await;
         // The service goes on when there is nothing to look after.
         std::future::pending::<()>().await;
     };
     tokio::select! {
-        outcome = server::serve(listener, None, router, None, end) => outcome,
+        outcome = listening.serve(router, &metrics, None, end) => outcome,
         () = tend => Ok(()),
     }
 }

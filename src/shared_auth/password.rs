@@ -3,12 +3,13 @@
 //! bcrypt on every backend, since Apache and nginx read it from an htpasswd
 //! file, and a user can be moved from one backend to another.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use bcrypt::Version;
 use secrecy::{ExposeSecret, SecretString};
-use tokio::sync::Semaphore;
+
+use super::turns::Turns;
 
 /// 2^10 rounds: some 50 ms of one core.
 const COST: u32 = 10;
@@ -16,8 +17,9 @@ const COST: u32 = 10;
 const HIGHEST_COST: u32 = 15;
 /// bcrypt reads no further, so whoever knows the beginning of a longer one would pass.
 const LONGEST: usize = 72;
-/// How long a request waits for its turn.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// The highest cost up to which the work for all names is made the same: 2^12 rounds,
+/// some 200 ms. A hash of a still higher cost takes longer than an unknown name.
+const LEVELLED_COST: u32 = 12;
 /// Of a password that nobody has: the same work is done for a user who is not there.
 const OF_NOBODY: &str = "$2y$10$cBoYpWx7wSkvnp1DCmJhX.ehJms8TEDCQvvMNHMp9Mmb6I6Wyz1qC";
 
@@ -43,63 +45,114 @@ impl Password {
 #[error("too many logins at a time")]
 pub struct Busy;
 
-/// One for each service: its turns bound the work.
-#[derive(Debug)]
-pub struct Hasher {
-    turns: Arc<Semaphore>,
+/// What became of a check.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Checked {
+    Right,
+    Wrong,
+    /// Wrong, or of nobody and not looked at: too many others wait.
+    Crowded,
 }
 
-impl Default for Hasher {
-    fn default() -> Self {
-        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Self { turns: Arc::new(Semaphore::new(cores)) }
-    }
+/// One for each service: its turns bound the work.
+#[derive(Debug, Default)]
+pub struct Hasher {
+    turns: Turns,
+    /// The cost of the work that every check does; see [`Hasher::verify`].
+    level: AtomicU32,
 }
 
 impl Hasher {
+    /// `$2y$10$...`, with a new salt, for somebody from `peer` who wants to register.
+    ///
+    /// # Errors
+    /// [`Busy`] at once when too many strangers wait already.
+    pub async fn hash_for_stranger(
+        &self,
+        peer: IpAddr,
+        password: &Password,
+    ) -> Result<String, Busy> {
+        let place = self.turns.place(peer).ok_or(Busy)?;
+        let stranger = place.turn().await?;
+        let hash = self.hash(password).await;
+        drop(stranger);
+        hash
+    }
+
     /// `$2y$10$...`, with a new salt.
     ///
     /// # Errors
     /// [`Busy`] when no turn came in time.
     pub async fn hash(&self, password: &Password) -> Result<String, Busy> {
         let password = password.clone();
-        self.work(move || {
-            bcrypt::non_truncating_hash_with_result(password.0.expose_secret(), COST)
-                .map(|parts| parts.format_for_version(Version::TwoY))
-        })
-        .await?
-        .map_err(|_| Busy)
+        self.turns
+            .work(move || {
+                bcrypt::non_truncating_hash_with_result(password.0.expose_secret(), COST)
+                    .map(|parts| parts.format_for_version(Version::TwoY))
+            })
+            .await?
+            .map_err(|_| Busy)
     }
 
     /// Whether `hash` is of this password; `None` and a hash of another kind
     /// take as long as a wrong password, and never fit.
     ///
+    /// A known user (`Some`) has priority. A wrong password then waits as long as an
+    /// unknown name does, so that neither time nor answer tells them apart. Hashes of
+    /// a lower cost than the highest one that was met (from 10 up to
+    /// [`LEVELLED_COST`]) are filled up to its work.
+    ///
     /// # Errors
     /// [`Busy`] when no turn came in time.
-    pub async fn verify(&self, password: &Password, hash: Option<&str>) -> Result<bool, Busy> {
-        let password = password.clone();
-        let known = hash.filter(|hash| is_whole_bcrypt(hash)).map(str::to_owned);
-        self.work(move || {
-            let hash = known.as_deref().unwrap_or(OF_NOBODY);
-            let fits = bcrypt::verify(password.0.expose_secret(), hash).unwrap_or(false);
-            fits && known.is_some()
-        })
-        .await
+    pub async fn verify(
+        &self,
+        peer: IpAddr,
+        password: &Password,
+        hash: Option<&str>,
+    ) -> Result<Checked, Busy> {
+        let place = self.turns.place(peer);
+        let Some(hash) = hash else {
+            let Some(place) = place else {
+                // As late as the wrong password of a known user would be refused.
+                self.turns.pretend().await;
+                return Ok(Checked::Crowded);
+            };
+            let stranger = place.turn().await?;
+            self.check(password, None).await?;
+            drop(stranger);
+            return Ok(Checked::Wrong);
+        };
+        if self.check(password, Some(hash)).await? {
+            return Ok(Checked::Right);
+        }
+        let Some(place) = place else { return Ok(Checked::Crowded) };
+        drop(place.turn().await?);
+        Ok(Checked::Wrong)
     }
 
-    async fn work<T: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, Busy> {
-        let turn = tokio::time::timeout(PATIENCE, self.turns.clone().acquire_owned()).await;
-        let turn = turn.map_err(|_| Busy)?.map_err(|_| Busy)?;
-        let task = tokio::task::spawn_blocking(move || {
-            // The turn goes back when the work is done, even if nobody waits any more.
-            let _turn = turn;
-            work()
-        });
-        task.await.map_err(|_| Busy)
+    async fn check(&self, password: &Password, hash: Option<&str>) -> Result<bool, Busy> {
+        let password = password.clone();
+        let known = hash.filter(|hash| is_whole_bcrypt(hash)).map(str::to_owned);
+        let cost = known.as_deref().and_then(cost_of).unwrap_or(COST);
+        let seen = self.level.fetch_max(cost.clamp(COST, LEVELLED_COST), Ordering::Relaxed);
+        let level = seen.max(cost.clamp(COST, LEVELLED_COST));
+        self.turns
+            .work(move || {
+                let text = password.0.expose_secret();
+                let fits = bcrypt::verify(text, known.as_deref().unwrap_or(OF_NOBODY));
+                // 2^cost + 2^cost + 2^(cost + 1) + ... + 2^(level - 1) = 2^level.
+                for cost in cost..level {
+                    let filler = bcrypt::hash_with_salt(text, cost, [0; 16]);
+                    std::hint::black_box(filler.is_ok());
+                }
+                fits.unwrap_or(false) && known.is_some()
+            })
+            .await
     }
+}
+
+fn cost_of(hash: &str) -> Option<u32> {
+    hash.get(4..6)?.parse().ok()
 }
 
 /// Whether it begins as a bcrypt hash does.
@@ -114,7 +167,7 @@ pub fn is_whole_bcrypt(hash: &str) -> bool {
         && hash.len() == 60
         && hash.as_bytes()[6] == b'$'
         && hash.bytes().skip(7).all(alphabet)
-        && hash.get(4..6).and_then(|cost| cost.parse::<u32>().ok()).is_some_and(|cost| {
+        && cost_of(hash).is_some_and(|cost| {
             // 4 is the least that bcrypt has.
             (4..=HIGHEST_COST).contains(&cost)
         })
@@ -123,6 +176,8 @@ pub fn is_whole_bcrypt(hash: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const HOME: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
     fn password(text: &str) -> Password {
         Password::new(text.to_owned()).unwrap()
@@ -133,19 +188,44 @@ mod tests {
         let hasher = Hasher::default();
         let hash = hasher.hash(&password("correct")).await.unwrap();
         assert!(hash.starts_with("$2y$10$") && is_whole_bcrypt(&hash), "{hash}");
-        assert!(hasher.verify(&password("correct"), Some(&hash)).await.unwrap());
-        assert!(!hasher.verify(&password("Correct"), Some(&hash)).await.unwrap());
-        assert!(!hasher.verify(&password("correct"), None).await.unwrap());
+        for (text, hash, expected) in [
+            ("correct", Some(hash.as_str()), Checked::Right),
+            ("Correct", Some(hash.as_str()), Checked::Wrong),
+            ("correct", None, Checked::Wrong),
+        ] {
+            assert_eq!(hasher.verify(HOME, &password(text), hash).await.unwrap(), expected);
+        }
     }
 
     #[tokio::test]
     async fn a_foreign_or_damaged_hash_never_fits() {
         let hasher = Hasher::default();
         for hash in ["", "correct", "{SHA}abc", "$apr1$x$y", "$2y$10$short", "$2y$99$", "ü"] {
-            assert!(!hasher.verify(&password("correct"), Some(hash)).await.unwrap(), "{hash}");
+            let checked = hasher.verify(HOME, &password("correct"), Some(hash)).await.unwrap();
+            assert_eq!(checked, Checked::Wrong, "{hash}");
         }
         assert!(!is_whole_bcrypt(&OF_NOBODY.replace("$10$", "$31$")), "it would take for ever");
         assert!(!is_whole_bcrypt(&format!("{}ü", &OF_NOBODY[..58])));
+    }
+
+    #[tokio::test]
+    async fn m1_a_cheap_foreign_hash_takes_as_long_as_an_unknown_name() {
+        let hasher = Hasher::default();
+        let cheap = bcrypt::hash_with_salt("correct", 4, [1; 16]).unwrap().to_string();
+        let mut times = [const { Vec::new() }; 2];
+        for _ in 0..9 {
+            for (hash, times) in [Some(cheap.as_str()), None].into_iter().zip(&mut times) {
+                let began = std::time::Instant::now();
+                let checked = hasher.verify(HOME, &password("wrong"), hash).await.unwrap();
+                assert_eq!(checked, Checked::Wrong);
+                times.push(began.elapsed());
+            }
+        }
+        let [cheap, unknown] = times.map(|mut times| {
+            times.sort();
+            times[times.len() / 2]
+        });
+        assert!(cheap < unknown * 2 && unknown < cheap * 2, "{cheap:?} {unknown:?}");
     }
 
     #[test]

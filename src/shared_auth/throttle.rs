@@ -1,13 +1,14 @@
 //! Guessing passwords is slow: failures are counted for each user and address.
 //!
-//! Only failures count. Attempts for one user from one address go one after the
+//! Only failures count. Who has logged in from an address before is stopped there by
+//! his own failures only, never by those of others. Attempts for one user from one address go one after the
 //! other: a thousand at once gain nothing, and the last of very many right ones is
 //! told to come back. Each instance counts for itself, so N instances allow N times as
 //! many.
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -16,6 +17,7 @@ use tokio::sync::OwnedMutexGuard;
 
 use super::name::Username;
 use crate::service::limits::Limiter;
+use crate::service::peer::network;
 
 /// Failures a minute in the long run, and at once: of one user from one address,
 const OF_PAIR: (u32, u32) = (6, 6);
@@ -27,6 +29,10 @@ const OF_USER: (u32, u32) = (120, 120);
 const OF_TOKENS: (u32, u32) = (3000, 3000);
 /// How long an attempt waits for the one before it.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// Users with the addresses from which they have logged in: so many, for so long after
+/// the last time.
+const REMEMBERED: u64 = 50_000;
+const REMEMBERED_FOR: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// Above this many keys, those whose wait is over are forgotten.
 const MANY_KEYS: usize = 10_000;
 
@@ -48,6 +54,8 @@ pub struct Throttle {
     users: Counter<Username>,
     tokens: Counter<IpAddr>,
     turns: Mutex<HashMap<(Username, IpAddr), Turn>>,
+    /// From where users have logged in, or used a token.
+    remembered: moka::sync::Cache<(Username, IpAddr), ()>,
     patience: Duration,
 }
 
@@ -59,6 +67,10 @@ impl Default for Throttle {
             users: Counter::new(OF_USER),
             tokens: Counter::new(OF_TOKENS),
             turns: Mutex::default(),
+            remembered: moka::sync::Cache::builder()
+                .max_capacity(REMEMBERED)
+                .time_to_idle(REMEMBERED_FOR)
+                .build(),
             patience: PATIENCE,
         }
     }
@@ -74,9 +86,21 @@ impl Throttle {
         let turn = self.turn(&key);
         let turn = tokio::time::timeout(self.patience, turn.lock_owned()).await;
         let turn = turn.map_err(|_elapsed| Slowed::Queue)?;
-        let open = self.addresses.open(&key.1).and_then(|()| self.users.open(&key.0));
-        open.and_then(|()| self.pairs.open(&key)).map_err(Slowed::Failures)?;
+        if self.remembered.get(&key).is_none() {
+            let open = self.addresses.open(&key.1).and_then(|()| self.users.open(&key.0));
+            open.map_err(Slowed::Failures)?;
+        }
+        self.pairs.open(&key).map_err(Slowed::Failures)?;
         Ok(Attempt { throttle: self, key, _turn: turn })
+    }
+
+    /// The user was seen at this address, with a password or a token that is right:
+    /// others' failures do not stop him there any more.
+    pub fn remember(&self, user: &Username, peer: IpAddr) {
+        let key = (user.clone(), network(peer));
+        if self.remembered.get(&key).is_none() {
+            self.remembered.insert(key, ());
+        }
     }
 
     /// Whether an unknown token from there may be looked for.
@@ -109,6 +133,11 @@ pub struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
+    /// The password was right.
+    pub fn succeeded(self) {
+        self.throttle.remember(&self.key.0, self.key.1);
+    }
+
     /// The password was wrong.
     pub fn failed(self) {
         self.throttle.addresses.failed(&self.key.1);
@@ -149,16 +178,6 @@ impl<K: Clone + Eq + Hash> Counter<K> {
             closed.retain(|_, until| *until > now);
         }
         closed.insert(key.clone(), now + wait);
-    }
-}
-
-/// One holder of IPv6 has a whole /64.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => {
-            IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)))
-        }
-        address @ IpAddr::V4(_) => address,
     }
 }
 
@@ -210,6 +229,28 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn read_twenty_addresses_do_not_lock_out_a_user_where_he_has_logged_in() {
+        let throttle = Throttle::default();
+        throttle.remember(&user("alice"), HOME);
+        for last in 1..=40 {
+            while guess(&throttle, "alice", IpAddr::from([10, 0, 0, last])).await {}
+        }
+        let elsewhere = IpAddr::from([10, 0, 0, 200]);
+        assert!(throttle.attempt(&user("alice"), elsewhere).await.is_err());
+        assert!(throttle.attempt(&user("alice"), HOME).await.is_ok());
+        // Nor do others at his own address; his own failures still do.
+        let mut number = 0;
+        while guess(&throttle, &format!("user-{number}"), HOME).await {
+            number += 1;
+        }
+        let mut tried = 0;
+        while guess(&throttle, "alice", HOME).await {
+            tried += 1;
+        }
+        assert_eq!(tried, OF_PAIR.1 + 1);
+    }
+
+    #[tokio::test]
     async fn many_at_once_gain_nothing() {
         let throttle = Throttle::default();
         let guesses = (0..100).map(|_| guess(&throttle, "alice", HOME));
@@ -235,13 +276,5 @@ mod tests {
         for _ in 0..1000 {
             drop(throttle.attempt(&user("alice"), HOME).await.unwrap());
         }
-    }
-
-    #[test]
-    fn neighbours_in_one_network_of_ipv6_count_together() {
-        let network = |text: &str| super::network(text.parse().unwrap());
-        assert_eq!(network("2001:db8::1"), network("2001:db8::ffff"));
-        assert_ne!(network("2001:db8::1"), network("2001:db8:1::1"));
-        assert_eq!(network("::ffff:10.0.0.1"), network("10.0.0.1"));
     }
 }

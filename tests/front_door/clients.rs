@@ -53,6 +53,19 @@ fn the_typescript_client_does_through_the_gate_all_that_it_does_directly() {
 }
 
 #[test]
+fn compat1_a_refusal_costs_the_typescript_client_one_statement() {
+    let mut door = Door::open();
+    let alice = door.person("alice");
+    let (code, seen) = run(node("refused.mjs", &["--url", &alice.url], &alice.token));
+    assert_eq!(code, Some(0), "{seen}");
+    for place in ["inside", "beside", "first"] {
+        assert_eq!(seen[place], "sql-forbidden", "{seen}");
+    }
+    assert_eq!((&seen["rows"], &seen["after"]), (&Value::from(2), &Value::from("alive")));
+    door.never_says(&[&alice.token]);
+}
+
+#[test]
 fn an_embedded_replica_of_the_npm_client_follows_its_own_namespace_alone() {
     let door = Door::open();
     let (alice, bob) = (door.person("alice"), door.person("bob"));

@@ -148,3 +148,61 @@ fn reads_go_to_the_replica_and_see_every_write_while_servers_come_and_go() {
     assert_eq!(case.count().value.as_deref(), Some("201"));
     assert!(case.gate.lives());
 }
+
+const ENDLESS: &str =
+    "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c) SELECT count(*) FROM c";
+
+/// What a process has had of the processor, in hundredths of a second.
+fn ticks(pid: u32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+    fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+}
+
+/// Has `busy` carry out a read without end and kills it; what came of the read, and how
+/// long `other` has worked since.
+fn kill_while_reading(case: &Case, busy: &str, other: &str) -> (u16, u64) {
+    let pid = |name: &str| pid_in(&case.project.local(&format!("run/standing/{name}.pid")));
+    let (busy_pid, other_pid) = (pid(busy), pid(other));
+    let (before, other_before) = (ticks(busy_pid), ticks(other_pid));
+    let execute = json!({ "type": "execute", "stmt": { "sql": ENDLESS } });
+    let body = json!({ "requests": [execute, { "type": "close" }] });
+    let request = reqwest::Client::new().post(format!("http://{}/v3/pipeline", case.address));
+    let request = request.header("x-namespace", "shop").bearer_auth(&case.token).json(&body);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let answer = runtime.spawn(async move { request.send().await.unwrap().status().as_u16() });
+    // Before the gate loses patience with a replica and asks the primary, too.
+    while ticks(busy_pid) < before + 10 {
+        assert!(!answer.is_finished(), "{busy} is not asked");
+        std::thread::yield_now();
+    }
+    case.signal(busy, Signal::KILL);
+    let status = runtime.block_on(answer).unwrap();
+    let started = std::time::Instant::now();
+    until("the other server could have begun", || started.elapsed() > Duration::from_millis(1500));
+    assert!(servers_in(case.project.path()).contains(&other_pid), "{other} has ended");
+    (status, ticks(other_pid) - other_before)
+}
+
+#[test]
+fn c2_a_read_whose_server_died_is_502_and_reaches_no_other_server() {
+    let case = Case::new();
+    assert!(case.run("CREATE TABLE t (x)").done());
+    assert!(case.run("INSERT INTO t VALUES (1)").done());
+    case.until_served_by("replica-1");
+    let (status, worked) = kill_while_reading(&case, "replica", "primary");
+    assert_eq!(status, 502);
+    assert!(worked < 40, "the primary has worked for {worked}0 ms");
+    // What was never sent goes elsewhere.
+    assert_eq!(case.count().by, "primary");
+    case.project.demo(["up", "--variant", "namespaced"]).success();
+    case.until_served_by("replica-1");
+
+    // Every five seconds one read asks the primary.
+    let last = std::time::Instant::now();
+    until("what is known has to be asked again", || last.elapsed() > Duration::from_millis(5500));
+    let (status, worked) = kill_while_reading(&case, "primary", "replica");
+    assert_eq!(status, 502);
+    assert!(worked < 40, "the replica has worked for {worked}0 ms");
+    assert_eq!(case.count().by, "replica-1");
+}

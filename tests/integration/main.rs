@@ -17,6 +17,7 @@ mod lifeline;
 mod logs;
 mod mint;
 mod namespaces;
+mod overload;
 mod plan;
 mod probe_changed;
 mod probe_interrupted;

@@ -2,6 +2,8 @@ use std::fs;
 use std::process::Command;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use proptest::prelude::*;
 use secrecy::ExposeSecret;
 use serde_json::json;
@@ -19,7 +21,7 @@ fn now() -> Timestamp {
 
 fn judged(payload: Value) -> Inspection {
     let key = SigningKey::generate().unwrap();
-    let claims: Claims = serde_json::from_value(payload).unwrap();
+    let claims = Claims::from_map(payload.as_object().unwrap().clone());
     let token = mint(&key, &claims).unwrap();
     inspect(token.expose_secret(), &KeySet(vec![key.public()]), now()).unwrap()
 }
@@ -178,6 +180,22 @@ fn what_is_no_token_is_bad_input_and_not_repeated() {
         assert_eq!(diagnosis.code, ExitCode::Input);
         assert!(diagnosis.message.starts_with("this is not a JWT: "), "{}", diagnosis.message);
         assert!(diagnosis.hint.is_some() && !diagnosis.message.contains("secretpart"));
+    }
+}
+
+#[test]
+fn l7_a_claim_that_is_there_twice_is_told() {
+    let key = SigningKey::generate().unwrap();
+    let token = mint(&key, &json!({"a": "ro"})).unwrap();
+    let header = token.expose_secret().split('.').next().unwrap();
+    for claims in [r#"{"a":"ro","a":"rw"}"#, r#"{"p":{"ro":{"ns":["secretpart"],"ns":["b"]}}}"#] {
+        let token = format!("{header}.{}.AAAA", URL_SAFE_NO_PAD.encode(claims));
+        let error = inspect(&token, &KeySet(vec![key.public()]), now()).unwrap_err();
+        let diagnosis = Diagnosis::of(&error);
+        assert_eq!(diagnosis.code, ExitCode::Input);
+        assert!(diagnosis.message.contains("twice"), "{}", diagnosis.message);
+        assert!(!diagnosis.message.contains("secretpart"), "{}", diagnosis.message);
+        assert_eq!(expiry(&token), None);
     }
 }
 

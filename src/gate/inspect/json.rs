@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::{Judged, Refusal, Right, Sum};
@@ -23,15 +22,6 @@ pub fn check(text: &[u8], right: Right) -> Result<Judged, Refusal> {
         (None, Err(_)) => Err(Refusal::Malformed("it is not JSON")),
         (None, Ok(())) => Ok(seen.sum.judged),
     }
-}
-
-/// The id of a request of a WebSocket, to answer it.
-pub fn request_id(message: &[u8]) -> Option<i32> {
-    #[derive(Deserialize)]
-    struct Request {
-        request_id: i32,
-    }
-    serde_json::from_slice(message).ok().map(|request: Request| request.request_id)
 }
 
 struct Seen {

@@ -3,10 +3,9 @@
 mod json;
 mod protobuf;
 mod proxy;
-mod words;
 
-pub use self::json::{check as json, request_id};
-pub use self::protobuf::{bytes, cursor, pipeline};
+pub use self::json::check as json;
+pub use self::protobuf::{cursor, pipeline};
 pub use self::proxy::{Call, check as call};
 
 use super::rights::Right;

@@ -3,7 +3,7 @@
 use libsql_hrana::proto::{Batch, CursorReqBody, PipelineReqBody, StreamRequest};
 use prost::Message;
 
-use super::{Judged, Refusal, Right, Sum, words};
+use super::{Judged, Refusal, Right, Sum};
 
 const MALFORMED: Refusal = Refusal::Malformed("it is not Hrana in protobuf");
 
@@ -39,15 +39,6 @@ pub fn cursor(body: &[u8], right: Right) -> Result<Judged, Refusal> {
     let body = CursorReqBody::decode(body).map_err(|_| MALFORMED)?;
     batch(&body.batch, &mut sum)?;
     Ok(sum.judged)
-}
-
-/// Looks at a message whose fields nobody here knows: one that has a word
-/// anywhere, in an argument too, does not pass.
-///
-/// # Errors
-/// [`Refusal::Malformed`].
-pub fn bytes(message: &[u8]) -> Result<(), Refusal> {
-    words::find(message).map_or(Ok(()), |_| Err(Refusal::Malformed("it has a forbidden word")))
 }
 
 fn batch(batch: &Batch, sum: &mut Sum) -> Result<(), Refusal> {

@@ -49,6 +49,8 @@ const PRIMARY: &str = "primary";
 const PATIENCE: Duration = Duration::from_millis(750);
 /// For a replica to say that it is alive.
 const ALIVE: Duration = Duration::from_millis(250);
+/// Between the end of a server and that of its connections.
+const DYING: Duration = Duration::from_millis(100);
 /// Answers of replicas are taken whole, so that they can be checked, and asked again.
 /// The server makes none larger than this.
 const LARGEST_ANSWER: usize = 16 << 20;
@@ -66,7 +68,8 @@ pub trait Transport: Send + Sync {
     ) -> impl Future<Output = Result<Response<Body>, Lost>> + Send;
 }
 
-/// Why there is no answer.
+/// Why there is no answer. Only after [`Lost::Unreachable`] may another server be
+/// asked: a statement that ended one server would end the next one, too.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Lost {
     /// Nothing was sent: nobody listens.
@@ -210,10 +213,10 @@ impl<T: Transport> Routing<T> {
             }
         }
         let lost = match self.ask_primary(call, namespace, READ).await {
-            Err(lost) if lost != Lost::Late => lost,
+            Err(lost @ Lost::Unreachable) => lost,
             answered => return answered,
         };
-        // A connection may break while the primary goes on to acknowledge writes.
+        // No new connection may be taken while the old ones go on to acknowledge writes.
         let gone = match &self.watch {
             Some(watch) => watch.gone().await,
             None => None,
@@ -222,7 +225,7 @@ impl<T: Transport> Routing<T> {
         let Some(round) = round else { return Err(lost) };
         let asking = Asking::default();
         let answer = timeout(PATIENCE, self.ask_replicas(&wanted, &round, &asking)).await;
-        answer.ok().flatten().ok_or(lost)
+        answer.ok().flatten().unwrap_or(Err(lost))
     }
 
     /// What the replicas are to be asked; `None` when only the primary can answer.
@@ -246,22 +249,27 @@ impl<T: Transport> Routing<T> {
         let asking = Asking::default();
         let mut replicas = pin!(self.ask_replicas(wanted, &round, &asking));
         if let Ok(answer) = timeout(PATIENCE, &mut replicas).await {
-            return answer.map(Ok);
+            return answer;
         }
         self.metrics.fell_back(Fallback::Late);
         let replica = (*asking.lock().unwrap_or_else(PoisonError::into_inner))?;
         let alive = match select(replicas, pin!(self.is_alive(replica))).await {
-            Either::Left((answer, _)) => return answer.map(Ok),
+            Either::Left((answer, _)) => return answer,
             Either::Right((true, replicas)) => replicas,
-            Either::Right((false, _)) => {
+            Either::Right((false, replicas)) => {
+                // One that has just died says so on the connection of the request, too.
+                if let Ok(answer) = timeout(DYING, replicas).await {
+                    return answer;
+                }
                 replica.failed(Instant::now());
                 return None;
             }
         };
         let primary = pin!(self.ask_primary(wanted.call, wanted.namespace, READ));
         match select(alive, primary).await {
-            Either::Left((Some(answer), _)) => Some(Ok(answer)),
-            Either::Left((None, primary)) => Some(primary.await),
+            Either::Left((Some(Ok(answer)), _)) => Some(Ok(answer)),
+            // The primary has the request already: its answer is as good as any.
+            Either::Left((_, primary)) => Some(primary.await),
             Either::Right((answer, _)) => {
                 wanted.namespace.late(Instant::now());
                 Some(answer)
@@ -276,22 +284,34 @@ impl<T: Transport> Routing<T> {
         matches!(timeout(ALIVE, sent).await, Ok(Ok(_)))
     }
 
-    /// The answer of the first replica that answers, if it is a good one.
+    /// The answer of the first replica that answers, if it is a good one; an error when
+    /// one may have begun and did not end.
     async fn ask_replicas<'a>(
         &'a self,
         wanted: &Wanted<'_>,
         round: &Round,
         asking: &Asking<'a>,
-    ) -> Option<Response<Body>> {
+    ) -> Option<Result<Response<Body>, Lost>> {
         let mut tried = Tried::default();
         while let Some(replica) = self.replicas.next(&mut tried, Instant::now()) {
             *asking.lock().unwrap_or_else(PoisonError::into_inner) = Some(replica);
-            let outcome = self.ask_replica(wanted.call, replica, round.body.clone()).await;
-            let Some((head, body)) = outcome else {
-                replica.failed(Instant::now());
-                self.metrics.fell_back(Fallback::Unreachable);
-                continue;
-            };
+            let (head, body) =
+                match self.ask_replica(wanted.call, replica, round.body.clone()).await {
+                    Ok((head, Some(body))) => (head, body),
+                    Ok((_, None)) => {
+                        replica.well();
+                        self.metrics.fell_back(Fallback::Answer);
+                        return None;
+                    }
+                    Err(lost) => {
+                        replica.failed(Instant::now());
+                        self.metrics.fell_back(Fallback::Unreachable);
+                        if lost == Lost::Unreachable {
+                            continue;
+                        }
+                        return Some(Err(lost));
+                    }
+                };
             replica.well();
             if head.status != StatusCode::OK || !self.proves(wanted, round, &body) {
                 self.metrics.fell_back(Fallback::Answer);
@@ -303,7 +323,7 @@ impl<T: Transport> Routing<T> {
             if let Ok(label) = HeaderValue::try_from(&replica.label) {
                 name(&mut response, label);
             }
-            return Some(response);
+            return Some(Ok(response));
         }
         None
     }
@@ -323,16 +343,18 @@ impl<T: Transport> Routing<T> {
             && wanted.namespace.accepts(round.required, lowest, highest, primary)
     }
 
+    /// The answer of one replica; without its body when that is too long to be checked.
     async fn ask_replica(
         &self,
         call: &Call,
         replica: &Replica,
         body: Bytes,
-    ) -> Option<(axum::http::response::Parts, Bytes)> {
+    ) -> Result<(axum::http::response::Parts, Option<Bytes>), Lost> {
         let (server, headers) = (&replica.server, call.headers.clone());
         let sent = self.transport.send(server, Method::POST, call.path, headers, body);
-        let (head, body) = sent.await.ok()?.into_parts();
-        Some((head, watched::whole(body, LARGEST_ANSWER).await?))
+        let (head, body) = sent.await?.into_parts();
+        let body = watched::whole(body, LARGEST_ANSWER).await.map_err(|()| Lost::Broken)?;
+        Ok((head, body))
     }
 
     async fn ask_primary(

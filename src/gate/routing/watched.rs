@@ -89,8 +89,14 @@ impl HttpBody for Watched {
     }
 }
 
-/// The whole body, or `None` when it breaks off or is longer than `most`.
-pub async fn whole(body: Body, most: usize) -> Option<Bytes> {
-    let limited = http_body_util::Limited::new(body, most);
-    limited.collect().await.ok().map(http_body_util::Collected::to_bytes)
+/// The whole body, or `None` when it is longer than `most`.
+///
+/// # Errors
+/// When it breaks off.
+pub async fn whole(body: Body, most: usize) -> Result<Option<Bytes>, ()> {
+    match http_body_util::Limited::new(body, most).collect().await {
+        Ok(whole) => Ok(Some(whole.to_bytes())),
+        Err(error) if error.is::<http_body_util::LengthLimitError>() => Ok(None),
+        Err(_) => Err(()),
+    }
 }

@@ -1,3 +1,6 @@
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::Algorithm;
 use proptest::prelude::*;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -13,7 +16,7 @@ fn key() -> SigningKey {
 }
 
 fn verifier(keys: &[&SigningKey]) -> Verifier {
-    Verifier::new(trusted(keys), None, Revoked::nothing())
+    Verifier::new(trusted(keys), Required::default(), Revoked::nothing())
 }
 
 fn key_set(keys: &[&SigningKey]) -> KeySet {
@@ -121,9 +124,81 @@ fn time_is_exact_and_looked_at_every_time() {
 }
 
 #[test]
+fn l6_an_end_and_an_id_can_be_required() {
+    let key = key();
+    let verdict = |exp: bool, jti: bool, claims: &Value| {
+        let required = Required { exp, jti, ..Required::default() };
+        let verifier = Verifier::new(trusted(&[&key]), required, Revoked::nothing());
+        let token = sign(&key, claims);
+        let first = verifier.verify(&token, NOW).err();
+        assert_eq!(verifier.verify(&token, NOW).err(), first, "from memory");
+        first
+    };
+    let both = json!({"id": "a", "exp": NOW + 60, "jti": "one"});
+    let (endless, nameless) = (json!({"jti": "one"}), json!({"exp": NOW + 60}));
+    for (claims, without_end, without_id) in [
+        (&both, None, None),
+        (&endless, Some(Bad::Endless), None),
+        (&json!({"exp": null, "jti": "one"}), Some(Bad::Endless), None),
+        (&nameless, None, Some(Bad::Nameless)),
+        (&json!({"exp": NOW + 60, "jti": null}), None, Some(Bad::Nameless)),
+        (&json!({"exp": NOW + 60, "jti": ""}), None, Some(Bad::Nameless)),
+    ] {
+        assert_eq!(verdict(false, false, claims), None, "{claims}");
+        assert_eq!(verdict(true, false, claims), without_end, "{claims}");
+        assert_eq!(verdict(false, true, claims), without_id, "{claims}");
+    }
+    assert_eq!(Bad::Endless.code(), "token-without-end");
+    assert_eq!(Bad::Nameless.code(), "token-without-id");
+}
+
+#[test]
+fn l7_what_can_be_read_in_two_ways_is_no_token() {
+    let key = key();
+    let verifier = verifier(&[&key]);
+    let signed = |header: &str, claims: &str| {
+        let message =
+            format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
+        let der = jsonwebtoken::EncodingKey::from_ed_pem(key.to_pem().expose_secret().as_bytes());
+        let signature =
+            jsonwebtoken::crypto::sign(message.as_bytes(), &der.unwrap(), Algorithm::EdDSA);
+        format!("{message}.{}", signature.unwrap())
+    };
+    let plain = r#"{"alg":"EdDSA"}"#;
+    verifier.verify(&signed(plain, r#"{"id":"a"}"#), NOW).unwrap();
+    for (header, claims) in [
+        (plain, r#"{"id":"a","x":1,"x":2}"#),
+        (plain, r#"{"id":"a","x":{"y":1,"y":2}}"#),
+        (plain, r#"{"p":{"rw":{"ns":["a"]},"other":1,"other":2}}"#),
+        (plain, r#"{"id":{"$serde_json::private::RawValue":"\"a\""}}"#),
+        (plain, r#"{"id":"a","x":{"$serde_json::private::RawValue":"1"}}"#),
+        (plain, "\u{feff}{\"id\":\"a\"}"),
+        (plain, "{\"id\":\"a\"}\0"),
+        (plain, r#"{"id":"a","exp":1e400}"#),
+        (plain, r#"{"id":"a","exp":1.5}"#),
+        (plain, r#"{"id":"a","exp":-0}"#),
+        (plain, r#"{"id":"a","exp":"9999999999"}"#),
+        (plain, r#"{"id":"a","exp":9223372036854775808}"#),
+        (r#"{"alg":"EdDSA","typ":"JWT","typ":"JWT"}"#, r#"{"id":"a"}"#),
+        (r#"{"alg":"EdDSA","kid":"x","kid":"y"}"#, r#"{"id":"a"}"#),
+        (r#"{"alg":"EdDSA","b64":false}"#, r#"{"id":"a"}"#),
+        (r#"{"alg":"EdDSA","crit":null}"#, r#"{"id":"a"}"#),
+    ] {
+        let verdict = verifier.verify(&signed(header, claims), NOW);
+        assert_eq!(verdict.unwrap_err(), Bad::Invalid, "{header} {claims}");
+    }
+    let deep = format!("{{\"id\":\"a\",\"x\":{}{}}}", "[".repeat(2000), "]".repeat(2000));
+    assert_eq!(verifier.verify(&signed(plain, &deep), NOW).unwrap_err(), Bad::Invalid);
+}
+
+#[test]
 fn issuer_and_audience_are_looked_at() {
     let key = key();
-    let verifier = Verifier::new(trusted(&[&key]), Some("mint".to_owned()), Revoked::nothing());
+    let verifier = Verifier::new(
+        trusted(&[&key]),
+        Required { issuer: Some("mint".to_owned()), ..Required::default() },
+        Revoked::nothing(),
+    );
     let check = |claims: Value| verifier.verify(&sign(&key, &claims), NOW).err();
     assert_eq!(check(json!({"iss": "mint"})), None);
     assert_eq!(check(json!({"iss": "other"})), Some(Bad::Issuer));
@@ -136,7 +211,7 @@ fn issuer_and_audience_are_looked_at() {
 fn a_token_that_is_revoked_later_is_refused_though_it_is_remembered() {
     let key = key();
     let revoked = Revoked::nothing();
-    let verifier = Verifier::new(trusted(&[&key]), None, revoked.clone());
+    let verifier = Verifier::new(trusted(&[&key]), Required::default(), revoked.clone());
     let token = sign(&key, &json!({"id": "a", "jti": "one"}));
     let other = sign(&key, &json!({"id": "a", "jti": "two"}));
     verifier.verify(&token, NOW).unwrap();
@@ -149,7 +224,7 @@ fn a_token_that_is_revoked_later_is_refused_though_it_is_remembered() {
 fn a_key_that_is_taken_away_takes_its_tokens_with_it() {
     let (old, new) = (key(), key());
     let keys = trusted(&[&old]);
-    let verifier = Verifier::new(keys.clone(), None, Revoked::nothing());
+    let verifier = Verifier::new(keys.clone(), Required::default(), Revoked::nothing());
     let (first, second) = (sign(&old, &json!({"id": "a"})), sign(&new, &json!({"id": "a"})));
     let kept = verifier.verify(&first, NOW).unwrap();
     assert_eq!(verifier.verify(&second, NOW).unwrap_err(), Bad::Invalid);

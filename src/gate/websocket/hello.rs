@@ -28,7 +28,7 @@ struct Message {
     #[serde(rename = "type")]
     kind: String,
     #[serde(default)]
-    jwt: Option<serde_json::Value>,
+    jwt: Option<String>,
 }
 
 /// Reads a message; `None` for one that the server would not understand either.
@@ -38,8 +38,7 @@ pub fn read(encoding: Encoding, message: &[u8]) -> Option<Said> {
         Encoding::Json => {
             let message: Message = serde_json::from_slice(message).ok()?;
             match (message.kind.as_str(), message.jwt) {
-                ("hello", None | Some(serde_json::Value::Null)) => Some(Said::Hello(None)),
-                ("hello", Some(serde_json::Value::String(jwt))) => Some(Said::Hello(Some(jwt))),
+                ("hello", jwt) => Some(Said::Hello(jwt)),
                 ("request", _) => Some(Said::Request),
                 _ => None,
             }
@@ -73,6 +72,15 @@ pub fn read(encoding: Encoding, message: &[u8]) -> Option<Said> {
 pub enum Frame {
     Text(String),
     Binary(Vec<u8>),
+}
+
+impl From<Frame> for tokio_tungstenite::tungstenite::Message {
+    fn from(frame: Frame) -> Self {
+        match frame {
+            Frame::Text(text) => Self::text(text),
+            Frame::Binary(bytes) => Self::binary(bytes),
+        }
+    }
 }
 
 /// The hello that goes upstream: with the token that was verified, and nothing else.

@@ -3,31 +3,44 @@
 //! the token again for as long as the socket lives, which the server does not.
 
 pub mod hello;
-mod relay;
+pub mod lobby;
 
+mod messages;
+mod relay;
+mod requests;
+mod upgrade;
+
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
-use axum::http::{HeaderMap, header};
+use axum::extract::ConnectInfo;
+use axum::http::header;
+use axum::http::request::Parts;
 use axum::response::Response;
+use futures::{SinkExt, StreamExt};
 use tokio::net::TcpStream;
-use tokio_tungstenite::WebSocketStream;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{self, Message};
 
-use self::hello::{Frame, PROTOCOLS, Said};
+use self::hello::Said;
+use self::lobby::Place;
+use self::relay::Server;
+use self::upgrade::{Client, Protocol, Traffic};
 use super::Gate;
 use super::door;
 use super::paths::Encoding;
 use super::rights::Right;
+use super::tenants::{Socket, Tenant};
 use super::token::Verified;
 use super::upstream;
 use crate::server::namespace::NamespaceName;
 use crate::service::problem::Problem;
 
 /// Until a client has said who it is.
-const HELLO: Duration = Duration::from_secs(10);
+const HELLO: Duration = Duration::from_secs(5);
 /// For a server to take the socket.
 const DIAL: Duration = Duration::from_secs(3);
 /// For saying good-bye.
@@ -65,53 +78,48 @@ impl Farewell {
 /// Takes the socket of a client that named `namespace`.
 ///
 /// # Errors
-/// 503 when there are too many sockets; 400 when it offers no subprotocol of Hrana.
+/// 404 when it asks for no WebSocket; 400 when it offers no subprotocol of Hrana.
 pub fn accept(
     gate: Arc<Gate>,
     namespace: NamespaceName,
-    upgrade: WebSocketUpgrade,
-    headers: &HeaderMap,
+    parts: &mut Parts,
 ) -> Result<Response, Problem> {
-    let permit = gate.sockets.clone().try_acquire_owned().map_err(|_| {
-        Problem::unavailable(
-            "too-many-websockets",
-            "there are too many WebSockets; try again later",
-        )
-    })?;
-    let limit = gate.config.limits.body_bytes;
-    let upgrade = upgrade
-        .protocols(PROTOCOLS.map(|(name, _)| name))
-        .max_message_size(limit)
-        .max_frame_size(limit);
-    let chosen = upgrade.selected_protocol().and_then(|chosen| chosen.to_str().ok());
-    let protocol = PROTOCOLS.into_iter().find(|(name, _)| chosen == Some(*name));
-    if protocol.is_none() && headers.contains_key(header::SEC_WEBSOCKET_PROTOCOL) {
-        let said = "only the subprotocols hrana1, hrana2, hrana3 and hrana3-protobuf are spoken";
-        return Err(Problem::bad_request("subprotocol-unknown", said));
-    }
+    let upgrade = upgrade::requested(parts)?;
+    let address = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
+    let place = gate.lobby.enter(address);
+    let protocol = upgrade.protocol;
+    let (answer, socket) = upgrade.grant(gate.config.limits.body_bytes);
     let tracker = gate.tasks.clone();
-    Ok(upgrade.on_upgrade(move |socket| {
-        tracker.track_future(async move {
-            let _permit = permit;
-            talk(&gate, &namespace, protocol, socket).await;
-        })
-    }))
+    tokio::spawn(tracker.track_future(async move {
+        let upgraded = tokio::select! {
+            upgraded = tokio::time::timeout(HELLO, socket) => upgraded.ok().flatten(),
+            () = place.leave.cancelled() => None,
+        };
+        if let Some((client, traffic)) = upgraded {
+            talk(&gate, &namespace, protocol, place, (client, traffic)).await;
+        }
+    }));
+    Ok(answer)
 }
 
 async fn talk(
     gate: &Gate,
     namespace: &NamespaceName,
-    protocol: Option<(&'static str, Encoding)>,
-    mut client: WebSocket,
+    protocol: Option<Protocol>,
+    place: Place,
+    (mut client, traffic): (Client, Arc<Traffic>),
 ) {
     let encoding = protocol.map_or(Encoding::Json, |(_, encoding)| encoding);
-    let farewell = match introduce(gate, namespace, protocol, &mut client).await {
+    let farewell = match introduce(gate, namespace, protocol, place, &mut client).await {
         Err(farewell) => farewell,
         Ok(None) => return,
-        Ok(Some((server, token))) => {
+        Ok(Some(known)) => {
+            traffic.introduced();
+            traffic.handed_on(|| gate.room.reserve(known.tenant.clone()));
             let _open = gate.upstream.opens(namespace);
-            let bounds = relay::Bounds { gate, namespace, encoding };
-            match relay::run(&bounds, token, &mut client, server).await {
+            let (tenant, traffic) = (&known.tenant, &*traffic);
+            let bounds = relay::Bounds { gate, namespace, tenant, encoding, traffic };
+            match relay::run(&bounds, known.token, &mut client, known.server).await {
                 Some(farewell) => farewell,
                 None => return,
             }
@@ -122,54 +130,69 @@ async fn talk(
     let _ = tokio::time::timeout(FAREWELL, say_good_bye(&mut client, encoding, farewell)).await;
 }
 
-async fn say_good_bye(client: &mut WebSocket, encoding: Encoding, farewell: Farewell) {
+async fn say_good_bye(client: &mut Client, encoding: Encoding, farewell: Farewell) {
     if let Some(problem) = &farewell.hello_error {
-        let said = match hello::refuse(encoding, problem.code(), problem.detail()) {
-            Frame::Text(text) => Message::Text(text.into()),
-            Frame::Binary(bytes) => Message::Binary(bytes.into()),
-        };
-        if client.send(said).await.is_err() {
+        let said = hello::refuse(encoding, problem.code(), problem.detail());
+        if client.send(said.into()).await.is_err() {
             return;
         }
     }
     // A control frame holds 125 bytes, 2 of them the code.
     let mut reason = farewell.reason;
     reason.truncate(reason.floor_char_boundary(120));
-    let close = CloseFrame { code: farewell.code, reason: reason.into() };
+    let close = CloseFrame { code: farewell.code.into(), reason: reason.into() };
     if client.send(Message::Close(Some(close))).await.is_err() {
         return;
     }
     // Until the client has closed, too: else the reason may be lost with the connection.
-    while let Some(Ok(_)) = client.recv().await {}
+    while let Some(Ok(_)) = client.next().await {}
+}
+
+/// A client that has said who it is.
+struct Known {
+    token: (Arc<Verified>, Right),
+    tenant: Arc<Tenant>,
+    server: Server,
+    _places: (OwnedSemaphorePermit, Socket),
 }
 
 /// Waits for the hello, checks its token, and dials. `None` when the client has gone.
 async fn introduce(
     gate: &Gate,
     namespace: &NamespaceName,
-    protocol: Option<(&'static str, Encoding)>,
-    client: &mut WebSocket,
-) -> Result<Option<(WebSocketStream<TcpStream>, (Arc<Verified>, Right))>, Farewell> {
+    protocol: Option<Protocol>,
+    place: Place,
+    client: &mut Client,
+) -> Result<Option<Known>, Farewell> {
     let encoding = protocol.map_or(Encoding::Json, |(_, encoding)| encoding);
     let first = async {
         loop {
-            match client.recv().await {
+            match client.next().await {
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
-                Some(Ok(Message::Close(_)) | Err(_)) | None => return None,
-                Some(Ok(message)) => return Some(message),
+                Some(Err(tungstenite::Error::Io(_) | tungstenite::Error::Capacity(_))) => {
+                    return Err(Farewell::new(code::POLICY, "the hello is too long, or broken"));
+                }
+                Some(Ok(Message::Close(_)) | Err(_)) | None => return Ok(None),
+                Some(Ok(message)) => return Ok(Some(message)),
             }
         }
     };
     let message = tokio::select! {
         message = tokio::time::timeout(HELLO, first) => message,
+        () = place.leave.cancelled() => {
+            let said = "no hello came, and others wait for this place";
+            return Err(Farewell::new(code::TRY_AGAIN, said));
+        }
         () = gate.ending.cancelled() => {
             return Err(Farewell::new(code::GOING_AWAY, "the gate is shutting down"));
         }
     };
+    drop(place);
     let message = match message {
         Err(_elapsed) => return Err(Farewell::new(code::POLICY, "no hello came in time")),
-        Ok(None) => return Ok(None),
-        Ok(Some(message)) => message,
+        Ok(Err(farewell)) => return Err(farewell),
+        Ok(Ok(None)) => return Ok(None),
+        Ok(Ok(Some(message))) => message,
     };
     let unclear =
         || Farewell::new(code::PROTOCOL, "the first message is no hello of this subprotocol");
@@ -180,10 +203,18 @@ async fn introduce(
     let token = gate
         .authorise(&jwt, namespace)
         .map_err(|problem| Farewell::refused(code::POLICY, problem))?;
-    gate.admit(namespace).map_err(|problem| Farewell::refused(code::TRY_AGAIN, problem))?;
+    let tenant = gate.tenants.of(namespace);
+    let busy = |problem| Farewell::refused(code::TRY_AGAIN, problem);
+    tenant.admit(1).await.map_err(busy)?;
+    let all = gate.sockets.clone().try_acquire_owned();
+    let all = all.map_err(|_| {
+        let said = "there are too many WebSockets; try again later";
+        busy(Problem::unavailable("too-many-websockets", said))
+    })?;
+    let own = tenant.socket().map_err(busy)?;
     let dialled = tokio::time::timeout(DIAL, dial(gate, namespace, protocol, &jwt)).await;
     match dialled {
-        Ok(Ok(server)) => Ok(Some((server, token))),
+        Ok(Ok(server)) => Ok(Some(Known { token, tenant, server, _places: (all, own) })),
         Ok(Err(error)) => {
             tracing::warn!(%error, "no WebSocket to upstream");
             Err(Farewell::refused(code::TRY_AGAIN, upstream::unreachable()))
@@ -196,11 +227,9 @@ async fn introduce(
 async fn dial(
     gate: &Gate,
     namespace: &NamespaceName,
-    protocol: Option<(&'static str, Encoding)>,
+    protocol: Option<Protocol>,
     jwt: &str,
-) -> Result<WebSocketStream<TcpStream>, tokio_tungstenite::tungstenite::Error> {
-    use futures::SinkExt;
-    use tokio_tungstenite::tungstenite;
+) -> Result<Server, tungstenite::Error> {
     let authority = gate.upstream.primary();
     let port = authority.port_u16().unwrap_or(80);
     let stream = TcpStream::connect((authority.host().trim_matches(['[', ']']), port)).await?;
@@ -219,9 +248,11 @@ async fn dial(
     let mut config = WebSocketConfig::default();
     config.max_message_size = Some(LARGEST_ANSWER);
     config.max_frame_size = Some(LARGEST_ANSWER);
+    config.read_buffer_size = upgrade::BUFFER;
+    config.write_buffer_size = upgrade::BUFFER;
     let (mut server, _response) =
         tokio_tungstenite::client_async_with_config(request, stream, Some(config)).await?;
     let encoding = protocol.map_or(Encoding::Json, |(_, encoding)| encoding);
-    server.send(relay::upstream(hello::write(encoding, jwt))).await?;
+    server.send(hello::write(encoding, jwt).into()).await?;
     Ok(server)
 }

@@ -34,6 +34,18 @@ fn the_smallest_file_has_sensible_defaults() {
 }
 
 #[test]
+fn the_listeners_are_named_beside_the_admin_api_of_the_server() {
+    let top = "adminListen: 127.0.0.1:9\nplaintext: true\ntls: {certificate: c.pem, key: k.pem}\n\
+               limits: {connections: 100, connectionsPerAddress: 10, idle: 2s}\n";
+    let listen = load(&format!("{SMALLEST}{top}")).unwrap().listener();
+    assert!(listen.plaintext && listen.admin.unwrap().port() == 9);
+    assert_eq!((listen.limits.connections, listen.limits.per_address), (100, 10));
+    assert_eq!(listen.limits.idle.as_secs(), 2);
+    let tls = listen.tls.unwrap();
+    assert!(tls.certificate.is_absolute() && tls.key.is_absolute());
+}
+
+#[test]
 fn what_is_wrong_is_named_with_its_key_and_without_its_value() {
     for (from, to, key) in [
         ("jwks: https://i.example/keys", "secret: ${SECRET}", "`login.secret`"),
@@ -43,6 +55,8 @@ fn what_is_wrong_is_named_with_its_key_and_without_its_value() {
         ("audience: authenticated", "audience: a\n  colour: hunter2", "`login.colour`"),
         ("databaseUrl:", "lifetime: 9y\n  databaseUrl:", "`token.lifetime`"),
         ("databaseUrl:", "namespace: hunter2\n  databaseUrl:", "`token.namespace`"),
+        ("databaseUrl:", "namespace: '{sub}'\n  databaseUrl:", "`token.namespace`"),
+        ("databaseUrl:", "reservedNames: [HUNTER 2]\n  databaseUrl:", "`token.reservedNames[0]`"),
         ("url: http:", "schema: a.sql\n  url: http:", "`admin.server`"),
         ("url: http:", "key: hunter2 x\n  url: http:", "`admin.key`"),
         ("keys:", "limits: {perUserPerMinute: 0}\nkeys:", "`limits.perUserPerMinute`"),
@@ -63,4 +77,25 @@ fn what_is_wrong_is_named_with_its_key_and_without_its_value() {
     load(&nowhere).unwrap();
     let error = load(&nowhere.replace("  jwks: https://i.example/keys\n", "")).unwrap_err();
     assert!(error.contains("`login.issuer`"), "{error}");
+}
+
+/// READ of the findings: a subject must not become the name of a namespace of the operator's.
+#[test]
+fn read_a_user_cannot_be_named_like_a_namespace_of_the_operators() {
+    let with = |lines: &str| {
+        load(&SMALLEST.replacen("databaseUrl:", &format!("{lines}\n  databaseUrl:"), 1))
+    };
+    let error = with("namespace: '{sub}'").unwrap_err();
+    assert!(error.contains("db-{sub}") && error.contains("`token.reservedNames`"), "{error}");
+    let bare = with("namespace: '{sub}'\n  reservedNames: [shop, ops]").unwrap().token;
+    assert_eq!(bare.namespace_of("alice").unwrap().as_str(), "alice");
+    for subject in ["shop", "ops", "default", "Shop"] {
+        assert_eq!(bare.namespace_of(subject), None, "{subject}");
+    }
+    let open = with("namespace: '{sub}'\n  reservedNames: []").unwrap().token;
+    assert_eq!(open.namespace_of("shop").unwrap().as_str(), "shop");
+    let prefixed = with("reservedNames: [db-shop]").unwrap().token;
+    assert_eq!(prefixed.namespace_of("shop"), None);
+    assert_eq!(prefixed.namespace_of("shops").unwrap().as_str(), "db-shops");
+    with("namespace: '{subHash}'").unwrap();
 }

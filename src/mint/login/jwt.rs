@@ -1,12 +1,8 @@
 //! A login as a JWT: taken apart without believing it, and its claims looked at.
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::{Algorithm, DecodingKey};
-use serde::Deserialize;
-use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
+use crate::credentials::jws::{Jws, Malformed};
 use crate::mint::refusal::Refusal;
 
 /// The clocks of issuer and mint may differ by this much, in seconds; it
@@ -17,77 +13,25 @@ const LONGEST: usize = 8 * 1024;
 /// The longest subject, in bytes (`OpenID` Connect Core, section 2).
 const LONGEST_SUBJECT: usize = 255;
 
-/// A token in its parts; nothing in it is verified.
-pub struct Unverified<'a> {
-    pub header: Header,
-    message: &'a [u8],
-    payload: &'a str,
-    signature: &'a str,
-}
-
-/// What of a header matters. `jwk`, `jku` and `x5c` are never looked at: a token
-/// does not say which key verifies it.
-#[derive(Deserialize)]
-pub struct Header {
-    alg: String,
-    pub kid: Option<String>,
-    /// Extensions that must be understood (RFC 7515, section 4.1.11): none are.
-    crit: Option<IgnoredAny>,
-}
-
-impl<'a> Unverified<'a> {
-    /// Takes `token` apart.
-    ///
-    /// # Errors
-    /// `Oversized`, `Malformed`.
-    pub fn parse(token: &'a str) -> Result<Self, Refusal> {
-        if token.len() > LONGEST {
-            return Err(Refusal::Oversized);
-        }
-        let mut parts = token.split('.');
-        let (Some(head), Some(payload), Some(signature), None) =
-            (parts.next(), parts.next(), parts.next(), parts.next())
-        else {
-            return Err(Refusal::Malformed);
-        };
-        let header: Header = json(head)?;
-        if header.crit.is_some() {
-            return Err(Refusal::Malformed);
-        }
-        let message = &token.as_bytes()[..head.len() + 1 + payload.len()];
-        Ok(Self { header, message, payload, signature })
-    }
-
-    /// Whether the header names `algorithm`. The header only ever confirms what
-    /// the key has decided.
-    pub fn is_signed_with(&self, algorithm: Algorithm) -> bool {
-        let name = match algorithm {
-            Algorithm::HS256 => "HS256",
-            Algorithm::ES256 => "ES256",
-            Algorithm::RS256 => "RS256",
-            Algorithm::EdDSA => "EdDSA",
-            _ => return false,
-        };
-        self.header.alg == name
-    }
-
-    /// Whether `key` made the signature, with `algorithm`.
-    pub fn is_signed_by(&self, key: &DecodingKey, algorithm: Algorithm) -> bool {
-        jsonwebtoken::crypto::verify(self.signature, self.message, key, algorithm).unwrap_or(false)
-    }
-
-    /// The claims. Whoever calls this has verified the token, or will.
-    ///
-    /// # Errors
-    /// `Malformed`.
-    pub fn claims(&self) -> Result<Map<String, Value>, Refusal> {
-        json(self.payload)
+/// Takes `token` apart; nothing in it is verified.
+///
+/// # Errors
+/// `Oversized`, `Malformed`.
+pub fn parse(token: &str) -> Result<Jws<'_>, Refusal> {
+    match Jws::parse(token, LONGEST) {
+        Ok(jws) if jws.needs_extension => Err(Refusal::Malformed),
+        Ok(jws) => Ok(jws),
+        Err(Malformed::TooLong) => Err(Refusal::Oversized),
+        Err(_) => Err(Refusal::Malformed),
     }
 }
 
-fn json<T: serde::de::DeserializeOwned>(part: &str) -> Result<T, Refusal> {
-    let bytes = URL_SAFE_NO_PAD.decode(part).map_err(|_| Refusal::Malformed)?;
-    serde_json::from_slice(&bytes).map_err(|_| Refusal::Malformed)
+/// The claims of a login that is verified, or will be.
+///
+/// # Errors
+/// `Malformed`.
+pub fn claims(login: &Jws<'_>) -> Result<Map<String, Value>, Refusal> {
+    login.claims().map_err(|_| Refusal::Malformed)
 }
 
 /// What the claims of a good login say.
@@ -163,6 +107,8 @@ fn seconds(value: &Value) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     use serde_json::json;
 
     use super::*;
@@ -227,15 +173,51 @@ mod tests {
 
     #[test]
     fn what_is_no_token_is_refused_without_a_panic() {
+        let encoded = |text: &str| URL_SAFE_NO_PAD.encode(text);
+        let refused = |token: &str| parse(token).err();
         for token in ["", ".", "..", "...", "a.b", "a.b.c", "e30.e30.", "e30.e30.e30", "\u{e9}.x.y"]
         {
-            assert!(matches!(Unverified::parse(token), Err(Refusal::Malformed)), "{token}");
+            assert_eq!(refused(token), Some(Refusal::Malformed), "{token}");
         }
         let long = format!("{}.e30.x", "e".repeat(8192));
-        assert!(matches!(Unverified::parse(&long), Err(Refusal::Oversized)));
-        let critical = URL_SAFE_NO_PAD.encode(r#"{"alg":"ES256","crit":["b64"]}"#);
-        assert!(matches!(Unverified::parse(&format!("{critical}.e30.x")), Err(Refusal::Malformed)));
-        let twice = URL_SAFE_NO_PAD.encode(r#"{"alg":"ES256","alg":"HS256"}"#);
-        assert!(matches!(Unverified::parse(&format!("{twice}.e30.x")), Err(Refusal::Malformed)));
+        assert_eq!(refused(&long), Some(Refusal::Oversized));
+        for header in [
+            r#"{"alg":"ES256","crit":["b64"]}"#,
+            r#"{"alg":"ES256","crit":null}"#,
+            r#"{"alg":"ES256","b64":false}"#,
+            r#"{"alg":"ES256","alg":"HS256"}"#,
+            r#"{"alg":"ES256","kid":"a","kid":"b"}"#,
+        ] {
+            let token = format!("{}.e30.AAAA", encoded(header));
+            assert_eq!(refused(&token), Some(Refusal::Malformed), "{header}");
+        }
+    }
+
+    #[test]
+    fn l7_a_claim_that_is_there_twice_makes_no_login() {
+        let header = URL_SAFE_NO_PAD.encode(r#"{"alg":"ES256"}"#);
+        for text in [
+            r#"{"sub":"bob","sub":"alice"}"#,
+            r#"{"sub":"bob","\u0073ub":"alice"}"#,
+            r#"{"app_metadata":{"plan":"free","plan":"paid"}}"#,
+            r#"{"app_metadata":{"x":[{"ns":1,"ns":2}]}}"#,
+            r#"{"sub":{"$serde_json::private::RawValue":"\"alice\""}}"#,
+            r#"{"app_metadata":{"plan":{"$serde_json::private::RawValue":"\"paid\""}}}"#,
+        ] {
+            let token = format!("{header}.{}.AAAA", URL_SAFE_NO_PAD.encode(text));
+            assert_eq!(claims(&parse(&token).unwrap()), Err(Refusal::Malformed), "{text}");
+        }
+    }
+
+    #[test]
+    fn odd_ends_are_no_ends() {
+        for exp in ["1e400", "-0", "-1e300", "\"1e10\"", "[9999999999]", "true", "{}", "0.5"] {
+            let text = format!(r#"{{"sub":"u","exp":{exp}}}"#);
+            let read = crate::strict_json::object(text.as_bytes());
+            let Ok(claims) = read else { continue };
+            let end = claims.get("exp").and_then(seconds);
+            assert!(end.is_none_or(|end| has_passed(end, NOW)), "{exp}: {end:?}");
+        }
+        assert!(!has_passed(seconds(&json!(1e300)).unwrap(), NOW), "far away, but a date");
     }
 }

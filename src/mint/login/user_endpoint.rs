@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use super::fetch::{self, NoAnswer};
 use crate::error::Result;
 use crate::mint::refusal::Refusal;
+use crate::strict_json;
 
 /// Whose answer it is may be called either.
 const NAMES_OF_THE_USER: [&str; 2] = ["id", "sub"];
@@ -60,8 +61,7 @@ impl UserEndpoint {
                 Refusal::IssuerAnswer
             }
         })?;
-        let mut user: Map<String, Value> =
-            serde_json::from_slice(&body).map_err(|_| Refusal::IssuerAnswer)?;
+        let mut user = strict_json::object(&body).map_err(|_| Refusal::IssuerAnswer)?;
         let named = NAMES_OF_THE_USER.iter().find_map(|name| user.get(*name)?.as_str());
         match (named, claims.get("sub").and_then(Value::as_str)) {
             (None, _) => return Err(Refusal::IssuerAnswer),

@@ -102,6 +102,21 @@ impl Refusal {
         Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-attempts", detail).later(wait)
     }
 
+    pub fn too_many_registrations(wait: Duration) -> Self {
+        let detail = format!(
+            "too many users were registered from this address; try again in {} s",
+            seconds(wait)
+        );
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-registrations", detail).later(wait)
+    }
+
+    /// Others wait before this one already.
+    pub fn crowded() -> Self {
+        let detail = "too many logins at a time; try again later";
+        let refusal = Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-logins", detail);
+        refusal.later(Duration::from_secs(2))
+    }
+
     #[cfg(test)]
     pub fn status(&self) -> StatusCode {
         self.status

@@ -10,9 +10,9 @@ use super::answer::Refusal;
 use super::{App, Service};
 use crate::service::server::Peer;
 use crate::shared_auth::name::Username;
-use crate::shared_auth::password::{Busy, Password};
-use crate::shared_auth::throttle::Slowed;
-use crate::shared_auth::tokens::{Presented, TokenRecord};
+use crate::shared_auth::password::{Busy, Checked, Password};
+use crate::shared_auth::throttle::{Attempt, Slowed};
+use crate::shared_auth::tokens::{Presented, TokenRecord, now};
 
 /// The holder of a valid token.
 pub struct Caller {
@@ -48,7 +48,9 @@ impl FromRequestParts<App> for Caller {
         let unknown = || Refusal::no_login("this token is not known, or no longer; log in again");
         let token = Presented::parse(token).ok_or_else(unknown)?;
         app.throttle.token(address).map_err(Refusal::too_often)?;
-        let Some(record) = app.store.look_up(&token).await? else {
+        let found = app.store.look_up(&token).await?;
+        let found = found.filter(|record| now() < app.tokens.end_of(record));
+        let Some(record) = found else {
             app.throttle.unknown_token(address);
             return Err(unknown());
         };
@@ -56,11 +58,12 @@ impl FromRequestParts<App> for Caller {
             return Err(Refusal::wrong_address());
         }
         let user = record.user.parse().map_err(|_| unknown())?;
+        app.throttle.remember(&user, address);
         Ok(Self { user, token: record, address })
     }
 }
 
-/// From where the request comes.
+/// From where the request comes; see [`crate::service::peer`].
 pub struct Address(pub IpAddr);
 
 impl FromRequestParts<App> for Address {
@@ -69,12 +72,12 @@ impl FromRequestParts<App> for Address {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Refusal> {
         let peer = Peer::from_request_parts(parts, app).await;
         let peer = peer.map_err(|error| anyhow::anyhow!("no address of the peer: {error}"))?;
-        Ok(Self(peer.0.ip().to_canonical()))
+        Ok(Self(app.proxies.client(peer.0.ip(), &parts.headers)))
     }
 }
 
 impl Service {
-    /// Whether the password is the user's; slowed after failures.
+    /// The hash of the user, if the password fits; slowed after failures.
     ///
     /// # Errors
     /// 401, 429, 503.
@@ -83,16 +86,44 @@ impl Service {
         user: &Username,
         password: &Password,
         address: IpAddr,
-    ) -> Result<(), Refusal> {
+    ) -> Result<String, Refusal> {
         let attempt = self.throttle.attempt(user, address).await;
         let attempt = attempt.map_err(|slowed| self.slowed(slowed))?;
         let hash = self.store.hash_of(user).await?;
-        if self.hasher.verify(password, hash.as_deref()).await? {
-            return Ok(());
+        self.verify(attempt, address, password, hash).await
+    }
+
+    /// The same for an attempt that has begun. An unknown name (`None`) gets the
+    /// answer of a wrong password after the same work, and is counted as one.
+    ///
+    /// # Errors
+    /// 401, 429, 503.
+    pub async fn verify(
+        &self,
+        attempt: Attempt<'_>,
+        address: IpAddr,
+        password: &Password,
+        hash: Option<String>,
+    ) -> Result<String, Refusal> {
+        match (self.hasher.verify(address, password, hash.as_deref()).await?, hash) {
+            (Checked::Right, Some(hash)) => {
+                attempt.succeeded();
+                Ok(hash)
+            }
+            (Checked::Crowded, _) => {
+                attempt.failed();
+                self.counters.slowed.inc();
+                Err(Refusal::crowded())
+            }
+            _ => Err(self.failed(attempt)),
         }
+    }
+
+    /// Counts a wrong password.
+    pub fn failed(&self, attempt: Attempt<'_>) -> Refusal {
         attempt.failed();
         self.counters.failed_logins.inc();
-        Err(Refusal::wrong_password())
+        Refusal::wrong_password()
     }
 
     pub fn slowed(&self, slowed: Slowed) -> Refusal {

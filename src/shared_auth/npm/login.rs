@@ -1,5 +1,7 @@
 //! `PUT /-/user/org.couchdb.user:NAME`: registers a user, or logs one in.
 
+use std::net::IpAddr;
+
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
@@ -10,11 +12,12 @@ use super::answer::{Answer, Refusal};
 use super::body;
 use super::caller::Address;
 use super::{App, Service};
+use crate::service::peer::network;
 use crate::shared_auth::name::Username;
-use crate::shared_auth::password::Password;
+use crate::shared_auth::password::{Busy, Password};
 use crate::shared_auth::profile::Profile;
 use crate::shared_auth::store::Registered;
-use crate::shared_auth::tokens::{Terms, TokenRecord};
+use crate::shared_auth::tokens::Terms;
 
 const ID: &str = "org.couchdb.user:";
 
@@ -50,62 +53,63 @@ pub async fn put(
 
     let attempt = app.throttle.attempt(&user, address).await;
     let attempt = attempt.map_err(|slowed| app.slowed(slowed))?;
-    let mut hash = app.store.hash_of(&user).await?;
-    if hash.is_none() {
-        if register(&app, &user, &password, &profile).await? == Registered::Done {
-            drop(attempt);
-            return welcome(&app, &user, format!("user '{user}' created")).await;
+    // Both for every name: who is known must not be told by what is asked.
+    let (hash, room) = tokio::join!(app.store.hash_of(&user), has_room(&app));
+    let (mut hash, room) = (hash?, room?);
+    if hash.is_none() && room {
+        match register(&app, &user, address, &password, &profile).await? {
+            (Registered::Done, hash) => {
+                attempt.succeeded();
+                return welcome(&app, &user, &hash, format!("user '{user}' created")).await;
+            }
+            // As for a registry that was full before; one hash was computed.
+            (Registered::Full, _) => return Err(app.failed(attempt)),
+            // Somebody was faster; with the same password it is a login.
+            (Registered::Taken, _) => hash = app.store.hash_of(&user).await?,
         }
-        // Somebody was faster; with the same password it is a login.
-        hash = app.store.hash_of(&user).await?;
     }
-    if !app.hasher.verify(&password, hash.as_deref()).await? {
-        attempt.failed();
-        app.counters.failed_logins.inc();
-        return Err(Refusal::wrong_password());
-    }
-    drop(attempt);
+    let hash = app.verify(attempt, address, &password, hash).await?;
     app.counters.logins.inc();
-    welcome(&app, &user, format!("you are authenticated as '{user}'")).await
+    welcome(&app, &user, &hash, format!("you are authenticated as '{user}'")).await
 }
 
-/// `Done` or `Taken`.
+/// Whether anybody can register now. Where nobody can, an unknown name is answered
+/// as a wrong password, or the names could be listed.
+async fn has_room(app: &Service) -> Result<bool, Refusal> {
+    let Some(most) = app.max_users else { return Ok(false) };
+    Ok(app.store.count_users().await? < most)
+}
+
+/// What came of it, with the hash of the password. The limits come before the work.
 async fn register(
     app: &Service,
     user: &Username,
+    address: IpAddr,
     password: &Password,
     profile: &Profile,
-) -> Result<Registered, Refusal> {
-    let Some(most) = app.max_users else {
-        let detail = "there is no such user, and registration is closed: \
-                      `auth.htpasswd.max_users` must be a positive number";
-        return Err(Refusal::forbidden("registration-closed", detail));
-    };
+) -> Result<(Registered, String), Refusal> {
     if !user.is_lower_case() {
         return Err(Refusal::bad_request("the name of a new user must be in lower case"));
     }
-    let hash = app.hasher.hash(password).await?;
+    app.registrations.admit(&network(address)).map_err(Refusal::too_many_registrations)?;
+    let hash = app.hasher.hash_for_stranger(address, password).await;
+    let hash = hash.map_err(|Busy| Refusal::crowded())?;
+    let most = app.max_users.unwrap_or_default();
     let done = app.store.register(user, &hash, profile, most).await?;
-    match done {
-        Registered::Full => {
-            let detail = format!(
-                "there is no such user, and there are as many as there may be: \
-                 `auth.htpasswd.max_users` is {most}"
-            );
-            Err(Refusal::forbidden("too-many-users", detail))
-        }
-        Registered::Done => {
-            app.counters.registrations.inc();
-            tracing::info!(user = user.as_str(), "a user was registered");
-            Ok(done)
-        }
-        Registered::Taken => Ok(done),
+    if done == Registered::Done {
+        app.counters.registrations.inc();
+        tracing::info!(user = user.as_str(), "a user was registered");
     }
+    Ok((done, hash))
 }
 
 /// A token is made for every login, as the oracle does.
-async fn welcome(app: &Service, user: &Username, ok: String) -> Result<Answer, Refusal> {
-    let (token, record) = TokenRecord::issue(user, Terms::default())?;
-    app.store.add_token(&record).await?;
+async fn welcome(
+    app: &Service,
+    user: &Username,
+    hash: &str,
+    ok: String,
+) -> Result<Answer, Refusal> {
+    let (token, _) = app.issue(user, hash, Terms::default()).await?;
     Ok(Answer::created(json!({ "ok": ok, "id": format!("{ID}{user}"), "token": token.expose() })))
 }

@@ -11,6 +11,7 @@ mod metrics;
 mod profile;
 mod tokens;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Router;
@@ -22,10 +23,15 @@ use serde_json::json;
 
 use self::answer::{Answer, Refusal};
 use self::metrics::Counters;
+use super::limits::{Limits, TokenLimits};
+use super::name::Username;
 use super::password::Hasher;
 use super::store::Store;
 use super::throttle::Throttle;
+use super::tokens::{Presented, Terms, TokenRecord};
+use crate::service::limits::Limiter;
 use crate::service::observe::{Metrics, observed};
+use crate::service::peer::TrustedProxies;
 
 /// What every handler may use.
 struct Service {
@@ -34,20 +40,61 @@ struct Service {
     throttle: Throttle,
     /// `None`: registration is closed.
     max_users: Option<u64>,
+    /// Of one address or one /64.
+    registrations: Limiter<IpAddr>,
+    tokens: TokenLimits,
+    proxies: TrustedProxies,
     counters: Counters,
 }
 
 type App = Arc<Service>;
 
-/// The routes of the login half of a registry, with `/healthz` and `/metrics`.
-pub fn router(store: Arc<Store>, max_users: Option<u64>) -> Router {
-    let metrics = Metrics::new("auth");
-    let counters = Counters::new(&metrics, &store);
+impl Service {
+    /// A new token for `user`, whose password was compared with `hash`. With more
+    /// tokens than a user may have, the oldest ones end.
+    ///
+    /// # Errors
+    /// 401 when the password was changed meanwhile, and what the database says.
+    async fn issue(
+        &self,
+        user: &Username,
+        hash: &str,
+        terms: Terms,
+    ) -> Result<(Presented, TokenRecord), Refusal> {
+        let (token, record) = TokenRecord::issue(user, self.tokens.bound(terms))?;
+        self.store.add_token(&record).await?;
+        // A change ends all tokens that are there; this one came perhaps after that.
+        if self.store.hash_of(user).await?.as_deref() != Some(hash) {
+            self.store.revoke(user, &record.id).await?;
+            return Err(Refusal::wrong_password());
+        }
+        let all = self.store.tokens_of(user).await?;
+        let most = usize::try_from(self.tokens.per_user.get()).unwrap_or(usize::MAX);
+        let others = all.iter().filter(|other| other.id != record.id);
+        for oldest in others.take(all.len().saturating_sub(most)) {
+            self.store.revoke(user, &oldest.id).await?;
+        }
+        Ok((token, record))
+    }
+}
+
+/// The routes of the login half of a registry; `metrics` counts their requests.
+pub fn router(
+    store: Arc<Store>,
+    max_users: Option<u64>,
+    limits: Limits,
+    metrics: &Metrics,
+) -> Router {
+    let counters = Counters::new(metrics, &store);
+    let rate = limits.registrations;
     let service = Service {
         store,
         hasher: Hasher::default(),
         throttle: Throttle::default(),
         max_users,
+        registrations: Limiter::per_minute(rate.per_minute, rate.burst),
+        tokens: limits.tokens,
+        proxies: limits.trusted_proxies,
         counters,
     };
     let routes = Router::new()
@@ -63,7 +110,7 @@ pub fn router(store: Arc<Store>, max_users: Option<u64>) -> Router {
         .fallback(elsewhere)
         .with_state(Arc::new(service))
         .layer(map_response(private));
-    observed(routes, &metrics)
+    observed(routes, metrics)
 }
 
 /// Nobody on the way may keep an answer: each has a name or a token in it.

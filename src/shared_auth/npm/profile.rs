@@ -37,7 +37,12 @@ pub async fn set(State(app): State<App>, caller: Caller, body: Body) -> Result<A
     if let Some((old, new)) = change {
         app.check_password(&caller.user, &old, caller.address).await?;
         let hash = app.hasher.hash(&new).await?;
+        // First, so that a failure in between leaves no good token of the old password;
+        // and again for a login that was under way.
+        let before = app.store.revoke_others(&caller.user, &caller.token.id).await?;
         app.store.set_hash(&caller.user, &hash).await?;
+        let after = app.store.revoke_others(&caller.user, &caller.token.id).await?;
+        app.counters.revocations.inc_by(before.saturating_add(after));
         tracing::info!(user = caller.user.as_str(), "a password was changed");
     }
     if !fields.is_empty() {

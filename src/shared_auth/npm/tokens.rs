@@ -14,7 +14,7 @@ use super::answer::{Answer, Refusal};
 use super::body;
 use super::caller::Caller;
 use crate::shared_auth::password::Password;
-use crate::shared_auth::tokens::{Presented, Terms, TokenRecord, moment};
+use crate::shared_auth::tokens::{Presented, Terms, TokenRecord, moment, now};
 
 const DAY: u64 = 24 * 60 * 60;
 const MOST_DAYS: u64 = 10 * 365;
@@ -23,7 +23,15 @@ const LONGEST_LABEL: usize = 200;
 
 pub async fn list(State(app): State<App>, caller: Caller) -> Result<Answer, Refusal> {
     let tokens = app.store.tokens_of(&caller.user).await?;
-    let objects: Vec<Value> = tokens.iter().map(|token| described(token, &token.shown())).collect();
+    let good = |token: &mut TokenRecord| {
+        let end = app.tokens.end_of(token);
+        token.expires = Some(end);
+        now() < end
+    };
+    let objects: Vec<Value> = tokens
+        .into_iter()
+        .filter_map(|mut token| good(&mut token).then(|| described(&token, &token.shown())))
+        .collect();
     Ok(Answer::ok(json!({ "objects": objects, "urls": {} })))
 }
 
@@ -58,9 +66,8 @@ pub async fn create(State(app): State<App>, caller: Caller, body: Body) -> Resul
     let password = password.ok_or_else(|| Refusal::bad_request("there is no password"))?;
     let password = Password::new(password).map_err(Refusal::bad_request)?;
     let terms = request.terms()?;
-    app.check_password(&caller.user, &password, caller.address).await?;
-    let (token, record) = TokenRecord::issue(&caller.user, terms)?;
-    app.store.add_token(&record).await?;
+    let hash = app.check_password(&caller.user, &password, caller.address).await?;
+    let (token, record) = app.issue(&caller.user, &hash, terms).await?;
     Ok(Answer::created(described(&record, token.expose())))
 }
 

@@ -158,6 +158,10 @@ impl Htpasswd {
 }
 
 impl Users {
+    pub fn count(&self) -> u64 {
+        self.hashes.len() as u64
+    }
+
     pub fn hash_of(&self, user: &str) -> Option<&str> {
         self.hashes.get(user).map(String::as_str)
     }
@@ -195,6 +199,15 @@ impl Users {
 impl Stamp {
     fn of(metadata: &Metadata) -> Self {
         Self(metadata.ino(), metadata.len(), metadata.mtime(), metadata.mtime_nsec())
+    }
+}
+
+/// What the fuzz target calls.
+#[cfg(fuzzing)]
+pub fn fuzz(data: &[u8]) {
+    let Ok(users) = Users::parse(data.to_vec()) else { return };
+    for (name, hash) in &users.hashes {
+        assert_eq!(users.hash_of(name), Some(hash.as_str()));
     }
 }
 

@@ -143,6 +143,10 @@ impl LibsqlStore {
         primary!(self, connection => sqlite::register(&connection, user, hash, profile, most))
     }
 
+    pub async fn count_users(&self) -> Stored<u64> {
+        primary!(self, connection => sqlite::count_users(&connection))
+    }
+
     pub async fn set_hash(&self, user: &Username, hash: &str) -> Stored<()> {
         primary!(self, connection => sqlite::set_hash(&connection, user, hash))
     }
@@ -196,6 +200,16 @@ impl LibsqlStore {
             replica.revoked(id);
         }
         Ok(done)
+    }
+
+    pub async fn revoke_others(&self, user: &Username, kept: &str) -> Stored<u64> {
+        let ended = primary!(self, connection => sqlite::revoke_others(&connection, user, kept))?;
+        if let Some(replica) = &self.replica {
+            for id in &ended {
+                replica.revoked(id);
+            }
+        }
+        Ok(ended.len() as u64)
     }
 
     /// An embedded replica has him until its next sync.

@@ -58,6 +58,11 @@ impl LocalStore {
         blocking(move || Ok(users.users()?.hash_of(user.as_str()).map(str::to_owned))).await
     }
 
+    pub async fn count_users(&self) -> Stored<u64> {
+        let users = self.users.clone();
+        blocking(move || Ok(users.users()?.count())).await
+    }
+
     pub async fn register(
         &self,
         user: &Username,
@@ -113,6 +118,12 @@ impl LocalStore {
     pub async fn revoke(&self, user: &Username, id: &str) -> Stored<bool> {
         let writer = self.writer.lock().await;
         sqlite::revoke(&writer, user, id).await.map_err(StoreError::Damaged)
+    }
+
+    pub async fn revoke_others(&self, user: &Username, kept: &str) -> Stored<u64> {
+        let writer = self.writer.lock().await;
+        let ended = sqlite::revoke_others(&writer, user, kept).await;
+        ended.map(|ids| ids.len() as u64).map_err(StoreError::Damaged)
     }
 
     pub async fn remove(&self, user: &Username) -> Stored<bool> {

@@ -1,6 +1,8 @@
 //! Where users and tokens are kept: one interface, a database behind it.
 
 mod htpasswd;
+#[cfg(fuzzing)]
+pub use self::htpasswd::fuzz as fuzz_htpasswd;
 #[cfg(feature = "backend-libsql")]
 mod libsql;
 mod local;
@@ -113,6 +115,14 @@ impl Store {
         each!(self, store => store.hash_of(user).await)
     }
 
+    /// How many users there are.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn count_users(&self) -> Stored<u64> {
+        each!(self, store => store.count_users().await)
+    }
+
     /// Adds a user, unless there are `most` already. Tokens that an earlier user
     /// of the same name has left are gone then.
     ///
@@ -183,6 +193,14 @@ impl Store {
     /// See [`StoreError`].
     pub async fn revoke(&self, user: &Username, id: &str) -> Stored<bool> {
         each!(self, store => store.revoke(user, id).await)
+    }
+
+    /// Ends all tokens of a user but the one with the id `kept`; returns how many.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn revoke_others(&self, user: &Username, kept: &str) -> Stored<u64> {
+        each!(self, store => store.revoke_others(user, kept).await)
     }
 
     /// Takes a user away with his profile and all his tokens; `false` when there

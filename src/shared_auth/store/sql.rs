@@ -109,6 +109,15 @@ macro_rules! store {
                     .await
                 }
 
+                pub async fn count_users(&self) -> Stored<u64> {
+                    within(async {
+                        let sql = query("SELECT count(*) FROM auth_users");
+                        let count: i64 = sql.fetch_one(&self.pool).await?.try_get(0)?;
+                        Ok(count.unsigned_abs())
+                    })
+                    .await
+                }
+
                 pub async fn register(
                     &self,
                     user: &Username,
@@ -260,6 +269,19 @@ macro_rules! store {
                             .execute(&self.pool)
                             .await?;
                         Ok(done.rows_affected() == 1)
+                    })
+                    .await
+                }
+
+                pub async fn revoke_others(
+                    &self,
+                    user: &Username,
+                    kept: &str,
+                ) -> Stored<u64> {
+                    within(async {
+                        let sql = "DELETE FROM auth_tokens WHERE user_name = ? AND id <> ?";
+                        let ended = query(sql).bind(user.as_str()).bind(kept);
+                        Ok(ended.execute(&self.pool).await?.rows_affected())
                     })
                     .await
                 }

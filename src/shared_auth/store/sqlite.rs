@@ -20,6 +20,13 @@ pub async fn hash_of(connection: &Connection, user: &Username) -> Result<Option<
 }
 
 #[cfg(feature = "backend-libsql")]
+pub async fn count_users(connection: &Connection) -> Result<u64> {
+    let rows = connection.query("SELECT count(*) FROM auth_users", ()).await?;
+    let count = first(rows, |row| integer(row, 0)).await?.flatten();
+    Ok(count.unwrap_or_default().unsigned_abs())
+}
+
+#[cfg(feature = "backend-libsql")]
 pub async fn register(
     connection: &Connection,
     user: &Username,
@@ -128,6 +135,21 @@ pub async fn tokens_of(connection: &Connection, user: &Username) -> Result<Vec<T
 pub async fn revoke(connection: &Connection, user: &Username, id: &str) -> Result<bool> {
     let sql = "DELETE FROM auth_tokens WHERE id = ?1 AND user_name = ?2";
     Ok(connection.execute(sql, params![id, user.as_str()]).await? == 1)
+}
+
+/// The ids of those that it has ended.
+pub async fn revoke_others(
+    connection: &Connection,
+    user: &Username,
+    kept: &str,
+) -> Result<Vec<String>> {
+    let sql = "DELETE FROM auth_tokens WHERE user_name = ?1 AND id <> ?2 RETURNING id";
+    let mut rows = connection.query(sql, params![user.as_str(), kept]).await?;
+    let mut ended = Vec::new();
+    while let Some(row) = rows.next().await? {
+        ended.push(text(&row, 0)?);
+    }
+    Ok(ended)
 }
 
 #[cfg(feature = "backend-libsql")]

@@ -103,17 +103,18 @@ fn every_endpoint(front: &Front, token: &str) {
             );
         }
     }
-    for (path, part) in [
-        ("/health", "ok"),
-        ("/healthz", "ok"),
-        ("/version", "demo gate"),
-        ("/metrics", "demo_gate_requests_total{route=\"/v2/pipeline\",status=\"200\"}"),
-        ("/v3", "Hrana"),
+    let metrics = "demo_gate_requests_total{route=\"/v2/pipeline\",status=\"200\"}";
+    for (address, path, part) in [
+        (&front.address, "/version", "demo gate"),
+        (&front.address, "/v3", "Hrana"),
+        (&front.admin, "/health", "ok"),
+        (&front.admin, "/healthz", "ok"),
+        (&front.admin, "/metrics", metrics),
     ] {
-        let answer = front.send(reqwest::Method::GET, &front.address, path, &[], "");
+        let answer = front.send(reqwest::Method::GET, address, path, &[], "");
         assert!(answer.status == 200 && answer.text().contains(part), "{path} {answer:?}");
     }
-    let counted = front.send(reqwest::Method::GET, &front.address, "/metrics", &[], "").text();
+    let counted = front.send(reqwest::Method::GET, &front.admin, "/metrics", &[], "").text();
     assert!(!counted.contains("alpha") && !counted.contains("/dev"), "{counted}");
     head_over_http2(front);
 }

@@ -1,15 +1,21 @@
 //! The gate: the real program before the real stack, and each weakness of the
 //! server twice, there open and here closed.
 
+mod answers;
+mod bodies;
 mod clients;
 mod differential;
 mod doors;
 mod holes;
 mod inventory;
 mod limits;
+mod lobby;
 mod raw;
+mod refusals;
+mod required;
 mod rotation;
 mod sockets;
+mod tenants;
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -32,6 +38,8 @@ pub struct Front {
     /// `127.0.0.1:PORT` of the gate, and of the primary.
     pub address: String,
     pub server: String,
+    /// The same of the gate's admin listener.
+    pub admin: String,
     pub runtime: Runtime,
     http: reqwest::Client,
     key: SigningKey,
@@ -81,10 +89,13 @@ impl Front {
             project.write(name, text);
         }
         let yaml = format!(
-            "listen: 127.0.0.1:0\nprimary: http://{server}\nkeys: .local/jwt/jwt.pub\n{more}"
+            "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nprimary: http://{server}\n\
+             keys: .local/jwt/jwt.pub\n{more}"
         );
         project.write("gate.yaml", yaml);
-        let (gate, address) = open(&project);
+        let (mut gate, address) = open(&project);
+        let line = gate.until_says("the gate is open");
+        let admin = field(&line, "admin");
         let key = project.read(".local/jwt/jwt.key");
         let front = Self {
             key: SigningKey::from_pem(&key, "jwt.key").unwrap(),
@@ -94,6 +105,7 @@ impl Front {
             gate,
             address,
             server,
+            admin,
         };
         for name in ["alpha", "beta"] {
             let token = front.rw(name);
@@ -204,8 +216,14 @@ impl Front {
 pub fn open(project: &Project) -> (Background, String) {
     let mut gate = Background::start(project.command(["gate", "serve", "--log-level", "debug"]));
     let line = gate.until_says("the gate is open");
-    let address = line.split("address=").nth(1).unwrap().split(' ').next().unwrap().to_owned();
+    let address = field(&line, "address");
     (gate, address)
+}
+
+/// A value of a line of the log.
+pub fn field(line: &str, name: &str) -> String {
+    let value = line.split(&format!(" {name}=")).nth(1).unwrap();
+    value.split(' ').next().unwrap().to_owned()
 }
 
 pub fn bin(name: &str) -> String {

@@ -10,7 +10,7 @@ use tokio_tungstenite::tungstenite::{Error, Message, WebSocket};
 
 use super::{Front, bin, now};
 
-pub struct Socket(WebSocket<TcpStream>);
+pub struct Socket(pub WebSocket<TcpStream>);
 
 /// What came: a message, or the code and reason of the end.
 #[derive(Debug)]
@@ -21,7 +21,16 @@ pub enum Came {
 }
 
 impl Socket {
-    fn open(to: &str, namespace: &str, head: &[(&str, &str)]) -> Result<Self, u16> {
+    pub fn open(to: &str, namespace: &str, head: &[(&str, &str)]) -> Result<Self, u16> {
+        Self::open_with(to, namespace, "hrana2", head)
+    }
+
+    pub fn open_with(
+        to: &str,
+        namespace: &str,
+        protocol: &str,
+        head: &[(&str, &str)],
+    ) -> Result<Self, u16> {
         let stream = TcpStream::connect(to).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(15))).unwrap();
         let mut request = axum::http::Request::get(format!("ws://{to}/"))
@@ -30,14 +39,14 @@ impl Socket {
             .header("upgrade", "websocket")
             .header("sec-websocket-version", "13")
             .header("sec-websocket-key", generate_key())
-            .header("sec-websocket-protocol", "hrana2")
+            .header("sec-websocket-protocol", protocol)
             .header("x-namespace-bin", bin(namespace));
         for (name, value) in head {
             request = request.header(*name, *value);
         }
         match client_with_config(request.body(()).unwrap(), stream, None) {
             Ok((socket, response)) => {
-                assert_eq!(response.headers()["sec-websocket-protocol"], "hrana2");
+                assert_eq!(response.headers()["sec-websocket-protocol"], protocol);
                 Ok(Self(socket))
             }
             Err(tokio_tungstenite::tungstenite::HandshakeError::Failure(Error::Http(answer))) => {
@@ -53,7 +62,7 @@ impl Socket {
         self.hear()
     }
 
-    fn hear(&mut self) -> Came {
+    pub fn hear(&mut self) -> Came {
         loop {
             match self.0.read() {
                 Ok(Message::Text(text)) => return Came::Said(serde_json::from_str(&text).unwrap()),
@@ -66,11 +75,11 @@ impl Socket {
         }
     }
 
-    fn hello(&mut self, token: &str) -> Came {
+    pub fn hello(&mut self, token: &str) -> Came {
         self.say(&json!({"type": "hello", "jwt": token}))
     }
 
-    fn execute(&mut self, sql: &str) -> Came {
+    pub fn execute(&mut self, sql: &str) -> Came {
         let statement = json!({"sql": sql, "want_rows": true});
         let request = json!({"type": "execute", "stream_id": 1, "stmt": statement});
         self.say(&json!({"type": "request", "request_id": 2, "request": request}))
@@ -100,7 +109,7 @@ impl Came {
         matches!(self, Self::Said(said) if said["type"] == kind)
     }
 
-    fn closed(&self, code: u16, part: &str) -> bool {
+    pub fn closed(&self, code: u16, part: &str) -> bool {
         matches!(self, Self::Closed(found, reason) if *found == code && reason.contains(part))
     }
 }

@@ -12,7 +12,8 @@ fn a_bad_configuration_is_told_with_file_and_key() {
     let issuer = Issuer::later(&project, "ES256");
     let yaml = Yaml::with(issuer.by_jwks());
     drop(Mint::start(&project, &issuer, &yaml));
-    project.demo(["mint", "check"]).says("mint.yaml is good").success();
+    // The issuer does not run.
+    project.demo(["mint", "check", "--offline"]).says("mint.yaml is good").success();
     let good = project.read("mint.yaml");
 
     for (from, to, part) in [

@@ -153,7 +153,8 @@ impl Yaml {
              {source}\ntoken:\n  issuer: demo-mint\n  \
              databaseUrl: http://{{namespace}}.localhost:{http}\n  {token}\nkeys:\n  \
              active: .local/jwt/jwt.key\nadmin:\n  url: http://127.0.0.1:{admin}\n  \
-             key: local-admin-key\n  server: http://127.0.0.1:{http}\n  {more}\n{top}\n",
+             key: local-admin-key\n  server: http://127.0.0.1:{http}\n  {more}\n\
+             adminListen: 127.0.0.1:0\n{top}\n",
             url = issuer.url()
         )
     }
@@ -163,6 +164,8 @@ impl Yaml {
 pub struct Mint {
     pub process: Background,
     pub url: String,
+    /// Of the admin listener, where there is one.
+    admin: Option<String>,
     pub http: Client,
 }
 
@@ -179,7 +182,8 @@ impl Mint {
         let said = process.until_says("\"listening\"");
         let said: Value = serde_json::from_str(&said).unwrap();
         let url = format!("http://{}", said["address"].as_str().unwrap());
-        Self { process, url, http: client() }
+        let admin = said["admin"].as_str().map(|admin| format!("http://{admin}"));
+        Self { process, url, admin, http: client() }
     }
 
     pub fn ask(&self, login: &str) -> RequestBuilder {
@@ -205,7 +209,8 @@ impl Mint {
 
     /// One line of `/metrics`.
     pub async fn metric(&self, name: &str) -> Option<u64> {
-        let text = self.http.get(format!("{}/metrics", self.url)).send().await.unwrap();
+        let url = format!("{}/metrics", self.admin.as_ref().unwrap());
+        let text = self.http.get(url).send().await.unwrap();
         let text = text.text().await.unwrap();
         text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
     }

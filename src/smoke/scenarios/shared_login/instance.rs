@@ -25,8 +25,10 @@ const TOKEN_VARIABLE: &str = "DEMO_TOKEN";
 pub struct Instance<'a> {
     stack: &'a EphemeralStack,
     pub name: &'static str,
-    /// Empty until it is known.
+    /// Empty until it is known; so is the next.
     base: String,
+    /// Where its metrics are.
+    admin: String,
 }
 
 /// What a client was answered; a new token only where the caller takes it.
@@ -74,6 +76,7 @@ impl<'a> Instance<'a> {
         let mut libsql = libsql.clone();
         libsql["authToken"] = json!(format!("${{{TOKEN_VARIABLE}}}"));
         let config = json!({
+            "admin": "127.0.0.1:0",
             "auth": { "htpasswd": { "max_users": 8 } },
             "backend": { "libsql": libsql },
         });
@@ -96,7 +99,7 @@ impl<'a> Instance<'a> {
         let secret = token.expose_secret().to_owned();
         let environment = BTreeMap::from([(TOKEN_VARIABLE.to_owned(), secret)]);
         stack.companions.start(name, &arguments, &environment)?;
-        Ok(Self { stack, name, base: String::new() })
+        Ok(Self { stack, name, base: String::new(), admin: String::new() })
     }
 
     /// Waits until it says where it listens.
@@ -106,17 +109,18 @@ impl<'a> Instance<'a> {
     pub async fn until_ready(mut self) -> Result<Self> {
         let companions = &self.stack.companions;
         let what = format!("{} says where it listens", self.name);
-        let address = poll(&what, START_DEADLINE, async || {
+        let (address, admin) = poll(&what, START_DEADLINE, async || {
             // Looked at first: what it said before it ended is in the log.
             let lives = companions.lives(self.name).await?;
             match listens_on(&companions.log(self.name).await?) {
-                Some(address) if lives => Ok(Attempt::Done(address)),
+                Some(addresses) if lives => Ok(Attempt::Done(addresses)),
                 _ if lives => Ok(Attempt::Again("it says nothing".to_owned())),
                 _ => Err(Fault::failed(format!("{} ended early", self.name)).into()),
             }
         })
         .await?;
         self.base = format!("http://{address}");
+        self.admin = format!("http://{admin}");
         Ok(self)
     }
 
@@ -144,8 +148,8 @@ impl<'a> Instance<'a> {
 
     /// How many lookups its embedded replica has answered.
     pub async fn local_lookups(&self) -> Result<u64> {
-        let request = self.stack.http.get(format!("{}/metrics", self.base));
-        let answer = Answer::to(request, &self.base).await?;
+        let request = self.stack.http.get(format!("{}/metrics", self.admin));
+        let answer = Answer::to(request, &self.admin).await?;
         let counter = "demo_auth_replica_lookups_total ";
         let value = answer.body.lines().find_map(|line| line.strip_prefix(counter));
         let value = value.and_then(|value| value.trim().parse().ok());
@@ -159,12 +163,12 @@ impl<'a> Instance<'a> {
     }
 }
 
-/// From its log, a line of which may not be finished yet.
-fn listens_on(log: &str) -> Option<SocketAddr> {
+/// For its clients, and for metrics: from its log, a line of which may not be finished yet.
+fn listens_on(log: &str) -> Option<(SocketAddr, SocketAddr)> {
     log.lines().find_map(|line| {
         let line: Value = serde_json::from_str(line).ok()?;
-        let listening = line["message"] == "listening";
-        line["address"].as_str().filter(|_| listening)?.parse().ok()
+        let address = |key: &str| line[key].as_str()?.parse().ok();
+        (line["message"] == "listening").then_some((address("address")?, address("admin")?))
     })
 }
 
@@ -174,10 +178,11 @@ mod tests {
 
     #[test]
     fn the_address_is_read_from_a_whole_line_only() {
-        let line = r#"{"level":"INFO","message":"listening","address":"127.0.0.1:40123"}"#;
+        let line = r#"{"level":"INFO","message":"listening","address":"127.0.0.1:40123","admin":"127.0.0.1:40124"}"#;
         let other = r#"{"level":"INFO","message":"other","address":"127.0.0.1:1"}"#;
         let log = format!("no JSON\n{other}\n{line}\n");
-        assert_eq!(listens_on(&log), Some("127.0.0.1:40123".parse().unwrap()));
+        let addresses = ["127.0.0.1:40123", "127.0.0.1:40124"].map(|it| it.parse().unwrap());
+        assert_eq!(listens_on(&log), Some(addresses.into()));
         assert_eq!(listens_on(&log[..log.len() - 4]), None);
     }
 

@@ -1,4 +1,4 @@
-//! Files that the operator changes while the gate is open.
+//! Files that the operator changes while a service runs.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -15,6 +15,11 @@ const INTERVAL: Duration = Duration::from_millis(500);
 ///
 /// A file is read when it looks the same twice: it may just be being written.
 pub async fn follow(path: PathBuf, what: &'static str, read: impl Fn(&Path) -> Result<()>) {
+    follow_all(std::slice::from_ref(&path), what, || read(&path)).await;
+}
+
+/// The same for several files that `read` reads together, whenever one has changed.
+pub async fn follow_all(paths: &[PathBuf], what: &'static str, read: impl Fn() -> Result<()>) {
     let (mut last, mut taken) = (None, None);
     // It may have changed since it was read at the start.
     let mut is_current = false;
@@ -22,12 +27,16 @@ pub async fn follow(path: PathBuf, what: &'static str, read: impl Fn(&Path) -> R
     let mut ticks = interval(INTERVAL);
     loop {
         ticks.tick().await;
-        let now = stamp(&path);
-        let settled = std::mem::replace(&mut last, now) == now;
-        if !settled || (is_current && now == taken) {
+        let now = Some(paths.iter().map(|path| stamp(path)).collect::<Vec<_>>());
+        let settled = last == now;
+        if !settled {
+            last = now;
             continue;
         }
-        match read(&path) {
+        if is_current && now == taken {
+            continue;
+        }
+        match read() {
             Ok(()) => {
                 tracing::debug!(what, "read again");
                 (taken, is_current, complained) = (now, true, false);

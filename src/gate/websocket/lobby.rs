@@ -1,0 +1,99 @@
+//! Sockets whose clients have not said who they are.
+//!
+//! They have few places, and fewer for each address. When there is none left, the one that
+//! has been silent for longest goes: an honest client says its hello at once.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio_util::sync::CancellationToken;
+
+/// Places, and those of one address.
+const PLACES: usize = 256;
+const PER_ADDRESS: usize = 64;
+
+/// The places.
+#[derive(Clone, Default)]
+pub struct Lobby(Arc<Mutex<Waiting>>);
+
+#[derive(Default)]
+struct Waiting {
+    next: u64,
+    /// In the order in which they came.
+    places: BTreeMap<u64, (Option<IpAddr>, CancellationToken)>,
+}
+
+impl Lobby {
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A place for a socket of `address`; somebody else may have to leave.
+    pub fn enter(&self, address: Option<IpAddr>) -> Place {
+        let mut waiting = self.waiting();
+        let same = |(other, _): &&(Option<IpAddr>, CancellationToken)| *other == address;
+        let crowded = waiting.places.values().filter(same).count() >= PER_ADDRESS;
+        if crowded || waiting.places.len() >= PLACES {
+            let oldest = waiting
+                .places
+                .iter()
+                .find(|(_, (other, _))| !crowded || *other == address)
+                .map(|(number, _)| *number);
+            if let Some((_, leave)) = oldest.and_then(|number| waiting.places.remove(&number)) {
+                leave.cancel();
+            }
+        }
+        let number = waiting.next;
+        waiting.next += 1;
+        let leave = CancellationToken::new();
+        waiting.places.insert(number, (address, leave.clone()));
+        Place { lobby: self.clone(), number, leave }
+    }
+}
+
+/// A place, until it is dropped.
+pub struct Place {
+    lobby: Lobby,
+    number: u64,
+    /// Cancelled when the place is needed for another.
+    pub leave: CancellationToken,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.lobby.waiting().places.remove(&self.number);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn h2_the_one_that_is_silent_for_longest_makes_room() {
+        let lobby = Lobby::default();
+        let address = |number: u8| Some(IpAddr::from([127, 0, 0, number]));
+        let first = lobby.enter(address(1));
+        let others: Vec<Place> = (1..PER_ADDRESS).map(|_| lobby.enter(address(1))).collect();
+        assert!(!first.leave.is_cancelled());
+        let _other_address = lobby.enter(address(2));
+        assert!(!first.leave.is_cancelled());
+        let new = lobby.enter(address(1));
+        assert!(first.leave.is_cancelled());
+        assert!(others.iter().chain([&new]).all(|place| !place.leave.is_cancelled()));
+        drop(others);
+        assert_eq!(lobby.waiting().places.len(), 2);
+    }
+
+    #[test]
+    fn h2_all_addresses_together_have_a_bound() {
+        let lobby = Lobby::default();
+        let places: Vec<Place> = (0..=255)
+            .chain(0..=255)
+            .map(|number| lobby.enter(Some(IpAddr::from([10, 0, 0, number]))))
+            .collect();
+        assert_eq!(lobby.waiting().places.len(), PLACES);
+        assert_eq!(places.iter().filter(|place| place.leave.is_cancelled()).count(), 256);
+    }
+}

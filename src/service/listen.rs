@@ -1,0 +1,173 @@
+//! Where a service listens and how, as all their configuration files say it.
+
+use std::future::{Future, pending};
+use std::net::SocketAddr;
+
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+use super::connections::ConnectionLimits;
+use super::cores::Cores;
+use super::descriptors;
+use super::observe::{self, Metrics};
+use super::server::{self, Answers};
+use super::tls::{Files, Tls};
+use crate::error::{Fault, Result};
+
+/// Scrapers and health checks; each is short.
+const ADMIN_CONNECTIONS: usize = 64;
+
+/// What the file says of the listeners.
+#[derive(Clone, Debug)]
+pub struct Listen {
+    pub address: SocketAddr,
+    /// Of a listener with `/metrics` and `/healthz`; without it there is none.
+    pub admin: Option<SocketAddr>,
+    /// Whether an address that is not loopback may go without TLS.
+    pub plaintext: bool,
+    pub tls: Option<Files>,
+    pub limits: ConnectionLimits,
+}
+
+impl Listen {
+    /// Refuses to show secrets to a network.
+    ///
+    /// # Errors
+    /// Exit 2, with what to write.
+    pub fn check(&self) -> Result<()> {
+        if self.plaintext {
+            return Ok(());
+        }
+        let loopback = |address: SocketAddr| address.ip().to_canonical().is_loopback();
+        if self.tls.is_none() && !loopback(self.address) {
+            let what = format!("{} is no loopback address, and TLS is not set up", self.address);
+            return Err(Fault::input(what)
+                .hint(
+                    "add `tls: {certificate: FILE, key: FILE}` to the configuration file, or \
+                     `plaintext: true` where a proxy in front of the service provides TLS",
+                )
+                .into());
+        }
+        match self.admin.filter(|admin| !loopback(*admin)) {
+            Some(admin) => {
+                let what =
+                    format!("the admin address {admin} is no loopback address, and has no TLS");
+                Err(Fault::input(what)
+                    .hint(
+                        "use 127.0.0.1, or add `plaintext: true` to the configuration file where \
+                         only trusted machines can connect to it",
+                    )
+                    .into())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Listens. Needs a runtime.
+    ///
+    /// # Errors
+    /// As [`Listen::check`]; exit 2 for an address or a certificate that cannot be used.
+    pub fn bind(self) -> Result<Listening> {
+        self.check()?;
+        let listener = server::bind(self.address)?;
+        self.on(listener)
+    }
+
+    /// The same on a listener that is there already. Raises the limit on open files.
+    ///
+    /// # Errors
+    /// As [`Listen::bind`].
+    pub fn on(self, listener: TcpListener) -> Result<Listening> {
+        let tls = self.tls.map(Tls::open).transpose()?;
+        let admin = self.admin.map(server::bind).transpose()?;
+        let limits = self.limits.within(descriptors::room());
+        Ok(Listening { listener, admin, tls, limits })
+    }
+}
+
+/// The listeners of one service, open.
+pub struct Listening {
+    listener: TcpListener,
+    admin: Option<TcpListener>,
+    tls: Option<Tls>,
+    limits: ConnectionLimits,
+}
+
+impl Listening {
+    /// # Errors
+    /// When the system does not tell.
+    pub fn address(&self) -> Result<SocketAddr> {
+        Ok(self.listener.local_addr()?)
+    }
+
+    /// Of the admin listener, in a form for a line of the log.
+    pub fn admin(&self) -> Option<tracing::field::DisplayValue<SocketAddr>> {
+        self.admin.as_ref()?.local_addr().ok().map(tracing::field::display)
+    }
+
+    /// Serves `service` until `end` is done, as [`server::serve`] does, and meanwhile
+    /// `metrics` on the admin listener.
+    ///
+    /// # Errors
+    /// As [`server::serve`].
+    pub async fn serve(
+        self,
+        service: impl Answers,
+        metrics: &Metrics,
+        cores: Option<&Cores>,
+        end: impl Future<Output = ()> + Send,
+    ) -> Result<()> {
+        // They end when this is dropped.
+        let mut beside = JoinSet::new();
+        if let Some(admin) = self.admin {
+            let (most, routes) = (ADMIN_CONNECTIONS, observe::admin(metrics));
+            let limits =
+                ConnectionLimits { connections: most, per_address: most, ..Default::default() };
+            beside.spawn(async move {
+                let _ = server::serve(admin, None, limits, routes, None, pending()).await;
+            });
+        }
+        let acceptor = self.tls.as_ref().map(Tls::acceptor);
+        if let Some(tls) = self.tls {
+            beside.spawn(tls.follow());
+        }
+        server::serve(self.listener, acceptor, self.limits, service, cores, end).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn l4_only_loopback_goes_without_tls_unless_the_file_says_so() {
+        let files = || Files { certificate: "c".into(), key: "k".into() };
+        let listen = |address: &str, admin: Option<&str>, plaintext, tls: bool| Listen {
+            address: address.parse().unwrap(),
+            admin: admin.map(|admin| admin.parse().unwrap()),
+            plaintext,
+            tls: tls.then(files),
+            limits: ConnectionLimits::default(),
+        };
+        for (address, admin, plaintext, tls, good) in [
+            ("127.0.0.1:1", None, false, false, true),
+            ("[::1]:1", Some("127.0.0.2:2"), false, false, true),
+            ("[::ffff:127.0.0.1]:1", None, false, false, true),
+            ("0.0.0.0:1", None, false, false, false),
+            ("[::]:1", None, false, false, false),
+            ("192.0.2.1:1", None, false, false, false),
+            ("0.0.0.0:1", None, true, false, true),
+            ("0.0.0.0:1", None, false, true, true),
+            ("0.0.0.0:1", Some("0.0.0.0:2"), false, true, false),
+            ("127.0.0.1:1", Some("[::]:2"), false, false, false),
+            ("127.0.0.1:1", Some("[::]:2"), true, false, true),
+        ] {
+            let checked = listen(address, admin, plaintext, tls).check();
+            assert_eq!(checked.is_ok(), good, "{address} {admin:?} {plaintext} {tls}");
+            if let Err(error) = checked {
+                let diagnosis = crate::error::Diagnosis::of(&error);
+                assert_eq!(diagnosis.code, crate::exit_code::ExitCode::Input);
+            }
+        }
+    }
+}
