@@ -167,7 +167,7 @@ pub async fn run(attacks: &[&'static Attack], workshop: &Workshop) -> Result<Sie
     let since = Instant::now();
     let lab = Lab::new(workshop);
     let stack = through_gate::stack(&lab).await?;
-    let gate = OpenGate::before(&stack).await?;
+    let gate = OpenGate::before(&stack)?;
     let field = Field::new(&lab, stack, gate.address);
     let seen = besiege(attacks, &field).await;
     gate.close().await?;
@@ -189,7 +189,7 @@ impl OpenGate {
     ///
     /// # Errors
     /// When there is no port for it, or the stack has no primary.
-    pub async fn before(stack: &EphemeralStack) -> Result<Self> {
+    pub fn before(stack: &EphemeralStack) -> Result<Self> {
         let config = through_gate::config(stack)?;
         let listener = crate::service::server::bind(([127, 0, 0, 1], 0).into())?;
         let address = listener.local_addr()?;

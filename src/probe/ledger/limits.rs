@@ -4,8 +4,9 @@ use futures::FutureExt;
 
 use crate::probe::{Area, Engines, Probe};
 
+pub(super) mod connections;
+
 mod active;
-mod connections;
 mod settings;
 
 pub(super) const PROBES: &[Probe] = &[
@@ -40,7 +41,8 @@ pub(super) const PROBES: &[Probe] = &[
         source: "sqld --help, --max-concurrent-connections; assumption (new)",
         area: Area::Security,
         why: "One tenant with a token for reading locks all others out, for 8 s at a time",
-        mitigation: "Cap the streams of each namespace in front of the server",
+        mitigation: "Cap the streams of each namespace in front of the server, as `demo gate serve` \
+                     does",
         how: "A token for reading leaves 128 pipelines open; SELECT 1 in another namespace",
         engines: Engines::Both,
         check: |lab| connections::shared(lab).boxed_local(),

@@ -1,6 +1,6 @@
 //! The connections to databases that all namespaces share.
 
-use futures::future::try_join_all;
+use futures::{StreamExt, stream};
 use serde_json::json;
 
 use crate::error::{Fault, Result};
@@ -10,24 +10,27 @@ use crate::probe::{Lab, Observation, Verdict};
 use crate::server::http::Answer;
 
 /// What the server has, unless --max-concurrent-connections says otherwise.
-const CONNECTIONS: usize = 128;
+pub(in crate::probe::ledger) const CONNECTIONS: usize = 128;
 /// Opened at a time.
-const TOGETHER: usize = 16;
+const TOGETHER: usize = 32;
 
-/// Opens `count` streams that stay open.
-async fn open(wire: &Wire, count: usize) -> Result<()> {
-    let numbers: Vec<usize> = (0..count).collect();
-    for some in numbers.chunks(TOGETHER) {
-        let opened = some.iter().map(async |_| {
-            let answer = wire.pipeline(json!([execute("SELECT 1")])).await?;
-            match answer.status {
-                200 => Ok::<_, anyhow::Error>(()),
-                _ => Err(Fault::failed("a stream was refused").because(answer.excerpt()).into()),
-            }
-        });
-        try_join_all(opened).await?;
+/// Opens `count` streams that stay open; how many there are then.
+pub(in crate::probe::ledger) async fn open(wire: &Wire, count: usize) -> usize {
+    let opening = async |_| wire.pipeline(json!([execute("SELECT 1")])).await;
+    let opened = stream::iter(0..count).map(opening).buffer_unordered(TOGETHER);
+    let good = opened.filter(|answer| {
+        let good = answer.as_ref().is_ok_and(|answer| answer.status == 200);
+        std::future::ready(good)
+    });
+    good.count().await
+}
+
+async fn must_open(wire: &Wire, count: usize) -> Result<()> {
+    let opened = open(wire, count).await;
+    if opened == count {
+        return Ok(());
     }
-    Ok(())
+    Err(Fault::failed(format!("only {opened} of {count} streams were opened")).into())
 }
 
 fn said(answer: &Answer) -> String {
@@ -46,9 +49,9 @@ pub(super) async fn shared(lab: &Lab<'_>) -> Result<Observation> {
     let other = lab.namespace(&stack, "other").await?;
     let wire = reader(&stack, &busy)?;
     let neighbour = reader(&stack, &other)?;
-    open(&wire, CONNECTIONS - 1).await?;
+    must_open(&wire, CONNECTIONS - 1).await?;
     let before = neighbour.execute("SELECT 1").await?;
-    open(&wire, 1).await?;
+    must_open(&wire, 1).await?;
     let after = neighbour.execute("SELECT 1").await?;
     lab.discard(&stack).await?;
     let locked_out = verdict_of(&before) == "ok" && verdict_of(&after) != "ok";

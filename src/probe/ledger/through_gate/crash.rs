@@ -1,10 +1,13 @@
-//! SQL that ends the server; each on a throw-away one with a gate of its own.
+//! What ends the server for all, or locks all others out of it; each on a throw-away
+//! one with a gate of its own.
 
 use futures::FutureExt;
 
 use super::field::Field;
 use crate::error::Result;
 use crate::plan::Interface;
+use crate::probe::ledger::http_api::wire::verdict_of;
+use crate::probe::ledger::limits::connections::{CONNECTIONS, open};
 use crate::probe::ledger::sql::deadly::{self, Deadly, doomed, reader, strike};
 use crate::probe::siege::{Attack, Attempt, OpenGate, Target};
 
@@ -29,11 +32,16 @@ pub(super) const ATTACKS: &[Attack] = &[
         how: "SELECT libsql_vector_idx()",
         run: |field, target| ends(field, target, deadly::vector_index()).boxed_local(),
     },
+    Attack {
+        id: "connections-shared-by-namespaces",
+        how: "SELECT in another namespace while 128 pipelines are left open in one's own",
+        run: |field, target| locks_out(field, target).boxed_local(),
+    },
 ];
 
 async fn ends(field: &Field<'_>, target: Target, all: Vec<Deadly>) -> Result<Attempt> {
     let (stack, name) = doomed(field.lab, None).await?;
-    let gate = OpenGate::before(&stack).await?;
+    let gate = OpenGate::before(&stack)?;
     let address = match target {
         Target::Server => stack.address("primary", Interface::Http)?,
         Target::Gate => gate.address,
@@ -52,4 +60,20 @@ async fn ends(field: &Field<'_>, target: Target, all: Vec<Deadly>) -> Result<Att
     gate.close().await?;
     field.lab.discard(&stack).await?;
     Ok(Attempt::several(target, &tries, saw))
+}
+
+async fn locks_out(field: &Field<'_>, target: Target) -> Result<Attempt> {
+    let (stack, name) = doomed(field.lab, None).await?;
+    let other = field.lab.namespace(&stack, "neighbour").await?;
+    let gate = OpenGate::before(&stack)?;
+    let address = match target {
+        Target::Server => stack.address("primary", Interface::Http)?,
+        Target::Gate => gate.address,
+    };
+    let opened = open(&reader(&stack, &name)?.moved(address), CONNECTIONS).await;
+    let answer = reader(&stack, &other)?.moved(address).execute("SELECT 1").await?;
+    gate.close().await?;
+    field.lab.discard(&stack).await?;
+    let saw = format!("{opened} open; {} {}", answer.status, answer.body);
+    Ok(Attempt::new(verdict_of(&answer) != "ok", saw))
 }
