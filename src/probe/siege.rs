@@ -6,14 +6,17 @@
 //! token do what the token says.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use futures::future::LocalBoxFuture;
 use serde::Serialize;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 use super::ledger::through_gate::{self, Field};
 use super::{Lab, ledger};
-use crate::engine::ephemeral::Workshop;
+use crate::engine::ephemeral::{EphemeralStack, Workshop};
 use crate::error::{Fault, Result};
 use crate::gate;
 
@@ -44,13 +47,27 @@ pub enum Target {
 /// What an attack came to.
 #[derive(Clone, Debug, Serialize)]
 pub struct Attempt {
-    /// Whether it got what it was after.
+    /// Whether it got what it was after; of several things, all at the server, and any
+    /// at the gate.
     pub got_in: bool,
     /// The telling part of the answer.
     pub saw: String,
 }
 
 impl Attempt {
+    /// Several things in one attack: all must succeed at the server, none at the gate.
+    pub fn several(target: Target, tries: &[(String, bool)], saw: impl Into<String>) -> Self {
+        let wanted = target == Target::Server;
+        let unlike = tries.iter().filter(|(_, worked)| *worked != wanted);
+        let unlike: Vec<&str> = unlike.map(|(what, _)| what.as_str()).collect();
+        let saw = saw.into();
+        if unlike.is_empty() {
+            return Self::new(wanted, saw);
+        }
+        let word = if wanted { "did not work" } else { "worked" };
+        Self::new(!wanted, format!("{word}: {}; {saw}", unlike.join(", ")))
+    }
+
     /// `saw` tells what the answer was.
     pub fn new(got_in: bool, saw: impl Into<String>) -> Self {
         Self { got_in, saw: crate::server::http::excerpt(&saw.into()) }
@@ -150,21 +167,46 @@ pub async fn run(attacks: &[&'static Attack], workshop: &Workshop) -> Result<Sie
     let since = Instant::now();
     let lab = Lab::new(workshop);
     let stack = through_gate::stack(&lab).await?;
-    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let listener = crate::service::server::bind(([127, 0, 0, 1], 0).into())?;
-    let address = listener.local_addr()?;
-    let config = through_gate::config(&stack)?;
-    // On this thread: it talks to servers that are tied to it, and is gone with it.
-    let gate = tokio::spawn(gate::serve_on(listener, config, async {
-        let _ = stopped.await;
-    }));
-    let field = Field::new(&lab, stack, address);
+    let gate = OpenGate::before(&stack)?;
+    let field = Field::new(&lab, stack, gate.address);
     let seen = besiege(attacks, &field).await;
-    let _ = stop.send(());
-    gate.await.map_err(|error| Fault::failed("the gate ended badly").because(error))??;
+    gate.close().await?;
     let (outcomes, allowed) = seen?;
     let took_seconds = (since.elapsed().as_secs_f64() * 10.0).round() / 10.0;
     Ok(SiegeReport { schema: 1, outcomes, allowed, took_seconds })
+}
+
+/// A gate of this process; it is gone when this is dropped.
+pub struct OpenGate {
+    /// Of loopback.
+    pub address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<Result<()>>,
+}
+
+impl OpenGate {
+    /// In front of the servers of `stack`.
+    ///
+    /// # Errors
+    /// When there is no port for it, or the stack has no primary.
+    pub fn before(stack: &EphemeralStack) -> Result<Self> {
+        let config = through_gate::config(stack)?;
+        let listener = crate::service::server::bind(([127, 0, 0, 1], 0).into())?;
+        let address = listener.local_addr()?;
+        let (stop, stopped) = oneshot::channel::<()>();
+        // On this thread: it talks to servers that are tied to it, and is gone with it.
+        let task = tokio::spawn(gate::serve_on(listener, config, async {
+            let _ = stopped.await;
+        }));
+        Ok(Self { address, stop, task })
+    }
+
+    /// # Errors
+    /// What it ended with.
+    pub async fn close(self) -> Result<()> {
+        let _ = self.stop.send(());
+        self.task.await.map_err(|error| Fault::failed("the gate ended badly").because(error))?
+    }
 }
 
 async fn besiege(
@@ -217,6 +259,22 @@ mod tests {
         for attack in attacks() {
             assert!(ledger::probes().any(|probe| probe.id == attack.id), "{}", attack.id);
             assert!(seen.insert(attack.id), "{} is there twice", attack.id);
+        }
+    }
+
+    #[test]
+    fn several_things_must_all_succeed_at_the_server_and_none_at_the_gate() {
+        let tries =
+            |done: [bool; 2]| [("first".to_owned(), done[0]), ("second".to_owned(), done[1])];
+        for (target, done, got_in, unlike) in [
+            (Target::Server, [true, true], true, ""),
+            (Target::Server, [true, false], false, "did not work: second; "),
+            (Target::Gate, [false, true], true, "worked: second; "),
+            (Target::Gate, [false, false], false, ""),
+        ] {
+            let attempt = Attempt::several(target, &tries(done), "answer");
+            assert_eq!(attempt.got_in, got_in, "{target:?} {done:?}");
+            assert_eq!(attempt.saw, format!("{unlike}answer"), "{target:?} {done:?}");
         }
     }
 }

@@ -4,6 +4,8 @@ use futures::FutureExt;
 
 use crate::probe::{Area, Engines, Probe};
 
+pub(super) mod connections;
+
 mod active;
 mod settings;
 
@@ -32,6 +34,18 @@ pub(super) const PROBES: &[Probe] = &[
               four servers",
         engines: Engines::Both,
         check: |lab| active::transaction(lab).boxed_local(),
+    },
+    Probe {
+        id: "connections-shared-by-namespaces",
+        claim: "A namespace is served however many streams another one has open",
+        source: "sqld --help, --max-concurrent-connections; assumption (new)",
+        area: Area::Security,
+        why: "One tenant with a token for reading locks all others out, for 8 s at a time",
+        mitigation: "Cap the streams of each namespace in front of the server, as `demo gate serve` \
+                     does",
+        how: "A token for reading leaves 128 pipelines open; SELECT 1 in another namespace",
+        engines: Engines::Both,
+        check: |lab| connections::shared(lab).boxed_local(),
     },
     Probe {
         id: "log-grows-with-rewrites",

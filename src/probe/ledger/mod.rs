@@ -44,6 +44,8 @@ const ALL: &[&[Probe]] = &[
     routing::PROBES,
     http_api::PROBES,
     sql::PROBES,
+    sql::reach::PROBES,
+    sql::crash::PROBES,
     client::PROBES,
     embedded::PROBES,
     operations::PROBES,

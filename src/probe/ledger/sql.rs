@@ -1,5 +1,9 @@
 //! The SQL that the server takes, and its sizes.
 
+pub(super) mod crash;
+pub(super) mod deadly;
+pub(super) mod reach;
+
 mod coverage;
 mod files;
 

@@ -48,6 +48,12 @@ impl Wire {
         }
     }
 
+    /// The same at another address.
+    pub fn moved(mut self, address: SocketAddr) -> Self {
+        self.base = format!("http://{address}");
+        self
+    }
+
     /// The same with another `Host`.
     pub fn host(mut self, host: impl Into<String>) -> Self {
         self.host = host.into();

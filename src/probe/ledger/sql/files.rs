@@ -14,18 +14,19 @@ use crate::probe::ledger::http_api::wire::{Wire, result, scalar, verdict_of};
 use crate::probe::{Lab, Observation, Verdict};
 use crate::server::namespace::NamespaceName;
 
-const MARKER: &str = "marker-91f2-of-another-tenant";
+pub(super) const MARKER: &str = "marker-91f2-of-another-tenant";
 
 /// Two tenants; `wire` may only read the second.
-struct Tenants {
-    victim: NamespaceName,
-    wire: Wire,
+pub(super) struct Tenants {
+    pub victim: NamespaceName,
+    pub reader: NamespaceName,
+    pub wire: Wire,
     /// The folder of all namespaces, as the server sees it.
-    folder: String,
+    pub folder: String,
 }
 
 impl Tenants {
-    async fn new(lab: &Lab<'_>, stack: &Rc<EphemeralStack>) -> Result<Self> {
+    pub async fn new(lab: &Lab<'_>, stack: &Rc<EphemeralStack>) -> Result<Self> {
         let victim = lab.namespace(stack, "victim").await?;
         let reader = lab.namespace(stack, "reader").await?;
         let wire = Wire::new(stack, "primary")?;
@@ -41,7 +42,8 @@ impl Tenants {
         // …/dbs/NAME/data
         let path = scalar(&list).unwrap_or_default();
         let folder = path.strip_suffix(&format!("/{reader}/data")).unwrap_or_default();
-        Ok(Self { victim, wire, folder: folder.to_owned() })
+        let folder = folder.to_owned();
+        Ok(Self { victim, reader, wire, folder })
     }
 }
 

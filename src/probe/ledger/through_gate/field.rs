@@ -131,6 +131,12 @@ impl<'a> Field<'a> {
         self.stack.token_with(&json!({ "p": { "rw": { "ns": [name] } }, "exp": end }))
     }
 
+    /// A token that may read `name` and nothing else, for ten minutes.
+    pub(super) fn reader(&self, name: &NamespaceName) -> Result<SecretString> {
+        let end = jiff::Timestamp::now().as_second() + 600;
+        self.stack.token_with(&json!({ "p": { "ro": { "ns": [name] } }, "exp": end }))
+    }
+
     /// A folder of the replica's data, beside the data path for `..`.
     pub(super) fn replica_folder(&self, below: &str) -> Result<PathBuf> {
         let mounts = &self.stack.service("replica")?.mounts;
@@ -141,17 +147,19 @@ impl<'a> Field<'a> {
     }
 }
 
-/// The gate's configuration: both servers, the stack's key, nobody special.
+/// The gate's configuration: all servers, the stack's key, nobody special.
 ///
 /// # Errors
-/// When the stack lacks a service.
+/// When the stack lacks a primary.
 pub fn config(stack: &EphemeralStack) -> Result<Config> {
     let url = |service: &str| -> Result<String> {
         Ok(format!("http://{}", stack.address(service, Interface::Http)?))
     };
+    let others = stack.plan.services.iter().filter(|service| service.name != "primary");
+    let replicas: Vec<String> = others.map(|service| url(&service.name)).collect::<Result<_>>()?;
     let text = json!({
         "primary": url("primary")?,
-        "replicas": [url("replica")?],
+        "replicas": replicas,
         "keys": stack.folder().join(".local/jwt/jwt.pub"),
     });
     // JSON is YAML.

@@ -22,13 +22,16 @@ pub(super) const ATTACKS: &[Attack] = &[
     },
     Attack {
         id: "sql-lists-folders",
-        how: "SELECT from fsdir() of the databases' folder",
+        how: "PRAGMA database_list, and SELECT from fsdir() of the databases' folder",
         run: |field, target| lists(field, target).boxed_local(),
     },
 ];
 
 /// The folder of all namespaces as the server sees it, and a token for `own`.
-async fn inside(field: &Field<'_>, own: &NamespaceName) -> Result<(String, SecretString)> {
+pub(super) async fn inside(
+    field: &Field<'_>,
+    own: &NamespaceName,
+) -> Result<(String, SecretString)> {
     let reply = field.inside(own)?.execute("SELECT file FROM pragma_database_list").await?;
     // …/dbs/NAME/data
     let path = reply.scalar().unwrap_or_default().to_owned();
@@ -62,8 +65,12 @@ async fn writes(field: &Field<'_>, target: Target) -> Result<Attempt> {
 async fn lists(field: &Field<'_>, target: Target) -> Result<Attempt> {
     let Tenants { own, other } = field.tenants().await?;
     let (folder, token) = inside(field, &own).await?;
+    let wire = field.wire(target)?.token(Some(token)).namespace(&own);
     let sql = format!("SELECT count(*) > 0 FROM fsdir('{folder}') WHERE name LIKE '%/{other}'");
-    let answer = field.wire(target)?.token(Some(token)).namespace(&own).execute(&sql).await?;
-    let got_in = scalar(&answer).as_deref() == Some("1");
-    Ok(Attempt::new(got_in, format!("{} {}", answer.status, answer.body)))
+    let answer = wire.execute(&sql).await?;
+    let mut tries = vec![("fsdir()".to_owned(), scalar(&answer).as_deref() == Some("1"))];
+    for sql in ["PRAGMA database_list", "SELECT file FROM pragma_database_list"] {
+        tries.push((sql.to_owned(), wire.execute(sql).await?.body.contains(&folder)));
+    }
+    Ok(Attempt::several(target, &tries, format!("{} {}", answer.status, answer.body)))
 }
