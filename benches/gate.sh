@@ -92,11 +92,14 @@ ticks() {
   done
   echo "$sum" >>"$name"
 }
-nginx_pids() { echo "$nginx_pid" $(cat "/proc/$nginx_pid/task/$nginx_pid/children"); }
+nginx_pids() { echo "$nginx_pid $(cat "/proc/$nginx_pid/task/$nginx_pid/children")"; }
 processor() {
   case $1 in
-    # shellcheck disable=SC2046
-    nginx) ticks nginx.ticks $(nginx_pids) ;;
+    nginx)
+      local pids
+      read -r -a pids < <(nginx_pids)
+      ticks nginx.ticks "${pids[@]}"
+      ;;
     gate) ticks gate.ticks "$gate_pid" ;;
   esac
 }

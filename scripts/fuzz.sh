@@ -30,6 +30,7 @@ RUSTFLAGS="${flags[*]}" cargo build --locked --quiet --release --target "$host" 
 
 scratch=$(mktemp -d)
 pids=()
+# shellcheck disable=SC2317 # the trap calls it
 finish() {
   for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
   rm -rf "$scratch"

@@ -13,7 +13,7 @@ use super::sql::capabilities::{Class, known};
 use super::streams::{self, Sniffer};
 use super::token::{Required, Verifier};
 use super::trusted::Trusted;
-use super::websocket::hello;
+use super::websocket::{hello, messages};
 use super::{door, grpc, inspect, sql};
 use crate::credentials::keys::KeySet;
 use crate::gate::revoked::Revoked;
@@ -85,9 +85,11 @@ pub fn hrana_protobuf(data: &[u8]) {
     let _ = streams::asked(Encoding::Protobuf, data);
 }
 
-/// The first message of a WebSocket.
+/// Messages of a WebSocket, there and back.
 pub fn hello(data: &[u8]) {
     for encoding in [Encoding::Json, Encoding::Protobuf] {
+        let _ = messages::request(encoding, data);
+        let _ = messages::about(encoding, data);
         if let Some(hello::Said::Hello(Some(jwt))) = hello::read(encoding, data) {
             let written = match hello::write(encoding, &jwt) {
                 hello::Frame::Text(text) => text.into_bytes(),
@@ -107,10 +109,11 @@ pub fn grpc_frames(data: &[u8]) {
         let _ = inspect::call(inspect::Call::Describe, &message, Right::Read);
     }
     if let (Ok(a), Ok(b)) = ("a".parse(), "b".parse())
-        && let Some(own) = grpc::own_client(&body, &a)
+        && let Some((own, client)) = grpc::own_client(&body, &a)
     {
         assert!(grpc::message(&own).is_some());
-        assert_ne!(Some(own), grpc::own_client(&body, &b), "two namespaces share a client");
+        let other = grpc::own_client(&body, &b).map(|(_, client)| client);
+        assert_ne!(Some(client), other, "two namespaces share a client");
     }
 }
 

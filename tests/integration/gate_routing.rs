@@ -85,6 +85,16 @@ impl Case {
         said
     }
 
+    /// The first request over a connection whose server was killed may be 502: nobody
+    /// knows whether it has arrived, and it is not sent again.
+    fn until_answered(&self) {
+        until("a read is answered", || {
+            let said = self.run("SELECT count(*) FROM t");
+            assert!(said.done() || said.status == 502, "{said:?}");
+            said.done()
+        });
+    }
+
     fn until_served_by(&self, server: &str) {
         until(&format!("{server} answers"), || self.count().by == server);
     }
@@ -124,6 +134,7 @@ fn reads_go_to_the_replica_and_see_every_write_while_servers_come_and_go() {
     case.until_served_by("replica-1");
 
     case.signal("replica", Signal::KILL);
+    case.until_answered();
     for _ in 0..50 {
         assert_eq!(case.count().value.as_deref(), Some("200"));
     }
@@ -132,6 +143,7 @@ fn reads_go_to_the_replica_and_see_every_write_while_servers_come_and_go() {
     case.until_served_by("replica-1");
 
     case.signal("primary", Signal::KILL);
+    case.until_answered();
     for _ in 0..20 {
         let read = case.count();
         assert_eq!((read.value.as_deref(), read.by.as_str()), (Some("200"), "replica-1"));

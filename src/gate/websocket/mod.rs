@@ -5,7 +5,7 @@
 pub mod hello;
 pub mod lobby;
 
-mod messages;
+pub mod messages;
 mod relay;
 mod requests;
 mod upgrade;

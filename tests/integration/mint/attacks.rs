@@ -133,6 +133,8 @@ fn l7_logins_that_can_be_read_in_two_ways_are_refused_and_not_repeated() {
     attacks.push(whole.rsplit_once('.').unwrap().0.to_owned() + ".");
     assert!(attacks.len() > 60, "{}", attacks.len());
 
+    let admin_key = project.read(".local/admin/admin.key");
+    let admin_key = admin_key.trim();
     block_on(async {
         for login in &attacks {
             let (status, body) = mint.token(login).await;
@@ -140,7 +142,7 @@ fn l7_logins_that_can_be_read_in_two_ways_are_refused_and_not_repeated() {
             let said = body.to_string();
             let parts = login.split('.').filter(|part| part.len() > 8);
             assert!(parts.into_iter().all(|part| !said.contains(part)), "{said}");
-            for word in ["victim", "mallory", "RawValue", "paid", kid.as_str(), "local-admin-key"] {
+            for word in ["victim", "mallory", "RawValue", "paid", kid.as_str(), admin_key] {
                 assert!(!said.contains(word), "{word}: {said}");
             }
         }

@@ -60,7 +60,8 @@ impl JwksServer {
             "login:\n  issuer: {url}\n  audience: authenticated\n  jwks: {url}/keys\ntoken:\n  \
              issuer: demo-mint\n  databaseUrl: http://{{namespace}}.localhost:{http}\n  {token}\n\
              keys:\n  active: .local/jwt/jwt.key\nadmin:\n  url: http://127.0.0.1:{admin}\n  \
-             key: local-admin-key\nlimits: {{perUserPerMinute: 100000, perAddressPerMinute: 100000}}\n",
+             key: ${{LIBSQL_ADMIN_AUTH_KEY}}\nlimits: {{perUserPerMinute: 100000, perAddressPerMinute: 100000}}\n\
+             adminListen: 127.0.0.1:0\n",
             url = self.url
         )
     }

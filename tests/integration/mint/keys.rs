@@ -52,9 +52,12 @@ fn l2_an_answer_without_a_usable_key_never_replaces_good_keys() {
     let fresh = |key, number: usize| {
         signed(key, &header(key), &format!("{},\"n\":{number}}}", issuer.claims("alice")))
     };
-    let shows = |name: &str| block_on(mint_metric(&mint.url, name));
+    let shows = |mint: &Mint, name: &str| block_on(mint.metric(&format!("demo_mint_{name} ")));
     mint.until(&login(&old), 200);
-    assert_eq!((shows("issuer_keys"), shows("issuer_keys_stale")), (Some(1), Some(0)));
+    assert_eq!(
+        (shows(&mint, "issuer_keys"), shows(&mint, "issuer_keys_stale")),
+        (Some(1), Some(0))
+    );
 
     for (number, (status, body, _)) in useless(&new).into_iter().enumerate() {
         issuer.set(status, body.clone());
@@ -62,20 +65,20 @@ fn l2_an_answer_without_a_usable_key_never_replaces_good_keys() {
         // asks again, it has read the first answer.
         until("the mint has asked", || {
             block_on(ask(&mint.url, &login(&new)));
-            issuer.asked() > 1 && shows("issuer_keys_stale") == Some(1)
+            issuer.asked() > 1 && shows(&mint, "issuer_keys_stale") == Some(1)
         });
         assert_eq!(block_on(ask(&mint.url, &fresh(&old, number))).0, 200, "{status} {body}");
         // Nobody can say whether the other key is good.
         let (status, code) = block_on(ask(&mint.url, &login(&new)));
         assert_eq!((status, code.as_str()), (503, "issuer-away"), "{body}");
-        assert_eq!(shows("issuer_keys"), Some(1));
+        assert_eq!(shows(&mint, "issuer_keys"), Some(1));
     }
     let said = mint.process.said();
     assert_eq!(said.matches("the issuer gave no usable keys").count(), 1, "{said}");
 
     issuer.set(200, jwks(&new));
     mint.until(&login(&new), 200);
-    assert_eq!(shows("issuer_keys_stale"), Some(0));
+    assert_eq!(shows(&mint, "issuer_keys_stale"), Some(0));
     assert_eq!(block_on(ask(&mint.url, &fresh(&old, 1000))).0, 401, "replaced by a good one");
 }
 
@@ -117,11 +120,4 @@ async fn ask(mint: &str, login: &str) -> (u16, String) {
     let request = super::world::client().post(format!("{mint}/token")).bearer_auth(login);
     let (status, body) = super::world::answer(request).await;
     (status, body["code"].as_str().unwrap_or_default().to_owned())
-}
-
-async fn mint_metric(mint: &str, name: &str) -> Option<u64> {
-    let text = super::world::client().get(format!("{mint}/metrics")).send().await.unwrap();
-    let text = text.text().await.unwrap();
-    let name = format!("demo_mint_{name} ");
-    text.lines().find_map(|line| line.strip_prefix(&name)?.trim().parse().ok())
 }
