@@ -164,6 +164,12 @@ impl<'a> Judge<'a> {
     #[inline]
     fn take(&mut self, token: Token<'a>) -> Result<(), Refusal> {
         // Most of a long text is rows of values.
+        if token == Token::Sign(b',')
+            && let Some(Pending { pragma: false, .. }) = self.pending
+        {
+            // A name that nobody has called.
+            self.pending = None;
+        }
         match token {
             _ if self.pending.is_some() || self.common_table.is_some() || self.fresh => {}
             _ if self.needs_argument.is_some() => {}
@@ -181,6 +187,7 @@ impl<'a> Judge<'a> {
         self.take_slowly(token)
     }
 
+    #[inline]
     fn take_slowly(&mut self, token: Token<'a>) -> Result<(), Refusal> {
         self.expect_argument(token)?;
         self.resolve(Some(token))?;
@@ -214,6 +221,7 @@ impl<'a> Judge<'a> {
         Ok(())
     }
 
+    #[inline]
     fn word(&mut self, word: &'a [u8], begins: bool) -> Result<(), Refusal> {
         let known = known(word);
         let keyword = known.and_then(|known| known.keyword);
@@ -223,6 +231,7 @@ impl<'a> Judge<'a> {
         }
     }
 
+    #[inline]
     fn keyword(&mut self, keyword: Keyword, word: &[u8], begins: bool) -> Result<(), Refusal> {
         if self.creates == Creates::Module {
             self.inside_module(word)?;
@@ -264,6 +273,7 @@ impl<'a> Judge<'a> {
     }
 
     /// A name of the user or of the server; a text may be one, too.
+    #[inline]
     fn name(
         &mut self,
         name: &'a [u8],
@@ -301,6 +311,7 @@ impl<'a> Judge<'a> {
     }
 
     /// A name that may be that of a table which is there without a `CREATE`.
+    #[inline]
     fn named(
         &self,
         name: &[u8],
@@ -309,7 +320,8 @@ impl<'a> Judge<'a> {
         table: bool,
     ) -> Result<(), Refusal> {
         let one = |word: &[u8], of: Option<&'static Known>| {
-            let of_pragma = word.len() > 7 && word[..7].eq_ignore_ascii_case(b"pragma_");
+            let of_pragma =
+                word.len() > 7 && word[6] == b'_' && word[..7].eq_ignore_ascii_case(b"pragma_");
             match of.and_then(|known| known.module) {
                 Some(class) if table || of_pragma || class == Class::Never => {
                     self.allow(class, word)
@@ -334,6 +346,7 @@ impl<'a> Judge<'a> {
     }
 
     /// Judges the name before `next`, now that it is known what follows.
+    #[inline]
     fn resolve(&mut self, next: Option<Token<'a>>) -> Result<(), Refusal> {
         let Some(pending) = self.pending.take() else {
             if next == Some(Token::Sign(b'.')) {

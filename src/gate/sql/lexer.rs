@@ -143,18 +143,21 @@ impl<'a> Lexer<'a> {
         self.sql.get(self.at).copied()
     }
 
+    #[inline]
     fn skip_word(&mut self) {
         let rest = &self.sql[self.at..];
         let ends = |byte: &u8| !matches!(KINDS[usize::from(*byte)], LETTER | DIGIT);
         self.at += rest.iter().position(ends).unwrap_or(rest.len());
     }
 
+    #[inline]
     fn skip_digits(&mut self) {
         let rest = &self.sql[self.at..];
         let ends = |byte: &u8| KINDS[usize::from(*byte)] != DIGIT;
         self.at += rest.iter().position(ends).unwrap_or(rest.len());
     }
 
+    #[inline]
     fn quoted(&mut self, quote: u8) -> Result<Token<'a>, Unreadable> {
         let end = if quote == b'[' { b']' } else { quote };
         let start = self.at;
@@ -201,6 +204,7 @@ impl<'a> Lexer<'a> {
 }
 
 /// Where `byte` is first.
+#[inline]
 fn find(byte: u8, bytes: &[u8]) -> Option<usize> {
     // Most quotations are a few bytes long, and the call alone costs more than those.
     match bytes.iter().take(NEAR).position(|other| *other == byte) {
