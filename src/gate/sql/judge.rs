@@ -12,39 +12,19 @@
 //! Where it cannot be told whether a name is called, it counts as called.
 
 use super::capabilities::{Class, Keyword, Known, Pragma, known};
-use super::lexer::{self, Lexer, Token, Unreadable};
+use super::lexer::{self, Lexer, Token};
+use super::refusal::{Refusal, forbidden, shown, unknown};
 
 /// Levels of an expression at a time: operators in a row, and parentheses around them.
 /// `SQLite` refuses more than 1,000 in an expression; the parser of sqld 0.24.32
 /// overflows its stack at some 25,000 operators.
-const DEEPEST: usize = 8_000;
-/// Of a name in a refusal.
-const SHOWN: usize = 64;
+pub(super) const DEEPEST: usize = 8_000;
 
 /// What SQL came to that may pass.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Judged {
     /// How many statements it has.
     pub statements: u32,
-}
-
-/// Why SQL may not pass.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum Refusal {
-    #[error("the SQL uses `{name}`, which is not for tokens that may only read")]
-    ForWriters { name: String },
-    #[error("the SQL uses `{name}`, which reaches beyond this database")]
-    Forbidden { name: String },
-    #[error("the SQL calls `{name}`, which is not a function or table of the database server")]
-    Unknown { name: String },
-    #[error("`BEGIN {0}` locks out other writers and is not for tokens that may only read")]
-    Lock(&'static str),
-    #[error("the SQL has an expression with more than {DEEPEST} operators and parentheses")]
-    TooDeep,
-    #[error("the SQL has a quotation or a comment without an end")]
-    Unfinished,
-    #[error("the SQL has the character U+{0:04X} outside a text")]
-    Character(u32),
 }
 
 /// Looks at `sql`, one statement or several, of somebody who may write or not.
@@ -54,20 +34,12 @@ pub enum Refusal {
 pub fn judge(sql: &[u8], may_write: bool) -> Result<Judged, Refusal> {
     let mut judge = Judge::new(may_write);
     let mut lexer = Lexer::new(sql);
-    while let Some(token) = lexer.next().map_err(unreadable)? {
+    while let Some(token) = lexer.next()? {
         judge.take(token)?;
     }
     judge.resolve(None)?;
     judge.end_statement()?;
     Ok(Judged { statements: judge.statements })
-}
-
-fn unreadable(unreadable: Unreadable) -> Refusal {
-    match unreadable {
-        Unreadable::Unfinished => Refusal::Unfinished,
-        Unreadable::Nul => Refusal::Character(0),
-        Unreadable::ByteOrderMark => Refusal::Character(0xfeff),
-    }
 }
 
 /// What stood before a token.
@@ -487,17 +459,4 @@ impl<'a> Judge<'a> {
             Class::Never => Err(forbidden(name)),
         }
     }
-}
-
-fn forbidden(name: &[u8]) -> Refusal {
-    Refusal::Forbidden { name: shown(name) }
-}
-
-fn unknown(name: &[u8]) -> Refusal {
-    Refusal::Unknown { name: shown(name) }
-}
-
-fn shown(name: &[u8]) -> String {
-    let text = String::from_utf8_lossy(&name[..name.len().min(SHOWN)]);
-    text.to_lowercase()
 }

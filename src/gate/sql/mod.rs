@@ -14,8 +14,10 @@ pub mod capabilities;
 
 mod judge;
 mod lexer;
+mod refusal;
 
-pub use self::judge::{Judged, Refusal, judge};
+pub use self::judge::{Judged, judge};
+pub use self::refusal::Refusal;
 
 #[cfg(test)]
 mod tests;
