@@ -9,7 +9,8 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering::{self, Relaxed};
+use std::sync::atomic::{AtomicU32, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -27,6 +28,12 @@ use crate::service::problem::Problem;
 const WAIT: Duration = Duration::from_secs(1);
 /// For a request over the rate: whoever has to wait for longer is refused at once.
 const RATE_WAIT: Duration = Duration::from_millis(500);
+/// While requests take no longer than this, more of them are let in at once, up to
+/// [`GROWTH`] times the number: they would only wait here instead of at the server.
+const QUICK: Duration = Duration::from_millis(20);
+/// A request that takes as long takes back one that was let in.
+const SLOW: Duration = Duration::from_millis(100);
+const GROWTH: u32 = 4;
 /// The server closes a stream that idles for 10 s.
 const STREAM: Duration = Duration::from_secs(11);
 /// The server keeps a connection for a client id for 20 to 55 s.
@@ -84,6 +91,9 @@ pub struct Tenant {
     rate: DefaultDirectRateLimiter,
     burst: NonZeroU32,
     executing: Semaphore,
+    /// How many more than the number may be carried out at once, now and at most.
+    grown: AtomicU32,
+    most_grown: u32,
     connections: Semaphore,
     sockets: Semaphore,
     /// In KiB.
@@ -109,6 +119,8 @@ impl Tenant {
             rate: DefaultDirectRateLimiter::direct(quota),
             burst: limits.burst,
             executing: permits(limits.requests_per_namespace),
+            grown: AtomicU32::new(0),
+            most_grown: limits.requests_per_namespace.get().saturating_mul(GROWTH - 1),
             connections: permits(limits.server_connections_per_namespace),
             sockets: permits(limits.web_sockets_per_namespace),
             room: Semaphore::new(usize::try_from(room).unwrap_or(Semaphore::MAX_PERMITS)),
@@ -170,7 +182,7 @@ impl Tenant {
             Err(_) => timeout(WAIT, self.executing.acquire()).await.ok().and_then(Result::ok),
         };
         permit.ok_or_else(|| self.too_many("requests at once"))?.forget();
-        Ok(Executing(self.clone()))
+        Ok(Executing { tenant: self.clone(), since: Instant::now() })
     }
 
     /// A connection of the server.
@@ -263,11 +275,25 @@ impl Tenant {
 }
 
 /// A request that is carried out; the place is free again when this is dropped.
-pub struct Executing(Arc<Tenant>);
+pub struct Executing {
+    tenant: Arc<Tenant>,
+    since: Instant,
+}
 
 impl Drop for Executing {
     fn drop(&mut self) {
-        self.0.executing.add_permits(1);
+        let Tenant { executing, grown, most_grown, .. } = &*self.tenant;
+        let took = self.since.elapsed();
+        let places = if took <= QUICK {
+            let more = |now: u32| (now < *most_grown).then_some(now + 1);
+            1 + usize::from(grown.fetch_update(Relaxed, Relaxed, more).is_ok())
+        } else if took >= SLOW {
+            let fewer = |now: u32| now.checked_sub(1);
+            usize::from(grown.fetch_update(Relaxed, Relaxed, fewer).is_err())
+        } else {
+            1
+        };
+        executing.add_permits(places);
     }
 }
 

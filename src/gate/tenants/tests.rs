@@ -57,6 +57,25 @@ async fn h1_client_ids_share_the_budget_and_one_id_counts_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn h1_more_at_once_while_they_are_quick_and_no_more_than_that() {
+    let limits = Limits { requests_per_namespace: number(2), ..few() };
+    let tenant = tenant(limits);
+    for _ in 0..20 {
+        drop(tenant.execute().await.unwrap());
+    }
+    let mut all = Vec::new();
+    for _ in 0..2 * GROWTH {
+        all.push(tenant.execute().await.unwrap());
+    }
+    assert!(tenant.execute().await.is_err());
+    // Slow ones take back what the quick ones were given.
+    tokio::time::advance(SLOW).await;
+    all.clear();
+    let _two = (tenant.execute().await.unwrap(), tenant.execute().await.unwrap());
+    assert!(tenant.execute().await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
 async fn h1_who_is_over_a_number_waits_for_a_moment() {
     let tenant = tenant(few());
     let first = tenant.execute().await.unwrap();
