@@ -9,7 +9,7 @@ import { ask, askUntilRefused } from "./websocket.mjs";
 /** @typedef {import("./door.mjs").Site} Site */
 
 /** Life of the token that expires under an open socket, and how late a refusal may come. */
-const LIFE_SECONDS = 2;
+const LIFE_SECONDS = 4;
 const GRACE_MS = 3_000;
 
 /** @param {Site} site @returns {Door[]} */
