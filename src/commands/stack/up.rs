@@ -207,7 +207,7 @@ fn footer(settings: &Settings, variants: Variants, output: &Output) {
     let token = token.unwrap_or(&settings.token_path).display();
     output.talk(format!("token     {token}"));
     if !variants.tls {
-        output.talk("note      the gRPC port asks nobody for a password: it is bound to loopback");
+        output.talk("note      the gRPC port has no authentication: it is bound to loopback");
     }
     output.talk("");
     let namespace = if variants.namespaced {
