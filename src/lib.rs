@@ -21,18 +21,13 @@ pub mod credentials;
 pub mod doctor;
 pub mod engine;
 pub mod env_vars;
-pub mod error;
-pub mod exit_code;
-pub mod files;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 pub mod gate;
-pub mod hex;
 pub mod mint;
 pub mod output;
 pub mod plan;
 pub mod probe;
-pub mod ready;
 pub mod report;
 pub mod server;
 pub mod service;

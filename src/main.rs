@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use demo::cli::App;
-use demo::error::Diagnosis;
+use demo_base::error::Diagnosis;
 use demo::output::Output;
 
 fn main() -> ExitCode {

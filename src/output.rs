@@ -12,7 +12,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
 use crate::cli::{ColorWhen, GlobalArgs, OutputFormat};
-use crate::error::{Diagnosis, Result};
+use demo_base::error::{Diagnosis, Result};
 use crate::style::{self, paint};
 
 /// Where and how a command's words appear.
@@ -194,7 +194,7 @@ impl Drop for Spinner {
     }
 }
 
-impl crate::server::install::Progress for Spinner {
+impl demo_base::progress::Progress for Spinner {
     fn phase(&self, text: &str) {
         self.say(text);
     }

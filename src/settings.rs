@@ -14,8 +14,8 @@ use crate::compose::dotenv;
 use crate::credentials::store::{Store, admin_key};
 use crate::engine::docker::connect::Whereabouts;
 use crate::env_vars;
-use crate::error::{Fault, Result};
-use crate::files;
+use demo_base::error::{Fault, Result};
+use demo_base::files;
 
 /// The folder for everything that `demo` makes.
 const LOCAL: &str = ".local";

@@ -1,7 +1,7 @@
 //! What `demo` keeps under `.local`: paths, the lock, the standing stack's record.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,11 +9,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Fault, Result};
-use crate::files;
+use demo_base::error::{Fault, Result};
+use demo_base::files::{self, lock::try_lock};
 use crate::plan::blueprint::Variants;
 use crate::plan::{Interface, StackPlan};
-use crate::ready::{Attempt, poll};
+use demo_base::ready::{Attempt, poll};
 
 /// Version of the state file's form.
 const SCHEMA: u32 = 1;
@@ -244,27 +244,6 @@ impl Standing {
     }
 }
 
-/// Opens `path` and locks it for as long as the file is open; `None` when
-/// another process holds the lock.
-///
-/// # Errors
-/// Exit 2 when the file cannot be opened or locked.
-pub fn try_lock(path: &Path) -> Result<Option<File>> {
-    let fault = |error| Fault::input(format!("cannot lock {}", path.display())).because(error);
-    let file = File::options()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(path)
-        .map_err(fault)?;
-    match file.try_lock() {
-        Ok(()) => Ok(Some(file)),
-        Err(TryLockError::WouldBlock) => Ok(None),
-        Err(TryLockError::Error(error)) => Err(fault(error).into()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -281,16 +260,5 @@ mod tests {
             assert!(error.contains(said), "{error}");
             assert_eq!(fs::read_to_string(&path).unwrap(), text);
         }
-    }
-
-    #[test]
-    fn a_lock_is_held_until_it_is_dropped() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("lock");
-        let held = try_lock(&path).unwrap();
-        assert!(held.is_some());
-        assert!(try_lock(&path).unwrap().is_none());
-        drop(held);
-        assert!(try_lock(&path).unwrap().is_some());
     }
 }

@@ -21,7 +21,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::endpoint::{Dial, Endpoint};
-use crate::error::{Fault, Result};
+use demo_base::error::{Fault, Result};
 
 /// Opens connections to one endpoint, whatever host the URL names.
 #[derive(Clone)]

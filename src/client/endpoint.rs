@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use http02::Uri;
 
-use crate::error::{Fault, Result};
+use demo_base::error::{Fault, Result};
 use crate::server::namespace::NamespaceName;
 
 /// A database of a server.

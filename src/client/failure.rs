@@ -7,7 +7,7 @@
 use libsql::Error::SqliteFailure;
 
 use super::endpoint::Endpoint;
-use crate::error::Fault;
+use demo_base::error::Fault;
 use crate::server::hrana::Reply;
 use crate::server::http::excerpt;
 
@@ -144,7 +144,7 @@ fn root_text(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exit_code::ExitCode;
+    use demo_base::exit_code::ExitCode;
 
     fn fault(text: &str, namespace: Option<&str>) -> Fault {
         let namespace = namespace.map(|name| name.parse().unwrap());

@@ -4,7 +4,7 @@ use libsql::{Value, params};
 use serde::Serialize;
 
 use super::Client;
-use crate::error::{Fault, Result};
+use demo_base::error::{Fault, Result};
 
 const CREATE: &str = "CREATE TABLE IF NOT EXISTS items (
     id INTEGER PRIMARY KEY AUTOINCREMENT,

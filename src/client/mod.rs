@@ -12,8 +12,8 @@ use secrecy::{ExposeSecret, SecretString};
 
 use self::connector::Connector;
 use self::endpoint::Endpoint;
-use crate::error::Result;
-use crate::exit_code::ExitCode;
+use demo_base::error::Result;
+use demo_base::exit_code::ExitCode;
 
 pub use self::failure::{explain, of_reply as explain_reply};
 

@@ -12,8 +12,8 @@ use serde_json::{Value as Json, json};
 
 use super::endpoint::Endpoint;
 use super::failure;
-use crate::error::{Fault, Result};
-use crate::hex;
+use demo_base::error::{Fault, Result};
+use demo_base::hex;
 use crate::server::hrana::{Hrana, Reply};
 
 /// Servers send blobs with and without padding.

@@ -2,8 +2,8 @@
 
 use crate::cli::OutputFormat;
 use crate::doctor::{Severity, examine};
-use crate::error::Result;
-use crate::exit_code::ExitCode;
+use demo_base::error::Result;
+use demo_base::exit_code::ExitCode;
 use crate::output::Output;
 use crate::report::counted;
 use crate::settings::Settings;

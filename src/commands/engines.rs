@@ -5,7 +5,7 @@ use crate::engine::docker::connect::Daemon;
 use crate::engine::docker::image;
 use crate::engine::native::launcher::Lifeline;
 use crate::engine::provider::{NativeProvider, Provider, this_program};
-use crate::error::{Fault, Result};
+use demo_base::error::{Fault, Result};
 use crate::output::Output;
 use crate::plan::blueprint::{Blueprint, Variants};
 use crate::server::binary::{Search, ServerBinary, locate};

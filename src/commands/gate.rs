@@ -2,8 +2,8 @@
 
 use super::service;
 use crate::cli::gate::{GateCommand, GateServeArgs};
-use crate::error::Result;
-use crate::exit_code::ExitCode;
+use demo_base::error::Result;
+use demo_base::exit_code::ExitCode;
 use crate::gate;
 use crate::gate::config::Config;
 use crate::settings::Settings;

@@ -6,7 +6,7 @@ use crate::cli::OutputFormat;
 use crate::cli::image::{ImageBuildArgs, ImageCommand};
 use crate::engine::docker::build::{Build, build};
 use crate::engine::docker::connect::Daemon;
-use crate::error::Result;
+use demo_base::error::Result;
 use crate::output::Output;
 use crate::server::install::{Request, install};
 use crate::server::pins::Platform;

@@ -12,7 +12,7 @@ use crate::credentials::keys::PublicKey;
 use crate::credentials::moment;
 use crate::credentials::store::retired::Until;
 use crate::credentials::store::rotation::{KeyState, TrustedKey};
-use crate::error::Result;
+use demo_base::error::Result;
 use crate::output::Output;
 use crate::settings::Settings;
 

@@ -28,8 +28,8 @@ use clap::CommandFactory;
 use crate::cli::{App, Command, ExecArgs, Lifeline, OutputFormat};
 use crate::engine::native::confinement::Confinement;
 use crate::engine::native::launcher::{self, Launch};
-use crate::error::{Fault, Result};
-use crate::exit_code::ExitCode;
+use demo_base::error::{Fault, Result};
+use demo_base::exit_code::ExitCode;
 use crate::output::Output;
 use crate::settings::Settings;
 

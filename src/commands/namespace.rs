@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::cli::OutputFormat;
 use crate::cli::namespace::{ConfigArgs, NamespaceCommand};
 use crate::env_vars;
-use crate::error::{Fault, Result};
+use demo_base::error::{Fault, Result};
 use crate::output::Output;
 use crate::server::admin::Admin;
 use crate::server::http::loopback_client;

@@ -7,8 +7,8 @@ use futures::future::BoxFuture;
 use tokio::sync::oneshot;
 
 use super::signals;
-use crate::error::Result;
-use crate::exit_code::ExitCode;
+use demo_base::error::Result;
+use demo_base::exit_code::ExitCode;
 use crate::service::logs::{self, LogFormat};
 use crate::service::runtime;
 

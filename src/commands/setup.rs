@@ -9,8 +9,8 @@ use crate::assets;
 use crate::cli::OutputFormat;
 use crate::cli::credentials::{CertsCommand, SetupArgs};
 use crate::credentials::store::{Change, Store, admin_key};
-use crate::error::Result;
-use crate::files;
+use demo_base::error::Result;
+use demo_base::files;
 use crate::output::Output;
 use crate::settings::{Settings, set_admin_key};
 

@@ -2,8 +2,8 @@
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::error::Result;
-use crate::exit_code::ExitCode;
+use demo_base::error::Result;
+use demo_base::exit_code::ExitCode;
 
 /// Ends when the person, or the system, wants the run to end.
 ///

@@ -9,7 +9,7 @@ use super::target::refuse_stdin_twice;
 use crate::cli::OutputFormat;
 use crate::cli::data::SqlArgs;
 use crate::client::sql::Table;
-use crate::error::{Fault, Result};
+use demo_base::error::{Fault, Result};
 use crate::output::Output;
 use crate::settings::Settings;
 

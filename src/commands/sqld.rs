@@ -5,7 +5,7 @@ use serde_json::json;
 use super::engines;
 use crate::cli::OutputFormat;
 use crate::cli::sqld::{InstallArgs, SqldCommand};
-use crate::error::{Fault, Result};
+use demo_base::error::{Fault, Result};
 use crate::output::Output;
 use crate::server::binary::ServerBinary;
 use crate::server::install::{Request, install};

@@ -10,7 +10,7 @@ use super::{session, target};
 use crate::cli::OutputFormat;
 use crate::cli::data::{SyncArgs, Target, TargetArgs};
 use crate::client::embedded::{Synced, replicas};
-use crate::error::Result;
+use demo_base::error::Result;
 use crate::output::Output;
 use crate::server::namespace::NamespaceName;
 use crate::settings::Settings;

@@ -11,8 +11,8 @@ use crate::cli::credentials::{AccessArg, MintArgs, TokenCommand, Ttl};
 use crate::credentials::claims::{Access, Claims, Grant};
 use crate::credentials::store::Store;
 use crate::credentials::token;
-use crate::error::{Fault, Result};
-use crate::exit_code::ExitCode;
+use demo_base::error::{Fault, Result};
+use demo_base::exit_code::ExitCode;
 use crate::output::Output;
 use crate::settings::Settings;
 

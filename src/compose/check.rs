@@ -2,7 +2,7 @@
 
 use super::model::{MountKind, Project, Service};
 use super::place::Place;
-use crate::error::Fault;
+use demo_base::error::Fault;
 
 /// Refuses a project that refers to something it does not declare.
 pub(super) fn project(project: &Project, place: &Place) -> Result<(), Fault> {

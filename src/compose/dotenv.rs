@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::interpolate;
-use crate::error::{Fault, Result};
+use demo_base::error::{Fault, Result};
 
 /// Reads the text of an env file.
 ///

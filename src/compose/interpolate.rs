@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::place::Place;
-use crate::error::Fault;
+use demo_base::error::Fault;
 
 /// Deeper nesting than anyone writes, but not than someone may feed us.
 const MAX_DEPTH: usize = 32;

@@ -29,7 +29,7 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value};
 
-use crate::error::{Fault, Result};
+use demo_base::error::{Fault, Result};
 use interpolate::Unset;
 use place::Place;
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{config, duration, order};
-use crate::error::Result;
+use demo_base::error::Result;
 
 /// The network of every service that names none.
 pub(super) const DEFAULT_NETWORK: &str = "default";

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::model::Service;
-use crate::error::Fault;
+use demo_base::error::Fault;
 
 /// Dependencies first, ties by name. One that is not there does not count: it
 /// was not required, or the check of references would have refused it.

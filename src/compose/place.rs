@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::error::Fault;
+use demo_base::error::Fault;
 
 const UNKNOWN_HINT: &str =
     "remove it, or run these files with `docker compose`: demo refuses what it would not do";

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::interpolate::{self, Unset};
 use super::place::Place;
 use super::{Sources, scalar};
-use crate::error::Fault;
+use demo_base::error::Fault;
 
 /// The variable that sets the name, and that carries it into the files.
 pub(super) const VARIABLE: &str = "COMPOSE_PROJECT_NAME";

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::place::Place;
-use crate::error::Fault;
+use demo_base::error::Fault;
 
 /// The mapping here.
 pub(super) fn mapping(value: Value, place: &Place) -> Result<Map<String, Value>, Fault> {

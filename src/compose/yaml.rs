@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::place::Place;
-use crate::error::Fault;
+use demo_base::error::Fault;
 
 /// Parses a compose file, whose top level is a mapping.
 pub(super) fn parse(text: &str, place: &Place) -> Result<Map<String, Value>, Fault> {

@@ -12,7 +12,7 @@ use rcgen::{
 use secrecy::SecretString;
 use zeroize::Zeroizing;
 
-use crate::error::Result;
+use demo_base::error::Result;
 
 mod check;
 mod info;

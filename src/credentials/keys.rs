@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, Zeroizing};
 
 use super::pem::{self, Block};
-use crate::error::{Fault, Result};
+use demo_base::error::{Fault, Result};
 
 /// The DER of a PKCS#8 v1 Ed25519 key up to its 32 secret bytes (RFC 8410).
 /// Version 1, because openssl before 3.5 cannot read version 2.

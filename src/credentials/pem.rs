@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::pkcs8::{ObjectIdentifier, PrivateKeyInfoRef, spki};
 use zeroize::Zeroizing;
 
-use crate::error::Fault;
+use demo_base::error::Fault;
 
 /// What every block begins with.
 pub(super) const BEGIN: &str = "-----BEGIN ";

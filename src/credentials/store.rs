@@ -18,8 +18,8 @@ use zeroize::Zeroizing;
 
 use super::certs::CertificateInfo;
 use super::keys::{KeySet, SigningKey};
-use crate::error::{Fault, Result};
-use crate::files::{
+use demo_base::error::{Fault, Result};
+use demo_base::files::{
     self, MODE_SECRET, MODE_SECRET_DIR, MODE_SHARED, MODE_SHARED_DIR, write_atomic,
 };
 

@@ -15,7 +15,7 @@ use super::jws::Jws;
 use super::keys::{KeySet, PublicKey, SigningKey};
 use super::moment;
 use super::verifier::Verifier;
-use crate::error::{Fault, Result};
+use demo_base::error::{Fault, Result};
 
 mod allows;
 

@@ -6,8 +6,8 @@ use secrecy::ExposeSecret;
 use super::Finding;
 use crate::credentials::store::Store;
 use crate::credentials::{moment, token};
-use crate::error::Diagnosis;
-use crate::files;
+use demo_base::error::Diagnosis;
+use demo_base::files;
 use crate::settings::Settings;
 
 const AREA: &str = "credentials";

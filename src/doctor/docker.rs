@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use super::Finding;
 use crate::engine::docker::connect::Daemon;
 use crate::engine::docker::{emulation, image};
-use crate::error::Diagnosis;
+use demo_base::error::Diagnosis;
 use crate::plan::blueprint::{Blueprint, Variants};
 use crate::settings::Settings;
 

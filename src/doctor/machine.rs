@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::Finding;
 use crate::env_vars;
-use crate::error::{Fault, Result};
+use demo_base::error::{Fault, Result};
 use crate::settings::Settings;
 use crate::state::Local;
 

@@ -7,7 +7,7 @@ mod native;
 
 use serde::Serialize;
 
-use crate::error::Result;
+use demo_base::error::Result;
 use crate::settings::Settings;
 
 /// How bad a finding is.

@@ -2,7 +2,7 @@
 
 use super::Finding;
 use crate::engine::native::confinement;
-use crate::error::Diagnosis;
+use demo_base::error::Diagnosis;
 use crate::server::binary::{Search, locate};
 use crate::server::pins::{self, Platform};
 use crate::settings::Settings;

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use super::native::{NativeEngine, Program, Site};
 use super::{Engine, ServiceState, Stop, last_words};
-use crate::error::Result;
+use demo_base::error::Result;
 
 /// The companions of one stack.
 #[derive(Debug)]

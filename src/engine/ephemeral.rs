@@ -29,14 +29,15 @@ use crate::credentials::keys::SigningKey;
 use crate::credentials::store::{Store, admin_key};
 use crate::credentials::token;
 use crate::env_vars;
-use crate::error::{Fault, Result};
-use crate::files;
+use demo_base::error::{Fault, Result};
+use demo_base::files;
 use crate::plan::blueprint::{Blueprint, Variants};
 use crate::plan::{Interface, ServicePlan, StackPlan};
 use crate::server::admin::Admin;
 use crate::server::hrana::Hrana;
 use crate::server::namespace::NamespaceName;
-use crate::state::{EngineKind, Local, try_lock};
+use demo_base::files::lock::try_lock;
+use crate::state::{EngineKind, Local};
 
 /// How often a stack is started again when another program took its ports.
 const ATTEMPTS: u32 = 4;

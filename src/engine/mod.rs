@@ -20,9 +20,9 @@ use jiff::Timestamp;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::error::Result;
-use crate::files;
-use crate::hex;
+use demo_base::error::Result;
+use demo_base::files;
+use demo_base::hex;
 use crate::plan::{ServicePlan, StackPlan};
 use crate::state::EngineKind;
 

@@ -8,7 +8,7 @@ use super::docker::DockerEngine;
 use super::docker::connect::Daemon;
 use super::native::launcher::Lifeline;
 use super::native::{NativeEngine, Site};
-use crate::error::{Fault, Result};
+use demo_base::error::{Fault, Result};
 use crate::server::binary::{ServerBinary, Source};
 use crate::state::{EngineKind, Local};
 

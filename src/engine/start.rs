@@ -4,9 +4,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::{Engine, ServiceState, Stop, last_words};
-use crate::error::{Fault, Result};
+use demo_base::error::{Fault, Result};
 use crate::plan::{Condition, Interface, ServicePlan, StackPlan};
-use crate::ready::{Attempt, poll};
+use demo_base::ready::{Attempt, poll};
 
 /// For a service without a health check. A server is up in 50 ms; a container
 /// with a cold image takes seconds.

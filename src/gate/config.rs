@@ -11,7 +11,7 @@ use axum::http::{HeaderValue, Uri};
 use serde::{Deserialize, Deserializer, de};
 
 use crate::config_file;
-use crate::error::{Fault, Result};
+use demo_base::error::{Fault, Result};
 use crate::service::connections::{ConnectionLimits, IdleTime};
 use crate::service::listen::Listen;
 use crate::service::tls;

@@ -8,7 +8,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use sha2::{Digest, Sha256};
 
 use super::protobuf;
-use crate::hex;
+use demo_base::hex;
 use crate::server::namespace::NamespaceName;
 use crate::service::problem::Problem;
 

@@ -59,7 +59,7 @@ use self::token::{Bad, Required, Verified, Verifier};
 use self::trusted::Trusted;
 use self::upstream::Upstream;
 use self::websocket::lobby::Lobby;
-use crate::error::Result;
+use demo_base::error::Result;
 use crate::server::namespace::NamespaceName;
 use crate::service::cores::Cores;
 use crate::service::file_watch::follow;

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::sync::{Arc, RwLock};
 
-use crate::error::Result;
-use crate::files;
+use demo_base::error::Result;
+use demo_base::files;
 
 /// The list as it is now; clones share it.
 #[derive(Clone)]

@@ -5,8 +5,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::credentials::keys::{KeySet, PublicKey};
 use crate::credentials::verifier::Verifier;
-use crate::error::Result;
-use crate::files;
+use demo_base::error::Result;
+use demo_base::files;
 
 /// A key that is trusted now.
 pub struct Key {

@@ -11,7 +11,7 @@ use super::mapping::ClaimMapping;
 use super::template::{DatabaseUrl, NamespaceTemplate};
 use super::values::{IssuerUrl, Lifetime, Origin, ReservedName, Secret, ServerUrl, SharedSecret};
 use crate::config_file;
-use crate::error::{Fault, Result};
+use demo_base::error::{Fault, Result};
 use crate::server::namespace::NamespaceName;
 use crate::service::connections::{ConnectionLimits, IdleTime};
 use crate::service::listen::Listen;

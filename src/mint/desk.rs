@@ -16,8 +16,8 @@ use super::mapping::Extras;
 use super::namespaces::Namespaces;
 use super::refusal::Refusal;
 use crate::credentials::claims::Grant;
-use crate::error::Result;
-use crate::hex;
+use demo_base::error::Result;
+use demo_base::hex;
 use crate::server::namespace::NamespaceName;
 use crate::service::limits::Limiter;
 

@@ -22,8 +22,8 @@ use zeroize::Zeroizing;
 use super::config::KeysConfig;
 use crate::credentials::keys::{PublicKey, SigningKey};
 use crate::credentials::token::Signer;
-use crate::error::Result;
-use crate::files;
+use demo_base::error::Result;
+use demo_base::files;
 
 const LOOK: Duration = Duration::from_secs(2);
 

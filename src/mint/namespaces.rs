@@ -18,8 +18,8 @@ use tokio::sync::Semaphore;
 use super::keyring::Keyring;
 use super::refusal::Refusal;
 use super::schema::Schema;
-use crate::error::Fault;
-use crate::exit_code::ExitCode;
+use demo_base::error::Fault;
+use demo_base::exit_code::ExitCode;
 use crate::server::admin::Admin;
 use crate::server::namespace::NamespaceName;
 

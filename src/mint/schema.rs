@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use super::keyring::Keyring;
 use super::refusal::Refusal;
 use crate::credentials::claims::Grant;
-use crate::error::{Fault, Result};
+use demo_base::error::{Fault, Result};
 use crate::server::hrana::Hrana;
 use crate::server::namespace::NamespaceName;
 use crate::tenant::schema::{self, MARKER};

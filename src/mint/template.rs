@@ -4,7 +4,7 @@ use reqwest::Url;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use crate::hex;
+use demo_base::hex;
 use crate::server::namespace::NamespaceName;
 
 /// Hexadecimal digits of `{subHash}`: 160 bits, so that two users never meet.

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::StackPlan;
 use crate::assets::{self, Asset};
 use crate::compose::{self, SourceFile, Sources};
-use crate::error::Result;
-use crate::files;
+use demo_base::error::Result;
+use demo_base::files;
 
 /// What is laid over the base stack.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]

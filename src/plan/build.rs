@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use super::{Condition, HealthPlan, MountPlan, PortPlan, Role, SCHEMA, ServicePlan, StackPlan};
 use crate::compose::model::{self, Project, Service};
-use crate::error::{Fault, Result};
+use demo_base::error::{Fault, Result};
 
 impl StackPlan {
     /// Makes the plan of `project`.

@@ -20,8 +20,8 @@ use std::time::Duration;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::error::{Fault, Result};
-use crate::hex;
+use demo_base::error::{Fault, Result};
+use demo_base::hex;
 
 /// Version of the plan's JSON form.
 pub const SCHEMA: u32 = 1;

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::{MountPlan, Role, ServicePlan, StackPlan, secrets};
-use crate::error::{Fault, Result};
+use demo_base::error::{Fault, Result};
 
 /// One server as a process.
 #[derive(Clone, Debug, PartialEq, Serialize)]

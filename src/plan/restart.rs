@@ -1,7 +1,7 @@
 //! What `restart:` says of a server that has ended.
 
 use super::ServicePlan;
-use crate::error::{Fault, Result};
+use demo_base::error::{Fault, Result};
 
 /// When a server that nobody has stopped is started again.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::blueprint::{Blueprint, Variants};
 use super::{Interface, Role, StackPlan, native};
 use crate::compose::{SourceFile, Sources, load};
-use crate::error::Result;
+use demo_base::error::Result;
 
 fn standing(variants: Variants) -> StackPlan {
     let key = ("LIBSQL_ADMIN_AUTH_KEY".to_owned(), "sample".to_owned());

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{Outcome, Verdict};
-use crate::error::{Fault, Result};
-use crate::files;
+use demo_base::error::{Fault, Result};
+use demo_base::files;
 
 const BUILT_IN: &str = include_str!("../../probes/expectations.json");
 const SCHEMA: u32 = 1;

@@ -12,7 +12,7 @@ use tokio::sync::OnceCell;
 use crate::engine::Stop;
 use crate::engine::ephemeral::{EphemeralStack, Workshop};
 use crate::engine::start::until_ready;
-use crate::error::{Fault, Result};
+use demo_base::error::{Fault, Result};
 use crate::plan::blueprint::Variants;
 use crate::plan::{Interface, StackPlan};
 use crate::server::hrana::Hrana;

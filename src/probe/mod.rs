@@ -22,7 +22,7 @@ use serde::Serialize;
 pub use self::lab::{Ended, Lab, within};
 pub use self::observation::{Observation, Verdict};
 pub use self::runner::{Event, Outcome, Run, run};
-use crate::error::Result;
+use demo_base::error::Result;
 use crate::state::EngineKind;
 
 /// One claim.

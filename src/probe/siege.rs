@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 use super::ledger::through_gate::{self, Field};
 use super::{Lab, ledger};
 use crate::engine::ephemeral::{EphemeralStack, Workshop};
-use crate::error::{Fault, Result};
+use demo_base::error::{Fault, Result};
 use crate::gate;
 
 /// No attack takes longer.

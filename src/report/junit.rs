@@ -3,7 +3,7 @@
 use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
 
 use super::{Check, Outcome, Report, ScenarioReport};
-use crate::error::Result;
+use demo_base::error::Result;
 
 pub fn render(report: &Report) -> Result<String> {
     let mut junit = quick_junit::Report::new("demo smoke");

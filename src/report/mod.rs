@@ -10,7 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::error::Result;
+use demo_base::error::Result;
 
 /// Everything that a run found.
 #[derive(Clone, Debug, Serialize)]

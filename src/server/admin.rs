@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 
 use super::http::Answer;
 use super::namespace::NamespaceName;
-use crate::error::{Fault, Result};
+use demo_base::error::{Fault, Result};
 
 /// A server's Admin API.
 #[derive(Clone, Debug)]
@@ -110,7 +110,7 @@ impl Admin {
         match self.config(name).await {
             Ok(_) => Ok(true),
             Err(error) => match error.downcast_ref::<Fault>() {
-                Some(fault) if fault.code() == crate::exit_code::ExitCode::NotFound => Ok(false),
+                Some(fault) if fault.code() == demo_base::exit_code::ExitCode::NotFound => Ok(false),
                 _ => Err(error),
             },
         }

@@ -13,8 +13,8 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
 
 use super::pins::{self, BUILD, Installation, Platform, VERSION};
-use crate::error::{Fault, Result};
-use crate::files;
+use demo_base::error::{Fault, Result};
+use demo_base::files;
 
 /// How long a foreign binary may take to say its version.
 const VERSION_DEADLINE: Duration = Duration::from_secs(5);
@@ -224,8 +224,8 @@ async fn beginning(stream: Option<impl AsyncRead + Unpin>) -> io::Result<String>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Diagnosis;
-    use crate::exit_code::ExitCode;
+    use demo_base::error::Diagnosis;
+    use demo_base::exit_code::ExitCode;
     use crate::server::install::testing::program;
 
     fn search<'a>(variable: Option<&'a Path>, folder: &'a Path) -> Search<'a> {

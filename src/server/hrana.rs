@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 use super::http::{Answer, excerpt, host_header};
-use crate::error::Result;
+use demo_base::error::Result;
 use crate::server::namespace::NamespaceName;
 
 /// One database of one server, as one client sees it.

@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::error::{Fault, Result};
+use demo_base::error::{Fault, Result};
 use crate::server::namespace::NamespaceName;
 
 /// Longer than any answer of a healthy local server; shorter than a person's patience.

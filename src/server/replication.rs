@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::hrana::{Hrana, Reply};
-use crate::error::{Fault, Result};
-use crate::ready::{Attempt, poll};
+use demo_base::error::{Fault, Result};
+use demo_base::ready::{Attempt, poll};
 
 /// A replica is milliseconds behind; this is for a machine under load.
 const CATCH_UP_DEADLINE: Duration = Duration::from_secs(10);

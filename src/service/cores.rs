@@ -17,7 +17,7 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use crate::error::Result;
+use demo_base::error::Result;
 
 /// For a name that is being looked up when the threads are to end.
 const GRACE: Duration = Duration::from_secs(1);

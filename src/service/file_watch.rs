@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::interval;
 
-use crate::error::Result;
+use demo_base::error::Result;
 
 /// How often a file is looked at.
 const INTERVAL: Duration = Duration::from_millis(500);
@@ -65,8 +65,8 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::files;
-    use crate::ready::{Attempt, poll};
+    use demo_base::files;
+    use demo_base::ready::{Attempt, poll};
 
     #[tokio::test]
     async fn changes_are_seen_and_the_loss_of_the_file_changes_nothing() {

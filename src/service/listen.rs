@@ -12,7 +12,7 @@ use super::descriptors;
 use super::observe::{self, Metrics};
 use super::server::{self, Answers};
 use super::tls::{Files, Tls};
-use crate::error::{Fault, Result};
+use demo_base::error::{Fault, Result};
 
 /// Scrapers and health checks; each is short.
 const ADMIN_CONNECTIONS: usize = 64;
@@ -165,8 +165,8 @@ mod tests {
             let checked = listen(address, admin, plaintext, tls).check();
             assert_eq!(checked.is_ok(), good, "{address} {admin:?} {plaintext} {tls}");
             if let Err(error) = checked {
-                let diagnosis = crate::error::Diagnosis::of(&error);
-                assert_eq!(diagnosis.code, crate::exit_code::ExitCode::Input);
+                let diagnosis = demo_base::error::Diagnosis::of(&error);
+                assert_eq!(diagnosis.code, demo_base::exit_code::ExitCode::Input);
             }
         }
     }

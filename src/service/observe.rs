@@ -19,7 +19,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
 use super::problem::Problem;
-use crate::error::Result;
+use demo_base::error::Result;
 
 /// The route of a request that has none.
 const OTHER: Cow<'static, str> = Cow::Borrowed("other");

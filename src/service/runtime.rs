@@ -4,7 +4,7 @@ use std::future::Future;
 
 use tokio::sync::oneshot;
 
-use crate::error::{Fault, Result};
+use demo_base::error::{Fault, Result};
 
 /// Runs `service` on a runtime with a thread for each core, and waits for its end.
 ///

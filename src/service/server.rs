@@ -28,7 +28,7 @@ use super::connections::stream::{Arriving, Leaving, Stream};
 use super::connections::{ConnectionLimits, Entry, Table};
 use super::cores::Cores;
 use super::seldom::Seldom;
-use crate::error::{Fault, Result};
+use demo_base::error::{Fault, Result};
 
 /// The address of the peer, as the handlers see it.
 pub type Peer = ConnectInfo<SocketAddr>;
@@ -298,7 +298,7 @@ mod tests {
     use tokio::sync::oneshot;
 
     use super::*;
-    use crate::ready::{Attempt, poll};
+    use demo_base::ready::{Attempt, poll};
 
     #[tokio::test]
     async fn a_request_under_way_is_answered_after_the_end_was_asked_for() {
@@ -394,7 +394,7 @@ mod tests {
     async fn an_address_that_is_taken_is_bad_input() {
         let first = bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let error = bind(first.local_addr().unwrap()).unwrap_err();
-        let diagnosis = crate::error::Diagnosis::of(&error);
-        assert_eq!(diagnosis.code, crate::exit_code::ExitCode::Input);
+        let diagnosis = demo_base::error::Diagnosis::of(&error);
+        assert_eq!(diagnosis.code, demo_base::exit_code::ExitCode::Input);
     }
 }

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use tokio_rustls::TlsAcceptor;
 
 use super::file_watch::follow_all;
-use crate::error::{Fault, Result};
+use demo_base::error::{Fault, Result};
 
 /// The certificate that clients see, as a configuration file names it.
 #[derive(Clone, Debug, Deserialize)]

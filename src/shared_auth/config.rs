@@ -15,7 +15,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::limits::{self, Limits, Registrations, TokenLimits};
 use crate::config_file;
-use crate::error::{Fault, Result};
+use demo_base::error::{Fault, Result};
 use crate::service::connections::ConnectionLimits;
 use crate::service::listen::Listen;
 use crate::service::peer::TrustedProxies;

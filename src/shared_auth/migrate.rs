@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use libsql::{Connection, TransactionBehavior, Value};
 
-use crate::error::{Fault, Result};
+use demo_base::error::{Fault, Result};
 use crate::shared_auth::tokens;
 
 /// The statements that lead from one version to the next, without comments.

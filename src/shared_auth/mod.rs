@@ -28,7 +28,7 @@ use std::sync::Arc;
 
 use self::config::Config;
 use self::store::Store;
-use crate::error::Result;
+use demo_base::error::Result;
 use crate::service::observe::Metrics;
 
 /// Serves logins until `end` is done.

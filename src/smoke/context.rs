@@ -6,8 +6,8 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use crate::engine::ephemeral::{EphemeralStack, Workshop};
-use crate::error::{Diagnosis, Result};
-use crate::exit_code::ExitCode;
+use demo_base::error::{Diagnosis, Result};
+use demo_base::exit_code::ExitCode;
 use crate::plan::StackPlan;
 use crate::plan::blueprint::Variants;
 use crate::report::{Check, Outcome};

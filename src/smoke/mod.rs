@@ -13,7 +13,7 @@ use futures::future::LocalBoxFuture;
 
 pub use self::context::{Context, Seen};
 pub use self::runner::{Event, Run, run};
-use crate::error::Result;
+use demo_base::error::Result;
 
 /// One scenario.
 pub struct Scenario {

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::{Context, Scenario};
 use crate::engine::ephemeral::Workshop;
-use crate::error::Result;
+use demo_base::error::Result;
 use crate::report::{Report, SCHEMA, ScenarioReport, Stopped};
 use crate::settings::NamespaceReplica;
 

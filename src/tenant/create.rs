@@ -6,7 +6,7 @@ use super::registry::Registry;
 use super::removal;
 use super::schema::{Applied, Schema};
 use crate::client::endpoint::Endpoint;
-use crate::error::{Fault, Result};
+use demo_base::error::{Fault, Result};
 use crate::plan::StackPlan;
 use crate::server::admin::Admin;
 use crate::server::hrana::Hrana;

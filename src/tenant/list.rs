@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::registry::Records;
-use crate::error::{Fault, Result};
+use demo_base::error::{Fault, Result};
 use crate::plan::{Role, ServicePlan, StackPlan};
 use crate::server::admin::Admin;
 use crate::server::namespace::NamespaceName;
@@ -111,7 +111,7 @@ fn folders(service: &ServicePlan) -> Result<Vec<String>> {
     let entries = match std::fs::read_dir(&folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(crate::files::unreadable(&folder, "data folder", error).into()),
+        Err(error) => return Err(demo_base::files::unreadable(&folder, "data folder", error).into()),
     };
     let counts = |path: &Path| service.role != Role::Replica || has_followed(path);
     let names = entries.flatten().filter(|entry| counts(&entry.path()));

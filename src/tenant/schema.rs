@@ -13,9 +13,9 @@ use sha2::{Digest, Sha256};
 
 use crate::client::endpoint::Endpoint;
 use crate::client::explain_reply;
-use crate::error::{Fault, Result};
-use crate::files;
-use crate::hex;
+use demo_base::error::{Fault, Result};
+use demo_base::files;
+use demo_base::hex;
 use crate::server::hrana::Hrana;
 
 /// The table with the one row that says which schema was applied.

@@ -8,7 +8,7 @@ use super::preflight::{self, Answer};
 use super::pull::{self, Failure, Pulled};
 use super::record::{Found, Record, Spoilt};
 use super::{Notice, Replica, Synced, query};
-use crate::error::{Fault, Result};
+use demo_base::error::{Fault, Result};
 
 impl Replica {
     /// Syncs what was found, and fetches anew what cannot be synced.

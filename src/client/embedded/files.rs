@@ -15,12 +15,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::record::{Found, Mark, Marks, Record, SCHEMA, Spoilt, has_magic, mark};
-use crate::error::{Fault, Result};
-use crate::files::{self, MODE_SECRET, MODE_SECRET_DIR};
-use crate::hex;
-use crate::ready::{Attempt, poll};
+use demo_base::error::{Fault, Result};
+use demo_base::files::{self, MODE_SECRET, MODE_SECRET_DIR};
+use demo_base::hex;
+use demo_base::ready::{Attempt, poll};
 use crate::server::namespace::NamespaceName;
-use crate::state::try_lock;
+use demo_base::files::lock::try_lock;
 
 /// How long one command waits for another that uses the same replica.
 const LOCK_DEADLINE: Duration = Duration::from_secs(20);

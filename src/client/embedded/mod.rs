@@ -25,8 +25,8 @@ use self::record::Found;
 use super::Client;
 use super::endpoint::Endpoint;
 use super::failure::Damaged;
-use crate::error::{Diagnosis, Fault, Result};
-use crate::exit_code::ExitCode;
+use demo_base::error::{Diagnosis, Fault, Result};
+use demo_base::exit_code::ExitCode;
 use crate::server::hrana::Hrana;
 use crate::server::namespace::NamespaceName;
 

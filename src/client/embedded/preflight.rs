@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use super::Source;
 use crate::client::failure;
-use crate::error::{Diagnosis, Fault, Result};
-use crate::exit_code::ExitCode;
+use demo_base::error::{Diagnosis, Fault, Result};
+use demo_base::exit_code::ExitCode;
 
 /// A healthy server answers within milliseconds; a person waits for this.
 const DEADLINE: Duration = Duration::from_secs(2);

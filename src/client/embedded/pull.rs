@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::client::connector::Connector;
 use crate::client::endpoint::Endpoint;
-use crate::error::Result;
+use demo_base::error::Result;
 
 /// The whole database may come; what has come by then is kept.
 const DEADLINE: Duration = Duration::from_secs(120);

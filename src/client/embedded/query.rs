@@ -7,7 +7,7 @@ use libsql::{Builder, Connection, OpenFlags, Rows, Value as Theirs};
 use crate::client::Client;
 use crate::client::failure::explain;
 use crate::client::sql::{Table, Value};
-use crate::error::Result;
+use demo_base::error::Result;
 
 /// `SQLite`'s code for a write to what may only be read.
 const READ_ONLY: i32 = 8;

@@ -8,8 +8,8 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::error::Result;
-use crate::files;
+use demo_base::error::Result;
+use demo_base::files;
 
 /// Version of the record's form.
 pub const SCHEMA: u32 = 1;

@@ -5,8 +5,8 @@ mod scratch;
 
 use super::service;
 use crate::cli::auth::{AuthCommand, AuthServeArgs};
-use crate::error::Result;
-use crate::exit_code::ExitCode;
+use demo_base::error::Result;
+use demo_base::exit_code::ExitCode;
 use crate::output::Output;
 use crate::settings::Settings;
 use crate::shared_auth;

@@ -6,7 +6,7 @@ use futures::stream::{self, SelectAll};
 use super::Stack;
 use crate::cli::stack::LogsArgs;
 use crate::commands::signals::interrupted;
-use crate::error::{Fault, Result};
+use demo_base::error::{Fault, Result};
 use crate::output::Output;
 use crate::settings::Settings;
 

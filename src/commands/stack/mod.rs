@@ -12,7 +12,7 @@ use crate::engine::Engine;
 use crate::engine::docker::connect::Daemon;
 use crate::engine::docker::discover;
 use crate::engine::provider::Place;
-use crate::error::{Fault, Result};
+use demo_base::error::{Fault, Result};
 use crate::plan::blueprint::{Blueprint, Variants};
 use crate::settings::{EngineChoice, Settings};
 use crate::state::{Local, Standing};

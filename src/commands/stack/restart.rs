@@ -6,7 +6,7 @@ use crate::commands::{engines, setup};
 use crate::engine::Stop;
 use crate::engine::provider::Place;
 use crate::engine::start::until_ready;
-use crate::error::Result;
+use demo_base::error::Result;
 use crate::output::Output;
 use crate::plan::blueprint::Blueprint;
 use crate::server::http::loopback_client;

@@ -14,7 +14,7 @@ use crate::cli::stack::StatusArgs;
 use crate::commands::target;
 use crate::engine::ServiceState;
 use crate::engine::native::confinement;
-use crate::error::Result;
+use demo_base::error::Result;
 use crate::output::Output;
 use crate::server::hrana::Hrana;
 use crate::server::http::{Answer, loopback_client};

@@ -18,12 +18,12 @@ use super::engines;
 use crate::engine::native::pid_file::PidFile;
 use crate::engine::provider::{Place, Provider};
 use crate::engine::{Engine, ServiceState, Stop, last_words};
-use crate::error::{Fault, Result};
+use demo_base::error::{Fault, Result};
 use crate::output::Output;
 use crate::plan::StackPlan;
 use crate::plan::blueprint::Blueprint;
 use crate::plan::restart::Restart;
-use crate::ready::{Attempt, poll};
+use demo_base::ready::{Attempt, poll};
 use crate::settings::Settings;
 use crate::state::{EngineKind, Local};
 

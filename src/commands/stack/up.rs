@@ -13,7 +13,7 @@ use crate::commands::{engines, setup};
 use crate::engine::provider::{Place, Provider};
 use crate::engine::start::{How, Observer, Started, bring_up};
 use crate::engine::{Engine, Stop};
-use crate::error::{Fault, Result};
+use demo_base::error::{Fault, Result};
 use crate::output::Output;
 use crate::plan::blueprint::{Blueprint, Variants};
 use crate::plan::{Interface, StackPlan, native};

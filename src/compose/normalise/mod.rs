@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 
 use super::place::Place;
 use super::scalar;
-use crate::error::Fault;
+use demo_base::error::Fault;
 
 /// What relative paths and `~` start from.
 pub(super) struct Paths<'a> {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{Paths, is_extension, truths};
 use crate::compose::place::Place;
 use crate::compose::scalar;
-use crate::error::Fault;
+use demo_base::error::Fault;
 
 /// `[source:]target[:options]`, or the long form.
 pub(super) fn mount(value: Value, place: &Place, paths: &Paths) -> Result<Value, Fault> {

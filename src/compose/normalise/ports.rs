@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::is_extension;
 use crate::compose::place::Place;
 use crate::compose::scalar;
-use crate::error::Fault;
+use demo_base::error::Fault;
 
 /// `[[address:]published:]target[/protocol]`, or the long form.
 pub(super) fn port(value: Value, place: &Place) -> Result<Value, Fault> {

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::items;
 use crate::compose::place::Place;
 use crate::compose::scalar;
-use crate::error::Fault;
+use demo_base::error::Fault;
 
 /// The words of a `command` or an `entrypoint`; null stays null.
 pub(super) fn words(value: Value, place: &Place) -> Result<Value, Fault> {

@@ -1,8 +1,8 @@
 //! What is refused, and in which words.
 
 use super::{inline, service};
-use crate::error::Diagnosis;
-use crate::exit_code::ExitCode;
+use demo_base::error::Diagnosis;
+use demo_base::exit_code::ExitCode;
 
 #[test]
 fn a_key_that_is_not_honoured_is_named_with_file_and_service() {

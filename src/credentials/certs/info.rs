@@ -11,7 +11,7 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer;
 
 use crate::credentials::{moment, pem};
-use crate::error::{Fault, Result};
+use demo_base::error::{Fault, Result};
 
 /// A certificate's names and dates.
 #[derive(Clone, Debug, Serialize)]

@@ -5,8 +5,8 @@ use std::process::Command;
 use secrecy::ExposeSecret;
 
 use super::*;
-use crate::error::Diagnosis;
-use crate::exit_code::ExitCode;
+use demo_base::error::Diagnosis;
+use demo_base::exit_code::ExitCode;
 
 const DAY: Duration = Duration::from_hours(24);
 

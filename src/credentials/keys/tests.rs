@@ -6,8 +6,8 @@ use secrecy::ExposeSecret;
 use tempfile::TempDir;
 
 use super::*;
-use crate::error::Diagnosis;
-use crate::exit_code::ExitCode;
+use demo_base::error::Diagnosis;
+use demo_base::exit_code::ExitCode;
 
 fn openssl(folder: &Path, arguments: &str) -> String {
     let output = Command::new("openssl")

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{Action, Change, Store, lock, present, read, settle_mode};
-use crate::error::{Fault, Result};
-use crate::files::{self, MODE_SECRET, MODE_SECRET_DIR, write_atomic};
-use crate::hex;
+use demo_base::error::{Fault, Result};
+use demo_base::files::{self, MODE_SECRET, MODE_SECRET_DIR, write_atomic};
+use demo_base::hex;
 
 /// As many as an AES-256 key has.
 const BYTES: usize = 32;

@@ -5,8 +5,8 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::{Action, Change, Store, lock, present, read, read_bytes, settle_mode};
 use crate::credentials::certs::{CertificateInfo, CertificateSet};
-use crate::error::Result;
-use crate::files::{MODE_SECRET, MODE_SHARED, write_atomic};
+use demo_base::error::Result;
+use demo_base::files::{MODE_SECRET, MODE_SHARED, write_atomic};
 
 /// The files and their modes. The keys of the server and the client are
 /// readable by all, because the server's own user inside a container (uid 666)

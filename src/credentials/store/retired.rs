@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Store, lock, present};
 use crate::credentials::keys::PublicKey;
-use crate::error::{Fault, Result};
-use crate::files::{self, MODE_SHARED, write_atomic};
+use demo_base::error::{Fault, Result};
+use demo_base::files::{self, MODE_SHARED, write_atomic};
 
 /// The life that `demo token mint` gives unasked, and that of the project's own
 /// token. Longer ones are noted when they are made.

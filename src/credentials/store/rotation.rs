@@ -17,8 +17,8 @@ use serde::Serialize;
 use super::retired::Until;
 use super::{Action, Change, Store, lock, present, read};
 use crate::credentials::keys::{KeySet, PublicKey, SigningKey};
-use crate::error::{Fault, Result};
-use crate::files::{self, MODE_SECRET, MODE_SECRET_DIR, MODE_SHARED, write_atomic};
+use demo_base::error::{Fault, Result};
+use demo_base::files::{self, MODE_SECRET, MODE_SECRET_DIR, MODE_SHARED, write_atomic};
 
 /// What a public key that servers trust is for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]

@@ -7,8 +7,8 @@ use tempfile::TempDir;
 use super::*;
 use crate::credentials::claims::Grant;
 use crate::credentials::token::{inspect, mint};
-use crate::error::Diagnosis;
-use crate::exit_code::ExitCode;
+use demo_base::error::Diagnosis;
+use demo_base::exit_code::ExitCode;
 
 const HOUR: Duration = Duration::from_hours(1);
 

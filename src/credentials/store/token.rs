@@ -10,8 +10,8 @@ use super::{Action, Change, Store, present, read_bytes, settle_mode};
 use crate::credentials::claims::Grant;
 use crate::credentials::moment;
 use crate::credentials::token::{inspect, mint};
-use crate::error::Result;
-use crate::files::{MODE_SECRET, write_atomic};
+use demo_base::error::Result;
+use demo_base::files::{MODE_SECRET, write_atomic};
 
 /// Life of the token.
 const LIFE: Duration = Duration::from_hours(24);

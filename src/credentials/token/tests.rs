@@ -10,8 +10,8 @@ use serde_json::json;
 
 use super::*;
 use crate::credentials::claims::Grant;
-use crate::error::Diagnosis;
-use crate::exit_code::ExitCode;
+use demo_base::error::Diagnosis;
+use demo_base::exit_code::ExitCode;
 
 const NOW: i64 = 1_800_000_000;
 

@@ -13,9 +13,9 @@ use futures::StreamExt;
 use super::connect::{Daemon, fault};
 use super::image;
 use crate::assets;
-use crate::error::{Fault, Result};
-use crate::files;
-use crate::server::install::Progress;
+use demo_base::error::{Fault, Result};
+use demo_base::files;
+use demo_base::progress::Progress;
 use crate::server::pins::{Platform, VERSION};
 
 /// What is to be built.

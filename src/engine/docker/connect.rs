@@ -8,8 +8,8 @@ use bollard::errors::Error;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::error::{Fault, Result};
-use crate::hex;
+use demo_base::error::{Fault, Result};
+use demo_base::hex;
 
 const DEFAULT: &str = "unix:///var/run/docker.sock";
 /// A daemon that lives answers in milliseconds.

@@ -11,8 +11,8 @@ use futures::StreamExt;
 
 use super::connect::{Daemon, fault};
 use super::{labels, list};
-use crate::error::{Fault, Result};
-use crate::files::{self, removal};
+use demo_base::error::{Fault, Result};
+use demo_base::files::{self, removal};
 
 /// Upstream's and our own.
 const SERVER_IMAGES: [&str; 2] = ["libsql-server", "libsql-demo/sqld"];

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::connect::Daemon;
 use super::{labels, list};
-use crate::error::Result;
+use demo_base::error::Result;
 use crate::plan::blueprint::Variants;
 use crate::plan::{Interface, StackPlan};
 use crate::state::{Addresses, EngineKind, Standing};

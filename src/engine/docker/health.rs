@@ -8,7 +8,7 @@ use futures::StreamExt;
 
 use super::DockerEngine;
 use super::connect::fault;
-use crate::error::Result;
+use demo_base::error::Result;
 use crate::plan::ServicePlan;
 
 impl DockerEngine {

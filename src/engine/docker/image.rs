@@ -10,8 +10,8 @@ use docker_credential::DockerCredential;
 use futures::StreamExt;
 
 use super::connect::{fault, refusal, root};
-use crate::error::{Fault, Result};
-use crate::server::install::Progress;
+use demo_base::error::{Fault, Result};
+use demo_base::progress::Progress;
 
 const BUILD: &str =
     "`demo image build --base BASE` makes one here, or name another with LIBSQL_IMAGE";

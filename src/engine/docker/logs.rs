@@ -6,7 +6,7 @@ use futures::{StreamExt, TryStreamExt};
 
 use super::DockerEngine;
 use super::connect::fault;
-use crate::error::{Fault, Result};
+use demo_base::error::{Fault, Result};
 
 /// The lines that a service writes from now on.
 pub(super) fn follow<'a>(

@@ -37,10 +37,10 @@ use jiff::Timestamp;
 use self::connect::{Daemon, fault, refusal};
 use super::native::ports;
 use super::{Engine, Instance, ServiceState, Stop};
-use crate::error::{Fault, Result};
-use crate::files;
+use demo_base::error::{Fault, Result};
+use demo_base::files;
 use crate::plan::{ServicePlan, StackPlan};
-use crate::server::install::Progress;
+use demo_base::progress::Progress;
 use crate::state::EngineKind;
 
 /// How long Docker waits for a server to end before it kills it, in seconds.

@@ -5,7 +5,7 @@ use bollard::models::NetworkCreateRequest;
 
 use super::connect::{fault, refusal};
 use super::labels;
-use crate::error::{Fault, Result};
+use demo_base::error::{Fault, Result};
 use crate::plan::StackPlan;
 
 /// Makes the network of `plan`'s project, unless it is there.

@@ -9,7 +9,7 @@ use bollard::models::{
 };
 
 use super::labels;
-use crate::error::Result;
+use demo_base::error::Result;
 use crate::plan::restart::Restart;
 use crate::plan::{HealthPlan, PortPlan, ServicePlan, StackPlan};
 

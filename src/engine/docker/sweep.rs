@@ -9,8 +9,8 @@ use bollard::query_parameters::{ListNetworksOptionsBuilder, RemoveContainerOptio
 
 use super::connect::{Daemon, fault};
 use super::{is_gone, labels, list};
-use crate::error::Result;
-use crate::ready::{Attempt, poll};
+use demo_base::error::Result;
+use demo_base::ready::{Attempt, poll};
 
 /// The folders of all stacks of ours that Docker knows.
 ///

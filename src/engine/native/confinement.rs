@@ -14,7 +14,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use crate::error::Result;
+use demo_base::error::Result;
 use crate::plan::{ServicePlan, StackPlan};
 
 /// The user and the group of the server in the upstream image.
@@ -138,7 +138,7 @@ mod system {
     };
 
     use super::Confinement;
-    use crate::error::{Fault, Result};
+    use demo_base::error::{Fault, Result};
 
     pub fn available() -> bool {
         let needed = CapabilitySet::SYS_ADMIN
@@ -337,7 +337,7 @@ mod system {
     use std::path::Path;
 
     use super::Confinement;
-    use crate::error::{Fault, Result};
+    use demo_base::error::{Fault, Result};
 
     pub fn available() -> bool {
         false

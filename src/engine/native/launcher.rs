@@ -19,7 +19,7 @@ use tokio::io::AsyncReadExt;
 
 use super::confinement::{self, Confinement};
 use super::pid_file::PidFile;
-use crate::error::{Fault, Result};
+use demo_base::error::{Fault, Result};
 
 /// How the end of the owner is noticed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

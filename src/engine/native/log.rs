@@ -9,7 +9,7 @@ use futures::StreamExt;
 use futures::stream::{self, LocalBoxStream};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
-use crate::error::{Fault, Result};
+use demo_base::error::{Fault, Result};
 
 /// Between two looks at a log that is followed; a file tells no one that it grew.
 const LOOK: Duration = Duration::from_millis(100);

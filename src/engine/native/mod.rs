@@ -23,11 +23,11 @@ use self::confinement::Confinement;
 use self::launcher::Lifeline;
 use self::pid_file::PidFile;
 use super::{Engine, Instance, ServiceState, Stop};
-use crate::error::{Fault, Result};
-use crate::files;
+use demo_base::error::{Fault, Result};
+use demo_base::files;
 use crate::plan::restart::Restart;
 use crate::plan::{ServicePlan, StackPlan, native};
-use crate::ready::{Attempt, poll};
+use demo_base::ready::{Attempt, poll};
 use crate::server::binary::ServerBinary;
 use crate::state::EngineKind;
 

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use rustix::process::{Pid, Signal};
 
-use crate::error::{Fault, Result};
+use demo_base::error::{Fault, Result};
 
 /// How long a launcher waits while someone merely looks at the lock.
 const LOOKERS: Duration = Duration::from_secs(2);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reqwest::{RequestBuilder, Url};
 
-use crate::error::Result;
+use demo_base::error::Result;
 use crate::mint::values::is_loopback;
 
 /// The longest answer that is read, in bytes.

@@ -20,7 +20,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::fetch::{self, NoAnswer};
 use super::jwk::{Keys, Unusable};
 use crate::credentials::jws::Jws;
-use crate::error::Result;
+use demo_base::error::Result;
 use crate::mint::refusal::Refusal;
 use crate::service::observe::Metrics;
 use crate::strict_json;

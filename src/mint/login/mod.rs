@@ -21,7 +21,7 @@ use super::config::LoginConfig;
 use super::refusal::Refusal;
 use super::values::IssuerUrl;
 use crate::credentials::verifier::Verifier;
-use crate::error::{Fault, Result};
+use demo_base::error::{Fault, Result};
 use crate::service::observe::Metrics;
 
 /// For how long a verdict may be used again. The signature is checked once in

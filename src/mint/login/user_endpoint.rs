@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 
 use super::fetch::{self, NoAnswer};
-use crate::error::Result;
+use demo_base::error::Result;
 use crate::mint::refusal::Refusal;
 use crate::strict_json;
 

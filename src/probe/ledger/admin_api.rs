@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::tokens::answers::judge;
 use crate::engine::ephemeral::EphemeralStack;
-use crate::error::{Fault, Result};
+use demo_base::error::{Fault, Result};
 use crate::plan::{Interface, StackPlan};
 use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};
 use crate::server::http::Answer;

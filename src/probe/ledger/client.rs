@@ -15,7 +15,7 @@ use super::embedded::support::{
     Opening, by_name, filled, is, read, rows, run, says, sync, told, write,
 };
 use crate::credentials::claims::{Access, Grant};
-use crate::error::{Fault, Result};
+use demo_base::error::{Fault, Result};
 use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};
 
 pub(super) const PROBES: &[Probe] = &[

@@ -8,8 +8,8 @@ use serde_json::json;
 
 use super::recovery::hands::{ask, create, default_name, get, given, outcome};
 use crate::engine::ephemeral::EphemeralStack;
-use crate::error::{Fault, Result};
-use crate::files;
+use demo_base::error::{Fault, Result};
+use demo_base::files;
 use crate::plan::blueprint::Variants;
 use crate::plan::{Interface, MountPlan};
 use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};

@@ -7,7 +7,7 @@ use super::recovery::hands::{
     ask, create, default_name, folder_of, given, outcome, post, primary_with_default,
 };
 use crate::engine::Stop;
-use crate::error::Result;
+use demo_base::error::Result;
 use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};
 use crate::server::namespace::NamespaceName;
 

@@ -13,7 +13,7 @@ use serde_json::json;
 
 use self::wire::{Caller, Reply};
 use crate::engine::ephemeral::EphemeralStack;
-use crate::error::{Fault, Result};
+use demo_base::error::{Fault, Result};
 use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};
 use crate::server::namespace::NamespaceName;
 

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::tokens::answers::judge;
 use crate::engine::ephemeral::EphemeralStack;
-use crate::error::Result;
+use demo_base::error::Result;
 use crate::plan::Interface;
 use crate::plan::blueprint::Variants;
 use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};

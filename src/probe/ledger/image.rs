@@ -16,7 +16,7 @@ use super::following::support::{
     HANG, PATIENCE, ask, eventually, health, outcome, run, said, words,
 };
 use crate::engine::ephemeral::EphemeralStack;
-use crate::error::Result;
+use demo_base::error::Result;
 use crate::plan::blueprint::Variants;
 use crate::plan::{Role, StackPlan};
 use crate::probe::{Area, Ended, Engines, Lab, Observation, Probe, Verdict, within};

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::tokens::answers::judge;
 use crate::engine::ephemeral::EphemeralStack;
-use crate::error::Result;
+use demo_base::error::Result;
 use crate::plan::Interface;
 use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};
 use crate::server::http::Answer;

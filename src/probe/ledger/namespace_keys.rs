@@ -13,7 +13,7 @@ use crate::credentials::keys::SigningKey;
 use crate::credentials::token;
 use crate::engine::Stop;
 use crate::engine::ephemeral::EphemeralStack;
-use crate::error::{Fault, Result};
+use demo_base::error::{Fault, Result};
 use crate::plan::Interface;
 use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};
 use crate::server::hrana::Reply;

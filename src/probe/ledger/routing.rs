@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 
 use super::http_api::wire::{Wire, execute, scalar, verdict_of};
 use crate::engine::ephemeral::EphemeralStack;
-use crate::error::{Fault, Result};
+use demo_base::error::{Fault, Result};
 use crate::plan::{Interface, StackPlan};
 use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};
 use crate::server::http::Answer;

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use self::answers::{judge, outcome};
 use crate::engine::ephemeral::EphemeralStack;
-use crate::error::Result;
+use demo_base::error::Result;
 use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};
 use crate::server::hrana::Reply;
 use crate::server::namespace::NamespaceName;

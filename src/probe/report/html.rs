@@ -3,7 +3,7 @@
 use askama::Template;
 
 use super::ProbeReport;
-use crate::error::Result;
+use demo_base::error::Result;
 use crate::probe::{Area, Outcome, Verdict};
 
 #[derive(Template)]

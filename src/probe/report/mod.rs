@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::expectations::Change;
 use super::{Area, Outcome, Verdict};
-use crate::error::Result;
+use demo_base::error::Result;
 use crate::report::{Format, counted};
 use crate::style::{self, paint};
 

@@ -15,9 +15,9 @@ use sha2::{Digest, Sha256, Sha512};
 use tar::EntryType;
 
 use super::OTHER_SOURCE;
-use crate::error::{Fault, Result};
-use crate::files;
-use crate::hex;
+use demo_base::error::{Fault, Result};
+use demo_base::files;
+use demo_base::hex;
 
 /// The most that an archive may unpack to, in bytes.
 const UNPACKED: u64 = 400 << 20;
@@ -295,8 +295,8 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::error::Diagnosis;
-    use crate::exit_code::ExitCode;
+    use demo_base::error::Diagnosis;
+    use demo_base::exit_code::ExitCode;
     use crate::server::install::testing::{SERVER, SERVER_SHA256, gzip, tgz};
 
     /// `libsql-server-x86_64-unknown-linux-gnu/sqld`, holding `the pinned

@@ -9,8 +9,9 @@ use std::time::Duration;
 use anyhow::Context;
 use reqwest::{Client, Response, StatusCode, Url};
 
-use super::{OTHER_SOURCE, Progress};
-use crate::error::{Fault, Result};
+use super::OTHER_SOURCE;
+use demo_base::progress::Progress;
+use demo_base::error::{Fault, Result};
 
 /// What a download may take.
 #[derive(Clone, Copy, Debug)]
@@ -137,8 +138,8 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::error::Diagnosis;
-    use crate::exit_code::ExitCode;
+    use demo_base::error::Diagnosis;
+    use demo_base::exit_code::ExitCode;
     use crate::server::install::testing::{Silent, serve};
 
     /// Asks a server that answers with these bytes, and then hangs up or is mute.

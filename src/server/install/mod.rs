@@ -22,8 +22,9 @@ use self::archive::Member;
 use self::download::Limits;
 use super::binary::installed_path;
 use super::pins::{self, Installation, Pin, Platform};
-use crate::error::{Fault, Result};
-use crate::files;
+use demo_base::error::{Fault, Result};
+use demo_base::files;
+use demo_base::progress::Progress;
 
 /// The most that an archive may have, in bytes; upstream's have under 20 MB.
 const ARCHIVE_BYTES: u64 = 300 << 20;
@@ -32,14 +33,6 @@ const OTHER_SOURCE: &str = "take the build from elsewhere with demo sqld install
      or set DEMO_SQLD_BIN to a server binary";
 /// Folders of installs that go on, or that were killed.
 const SCRATCH: &str = ".install-";
-
-/// Who is told how far it is.
-pub trait Progress {
-    /// What goes on from now.
-    fn phase(&self, text: &str);
-    /// How much of a download is there, in bytes.
-    fn bytes(&self, done: u64, total: Option<u64>);
-}
 
 /// What to install, and where.
 #[derive(Clone, Copy, Debug)]
@@ -219,7 +212,7 @@ fn sweep(bin_dir: &Path) -> io::Result<()> {
         let name = name.to_string_lossy();
         // A link of that name is not ours, and leads elsewhere.
         if name.starts_with(SCRATCH) && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            let _stays = crate::files::removal::attempt(bin_dir, &entry.path());
+            let _stays = demo_base::files::removal::attempt(bin_dir, &entry.path());
         } else if name.starts_with(".tmp") {
             let _stays = fs::remove_file(entry.path());
         }
@@ -247,7 +240,7 @@ pub(crate) mod testing {
     /// Nobody watches.
     pub(crate) struct Silent;
 
-    impl super::Progress for Silent {
+    impl demo_base::progress::Progress for Silent {
         fn phase(&self, _: &str) {}
         fn bytes(&self, _: u64, _: Option<u64>) {}
     }
@@ -310,8 +303,8 @@ mod tests {
 
     use super::testing::{SERVER, SERVER_SHA256, Silent, program, serve, tgz};
     use super::*;
-    use crate::error::Diagnosis;
-    use crate::exit_code::ExitCode;
+    use demo_base::error::Diagnosis;
+    use demo_base::exit_code::ExitCode;
 
     const PLATFORM: Platform = Platform::DarwinX64;
 

@@ -11,8 +11,8 @@ use anyhow::Context;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::Command;
 
-use super::Progress;
-use crate::error::{Fault, Result};
+use demo_base::progress::Progress;
+use demo_base::error::{Fault, Result};
 use crate::server::binary::find_program;
 use crate::server::pins::{PACKAGE_VERSION, Pin};
 
@@ -138,8 +138,8 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
-    use crate::error::Diagnosis;
-    use crate::exit_code::ExitCode;
+    use demo_base::error::Diagnosis;
+    use demo_base::exit_code::ExitCode;
     use crate::server::install::testing::{Silent, program};
     use crate::server::pins::{Platform, pin};
 

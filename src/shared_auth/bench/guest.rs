@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::error::{Fault, Result};
-use crate::hex;
+use demo_base::error::{Fault, Result};
+use demo_base::hex;
 use crate::shared_auth::name::Username;
 use crate::shared_auth::profile::Profile;
 use crate::shared_auth::store::{Registered, Store, StoreError};

@@ -10,7 +10,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::guest::{Guest, Guests};
 use super::report::{LookupRow, Report, RevocationRow, tenths};
 use super::{Plan, Say, Source, lookups, revocations};
-use crate::error::Result;
+use demo_base::error::Result;
 use crate::shared_auth::config::{Backend, Config, Libsql, Replica, SYNC_INTERVAL};
 use crate::shared_auth::store::Store;
 use crate::shared_auth::tokens::Presented;

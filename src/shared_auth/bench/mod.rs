@@ -23,7 +23,7 @@ use std::time::Duration;
 use self::guest::Guests;
 use self::report::Report;
 use super::config::Config;
-use crate::error::Result;
+use demo_base::error::Result;
 
 /// How much is measured.
 #[derive(Clone, Debug)]

@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::guest::{Guest, away};
-use crate::error::{Fault, Result};
+use demo_base::error::{Fault, Result};
 use crate::shared_auth::store::Store;
 use crate::shared_auth::tokens::Presented;
 

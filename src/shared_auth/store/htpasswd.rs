@@ -11,8 +11,8 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::error::{Fault, Result};
-use crate::files;
+use demo_base::error::{Fault, Result};
+use demo_base::files;
 use crate::shared_auth::name::Username;
 use crate::shared_auth::password::{is_bcrypt, is_whole_bcrypt};
 use crate::shared_auth::store::Registered;

@@ -12,7 +12,7 @@ use std::time::Duration;
 use ::libsql::{Builder, Connection, Database, OpenFlags, Statement, params};
 
 use super::sqlite;
-use crate::error::{Fault, Result};
+use demo_base::error::{Fault, Result};
 use crate::shared_auth::tokens::TokenRecord;
 
 /// A lookup never waits within itself, so there are no more at once than threads.

@@ -21,7 +21,7 @@ use super::config::{Backend, Config};
 use super::name::Username;
 use super::profile::Profile;
 use super::tokens::{Presented, TokenRecord};
-use crate::error::Result;
+use demo_base::error::Result;
 
 /// For every call to a database: the `libsql` crate may wait for ever.
 #[cfg(any(feature = "backend-libsql", feature = "backend-postgres", feature = "backend-mysql"))]
@@ -103,7 +103,7 @@ impl Store {
                 unreachable_patterns,
                 reason = "with every feature on, nothing is left; Config::load names the feature"
             )]
-            other => Err(crate::error::Fault::input(format!("{other} was not built in")).into()),
+            other => Err(demo_base::error::Fault::input(format!("{other} was not built in")).into()),
         }
     }
 

@@ -18,8 +18,8 @@ use super::ReplicaCounters;
 use super::lookups::Lookups;
 use crate::client::connector::Connector;
 use crate::client::endpoint::Endpoint;
-use crate::error::{Fault, Result};
-use crate::files;
+use demo_base::error::{Fault, Result};
+use demo_base::files;
 use crate::shared_auth::config::Replica;
 use crate::shared_auth::tokens::{self, TokenRecord};
 

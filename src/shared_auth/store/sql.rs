@@ -13,7 +13,7 @@ use sqlx::error::ErrorKind;
 use sqlx::migrate::MigrateError;
 
 use super::{DEADLINE, Registered, StoreError, Stored};
-use crate::error::{Fault, Result};
+use demo_base::error::{Fault, Result};
 use crate::shared_auth::config::Sql;
 use crate::shared_auth::name::Username;
 use crate::shared_auth::profile::Profile;

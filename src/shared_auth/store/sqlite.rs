@@ -3,7 +3,7 @@
 
 use ::libsql::{Connection, Row, Rows, Value, params};
 
-use crate::error::{Fault, Result};
+use demo_base::error::{Fault, Result};
 use crate::shared_auth::name::Username;
 use crate::shared_auth::profile::Profile;
 #[cfg(feature = "backend-libsql")]

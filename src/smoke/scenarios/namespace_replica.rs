@@ -6,7 +6,7 @@
 
 use futures::FutureExt;
 
-use crate::error::Result;
+use demo_base::error::Result;
 use crate::plan::blueprint::Variants;
 use crate::server::namespace::NamespaceName;
 use crate::server::replication::catch_up;

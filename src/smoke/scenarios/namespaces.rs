@@ -10,7 +10,7 @@ use crate::credentials::claims::{Access, Grant};
 use crate::credentials::keys::SigningKey;
 use crate::credentials::token;
 use crate::engine::ephemeral::EphemeralStack;
-use crate::error::Result;
+use demo_base::error::Result;
 use crate::plan::Interface;
 use crate::plan::blueprint::Variants;
 use crate::server::admin::Admin;

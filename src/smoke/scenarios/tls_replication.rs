@@ -12,10 +12,10 @@ use jiff::Timestamp;
 
 use crate::credentials::store::Store;
 use crate::engine::ephemeral::EphemeralStack;
-use crate::error::{Fault, Result};
+use demo_base::error::{Fault, Result};
 use crate::plan::blueprint::Variants;
 use crate::plan::{Interface, ServicePlan, StackPlan};
-use crate::ready::{Attempt, poll};
+use demo_base::ready::{Attempt, poll};
 use crate::server::replication::catch_up;
 use crate::smoke::{Context, Scenario, Seen};
 

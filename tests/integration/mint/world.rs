@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use demo::ready::{Attempt, poll};
+use demo_base::ready::{Attempt, poll};
 use reqwest::{Client, RequestBuilder};
 use serde_json::{Value, json};
 

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::super::tokens::answers::{judge, outcome};
 use crate::credentials::keys::SigningKey;
 use crate::engine::ephemeral::EphemeralStack;
-use crate::error::{Fault, Result};
+use demo_base::error::{Fault, Result};
 use crate::plan::Interface;
 use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};
 use crate::server::http::Answer;

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use crate::engine::Stop;
 use crate::engine::ephemeral::EphemeralStack;
-use crate::error::Result;
+use demo_base::error::Result;
 use crate::plan::blueprint::Variants;
 use crate::probe::ledger::following::support::{
     PATIENCE, ask, eventually, health, outcome, replicated, run, shows, words,

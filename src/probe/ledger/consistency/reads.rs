@@ -6,7 +6,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 use crate::engine::ephemeral::EphemeralStack;
-use crate::error::{Fault, Result};
+use demo_base::error::{Fault, Result};
 use crate::plan::Interface;
 use crate::probe::ledger::following::support::{PATIENCE, eventually, run, shows};
 use crate::probe::{Lab, Observation, Verdict};

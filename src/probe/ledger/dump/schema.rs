@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::super::recovery::hands::{ask, create, outcome};
 use super::{file_url, load, primary_with_dumps, round_trip};
-use crate::error::Result;
+use demo_base::error::Result;
 use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};
 use crate::server::namespace::NamespaceName;
 

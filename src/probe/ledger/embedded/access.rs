@@ -10,7 +10,7 @@ use super::support::{
     Opening, by_name, by_number, filled, is, read, rows, run, says, sync, told, write,
 };
 use crate::credentials::claims::Grant;
-use crate::error::Result;
+use demo_base::error::Result;
 use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};
 
 /// For any token of a probe.

@@ -4,7 +4,7 @@ use futures::FutureExt;
 use libsql::Builder;
 
 use super::support::{Opening, by_number, filled, is, rows, run, says, sync, told, write};
-use crate::error::Result;
+use demo_base::error::Result;
 use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};
 
 pub(super) const PLAIN_FILE: Probe = Probe {

@@ -7,10 +7,10 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::support::{Opening, by_number, filled, is, read, rows, run, says, sync, told, write};
 use crate::engine::Stop;
-use crate::error::Result;
+use demo_base::error::Result;
 use crate::plan::Interface;
 use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};
-use crate::ready::{Attempt, poll};
+use demo_base::ready::{Attempt, poll};
 use crate::server::http::Answer;
 
 pub(super) const OFFLINE_OPEN: Probe = Probe {

@@ -10,7 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::client::connector::Connector;
 use crate::client::endpoint::Endpoint;
 use crate::engine::ephemeral::EphemeralStack;
-use crate::error::{Fault, Result};
+use demo_base::error::{Fault, Result};
 use crate::plan::Interface;
 use crate::probe::Lab;
 use crate::server::hrana::Hrana;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::support::{ask, database, eventually, outcome, replicated, words};
 use crate::engine::Stop;
 use crate::engine::ephemeral::EphemeralStack;
-use crate::error::Result;
+use demo_base::error::Result;
 use crate::plan::blueprint::Variants;
 use crate::probe::{Lab, Observation, Verdict};
 use crate::server::hrana::Reply;

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::support::{run, shows};
 use crate::engine::ephemeral::EphemeralStack;
-use crate::error::{Fault, Result};
+use demo_base::error::{Fault, Result};
 use crate::plan::blueprint::Variants;
 use crate::plan::{Interface, PortPlan};
 use crate::probe::{Lab, Observation, Verdict, within};

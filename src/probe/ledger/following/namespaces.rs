@@ -1,7 +1,7 @@
 //! Namespaces on a replica.
 
 use super::support::{ask, database, outcome, run, shows, words};
-use crate::error::Result;
+use demo_base::error::Result;
 use crate::plan::StackPlan;
 use crate::plan::blueprint::Variants;
 use crate::probe::{Lab, Observation, Verdict};

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::wire::{Caller, new_client_id};
 use super::{filled, is_there};
-use crate::error::Result;
+use demo_base::error::Result;
 use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};
 
 pub(super) const PROBE: Probe = Probe {

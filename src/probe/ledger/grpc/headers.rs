@@ -5,7 +5,7 @@ use futures::FutureExt;
 use super::wire::{Caller, Reply};
 use super::{GRANT, filled};
 use crate::engine::ephemeral::EphemeralStack;
-use crate::error::Result;
+use demo_base::error::Result;
 use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};
 use crate::server::namespace::NamespaceName;
 

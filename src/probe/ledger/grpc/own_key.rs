@@ -8,7 +8,7 @@ use super::super::namespace_keys::TenantKey;
 use super::wire::Caller;
 use super::{GRANT, ROW, copied, filled};
 use crate::engine::ephemeral::EphemeralStack;
-use crate::error::Result;
+use demo_base::error::Result;
 use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};
 use crate::server::namespace::NamespaceName;
 

@@ -7,10 +7,10 @@ use futures::FutureExt;
 use super::filled;
 use super::wire::Caller;
 use crate::engine::Stop;
-use crate::error::Result;
+use demo_base::error::Result;
 use crate::plan::blueprint::Variants;
 use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};
-use crate::ready::{Attempt, poll};
+use demo_base::ready::{Attempt, poll};
 use crate::server::replication::catch_up;
 
 pub(super) const SIGTERM: Probe = Probe {

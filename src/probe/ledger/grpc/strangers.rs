@@ -6,7 +6,7 @@ use futures::FutureExt;
 
 use super::wire::Caller;
 use super::{filled, is_there};
-use crate::error::{Fault, Result};
+use demo_base::error::{Fault, Result};
 use crate::plan::Interface;
 use crate::plan::blueprint::Variants;
 use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict, within};

@@ -13,8 +13,8 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::engine::ephemeral::EphemeralStack;
-use crate::error::{Fault, Result};
-use crate::hex;
+use demo_base::error::{Fault, Result};
+use demo_base::hex;
 use crate::plan::Interface;
 use crate::probe::Lab;
 use crate::server::namespace::NamespaceName;

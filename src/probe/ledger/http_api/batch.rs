@@ -5,9 +5,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::wire::{Wire, execute, scalar, verdict_of};
-use crate::error::{Fault, Result};
+use demo_base::error::{Fault, Result};
 use crate::probe::{Lab, Observation, Verdict};
-use crate::ready::{Attempt, poll};
+use demo_base::ready::{Attempt, poll};
 use crate::server::http::Answer;
 
 /// A namespace of its own with an empty table `t`.

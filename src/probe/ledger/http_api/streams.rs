@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 
 use super::wire::{Wire, baton, execute, result, verdict_of};
 use crate::engine::ephemeral::EphemeralStack;
-use crate::error::{Fault, Result};
+use demo_base::error::{Fault, Result};
 use crate::probe::{Lab, Observation, Verdict};
-use crate::ready::{Attempt, poll};
+use demo_base::ready::{Attempt, poll};
 use crate::server::http::Answer;
 
 /// A wire to a namespace of its own.

@@ -13,8 +13,8 @@ use crate::credentials::keys::SigningKey;
 use crate::credentials::token;
 use crate::engine::Stop;
 use crate::engine::ephemeral::EphemeralStack;
-use crate::error::Result;
-use crate::files;
+use demo_base::error::Result;
+use demo_base::files;
 use crate::plan::blueprint::Variants;
 use crate::probe::{Area, Ended, Engines, Lab, Observation, Probe, Verdict};
 

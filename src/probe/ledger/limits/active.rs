@@ -7,9 +7,9 @@ use futures::future::{join_all, try_join_all};
 
 use super::super::recovery::hands::{Stream, ask, outcome, primary_with};
 use crate::engine::ephemeral::EphemeralStack;
-use crate::error::Result;
+use demo_base::error::Result;
 use crate::probe::{Lab, Observation, Verdict};
-use crate::ready::{Attempt, poll};
+use demo_base::ready::{Attempt, poll};
 use crate::server::hrana::{Hrana, Reply};
 use crate::server::http::Answer;
 use crate::server::namespace::NamespaceName;

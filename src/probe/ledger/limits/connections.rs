@@ -3,7 +3,7 @@
 use futures::{StreamExt, stream};
 use serde_json::json;
 
-use crate::error::{Fault, Result};
+use demo_base::error::{Fault, Result};
 use crate::probe::ledger::http_api::wire::{Wire, execute, verdict_of};
 use crate::probe::ledger::sql::deadly::reader;
 use crate::probe::{Lab, Observation, Verdict};

@@ -9,9 +9,9 @@ use super::super::recovery::hands::{
     Stream, ask, create, folder_of, given, outcome, post, primary_with,
 };
 use crate::engine::ephemeral::EphemeralStack;
-use crate::error::{Fault, Result};
+use demo_base::error::{Fault, Result};
 use crate::probe::{Lab, Observation, Verdict};
-use crate::ready::{Attempt, poll};
+use demo_base::ready::{Attempt, poll};
 use crate::server::http::Answer;
 use crate::server::namespace::NamespaceName;
 

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::{COUNT, must, outcome, with_table};
 use crate::engine::ephemeral::EphemeralStack;
-use crate::error::Result;
+use demo_base::error::Result;
 use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};
 use crate::server::hrana::Reply;
 use crate::server::namespace::NamespaceName;

@@ -5,7 +5,7 @@ use reqwest::Method;
 use serde_json::json;
 
 use super::{COUNT, TenantKey, must, open_primary, outcome, with_table};
-use crate::error::{Fault, Result};
+use demo_base::error::{Fault, Result};
 use crate::plan::StackPlan;
 use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};
 use crate::server::http::Answer;

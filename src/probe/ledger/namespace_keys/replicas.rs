@@ -7,9 +7,9 @@ use serde_json::json;
 
 use super::{COUNT, TenantKey, must, outcome, with_table};
 use crate::engine::ephemeral::EphemeralStack;
-use crate::error::Result;
+use demo_base::error::Result;
 use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict, within};
-use crate::ready::{Attempt, poll};
+use demo_base::ready::{Attempt, poll};
 use crate::server::hrana::{Hrana, Reply};
 use crate::server::namespace::NamespaceName;
 

@@ -10,11 +10,11 @@ use super::hands::{
     Boot, ask, boot, boot_with, data_dir, ends, folder_of, given, log_line, outcome, single,
 };
 use crate::engine::Stop;
-use crate::error::Result;
+use demo_base::error::Result;
 use crate::plan::blueprint::Variants;
 use crate::plan::{ServicePlan, StackPlan};
 use crate::probe::{Lab, Observation, Verdict};
-use crate::ready::{Attempt, poll};
+use demo_base::ready::{Attempt, poll};
 use crate::server::hrana::Reply;
 use crate::server::namespace::NamespaceName;
 
@@ -108,7 +108,7 @@ pub(super) async fn restored(lab: &Lab<'_>, sentinel: bool) -> Result<Observatio
     let (from, to) = (folder_of(&stack, "backup")?, folder_of(&stack, "target")?);
     // Emptied into the file by the graceful stop; if not, the log is part of it.
     for file in ["data-wal", "data-shm"] {
-        crate::files::remove(&to.join(file))?;
+        demo_base::files::remove(&to.join(file))?;
     }
     for file in ["data", "data-wal"] {
         if from.join(file).exists() {

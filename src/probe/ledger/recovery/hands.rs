@@ -11,11 +11,11 @@ use serde_json::{Value, json};
 
 use crate::engine::ServiceState;
 use crate::engine::ephemeral::EphemeralStack;
-use crate::error::{Fault, Result};
+use demo_base::error::{Fault, Result};
 use crate::plan::blueprint::Variants;
 use crate::plan::{Interface, ServicePlan};
 use crate::probe::{Engines, Lab};
-use crate::ready::{Attempt, poll};
+use demo_base::ready::{Attempt, poll};
 use crate::server::hrana::Reply;
 use crate::server::http::{Answer, host_header};
 use crate::server::namespace::NamespaceName;

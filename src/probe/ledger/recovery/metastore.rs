@@ -12,7 +12,7 @@ use crate::credentials::keys::SigningKey;
 use crate::credentials::token;
 use crate::engine::Stop;
 use crate::engine::ephemeral::EphemeralStack;
-use crate::error::{Fault, Result};
+use demo_base::error::{Fault, Result};
 use crate::probe::{Lab, Observation, Verdict};
 use crate::server::hrana::Reply;
 use crate::server::namespace::NamespaceName;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::error::Result;
+use demo_base::error::Result;
 use crate::probe::ledger::http_api::wire::{Wire, execute, result, scalar, verdict_of};
 use crate::probe::{Lab, Observation, Verdict};
 

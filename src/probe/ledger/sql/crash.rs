@@ -3,7 +3,7 @@
 use futures::FutureExt;
 
 use super::deadly::{self, Deadly, LARGE_STACK, doomed, reader, strike};
-use crate::error::Result;
+use demo_base::error::Result;
 use crate::probe::ledger::recovery::hands::given;
 use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};
 

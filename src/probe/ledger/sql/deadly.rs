@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 
 use crate::engine::ServiceState;
 use crate::engine::ephemeral::EphemeralStack;
-use crate::error::Result;
+use demo_base::error::Result;
 use crate::plan::Interface;
 use crate::probe::Lab;
 use crate::probe::ledger::http_api::wire::{Wire, execute};
-use crate::ready::{Attempt, poll};
+use demo_base::ready::{Attempt, poll};
 use crate::server::namespace::NamespaceName;
 
 /// What the threads of the server have as their stack, in bytes; 2 MiB when it is not set.

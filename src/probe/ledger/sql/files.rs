@@ -9,7 +9,7 @@ use std::rc::Rc;
 use serde_json::json;
 
 use crate::engine::ephemeral::EphemeralStack;
-use crate::error::{Fault, Result};
+use demo_base::error::{Fault, Result};
 use crate::probe::ledger::http_api::wire::{Wire, result, scalar, verdict_of};
 use crate::probe::{Lab, Observation, Verdict};
 use crate::server::namespace::NamespaceName;

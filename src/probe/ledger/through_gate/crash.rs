@@ -4,7 +4,7 @@
 use futures::FutureExt;
 
 use super::field::Field;
-use crate::error::Result;
+use demo_base::error::Result;
 use crate::plan::Interface;
 use crate::probe::ledger::http_api::wire::verdict_of;
 use crate::probe::ledger::limits::connections::{CONNECTIONS, open};

@@ -10,8 +10,8 @@ use serde_json::json;
 
 use crate::config_file;
 use crate::engine::ephemeral::EphemeralStack;
-use crate::error::{Fault, Result};
-use crate::files;
+use demo_base::error::{Fault, Result};
+use demo_base::files;
 use crate::gate::config::Config;
 use crate::plan::blueprint::Variants;
 use crate::plan::{Interface, StackPlan};

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::field::{Field, SECRET, Tenants};
 use crate::credentials::keys::SigningKey;
-use crate::error::Result;
+use demo_base::error::Result;
 use crate::plan::Interface;
 use crate::probe::ledger::embedded::support::{self, Opening};
 use crate::probe::ledger::grpc::GRANT;

@@ -4,7 +4,7 @@ use futures::FutureExt;
 use secrecy::SecretString;
 
 use super::field::{Field, SECRET, Tenants};
-use crate::error::Result;
+use demo_base::error::Result;
 use crate::probe::ledger::http_api::wire::{scalar, verdict_of};
 use crate::probe::siege::{Attack, Attempt, Target};
 use crate::server::namespace::NamespaceName;

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::field::{Field, SECRET, Tenants};
 use crate::credentials::keys::SigningKey;
 use crate::credentials::token;
-use crate::error::{Fault, Result};
+use demo_base::error::{Fault, Result};
 use crate::probe::ledger::http_api::wire::{Wire, baton, execute, scalar};
 use crate::probe::siege::{Attack, Attempt, Target};
 use crate::server::http::Answer;

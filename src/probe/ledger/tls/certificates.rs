@@ -8,8 +8,8 @@ use rcgen::{
     KeyPair,
 };
 
-use crate::error::{Fault, Result};
-use crate::files::{self, MODE_SHARED};
+use demo_base::error::{Fault, Result};
+use demo_base::files::{self, MODE_SHARED};
 
 /// What the certificates are like.
 #[derive(Clone, Copy)]

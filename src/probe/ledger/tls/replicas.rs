@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::certificates::Shape;
-use crate::error::Result;
+use demo_base::error::Result;
 use crate::plan::StackPlan;
 use crate::plan::blueprint::Variants;
 use crate::probe::ledger::following::support::{

@@ -7,8 +7,8 @@ use secrecy::ExposeSecret;
 
 use super::certificates;
 use crate::credentials::certs::CertificateSet;
-use crate::error::Result;
-use crate::files::{MODE_SECRET, write_atomic};
+use demo_base::error::Result;
+use demo_base::files::{MODE_SECRET, write_atomic};
 use crate::probe::{Ended, Lab, Observation, Verdict};
 
 /// Port 0 is any free one: nothing is ever to connect there.

@@ -1,7 +1,7 @@
 //! What somebody between primary and replica can read.
 
 use super::relay::Relay;
-use crate::error::{Fault, Result};
+use demo_base::error::{Fault, Result};
 use crate::plan::Interface;
 use crate::plan::blueprint::Variants;
 use crate::probe::ledger::following::support::{run, shows};

@@ -13,8 +13,8 @@ use super::{READ, WRITE, with_claims};
 use crate::credentials::keys::SigningKey;
 use crate::credentials::token;
 use crate::engine::ephemeral::EphemeralStack;
-use crate::error::{Fault, Result};
-use crate::files;
+use demo_base::error::{Fault, Result};
+use demo_base::files;
 use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};
 
 pub(super) const ID_CLAIM: Probe = Probe {

@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 use super::answers::{judge, outcome};
 use super::websocket::Socket;
 use super::{READ, WRITE, with_claims};
-use crate::error::Result;
+use demo_base::error::Result;
 use crate::plan::Interface;
 use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};
-use crate::ready::{Attempt, poll};
+use demo_base::ready::{Attempt, poll};
 
 pub(super) const LEEWAY: Probe = Probe {
     id: "token-expiry-leeway",

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::error::{Fault, Result};
+use demo_base::error::{Fault, Result};
 use crate::probe::within;
 use crate::server::namespace::NamespaceName;
 

@@ -11,9 +11,9 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 use crate::engine::ephemeral::EphemeralStack;
-use crate::error::{Fault, Result};
-use crate::files;
-use crate::ready::{Attempt, poll};
+use demo_base::error::{Fault, Result};
+use demo_base::files;
+use demo_base::ready::{Attempt, poll};
 use crate::server::http::Answer;
 
 /// It opens its database first, and with an embedded replica copies it.

@@ -17,10 +17,10 @@ use self::instance::{Instance, Said};
 use crate::credentials::claims::Grant;
 use crate::engine::Stop;
 use crate::engine::ephemeral::EphemeralStack;
-use crate::error::{Fault, Result};
+use demo_base::error::{Fault, Result};
 use crate::plan::Interface;
 use crate::plan::blueprint::Variants;
-use crate::ready::{Attempt, poll};
+use demo_base::ready::{Attempt, poll};
 use crate::server::namespace::NamespaceName;
 use crate::smoke::{Context, Scenario, Seen};
 

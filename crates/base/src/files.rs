@@ -9,6 +9,7 @@ use tempfile::NamedTempFile;
 
 use crate::error::{Fault, Result};
 
+pub mod lock;
 pub mod removal;
 
 /// Readable by its owner alone: private keys and tokens.

@@ -1,0 +1,43 @@
+//! Locks between processes.
+
+use std::fs::{File, TryLockError};
+use std::path::Path;
+
+use crate::error::{Fault, Result};
+
+/// Opens `path` and locks it for as long as the file is open; `None` when
+/// another process holds the lock.
+///
+/// # Errors
+/// Exit 2 when the file cannot be opened or locked.
+pub fn try_lock(path: &Path) -> Result<Option<File>> {
+    let fault = |error| Fault::input(format!("cannot lock {}", path.display())).because(error);
+    let file = File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)
+        .map_err(fault)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(fault(error).into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_is_held_until_it_is_dropped() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock");
+        let held = try_lock(&path).unwrap();
+        assert!(held.is_some());
+        assert!(try_lock(&path).unwrap().is_none());
+        drop(held);
+        assert!(try_lock(&path).unwrap().is_some());
+    }
+}
