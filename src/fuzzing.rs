@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::compose::{self, SourceFile, Sources};
-use crate::credentials::keys::{KeySet, PublicKey, SigningKey};
+use demo_sqld::keys::{KeySet, PublicKey, SigningKey};
 
 /// One compose file, or two with a line `---8<---` between them.
 pub fn compose(data: &[u8]) {

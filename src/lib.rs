@@ -35,6 +35,5 @@ pub mod settings;
 pub mod shared_auth;
 pub mod smoke;
 pub mod state;
-pub mod strict_json;
 pub mod style;
 pub mod tenant;

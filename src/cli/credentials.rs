@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use crate::server::namespace::NamespaceName;
+use demo_sqld::namespace::NamespaceName;
 
 #[derive(Args, Debug)]
 pub struct SetupArgs {

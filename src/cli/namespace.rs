@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use crate::server::namespace::NamespaceName;
+use demo_sqld::namespace::NamespaceName;
 
 #[derive(Debug, Subcommand)]
 pub enum NamespaceCommand {

@@ -47,7 +47,7 @@ pub enum EngineArg {
 pub struct StatusArgs {
     /// The namespace whose replication index is compared [default: the default one]
     #[arg(long, value_name = "NS")]
-    pub namespace: Option<crate::server::namespace::NamespaceName>,
+    pub namespace: Option<demo_sqld::namespace::NamespaceName>,
 }
 
 #[derive(Args, Debug)]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::credentials::{AccessArg, Ttl, parse_ttl};
-use crate::server::namespace::NamespaceName;
+use demo_sqld::namespace::NamespaceName;
 
 #[derive(Debug, Subcommand)]
 pub enum TenantCommand {

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use http02::Uri;
 
 use demo_base::error::{Fault, Result};
-use crate::server::namespace::NamespaceName;
+use demo_sqld::namespace::NamespaceName;
 
 /// A database of a server.
 #[derive(Clone, Debug, Eq, PartialEq)]

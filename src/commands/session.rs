@@ -10,7 +10,7 @@ use crate::client::Client;
 use crate::client::embedded::{Freshness, Notice, Outcome, Replica};
 use crate::client::items::Item;
 use crate::client::sql::{self, Table};
-use crate::credentials::moment::relative;
+use demo_sqld::moment::relative;
 use demo_base::error::{Fault, Result};
 use crate::output::Output;
 use crate::settings::Settings;

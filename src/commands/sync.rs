@@ -12,7 +12,7 @@ use crate::cli::data::{SyncArgs, Target, TargetArgs};
 use crate::client::embedded::{Synced, replicas};
 use demo_base::error::Result;
 use crate::output::Output;
-use crate::server::namespace::NamespaceName;
+use demo_sqld::namespace::NamespaceName;
 use crate::settings::Settings;
 use crate::state::Local;
 

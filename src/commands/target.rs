@@ -11,13 +11,13 @@ use zeroize::Zeroizing;
 use crate::cli::data::{Target, TargetArgs};
 use crate::client::embedded::{Freshness, Replica, Source};
 use crate::client::endpoint::{Dial, Endpoint};
-use crate::credentials::token;
+use demo_sqld::token;
 use crate::env_vars;
 use demo_base::error::{Fault, Result};
 use demo_base::files;
 use crate::server::hrana::Hrana;
 use crate::server::http::{loopback_client, remote_client};
-use crate::server::namespace::NamespaceName;
+use demo_sqld::namespace::NamespaceName;
 use crate::server::replication::catch_up;
 use crate::settings::Settings;
 use crate::state::{Local, Standing};
@@ -254,7 +254,7 @@ fn check_expiry(token: &SecretString, place: &str) -> Result<()> {
     if end.as_second() + LEEWAY > now.as_second() {
         return Ok(());
     }
-    let ago = crate::credentials::moment::relative(end, now);
+    let ago = demo_sqld::moment::relative(end, now);
     Err(Fault::rejected(format!("the token in {place} expired {ago}"))
         .hint("`demo setup` makes a new one")
         .into())

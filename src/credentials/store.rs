@@ -17,7 +17,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::certs::CertificateInfo;
-use super::keys::{KeySet, SigningKey};
+use demo_sqld::keys::{KeySet, SigningKey};
 use demo_base::error::{Fault, Result};
 use demo_base::files::{
     self, MODE_SECRET, MODE_SECRET_DIR, MODE_SHARED, MODE_SHARED_DIR, write_atomic,

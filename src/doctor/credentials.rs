@@ -5,7 +5,7 @@ use secrecy::ExposeSecret;
 
 use super::Finding;
 use crate::credentials::store::Store;
-use crate::credentials::{moment, token};
+use demo_sqld::{moment, token};
 use demo_base::error::Diagnosis;
 use demo_base::files;
 use crate::settings::Settings;

@@ -7,7 +7,7 @@ use base64::alphabet;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 
-use crate::server::namespace::NamespaceName;
+use demo_sqld::namespace::NamespaceName;
 
 /// The plain name; the server does not read it, the `libsql` crate sends it.
 pub const PLAIN: HeaderName = HeaderName::from_static("x-namespace");

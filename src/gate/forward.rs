@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use super::door;
 use super::paths::Endpoint;
-use crate::server::namespace::NamespaceName;
+use demo_sqld::namespace::NamespaceName;
 
 /// Where embedded replicas put their token; the server reads it before the usual place.
 pub const GRPC_TOKEN: HeaderName = HeaderName::from_static("x-authorization");

@@ -15,7 +15,7 @@ use super::token::{Required, Verifier};
 use super::trusted::Trusted;
 use super::websocket::{hello, messages};
 use super::{door, grpc, inspect, sql};
-use crate::credentials::keys::KeySet;
+use demo_sqld::keys::KeySet;
 use crate::gate::revoked::Revoked;
 
 /// Judges SQL, and compares with the server's own tokenizer: a name for nobody that it
@@ -170,6 +170,6 @@ pub fn place(data: &[u8]) {
     let uri: Uri = path.parse().unwrap_or_default();
     let within = found.and_then(|place| place.namespace);
     if let Ok(name) = door::namespace("localhost", &uri, &headers, within) {
-        assert!(name.as_str().parse::<crate::server::namespace::NamespaceName>().is_ok());
+        assert!(name.as_str().parse::<demo_sqld::namespace::NamespaceName>().is_ok());
     }
 }

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::protobuf;
 use demo_base::hex;
-use crate::server::namespace::NamespaceName;
+use demo_sqld::namespace::NamespaceName;
 use crate::service::problem::Problem;
 
 /// What the server answers with, too.

@@ -60,7 +60,7 @@ use self::trusted::Trusted;
 use self::upstream::Upstream;
 use self::websocket::lobby::Lobby;
 use demo_base::error::Result;
-use crate::server::namespace::NamespaceName;
+use demo_sqld::namespace::NamespaceName;
 use crate::service::cores::Cores;
 use crate::service::file_watch::follow;
 use crate::service::observe::Metrics;

@@ -23,7 +23,7 @@ use super::grpc;
 use super::paths::Encoding;
 use super::streams::{Seen, Sniffer, Streams};
 use super::tenants::{Executing, Slot};
-use crate::server::namespace::NamespaceName;
+use demo_sqld::namespace::NamespaceName;
 use crate::service::problem::Problem;
 
 /// Answers up to this pass as they are.

@@ -5,8 +5,8 @@
 //! tag for every namespace of a server whose group has that name. Here such
 //! tokens get nothing, unless the operator has named their subject.
 
-use crate::credentials::claims::{Claims, Permission, Permissions, Scopes};
-use crate::server::namespace::NamespaceName;
+use demo_sqld::claims::{Claims, Permission, Permissions, Scopes};
+use demo_sqld::namespace::NamespaceName;
 
 /// What may be done.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -63,7 +63,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::strict_json;
+    use demo_sqld::strict_json;
 
     fn of(claims: Value, namespace: &str) -> Right {
         let claims = Claims::strict(claims.as_object().unwrap().clone()).unwrap();

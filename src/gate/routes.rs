@@ -24,7 +24,7 @@ use super::rights::Right;
 use super::streams::{self, Asked, Sniffer, StreamId};
 use super::upstream::Outgoing;
 use super::{Gate, answer, compression, door, forward, grpc, problem, token, websocket};
-use crate::server::namespace::NamespaceName;
+use demo_sqld::namespace::NamespaceName;
 use crate::service::observe::{Metrics, observed};
 use crate::service::problem::Problem;
 use crate::service::server::Answers;

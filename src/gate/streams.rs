@@ -16,7 +16,7 @@ use serde::Deserialize;
 
 use super::paths::Encoding;
 use super::protobuf;
-use crate::server::namespace::NamespaceName;
+use demo_sqld::namespace::NamespaceName;
 
 /// Bytes in a baton, and its characters in base64.
 const BATON: usize = 48;

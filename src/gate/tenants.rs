@@ -21,7 +21,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::config::Limits;
 use super::streams::StreamId;
-use crate::server::namespace::NamespaceName;
+use demo_sqld::namespace::NamespaceName;
 use crate::service::problem::Problem;
 
 /// For a request over one of the numbers.

@@ -9,8 +9,8 @@ use sha2::{Digest, Sha256};
 
 use super::revoked::Revoked;
 use super::trusted::{Key, Trusted};
-use crate::credentials::claims::Claims;
-use crate::credentials::jws::Jws;
+use demo_sqld::claims::Claims;
+use demo_sqld::jws::Jws;
 
 /// No token of ours comes near it; longer ones are not even hashed.
 const LONGEST: usize = 8 * 1024;

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use crate::credentials::keys::{KeySet, PublicKey};
-use crate::credentials::verifier::Verifier;
+use demo_sqld::keys::{KeySet, PublicKey};
+use demo_sqld::verifier::Verifier;
 use demo_base::error::Result;
 use demo_base::files;
 
@@ -85,7 +85,7 @@ fn parsed(keys: &KeySet) -> Arc<[Key]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::credentials::keys::SigningKey;
+    use demo_sqld::keys::SigningKey;
 
     #[test]
     fn l2_a_file_without_a_key_never_replaces_keys() {

@@ -15,7 +15,7 @@ use super::config::Config;
 use super::paths::{Encoding, Endpoint};
 use super::routing::metrics::RoutingMetrics;
 use super::routing::{Call, Form, Lost, Open, Routing, Transport};
-use crate::server::namespace::NamespaceName;
+use demo_sqld::namespace::NamespaceName;
 use crate::service::observe::Metrics;
 use crate::service::problem::Problem;
 

@@ -12,7 +12,7 @@ use super::template::{DatabaseUrl, NamespaceTemplate};
 use super::values::{IssuerUrl, Lifetime, Origin, ReservedName, Secret, ServerUrl, SharedSecret};
 use crate::config_file;
 use demo_base::error::{Fault, Result};
-use crate::server::namespace::NamespaceName;
+use demo_sqld::namespace::NamespaceName;
 use crate::service::connections::{ConnectionLimits, IdleTime};
 use crate::service::listen::Listen;
 use crate::service::peer::TrustedProxies;

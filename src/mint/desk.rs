@@ -15,10 +15,10 @@ use super::login::{Logins, jwt};
 use super::mapping::Extras;
 use super::namespaces::Namespaces;
 use super::refusal::Refusal;
-use crate::credentials::claims::Grant;
+use demo_sqld::claims::Grant;
 use demo_base::error::Result;
 use demo_base::hex;
-use crate::server::namespace::NamespaceName;
+use demo_sqld::namespace::NamespaceName;
 use crate::service::limits::Limiter;
 
 /// Verdicts that are remembered; about 500 bytes each.

@@ -20,8 +20,8 @@ use tokio::time::{MissedTickBehavior, interval};
 use zeroize::Zeroizing;
 
 use super::config::KeysConfig;
-use crate::credentials::keys::{PublicKey, SigningKey};
-use crate::credentials::token::Signer;
+use demo_sqld::keys::{PublicKey, SigningKey};
+use demo_sqld::token::Signer;
 use demo_base::error::Result;
 use demo_base::files;
 

@@ -6,8 +6,8 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::credentials::claims::Access;
-use crate::server::namespace::NamespaceName;
+use demo_sqld::claims::Access;
+use demo_sqld::namespace::NamespaceName;
 
 /// Namespaces that one login may name in one claim.
 const MOST_NAMESPACES: usize = 32;

@@ -21,7 +21,7 @@ use super::schema::Schema;
 use demo_base::error::Fault;
 use demo_base::exit_code::ExitCode;
 use crate::server::admin::Admin;
-use crate::server::namespace::NamespaceName;
+use demo_sqld::namespace::NamespaceName;
 
 /// For how long the server's word counts.
 const FRESH: Duration = Duration::from_secs(300);

@@ -14,10 +14,10 @@ use jiff::Timestamp;
 
 use super::keyring::Keyring;
 use super::refusal::Refusal;
-use crate::credentials::claims::Grant;
+use demo_sqld::claims::Grant;
 use demo_base::error::{Fault, Result};
 use crate::server::hrana::Hrana;
-use crate::server::namespace::NamespaceName;
+use demo_sqld::namespace::NamespaceName;
 use crate::tenant::schema::{self, MARKER};
 
 /// For how long the mint's own token for a new namespace is good.

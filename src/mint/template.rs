@@ -5,7 +5,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use demo_base::hex;
-use crate::server::namespace::NamespaceName;
+use demo_sqld::namespace::NamespaceName;
 
 /// Hexadecimal digits of `{subHash}`: 160 bits, so that two users never meet.
 const HASH_DIGITS: usize = 40;

@@ -8,7 +8,7 @@ use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-use crate::server::namespace::NamespaceName;
+use demo_sqld::namespace::NamespaceName;
 
 /// The shortest key for HMAC-SHA-256 (RFC 7518, section 3.2), in bytes.
 const SHORTEST_SHARED_SECRET: usize = 32;

@@ -16,7 +16,7 @@ use demo_base::error::{Fault, Result};
 use crate::plan::blueprint::Variants;
 use crate::plan::{Interface, StackPlan};
 use crate::server::hrana::Hrana;
-use crate::server::namespace::NamespaceName;
+use demo_sqld::namespace::NamespaceName;
 
 /// How long a server that ends by itself may take.
 const EXIT_DEADLINE: Duration = Duration::from_secs(8);

@@ -12,7 +12,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value, json};
 
 use super::http::Answer;
-use super::namespace::NamespaceName;
+use demo_sqld::namespace::NamespaceName;
 use demo_base::error::{Fault, Result};
 
 /// A server's Admin API.

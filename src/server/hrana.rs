@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::http::{Answer, excerpt, host_header};
 use demo_base::error::Result;
-use crate::server::namespace::NamespaceName;
+use demo_sqld::namespace::NamespaceName;
 
 /// One database of one server, as one client sees it.
 #[derive(Clone, Debug)]

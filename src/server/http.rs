@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use demo_base::error::{Fault, Result};
-use crate::server::namespace::NamespaceName;
+use demo_sqld::namespace::NamespaceName;
 
 /// Longer than any answer of a healthy local server; shorter than a person's patience.
 pub const REQUEST_DEADLINE: Duration = Duration::from_secs(10);

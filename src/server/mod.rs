@@ -5,6 +5,5 @@ pub mod binary;
 pub mod hrana;
 pub mod http;
 pub mod install;
-pub mod namespace;
 pub mod pins;
 pub mod replication;

@@ -10,7 +10,7 @@ use demo_base::error::{Fault, Result};
 use crate::plan::StackPlan;
 use crate::server::admin::Admin;
 use crate::server::hrana::Hrana;
-use crate::server::namespace::NamespaceName;
+use demo_sqld::namespace::NamespaceName;
 
 /// What is needed to make a tenant; the lock of the project is held.
 #[derive(Debug)]

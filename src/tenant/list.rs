@@ -18,7 +18,7 @@ use super::registry::Records;
 use demo_base::error::{Fault, Result};
 use crate::plan::{Role, ServicePlan, StackPlan};
 use crate::server::admin::Admin;
-use crate::server::namespace::NamespaceName;
+use demo_sqld::namespace::NamespaceName;
 
 /// Questions to the Admin API at a time.
 const AT_ONCE: usize = 8;

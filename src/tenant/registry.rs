@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use demo_base::error::{Fault, Result};
 use demo_base::files;
-use crate::server::namespace::NamespaceName;
+use demo_sqld::namespace::NamespaceName;
 use crate::state::Local;
 
 /// Version of the file's form.

@@ -22,7 +22,7 @@ use crate::plan::{Interface, Role, ServicePlan, StackPlan};
 use demo_base::ready::{Attempt, poll};
 use crate::server::admin::Admin;
 use crate::server::hrana::Hrana;
-use crate::server::namespace::NamespaceName;
+use demo_sqld::namespace::NamespaceName;
 
 /// A replica that has just started asks its primary first.
 const REFUSAL_DEADLINE: Duration = Duration::from_secs(10);

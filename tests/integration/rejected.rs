@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use demo::credentials::claims::Grant;
+use demo_sqld::claims::Grant;
 use demo::credentials::store::Store;
-use demo::credentials::token;
+use demo_sqld::token;
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
 

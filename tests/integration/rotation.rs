@@ -1,8 +1,8 @@
 //! Two public keys in one file: a running server takes the tokens of both.
 
-use demo::credentials::claims::Grant;
-use demo::credentials::keys::SigningKey;
-use demo::credentials::token;
+use demo_sqld::claims::Grant;
+use demo_sqld::keys::SigningKey;
+use demo_sqld::token;
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
 

@@ -19,7 +19,7 @@ use demo_base::error::{Fault, Result};
 use demo_base::files::{self, MODE_SECRET, MODE_SECRET_DIR};
 use demo_base::hex;
 use demo_base::ready::{Attempt, poll};
-use crate::server::namespace::NamespaceName;
+use demo_sqld::namespace::NamespaceName;
 use demo_base::files::lock::try_lock;
 
 /// How long one command waits for another that uses the same replica.

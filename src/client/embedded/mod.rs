@@ -28,7 +28,7 @@ use super::failure::Damaged;
 use demo_base::error::{Diagnosis, Fault, Result};
 use demo_base::exit_code::ExitCode;
 use crate::server::hrana::Hrana;
-use crate::server::namespace::NamespaceName;
+use demo_sqld::namespace::NamespaceName;
 
 pub use self::files::replicas;
 pub use self::query::Outcome;

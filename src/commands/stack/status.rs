@@ -18,7 +18,7 @@ use demo_base::error::Result;
 use crate::output::Output;
 use crate::server::hrana::Hrana;
 use crate::server::http::{Answer, loopback_client};
-use crate::server::namespace::NamespaceName;
+use demo_sqld::namespace::NamespaceName;
 use crate::settings::Settings;
 use crate::state::{Addresses, EngineKind};
 

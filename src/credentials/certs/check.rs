@@ -7,7 +7,7 @@ use rcgen::KeyPair;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{CertificateInfo, CertificateSet, SERVER_NAME};
-use crate::credentials::{moment, pem};
+use demo_sqld::{moment, pem};
 
 /// A certificate with less life than this is replaced now: a stack that starts
 /// today should still run tomorrow.

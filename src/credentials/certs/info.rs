@@ -10,7 +10,7 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer;
 
-use crate::credentials::{moment, pem};
+use demo_sqld::{moment, pem};
 use demo_base::error::{Fault, Result};
 
 /// A certificate's names and dates.

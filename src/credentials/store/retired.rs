@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Store, lock, present};
-use crate::credentials::keys::PublicKey;
+use demo_sqld::keys::PublicKey;
 use demo_base::error::{Fault, Result};
 use demo_base::files::{self, MODE_SHARED, write_atomic};
 

@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use super::retired::Until;
 use super::{Action, Change, Store, lock, present, read};
-use crate::credentials::keys::{KeySet, PublicKey, SigningKey};
+use demo_sqld::keys::{KeySet, PublicKey, SigningKey};
 use demo_base::error::{Fault, Result};
 use demo_base::files::{self, MODE_SECRET, MODE_SECRET_DIR, MODE_SHARED, write_atomic};
 

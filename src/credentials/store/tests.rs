@@ -5,8 +5,8 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::*;
-use crate::credentials::claims::Grant;
-use crate::credentials::token::{inspect, mint};
+use demo_sqld::claims::Grant;
+use demo_sqld::token::{inspect, mint};
 use demo_base::error::Diagnosis;
 use demo_base::exit_code::ExitCode;
 

@@ -7,9 +7,9 @@ use secrecy::ExposeSecret;
 use zeroize::Zeroizing;
 
 use super::{Action, Change, Store, present, read_bytes, settle_mode};
-use crate::credentials::claims::Grant;
-use crate::credentials::moment;
-use crate::credentials::token::{inspect, mint};
+use demo_sqld::claims::Grant;
+use demo_sqld::moment;
+use demo_sqld::token::{inspect, mint};
 use demo_base::error::Result;
 use demo_base::files::{MODE_SECRET, write_atomic};
 

@@ -39,7 +39,7 @@ use self::metrics::{Fallback, RoutingMetrics};
 use self::primary::{Standing, Watch};
 use self::replicas::{Replica, Replicas, Tried};
 use self::scan::Scanner;
-use crate::server::namespace::NamespaceName;
+use demo_sqld::namespace::NamespaceName;
 
 /// Who has answered: `primary`, `replica-1`.
 pub const SERVED_BY: HeaderName = HeaderName::from_static("x-demo-upstream");

@@ -6,8 +6,8 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::credentials::keys::{KeySet, SigningKey};
-use crate::credentials::token::mint;
+use demo_sqld::keys::{KeySet, SigningKey};
+use demo_sqld::token::mint;
 
 const NOW: i64 = 1_800_000_000;
 

@@ -36,7 +36,7 @@ use super::rights::Right;
 use super::tenants::{Socket, Tenant};
 use super::token::Verified;
 use super::upstream;
-use crate::server::namespace::NamespaceName;
+use demo_sqld::namespace::NamespaceName;
 use crate::service::problem::Problem;
 
 /// Until a client has said who it is.

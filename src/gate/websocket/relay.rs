@@ -26,7 +26,7 @@ use crate::gate::rights::Right;
 use crate::gate::tenants::Tenant;
 use crate::gate::token;
 use crate::gate::token::Verified;
-use crate::server::namespace::NamespaceName;
+use demo_sqld::namespace::NamespaceName;
 
 /// How often the token is looked at while nothing is said.
 const RECHECK: Duration = Duration::from_secs(1);

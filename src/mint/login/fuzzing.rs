@@ -2,7 +2,7 @@
 
 use super::jwk::Keys;
 use super::jwt::{self, Rules};
-use crate::strict_json;
+use demo_sqld::strict_json;
 
 /// A login token.
 pub fn login(data: &[u8]) {

@@ -19,11 +19,11 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::fetch::{self, NoAnswer};
 use super::jwk::{Keys, Unusable};
-use crate::credentials::jws::Jws;
+use demo_sqld::jws::Jws;
 use demo_base::error::Result;
 use crate::mint::refusal::Refusal;
 use crate::service::observe::Metrics;
-use crate::strict_json;
+use demo_sqld::strict_json;
 
 /// Between two regular fetches.
 const REGULAR: Duration = Duration::from_secs(600);

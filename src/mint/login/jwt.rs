@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::credentials::jws::{Jws, Malformed};
+use demo_sqld::jws::{Jws, Malformed};
 use crate::mint::refusal::Refusal;
 
 /// The clocks of issuer and mint may differ by this much, in seconds; it
@@ -213,7 +213,7 @@ mod tests {
     fn odd_ends_are_no_ends() {
         for exp in ["1e400", "-0", "-1e300", "\"1e10\"", "[9999999999]", "true", "{}", "0.5"] {
             let text = format!(r#"{{"sub":"u","exp":{exp}}}"#);
-            let read = crate::strict_json::object(text.as_bytes());
+            let read = demo_sqld::strict_json::object(text.as_bytes());
             let Ok(claims) = read else { continue };
             let end = claims.get("exp").and_then(seconds);
             assert!(end.is_none_or(|end| has_passed(end, NOW)), "{exp}: {end:?}");

@@ -20,7 +20,7 @@ use self::user_endpoint::UserEndpoint;
 use super::config::LoginConfig;
 use super::refusal::Refusal;
 use super::values::IssuerUrl;
-use crate::credentials::verifier::Verifier;
+use demo_sqld::verifier::Verifier;
 use demo_base::error::{Fault, Result};
 use crate::service::observe::Metrics;
 

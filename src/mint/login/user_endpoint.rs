@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::fetch::{self, NoAnswer};
 use demo_base::error::Result;
 use crate::mint::refusal::Refusal;
-use crate::strict_json;
+use demo_sqld::strict_json;
 
 /// Whose answer it is may be called either.
 const NAMES_OF_THE_USER: [&str; 2] = ["id", "sub"];

@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use super::embedded::support::{
     Opening, by_name, filled, is, read, rows, run, says, sync, told, write,
 };
-use crate::credentials::claims::{Access, Grant};
+use demo_sqld::claims::{Access, Grant};
 use demo_base::error::{Fault, Result};
 use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};
 

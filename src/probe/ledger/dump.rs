@@ -15,7 +15,7 @@ use crate::plan::{Interface, MountPlan};
 use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};
 use crate::server::hrana::Reply;
 use crate::server::http::Answer;
-use crate::server::namespace::NamespaceName;
+use demo_sqld::namespace::NamespaceName;
 use crate::state::EngineKind;
 
 pub(super) mod schema;

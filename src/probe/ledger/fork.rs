@@ -9,7 +9,7 @@ use super::recovery::hands::{
 use crate::engine::Stop;
 use demo_base::error::Result;
 use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};
-use crate::server::namespace::NamespaceName;
+use demo_sqld::namespace::NamespaceName;
 
 pub(super) const PROBES: &[Probe] = &[
     Probe {

@@ -15,7 +15,7 @@ use self::wire::{Caller, Reply};
 use crate::engine::ephemeral::EphemeralStack;
 use demo_base::error::{Fault, Result};
 use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};
-use crate::server::namespace::NamespaceName;
+use demo_sqld::namespace::NamespaceName;
 
 pub(super) const PROBES: &[Probe] = &[
     Probe {

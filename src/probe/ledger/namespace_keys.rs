@@ -9,8 +9,8 @@ use reqwest::header::{AUTHORIZATION, HOST};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value, json};
 
-use crate::credentials::keys::SigningKey;
-use crate::credentials::token;
+use demo_sqld::keys::SigningKey;
+use demo_sqld::token;
 use crate::engine::Stop;
 use crate::engine::ephemeral::EphemeralStack;
 use demo_base::error::{Fault, Result};
@@ -18,7 +18,7 @@ use crate::plan::Interface;
 use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};
 use crate::server::hrana::Reply;
 use crate::server::http::{Answer, host_header};
-use crate::server::namespace::NamespaceName;
+use demo_sqld::namespace::NamespaceName;
 
 pub(super) const PROBES: &[Probe] = &[
     Probe {

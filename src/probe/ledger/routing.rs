@@ -14,7 +14,7 @@ use demo_base::error::{Fault, Result};
 use crate::plan::{Interface, StackPlan};
 use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};
 use crate::server::http::Answer;
-use crate::server::namespace::NamespaceName;
+use demo_sqld::namespace::NamespaceName;
 
 const GUIDE: &str = "docs/USER_GUIDE, Multitenancy: http://db1.local:8080 (P87)";
 const GUIDE_HEADER: &str = "docs/USER_GUIDE, Multitenancy, by omission (P88)";

@@ -13,7 +13,7 @@ use secrecy::SecretString;
 
 use crate::client::embedded::{Freshness, Notice, Replica, Source, pull};
 use crate::client::endpoint::Endpoint;
-use crate::credentials::claims::Grant;
+use demo_sqld::claims::Grant;
 use crate::engine::Stop;
 use crate::engine::ephemeral::EphemeralStack;
 use demo_base::error::{Diagnosis, Fault, Result};
@@ -23,7 +23,7 @@ use crate::plan::blueprint::Variants;
 use demo_base::ready::{Attempt, poll};
 use crate::server::hrana::Hrana;
 use crate::server::http::excerpt;
-use crate::server::namespace::NamespaceName;
+use demo_sqld::namespace::NamespaceName;
 use crate::smoke::{Context, Scenario, Seen};
 
 pub const SCENARIO: Scenario = Scenario {

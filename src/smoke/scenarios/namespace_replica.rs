@@ -8,7 +8,7 @@ use futures::FutureExt;
 
 use demo_base::error::Result;
 use crate::plan::blueprint::Variants;
-use crate::server::namespace::NamespaceName;
+use demo_sqld::namespace::NamespaceName;
 use crate::server::replication::catch_up;
 use crate::settings::NamespaceReplica;
 use crate::smoke::{Context, Scenario, Seen};

@@ -6,16 +6,16 @@ use futures::FutureExt;
 use secrecy::SecretString;
 use serde_json::json;
 
-use crate::credentials::claims::{Access, Grant};
-use crate::credentials::keys::SigningKey;
-use crate::credentials::token;
+use demo_sqld::claims::{Access, Grant};
+use demo_sqld::keys::SigningKey;
+use demo_sqld::token;
 use crate::engine::ephemeral::EphemeralStack;
 use demo_base::error::Result;
 use crate::plan::Interface;
 use crate::plan::blueprint::Variants;
 use crate::server::admin::Admin;
 use crate::server::hrana::Hrana;
-use crate::server::namespace::NamespaceName;
+use demo_sqld::namespace::NamespaceName;
 use crate::smoke::{Context, Scenario, Seen};
 
 pub const SCENARIO: Scenario = Scenario {

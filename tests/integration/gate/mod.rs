@@ -21,8 +21,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
-use demo::credentials::keys::SigningKey;
-use demo::credentials::token::mint;
+use demo_sqld::keys::SigningKey;
+use demo_sqld::token::mint;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;

@@ -1,6 +1,6 @@
 //! Claims that every token must have when `gate.yaml` says so, at every way in.
 
-use demo::credentials::token::mint;
+use demo_sqld::token::mint;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 

@@ -1,6 +1,6 @@
 //! A rotation of the keys while the gate is open.
 
-use demo::credentials::keys::SigningKey;
+use demo_sqld::keys::SigningKey;
 
 use super::{Front, bin};
 use crate::support::until;

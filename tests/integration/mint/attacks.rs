@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use demo::credentials::keys::SigningKey;
+use demo_sqld::keys::SigningKey;
 use serde_json::json;
 
 use super::jwks_server::{JwksServer, header, jwk, signed, signed_parts};

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use demo::credentials::keys::PublicKey;
+use demo_sqld::keys::PublicKey;
 use futures::StreamExt;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde_json::{Value, json};

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use demo::credentials::keys::SigningKey;
+use demo_sqld::keys::SigningKey;
 use jsonwebtoken::{Algorithm, EncodingKey};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};

@@ -1,7 +1,7 @@
 //! What the issuer publishes where its keys should be: good keys are never lost
 //! to it, and `mint check` tells it.
 
-use demo::credentials::keys::SigningKey;
+use demo_sqld::keys::SigningKey;
 use serde_json::json;
 
 use super::jwks_server::{JwksServer, header, jwk, jwks, signed};

@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 
-use demo::credentials::keys::KeySet;
-use demo::credentials::token;
+use demo_sqld::keys::KeySet;
+use demo_sqld::token;
 use demo::server::hrana::Hrana;
 use demo::server::http::loopback_client;
 use jiff::Timestamp;

@@ -2,8 +2,8 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::credentials::keys::SigningKey;
-use crate::credentials::token::mint;
+use demo_sqld::keys::SigningKey;
+use demo_sqld::token::mint;
 use crate::mint::login::jwt;
 use secrecy::ExposeSecret;
 

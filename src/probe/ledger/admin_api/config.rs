@@ -7,13 +7,13 @@ use secrecy::ExposeSecret;
 use serde_json::{Map, Value, json};
 
 use super::super::tokens::answers::{judge, outcome};
-use crate::credentials::keys::SigningKey;
+use demo_sqld::keys::SigningKey;
 use crate::engine::ephemeral::EphemeralStack;
 use demo_base::error::{Fault, Result};
 use crate::plan::Interface;
 use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};
 use crate::server::http::Answer;
-use crate::server::namespace::NamespaceName;
+use demo_sqld::namespace::NamespaceName;
 
 pub(super) const RESETS: Probe = Probe {
     id: "config-post-resets-the-rest",

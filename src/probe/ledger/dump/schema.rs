@@ -7,7 +7,7 @@ use super::super::recovery::hands::{ask, create, outcome};
 use super::{file_url, load, primary_with_dumps, round_trip};
 use demo_base::error::Result;
 use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};
-use crate::server::namespace::NamespaceName;
+use demo_sqld::namespace::NamespaceName;
 
 pub(in super::super) const PROBES: &[Probe] = &[
     Probe {

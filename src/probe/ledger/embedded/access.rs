@@ -9,7 +9,7 @@ use secrecy::SecretString;
 use super::support::{
     Opening, by_name, by_number, filled, is, read, rows, run, says, sync, told, write,
 };
-use crate::credentials::claims::Grant;
+use demo_sqld::claims::Grant;
 use demo_base::error::Result;
 use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};
 

@@ -14,7 +14,7 @@ use demo_base::error::{Fault, Result};
 use crate::plan::Interface;
 use crate::probe::Lab;
 use crate::server::hrana::Hrana;
-use crate::server::namespace::NamespaceName;
+use demo_sqld::namespace::NamespaceName;
 
 /// How a client of the crate is opened.
 #[derive(Clone)]

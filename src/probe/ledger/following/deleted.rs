@@ -10,7 +10,7 @@ use demo_base::error::Result;
 use crate::plan::blueprint::Variants;
 use crate::probe::{Lab, Observation, Verdict};
 use crate::server::hrana::Reply;
-use crate::server::namespace::NamespaceName;
+use demo_sqld::namespace::NamespaceName;
 
 const READ: &str = "SELECT x FROM t";
 /// How long the replica has to hear of the delete.

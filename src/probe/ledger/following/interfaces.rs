@@ -15,7 +15,7 @@ use crate::plan::blueprint::Variants;
 use crate::plan::{Interface, PortPlan};
 use crate::probe::{Lab, Observation, Verdict, within};
 use crate::server::admin::Admin;
-use crate::server::namespace::NamespaceName;
+use demo_sqld::namespace::NamespaceName;
 
 const READ: &str = "SELECT x FROM t";
 /// An event comes within milliseconds, where one comes.

@@ -5,7 +5,7 @@ use demo_base::error::Result;
 use crate::plan::StackPlan;
 use crate::plan::blueprint::Variants;
 use crate::probe::{Lab, Observation, Verdict};
-use crate::server::namespace::NamespaceName;
+use demo_sqld::namespace::NamespaceName;
 
 const ENABLE: &str = "--enable-namespaces";
 const NO_DEFAULT: &str = "--disable-default-namespace";

@@ -7,7 +7,7 @@ use super::{GRANT, filled};
 use crate::engine::ephemeral::EphemeralStack;
 use demo_base::error::Result;
 use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};
-use crate::server::namespace::NamespaceName;
+use demo_sqld::namespace::NamespaceName;
 
 pub(super) const ON_GRPC_PORT: Probe = Probe {
     id: "malformed-rights-header-panics",

@@ -10,7 +10,7 @@ use super::{GRANT, ROW, copied, filled};
 use crate::engine::ephemeral::EphemeralStack;
 use demo_base::error::Result;
 use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};
-use crate::server::namespace::NamespaceName;
+use demo_sqld::namespace::NamespaceName;
 
 pub(super) const REPLICATION: Probe = Probe {
     id: "own-key-closes-replication",

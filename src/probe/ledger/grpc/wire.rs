@@ -17,7 +17,7 @@ use demo_base::error::{Fault, Result};
 use demo_base::hex;
 use crate::plan::Interface;
 use crate::probe::Lab;
-use crate::server::namespace::NamespaceName;
+use demo_sqld::namespace::NamespaceName;
 
 /// Marks a frame that holds trailers.
 const TRAILERS: u8 = 0x80;

@@ -12,7 +12,7 @@ use crate::engine::ephemeral::EphemeralStack;
 use demo_base::error::Result;
 use crate::plan::Interface;
 use crate::server::http::Answer;
-use crate::server::namespace::NamespaceName;
+use demo_sqld::namespace::NamespaceName;
 
 /// One client's way to one server.
 #[derive(Clone)]

@@ -9,8 +9,8 @@ use secrecy::ExposeSecret;
 use serde_json::json;
 
 use super::super::tokens::answers::{judge, outcome};
-use crate::credentials::keys::SigningKey;
-use crate::credentials::token;
+use demo_sqld::keys::SigningKey;
+use demo_sqld::token;
 use crate::engine::Stop;
 use crate::engine::ephemeral::EphemeralStack;
 use demo_base::error::Result;

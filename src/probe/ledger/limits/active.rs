@@ -12,7 +12,7 @@ use crate::probe::{Lab, Observation, Verdict};
 use demo_base::ready::{Attempt, poll};
 use crate::server::hrana::{Hrana, Reply};
 use crate::server::http::Answer;
-use crate::server::namespace::NamespaceName;
+use demo_sqld::namespace::NamespaceName;
 
 /// Enough to press one namespace out of memory while another comes in.
 const READERS: usize = 8;

@@ -13,7 +13,7 @@ use demo_base::error::{Fault, Result};
 use crate::probe::{Lab, Observation, Verdict};
 use demo_base::ready::{Attempt, poll};
 use crate::server::http::Answer;
-use crate::server::namespace::NamespaceName;
+use demo_sqld::namespace::NamespaceName;
 
 const MEGABYTE: u64 = 1_000_000;
 const REWRITES: usize = 20;

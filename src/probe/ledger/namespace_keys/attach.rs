@@ -8,7 +8,7 @@ use crate::engine::ephemeral::EphemeralStack;
 use demo_base::error::Result;
 use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};
 use crate::server::hrana::Reply;
-use crate::server::namespace::NamespaceName;
+use demo_sqld::namespace::NamespaceName;
 
 pub(super) const NOT_ALLOWED: Probe = Probe {
     id: "attach-off-by-default",

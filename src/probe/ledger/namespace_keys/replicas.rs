@@ -11,7 +11,7 @@ use demo_base::error::Result;
 use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict, within};
 use demo_base::ready::{Attempt, poll};
 use crate::server::hrana::{Hrana, Reply};
-use crate::server::namespace::NamespaceName;
+use demo_sqld::namespace::NamespaceName;
 
 pub(super) const READS: Probe = Probe {
     id: "own-key-on-replica",

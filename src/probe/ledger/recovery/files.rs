@@ -16,7 +16,7 @@ use crate::plan::{ServicePlan, StackPlan};
 use crate::probe::{Lab, Observation, Verdict};
 use demo_base::ready::{Attempt, poll};
 use crate::server::hrana::Reply;
-use crate::server::namespace::NamespaceName;
+use demo_sqld::namespace::NamespaceName;
 
 pub(super) async fn empty_stats(lab: &Lab<'_>) -> Result<Observation> {
     let stack = lab.primary(|_| Ok(())).await?;

@@ -18,7 +18,7 @@ use crate::probe::{Engines, Lab};
 use demo_base::ready::{Attempt, poll};
 use crate::server::hrana::Reply;
 use crate::server::http::{Answer, host_header};
-use crate::server::namespace::NamespaceName;
+use demo_sqld::namespace::NamespaceName;
 
 /// A server is up, or has given up, well within this.
 const BOOT_DEADLINE: Duration = Duration::from_secs(6);

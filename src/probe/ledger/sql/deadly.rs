@@ -12,7 +12,7 @@ use crate::plan::Interface;
 use crate::probe::Lab;
 use crate::probe::ledger::http_api::wire::{Wire, execute};
 use demo_base::ready::{Attempt, poll};
-use crate::server::namespace::NamespaceName;
+use demo_sqld::namespace::NamespaceName;
 
 /// What the threads of the server have as their stack, in bytes; 2 MiB when it is not set.
 const STACK: &str = "RUST_MIN_STACK";

@@ -12,7 +12,7 @@ use crate::engine::ephemeral::EphemeralStack;
 use demo_base::error::{Fault, Result};
 use crate::probe::ledger::http_api::wire::{Wire, result, scalar, verdict_of};
 use crate::probe::{Lab, Observation, Verdict};
-use crate::server::namespace::NamespaceName;
+use demo_sqld::namespace::NamespaceName;
 
 pub(super) const MARKER: &str = "marker-91f2-of-another-tenant";
 

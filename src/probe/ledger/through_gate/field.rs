@@ -22,7 +22,7 @@ use crate::probe::ledger::http_api::wire::{Wire, scalar, verdict_of};
 use crate::probe::ledger::tokens::websocket::Socket;
 use crate::probe::siege::Target;
 use crate::server::hrana::Hrana;
-use crate::server::namespace::NamespaceName;
+use demo_sqld::namespace::NamespaceName;
 
 /// What is in the other tenant's table.
 pub(super) const SECRET: &str = "row-of-another-tenant-6b1f";

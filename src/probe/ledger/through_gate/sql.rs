@@ -7,7 +7,7 @@ use super::field::{Field, SECRET, Tenants};
 use demo_base::error::Result;
 use crate::probe::ledger::http_api::wire::{scalar, verdict_of};
 use crate::probe::siege::{Attack, Attempt, Target};
-use crate::server::namespace::NamespaceName;
+use demo_sqld::namespace::NamespaceName;
 
 pub(super) const ATTACKS: &[Attack] = &[
     Attack {

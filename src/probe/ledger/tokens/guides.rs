@@ -10,8 +10,8 @@ use serde_json::json;
 
 use super::answers::{judge, outcome};
 use super::{READ, WRITE, with_claims};
-use crate::credentials::keys::SigningKey;
-use crate::credentials::token;
+use demo_sqld::keys::SigningKey;
+use demo_sqld::token;
 use crate::engine::ephemeral::EphemeralStack;
 use demo_base::error::{Fault, Result};
 use demo_base::files;

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 
 use demo_base::error::{Fault, Result};
 use crate::probe::within;
-use crate::server::namespace::NamespaceName;
+use demo_sqld::namespace::NamespaceName;
 
 /// For one answer.
 const DEADLINE: Duration = Duration::from_secs(2);

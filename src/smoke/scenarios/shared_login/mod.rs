@@ -14,14 +14,14 @@ use secrecy::ExposeSecret;
 use serde_json::json;
 
 use self::instance::{Instance, Said};
-use crate::credentials::claims::Grant;
+use demo_sqld::claims::Grant;
 use crate::engine::Stop;
 use crate::engine::ephemeral::EphemeralStack;
 use demo_base::error::{Fault, Result};
 use crate::plan::Interface;
 use crate::plan::blueprint::Variants;
 use demo_base::ready::{Attempt, poll};
-use crate::server::namespace::NamespaceName;
+use demo_sqld::namespace::NamespaceName;
 use crate::smoke::{Context, Scenario, Seen};
 
 pub const SCENARIO: Scenario = Scenario {

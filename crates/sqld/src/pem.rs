@@ -11,13 +11,13 @@ use zeroize::Zeroizing;
 use demo_base::error::Fault;
 
 /// What every block begins with.
-pub(super) const BEGIN: &str = "-----BEGIN ";
+pub const BEGIN: &str = "-----BEGIN ";
 const DASHES: &str = "-----";
 /// Columns of the base64 lines, as openssl writes them.
 const COLUMNS: usize = 64;
 
 /// One `-----BEGIN X-----` to `-----END X-----`.
-pub(super) struct Block<'a> {
+pub struct Block<'a> {
     pub label: &'a str,
     body: &'a str,
 }
@@ -81,7 +81,7 @@ impl Block<'_> {
 /// # Errors
 /// Exit 2 when `text` is empty, holds no block or breaks off inside one;
 /// `place` is where it comes from.
-pub(super) fn blocks<'a>(text: &'a str, place: &str) -> Result<Vec<Block<'a>>, Fault> {
+pub fn blocks<'a>(text: &'a str, place: &str) -> Result<Vec<Block<'a>>, Fault> {
     if text.trim().is_empty() {
         return Err(Fault::input(format!("{place} is empty")));
     }
@@ -108,7 +108,7 @@ pub(super) fn blocks<'a>(text: &'a str, place: &str) -> Result<Vec<Block<'a>>, F
 }
 
 /// A block of `der` as openssl writes it.
-pub(super) fn encode(label: &str, der: &[u8]) -> Zeroizing<String> {
+pub fn encode(label: &str, der: &[u8]) -> Zeroizing<String> {
     let body = Zeroizing::new(STANDARD.encode(der));
     let mut text = Zeroizing::new(String::with_capacity(body.len() + 128));
     for part in [BEGIN, label, DASHES, "\n"] {

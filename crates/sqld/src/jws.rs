@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
-use super::verifier::Verifier;
+use crate::verifier::Verifier;
 use crate::strict_json::{self, Unreadable};
 
 /// Header parameters that change how a token must be read: extensions that must

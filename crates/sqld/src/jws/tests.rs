@@ -3,8 +3,8 @@ use secrecy::ExposeSecret;
 use serde_json::json;
 
 use super::*;
-use crate::credentials::keys::SigningKey;
-use crate::credentials::token::mint;
+use crate::keys::SigningKey;
+use crate::token::mint;
 
 const LONGEST: usize = 8 * 1024;
 

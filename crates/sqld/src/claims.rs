@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::server::namespace::NamespaceName;
+use crate::namespace::NamespaceName;
 
 /// What the namespaces of a [`Grant`] may be used for.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]

@@ -10,11 +10,11 @@ use secrecy::SecretString;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::claims::Claims;
-use super::jws::Jws;
-use super::keys::{KeySet, PublicKey, SigningKey};
-use super::moment;
-use super::verifier::Verifier;
+use crate::claims::Claims;
+use crate::jws::Jws;
+use crate::keys::{KeySet, PublicKey, SigningKey};
+use crate::moment;
+use crate::verifier::Verifier;
 use demo_base::error::{Fault, Result};
 
 mod allows;

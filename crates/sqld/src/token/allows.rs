@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 
 use super::quoted;
-use crate::credentials::claims::{Claims, Permission, Permissions, Scopes};
+use crate::claims::{Claims, Permission, Permissions, Scopes};
 
 /// The sentences for the claims of a token that verifies.
 pub(super) fn sentences(claims: &Claims, now: Timestamp) -> Vec<String> {

@@ -11,7 +11,7 @@ use secrecy::SecretString;
 use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, Zeroizing};
 
-use super::pem::{self, Block};
+use crate::pem::{self, Block};
 use demo_base::error::{Fault, Result};
 
 /// The DER of a PKCS#8 v1 Ed25519 key up to its 32 secret bytes (RFC 8410).

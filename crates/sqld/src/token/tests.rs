@@ -9,7 +9,7 @@ use secrecy::ExposeSecret;
 use serde_json::json;
 
 use super::*;
-use crate::credentials::claims::Grant;
+use crate::claims::Grant;
 use demo_base::error::Diagnosis;
 use demo_base::exit_code::ExitCode;
 

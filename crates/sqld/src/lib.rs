@@ -1,0 +1,12 @@
+//! What is known of the server without talking to it: names of namespaces, keys, tokens
+//! and what they claim. No function here reads a file or opens a connection.
+
+pub mod claims;
+pub mod jws;
+pub mod keys;
+pub mod moment;
+pub mod namespace;
+pub mod pem;
+pub mod strict_json;
+pub mod token;
+pub mod verifier;
