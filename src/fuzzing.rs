@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use crate::compose::{self, SourceFile, Sources};
+use demo_compose::{self, SourceFile, Sources};
 use demo_sqld::keys::{KeySet, PublicKey, SigningKey};
 
 /// One compose file, or two with a line `---8<---` between them.

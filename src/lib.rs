@@ -15,8 +15,6 @@ pub mod assets;
 pub mod cli;
 pub mod client;
 pub mod commands;
-pub mod compose;
-pub mod config_file;
 pub mod credentials;
 pub mod doctor;
 pub mod engine;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::assets;
-use crate::compose::dotenv;
+use demo_config::dotenv;
 use crate::credentials::store::{Store, admin_key};
 use crate::engine::docker::connect::Whereabouts;
 use crate::env_vars;

@@ -10,7 +10,7 @@ use axum::http::uri::{Authority, Scheme};
 use axum::http::{HeaderValue, Uri};
 use serde::{Deserialize, Deserializer, de};
 
-use crate::config_file;
+use demo_config::file as config_file;
 use demo_base::error::{Fault, Result};
 use crate::service::connections::{ConnectionLimits, IdleTime};
 use crate::service::listen::Listen;

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::mapping::ClaimMapping;
 use super::template::{DatabaseUrl, NamespaceTemplate};
 use super::values::{IssuerUrl, Lifetime, Origin, ReservedName, Secret, ServerUrl, SharedSecret};
-use crate::config_file;
+use demo_config::file as config_file;
 use demo_base::error::{Fault, Result};
 use demo_sqld::namespace::NamespaceName;
 use crate::service::connections::{ConnectionLimits, IdleTime};

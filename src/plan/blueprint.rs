@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::StackPlan;
 use crate::assets::{self, Asset};
-use crate::compose::{self, SourceFile, Sources};
+use demo_compose::{SourceFile, Sources};
 use demo_base::error::Result;
 use demo_base::files;
 
@@ -103,7 +103,7 @@ impl Blueprint {
             files.push(SourceFile { path, text });
         }
         let config_files = files.iter().map(|file| file.path.clone()).collect();
-        let project = compose::load(&Sources {
+        let project = demo_compose::load(&Sources {
             files,
             project_dir: folder.to_path_buf(),
             environment: self.variables.clone(),

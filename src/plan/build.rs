@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use super::{Condition, HealthPlan, MountPlan, PortPlan, Role, SCHEMA, ServicePlan, StackPlan};
-use crate::compose::model::{self, Project, Service};
+use demo_compose::model::{self, Project, Service};
 use demo_base::error::{Fault, Result};
 
 impl StackPlan {

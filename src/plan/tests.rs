@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::blueprint::{Blueprint, Variants};
 use super::{Interface, Role, StackPlan, native};
-use crate::compose::{SourceFile, Sources, load};
+use demo_compose::{SourceFile, Sources, load};
 use demo_base::error::Result;
 
 fn standing(variants: Variants) -> StackPlan {

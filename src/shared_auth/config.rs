@@ -14,7 +14,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Deserializer};
 
 use super::limits::{self, Limits, Registrations, TokenLimits};
-use crate::config_file;
+use demo_config::file as config_file;
 use demo_base::error::{Fault, Result};
 use crate::service::connections::ConnectionLimits;
 use crate::service::listen::Listen;

@@ -8,6 +8,7 @@ mod admin_key;
 mod auth_bench;
 mod bad_input;
 mod command_line;
+mod compose_files;
 mod confined;
 mod credentials;
 mod data;

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use secrecy::SecretString;
 use serde_json::json;
 
-use crate::config_file;
+use demo_config::file as config_file;
 use crate::engine::ephemeral::EphemeralStack;
 use demo_base::error::{Fault, Result};
 use demo_base::files;

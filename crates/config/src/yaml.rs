@@ -2,11 +2,11 @@
 
 use serde_json::{Map, Value};
 
-use super::place::Place;
+use crate::place::Place;
 use demo_base::error::Fault;
 
 /// Parses a compose file, whose top level is a mapping.
-pub(super) fn parse(text: &str, place: &Place) -> Result<Map<String, Value>, Fault> {
+pub fn parse(text: &str, place: &Place) -> Result<Map<String, Value>, Fault> {
     // Compose reads YAML 1.1 numbers, but `y` and `no` as text; and a tag that
     // is dropped in silence would change what the file means.
     let options = serde_saphyr::options! {

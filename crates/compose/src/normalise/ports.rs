@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use serde_json::{Value, json};
 
 use super::is_extension;
-use crate::compose::place::Place;
-use crate::compose::scalar;
+use demo_config::place::Place;
+use demo_config::scalar;
 use demo_base::error::Fault;
 
 /// `[[address:]published:]target[/protocol]`, or the long form.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::place::Place;
+use crate::place::Place;
 use demo_base::error::Fault;
 
 /// Deeper nesting than anyone writes, but not than someone may feed us.
@@ -13,7 +13,7 @@ const MAX_DEPTH: usize = 32;
 /// Why a text cannot be interpolated. At most a variable's name is told: the
 /// rest of the text may be a secret.
 #[derive(Debug, PartialEq, thiserror::Error)]
-pub(super) enum Problem {
+pub enum Problem {
     #[error("a `$` starts no variable; write `$$` for a plain `$`")]
     Stray,
     #[error("`${{{0}` has no closing brace")]
@@ -28,7 +28,7 @@ pub(super) enum Problem {
 
 /// What becomes of a variable that is not set and has no default.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Unset {
+pub enum Unset {
     /// It is empty text, as Compose has it.
     Empty,
     /// It is an error.
@@ -36,10 +36,10 @@ pub(super) enum Unset {
 }
 
 /// What a variable stands for, if it is set.
-pub(super) type Lookup<'a> = dyn Fn(&str) -> Option<String> + 'a;
+pub type Lookup<'a> = dyn Fn(&str) -> Option<String> + 'a;
 
 /// Replaces the variables in every string beneath `value`; keys stay as they are.
-pub(super) fn in_place(
+pub fn in_place(
     value: &mut Value,
     variables: &BTreeMap<String, String>,
     unset: Unset,
@@ -74,7 +74,7 @@ pub(super) fn in_place(
 }
 
 /// Replaces the variables in `text`; one that is not set becomes empty.
-pub(super) fn replace(text: &str, lookup: &Lookup) -> Result<String, Problem> {
+pub fn replace(text: &str, lookup: &Lookup) -> Result<String, Problem> {
     replace_nested(text, lookup, Unset::Empty, 0)
 }
 

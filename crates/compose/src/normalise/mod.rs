@@ -11,8 +11,8 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use super::place::Place;
-use super::scalar;
+use demo_config::place::Place;
+use demo_config::scalar;
 use demo_base::error::Fault;
 
 /// What relative paths and `~` start from.

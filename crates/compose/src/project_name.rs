@@ -3,9 +3,10 @@
 
 use serde_json::{Map, Value};
 
-use super::interpolate::{self, Unset};
-use super::place::Place;
-use super::{Sources, scalar};
+use demo_config::interpolate::{self, Unset};
+use demo_config::place::Place;
+use super::Sources;
+use demo_config::scalar;
 use demo_base::error::Fault;
 
 /// The variable that sets the name, and that carries it into the files.

@@ -6,7 +6,6 @@ use std::path::Path;
 
 use serde::de::DeserializeOwned;
 
-use crate::compose;
 use demo_base::error::{Fault, Result};
 use demo_base::files;
 
@@ -32,7 +31,7 @@ pub fn parse<T: DeserializeOwned>(
     text: &str,
     variables: &BTreeMap<String, String>,
 ) -> Result<T> {
-    let document = compose::document(name, text, variables)?;
+    let document = crate::document(name, text, variables)?;
     serde_path_to_error::deserialize(serde_json::Value::Object(document)).map_err(|error| {
         let path = error.path().to_string();
         let place = if path == "." { String::new() } else { format!(": `{path}`") };

@@ -5,8 +5,8 @@ use std::path::{Component, Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::{Paths, is_extension, truths};
-use crate::compose::place::Place;
-use crate::compose::scalar;
+use demo_config::place::Place;
+use demo_config::scalar;
 use demo_base::error::Fault;
 
 /// `[source:]target[:options]`, or the long form.

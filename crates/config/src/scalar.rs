@@ -2,11 +2,11 @@
 
 use serde_json::{Map, Value};
 
-use super::place::Place;
+use crate::place::Place;
 use demo_base::error::Fault;
 
 /// The mapping here.
-pub(super) fn mapping(value: Value, place: &Place) -> Result<Map<String, Value>, Fault> {
+pub fn mapping(value: Value, place: &Place) -> Result<Map<String, Value>, Fault> {
     match value {
         Value::Object(map) => Ok(map),
         other => Err(place.fault(format!("must be a mapping, not {}", kind(&other)))),
@@ -14,7 +14,7 @@ pub(super) fn mapping(value: Value, place: &Place) -> Result<Map<String, Value>,
 }
 
 /// The items of the list here, with their places.
-pub(super) fn list(value: Value, place: &Place) -> Result<Vec<(Value, Place)>, Fault> {
+pub fn list(value: Value, place: &Place) -> Result<Vec<(Value, Place)>, Fault> {
     match value {
         Value::Array(items) => Ok(items
             .into_iter()
@@ -26,7 +26,7 @@ pub(super) fn list(value: Value, place: &Place) -> Result<Vec<(Value, Place)>, F
 }
 
 /// The string here, and nothing that merely prints like one.
-pub(super) fn string(value: Value, place: &Place) -> Result<String, Fault> {
+pub fn string(value: Value, place: &Place) -> Result<String, Fault> {
     match value {
         Value::String(text) => Ok(text),
         other => Err(place
@@ -36,7 +36,7 @@ pub(super) fn string(value: Value, place: &Place) -> Result<String, Fault> {
 }
 
 /// The text of a scalar where Compose takes numbers and truth values as well.
-pub(super) fn text(value: Value, place: &Place) -> Result<String, Fault> {
+pub fn text(value: Value, place: &Place) -> Result<String, Fault> {
     match value {
         Value::Bool(truth) => Ok(truth.to_string()),
         // Compose prints other numbers in ways of its own.
@@ -47,7 +47,7 @@ pub(super) fn text(value: Value, place: &Place) -> Result<String, Fault> {
 
 /// A number that a variable may have left as text. Other values stay for the
 /// typed model to refuse.
-pub(super) fn number(value: Value) -> Value {
+pub fn number(value: Value) -> Value {
     match value.as_str().and_then(|text| text.parse::<u64>().ok()) {
         Some(number) => number.into(),
         None => value,
@@ -55,7 +55,7 @@ pub(super) fn number(value: Value) -> Value {
 }
 
 /// A truth value that a variable may have left as text; see [`number`].
-pub(super) fn truth(value: Value) -> Value {
+pub fn truth(value: Value) -> Value {
     match value.as_str().and_then(|text| text.parse::<bool>().ok()) {
         Some(truth) => truth.into(),
         None => value,

@@ -10,8 +10,7 @@ use super::*;
 
 mod refusals;
 
-const ROOT: &str = env!("CARGO_MANIFEST_DIR");
-const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/compose");
+const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures");
 
 fn sources(directory: &Path, files: &[&str]) -> Sources {
     let read = |name: &&str| SourceFile {
@@ -73,54 +72,15 @@ fn the_interpolation_fixture_comes_out_as_compose_prints_it() {
     let directory = Path::new(FIXTURES).join("interp");
     let text = fs::read_to_string(directory.join("env")).unwrap();
     let mut sources = sources(&directory, &["base.yml"]);
-    sources.environment = dotenv::parse(&text, "env", &BTreeMap::new()).unwrap();
+    sources.environment = demo_config::dotenv::parse(&text, "env", &BTreeMap::new()).unwrap();
     assert_eq!(sources.environment["QUOTED_DOUBLE"], "line\nbreak yes");
     assert_eq!(sources.environment["QUOTED_SINGLE"], "raw ${SET}");
     assert_expected("expect-interp.json", &mut sources);
 }
 
-/// The project's own files, with the key that they do not have themselves.
-fn own(files: &[&str]) -> Sources {
-    let mut sources = sources(Path::new(ROOT), files);
-    sources.environment.insert("LIBSQL_ADMIN_AUTH_KEY".to_owned(), "key".to_owned());
-    sources
-}
-
-#[test]
-fn the_projects_own_files_load_in_every_combination() {
-    let [base, namespaced, tls, both] = [
-        "docker-compose.yml",
-        "docker-compose.namespaced.yml",
-        "docker-compose.tls.yml",
-        "docker-compose.namespaced-tls.yml",
-    ];
-    for (files, has_namespaces, mounts) in [
-        (&[base][..], false, 2),
-        (&[base, namespaced], true, 2),
-        (&[base, tls], false, 5),
-        (&[base, namespaced, tls, both], true, 5),
-    ] {
-        let project = load(&own(files)).unwrap();
-        assert_eq!(project.name, "libsql-demo");
-        assert_eq!(project.start_order().unwrap(), ["primary", "replica"]);
-        let primary = &project.services["primary"];
-        let command = primary.command.as_ref().unwrap();
-        assert_eq!(command.contains(&"--enable-namespaces".to_owned()), has_namespaces);
-        assert_eq!(command.contains(&"--grpc-tls".to_owned()), mounts == 5);
-        assert_eq!(primary.volumes.len(), mounts);
-        assert_eq!(primary.ports[2].published, Some(18082));
-        let test = primary.healthcheck.as_ref().unwrap().test[3].clone();
-        assert!(test.contains("[[ $line == "), "{test}");
-        let data = primary.volumes[0].source.as_deref().unwrap();
-        assert_eq!(data, format!("{ROOT}/.local/data/primary"));
-        let dependency = &project.services["replica"].depends_on["primary"];
-        assert_eq!(dependency.condition, Condition::ServiceHealthy);
-    }
-}
-
 #[test]
 fn an_empty_override_changes_nothing() {
-    let mut with = own(&["docker-compose.yml"]);
+    let mut with = sources(&Path::new(FIXTURES).join("stack"), &["base.yml"]);
     let without = load(&with).unwrap();
     for text in ["{}", "services: {}", "services:\n  primary: {}\n", "x-none:\n"] {
         with.files.truncate(1);

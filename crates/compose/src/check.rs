@@ -1,7 +1,7 @@
 //! What only the merged project can tell: references, and what is missing.
 
 use super::model::{MountKind, Project, Service};
-use super::place::Place;
+use demo_config::place::Place;
 use demo_base::error::Fault;
 
 /// Refuses a project that refers to something it does not declare.

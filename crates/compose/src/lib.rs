@@ -10,19 +10,14 @@
 
 mod check;
 mod config;
-pub mod dotenv;
 mod duration;
-mod interpolate;
 mod merge;
 pub mod model;
 mod normalise;
 mod order;
-mod place;
 mod project_name;
-mod scalar;
 #[cfg(test)]
 mod tests;
-mod yaml;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -30,8 +25,9 @@ use std::path::PathBuf;
 use serde_json::{Map, Value};
 
 use demo_base::error::{Fault, Result};
-use interpolate::Unset;
-use place::Place;
+use demo_config::interpolate::{self, Unset};
+use demo_config::place::Place;
+use demo_config::yaml;
 
 pub use model::{
     Attachment, BindOptions, Condition, Dependency, HealthCheck, Mount, MountKind, NamedVolume,
@@ -100,24 +96,6 @@ pub fn load(sources: &Sources) -> Result<Project> {
     check::project(&project, &place)?;
     project.drop_unused();
     Ok(project)
-}
-
-/// Any other YAML file in the same dialect, as one value: anchors resolved,
-/// variables filled in. One that is not set and has no default is an error.
-///
-/// # Errors
-/// Exit 2 with the file and the key.
-pub fn document(
-    name: &str,
-    text: &str,
-    variables: &BTreeMap<String, String>,
-) -> Result<Map<String, Value>> {
-    let place = Place::of_file(name);
-    let mut document = yaml::parse(text, &place)?;
-    for (key, value) in &mut document {
-        interpolate::in_place(value, variables, Unset::Refused, &place.key(key))?;
-    }
-    Ok(document)
 }
 
 /// The typed project of one normalised file, or of all of them merged.

@@ -9,25 +9,25 @@ const UNKNOWN_HINT: &str =
 
 /// A file and the keys that lead to a value in it.
 #[derive(Clone, Debug)]
-pub(super) struct Place {
+pub struct Place {
     file: String,
     path: Vec<String>,
 }
 
 impl Place {
-    pub(super) fn of_file(name: &str) -> Self {
+    pub fn of_file(name: &str) -> Self {
         Self { file: name.to_owned(), path: Vec::new() }
     }
 
     /// The place of a key in the mapping here.
-    pub(super) fn key(&self, key: &str) -> Self {
+    pub fn key(&self, key: &str) -> Self {
         let mut place = self.clone();
         place.path.push(key.to_owned());
         place
     }
 
     /// The place of an item in the list here.
-    pub(super) fn item(&self, index: usize) -> Self {
+    pub fn item(&self, index: usize) -> Self {
         let mut place = self.clone();
         let last = place.path.pop().unwrap_or_default();
         place.path.push(format!("{last}[{index}]"));
@@ -35,12 +35,12 @@ impl Place {
     }
 
     /// Something is wrong with the value here.
-    pub(super) fn fault(&self, says: impl fmt::Display) -> Fault {
+    pub fn fault(&self, says: impl fmt::Display) -> Fault {
         Fault::input(format!("{self}: {says}"))
     }
 
     /// The mapping here has a key that is not in the subset.
-    pub(super) fn unknown(&self, key: &str) -> Fault {
+    pub fn unknown(&self, key: &str) -> Fault {
         let (owner, inner) = self.owner();
         let key = [inner.as_slice(), &[key.to_owned()]].concat().join(".");
         Fault::input(format!("{owner} has the key `{key}`, which demo does not honour"))

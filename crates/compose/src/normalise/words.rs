@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::items;
-use crate::compose::place::Place;
-use crate::compose::scalar;
+use demo_config::place::Place;
+use demo_config::scalar;
 use demo_base::error::Fault;
 
 /// The words of a `command` or an `entrypoint`; null stays null.

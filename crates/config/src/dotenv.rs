@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::interpolate;
+use crate::interpolate;
 use demo_base::error::{Fault, Result};
 
 /// Reads the text of an env file.
