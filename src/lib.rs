@@ -19,8 +19,6 @@ pub mod credentials;
 pub mod doctor;
 pub mod engine;
 pub mod env_vars;
-#[cfg(fuzzing)]
-pub mod fuzzing;
 pub mod gate;
 pub mod mint;
 pub mod output;
