@@ -13,7 +13,6 @@
 
 pub mod assets;
 pub mod cli;
-pub mod client;
 pub mod commands;
 pub mod credentials;
 pub mod doctor;
@@ -25,7 +24,6 @@ pub mod output;
 pub mod plan;
 pub mod probe;
 pub mod report;
-pub mod server;
 pub mod service;
 pub mod settings;
 pub mod shared_auth;

@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| demo::server::install::fuzz_archive(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| demo_sqld_dist::install::fuzz_archive(data));

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use crate::server::pins::Platform;
+use demo_sqld_dist::pins::Platform;
 
 #[derive(Debug, Subcommand)]
 pub enum ImageCommand {

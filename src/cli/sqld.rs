@@ -22,7 +22,7 @@ pub struct InstallArgs {
     pub from: Option<String>,
     /// For another platform: linux-x64, linux-arm64, darwin-arm64, darwin-x64
     #[arg(long, value_name = "P")]
-    pub platform: Option<crate::server::pins::Platform>,
+    pub platform: Option<demo_sqld_dist::pins::Platform>,
     /// Fetch again even if the right one is there
     #[arg(long)]
     pub force: bool,

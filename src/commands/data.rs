@@ -10,12 +10,12 @@ use super::session::Session;
 use super::target;
 use crate::cli::OutputFormat;
 use crate::cli::data::{InsertArgs, Target, TargetArgs};
-use crate::client::endpoint::Endpoint;
-use crate::client::explain_reply;
+use demo_sqld_client::endpoint::Endpoint;
+use demo_sqld_client::explain_reply;
 use demo_base::error::{Fault, Result};
 use demo_base::exit_code::ExitCode;
 use crate::output::Output;
-use crate::server::hrana::Reply;
+use demo_sqld_client::hrana::Reply;
 use crate::settings::Settings;
 
 pub async fn init(settings: &Settings, args: &TargetArgs, output: &Output) -> Result<()> {

@@ -8,9 +8,9 @@ use crate::engine::provider::{NativeProvider, Provider, this_program};
 use demo_base::error::{Fault, Result};
 use crate::output::Output;
 use crate::plan::blueprint::{Blueprint, Variants};
-use crate::server::binary::{Search, ServerBinary, locate};
-use crate::server::install::{Request, install};
-use crate::server::pins::Platform;
+use demo_sqld_dist::binary::{Search, ServerBinary, locate};
+use demo_sqld_dist::install::{Request, install};
+use demo_sqld_dist::pins::Platform;
 use crate::settings::{EngineChoice, Settings};
 use crate::state::{EngineKind, Local};
 

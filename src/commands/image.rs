@@ -8,8 +8,8 @@ use crate::engine::docker::build::{Build, build};
 use crate::engine::docker::connect::Daemon;
 use demo_base::error::Result;
 use crate::output::Output;
-use crate::server::install::{Request, install};
-use crate::server::pins::Platform;
+use demo_sqld_dist::install::{Request, install};
+use demo_sqld_dist::pins::Platform;
 use crate::settings::Settings;
 use crate::state::Local;
 

@@ -9,8 +9,8 @@ use crate::cli::namespace::{ConfigArgs, NamespaceCommand};
 use crate::env_vars;
 use demo_base::error::{Fault, Result};
 use crate::output::Output;
-use crate::server::admin::Admin;
-use crate::server::http::loopback_client;
+use demo_sqld_client::admin::Admin;
+use demo_sqld_client::http::loopback_client;
 use crate::settings::Settings;
 use crate::state::{Local, Standing};
 

@@ -20,8 +20,8 @@ use crate::probe::report::{ProbeReport, progress};
 use crate::probe::siege::{self, Attack};
 use crate::probe::{Area, Entry, Event, Outcome, Probe, Run, ledger, run as run_probes};
 use crate::report::Format;
-use crate::server::http::loopback_client;
-use crate::server::pins;
+use demo_sqld_client::http::loopback_client;
+use demo_sqld_dist::pins;
 use crate::settings::Settings;
 use crate::state::Local;
 

@@ -6,10 +6,10 @@ use jiff::Timestamp;
 
 use super::target::{self, TargetServer};
 use crate::cli::data::{Target, TargetArgs};
-use crate::client::Client;
-use crate::client::embedded::{Freshness, Notice, Outcome, Replica};
-use crate::client::items::Item;
-use crate::client::sql::{self, Table};
+use demo_sqld_client::Client;
+use demo_sqld_client::embedded::{Freshness, Notice, Outcome, Replica};
+use demo_sqld_client::items::Item;
+use demo_sqld_client::sql::{self, Table};
 use demo_sqld::moment::relative;
 use demo_base::error::{Fault, Result};
 use crate::output::Output;

@@ -12,7 +12,7 @@ use demo_base::files;
 use crate::output::Output;
 use crate::plan::blueprint::Blueprint;
 use crate::report::{Format, Report, counted, text};
-use crate::server::http::loopback_client;
+use demo_sqld_client::http::loopback_client;
 use crate::settings::Settings;
 use crate::smoke::{Event, Run, Scenario, run as run_scenarios, scenarios};
 use crate::state::Local;

@@ -8,7 +8,7 @@ use super::session::Session;
 use super::target::refuse_stdin_twice;
 use crate::cli::OutputFormat;
 use crate::cli::data::SqlArgs;
-use crate::client::sql::Table;
+use demo_sqld_client::sql::Table;
 use demo_base::error::{Fault, Result};
 use crate::output::Output;
 use crate::settings::Settings;

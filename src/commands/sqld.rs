@@ -7,9 +7,9 @@ use crate::cli::OutputFormat;
 use crate::cli::sqld::{InstallArgs, SqldCommand};
 use demo_base::error::{Fault, Result};
 use crate::output::Output;
-use crate::server::binary::ServerBinary;
-use crate::server::install::{Request, install};
-use crate::server::pins::Platform;
+use demo_sqld_dist::binary::ServerBinary;
+use demo_sqld_dist::install::{Request, install};
+use demo_sqld_dist::pins::Platform;
 use crate::settings::Settings;
 use crate::state::Local;
 

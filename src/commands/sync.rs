@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::{session, target};
 use crate::cli::OutputFormat;
 use crate::cli::data::{SyncArgs, Target, TargetArgs};
-use crate::client::embedded::{Synced, replicas};
+use demo_sqld_client::embedded::{Synced, replicas};
 use demo_base::error::Result;
 use crate::output::Output;
 use demo_sqld::namespace::NamespaceName;

@@ -9,16 +9,16 @@ use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
 use crate::cli::data::{Target, TargetArgs};
-use crate::client::embedded::{Freshness, Replica, Source};
-use crate::client::endpoint::{Dial, Endpoint};
+use demo_sqld_client::embedded::{Freshness, Replica, Source};
+use demo_sqld_client::endpoint::{Dial, Endpoint};
 use demo_sqld::token;
 use crate::env_vars;
 use demo_base::error::{Fault, Result};
 use demo_base::files;
-use crate::server::hrana::Hrana;
-use crate::server::http::{loopback_client, remote_client};
+use demo_sqld_client::hrana::Hrana;
+use demo_sqld_client::http::{loopback_client, remote_client};
 use demo_sqld::namespace::NamespaceName;
-use crate::server::replication::catch_up;
+use demo_sqld_client::replication::catch_up;
 use crate::settings::Settings;
 use crate::state::{Local, Standing};
 

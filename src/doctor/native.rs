@@ -3,8 +3,8 @@
 use super::Finding;
 use crate::engine::native::confinement;
 use demo_base::error::Diagnosis;
-use crate::server::binary::{Search, locate};
-use crate::server::pins::{self, Platform};
+use demo_sqld_dist::binary::{Search, locate};
+use demo_sqld_dist::pins::{self, Platform};
 use crate::settings::Settings;
 use crate::state::Local;
 

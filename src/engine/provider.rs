@@ -9,7 +9,7 @@ use super::docker::connect::Daemon;
 use super::native::launcher::Lifeline;
 use super::native::{NativeEngine, Site};
 use demo_base::error::{Fault, Result};
-use crate::server::binary::{ServerBinary, Source};
+use demo_sqld_dist::binary::{ServerBinary, Source};
 use crate::state::{EngineKind, Local};
 
 /// Makes engines of one kind.

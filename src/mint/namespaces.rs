@@ -20,7 +20,7 @@ use super::refusal::Refusal;
 use super::schema::Schema;
 use demo_base::error::Fault;
 use demo_base::exit_code::ExitCode;
-use crate::server::admin::Admin;
+use demo_sqld_client::admin::Admin;
 use demo_sqld::namespace::NamespaceName;
 
 /// For how long the server's word counts.

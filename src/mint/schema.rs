@@ -16,7 +16,7 @@ use super::keyring::Keyring;
 use super::refusal::Refusal;
 use demo_sqld::claims::Grant;
 use demo_base::error::{Fault, Result};
-use crate::server::hrana::Hrana;
+use demo_sqld_client::hrana::Hrana;
 use demo_sqld::namespace::NamespaceName;
 use crate::tenant::schema::{self, MARKER};
 

@@ -15,7 +15,7 @@ use crate::engine::start::until_ready;
 use demo_base::error::{Fault, Result};
 use crate::plan::blueprint::Variants;
 use crate::plan::{Interface, StackPlan};
-use crate::server::hrana::Hrana;
+use demo_sqld_client::hrana::Hrana;
 use demo_sqld::namespace::NamespaceName;
 
 /// How long a server that ends by itself may take.

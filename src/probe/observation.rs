@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::server::hrana::Reply;
-use crate::server::http::{Answer, excerpt};
+use demo_sqld_client::hrana::Reply;
+use demo_sqld_client::http::{Answer, excerpt};
 
 /// What the observation makes of the claim; the worst first.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]

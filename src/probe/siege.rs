@@ -70,7 +70,7 @@ impl Attempt {
 
     /// `saw` tells what the answer was.
     pub fn new(got_in: bool, saw: impl Into<String>) -> Self {
-        Self { got_in, saw: crate::server::http::excerpt(&saw.into()) }
+        Self { got_in, saw: demo_sqld_client::http::excerpt(&saw.into()) }
     }
 }
 

@@ -11,7 +11,7 @@ use demo_base::exit_code::ExitCode;
 use crate::plan::StackPlan;
 use crate::plan::blueprint::Variants;
 use crate::report::{Check, Outcome};
-use crate::server::hrana::Reply;
+use demo_sqld_client::hrana::Reply;
 use crate::settings::NamespaceReplica;
 
 /// No check takes longer, whatever the server does.

@@ -17,7 +17,7 @@ use serde::Serialize;
 use super::registry::Records;
 use demo_base::error::{Fault, Result};
 use crate::plan::{Role, ServicePlan, StackPlan};
-use crate::server::admin::Admin;
+use demo_sqld_client::admin::Admin;
 use demo_sqld::namespace::NamespaceName;
 
 /// Questions to the Admin API at a time.

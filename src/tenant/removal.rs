@@ -20,8 +20,8 @@ use demo_base::error::{Fault, Result};
 use demo_base::files;
 use crate::plan::{Interface, Role, ServicePlan, StackPlan};
 use demo_base::ready::{Attempt, poll};
-use crate::server::admin::Admin;
-use crate::server::hrana::Hrana;
+use demo_sqld_client::admin::Admin;
+use demo_sqld_client::hrana::Hrana;
 use demo_sqld::namespace::NamespaceName;
 
 /// A replica that has just started asks its primary first.

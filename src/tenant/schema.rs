@@ -11,12 +11,12 @@ use libsql_sqlite3_parser::ast::{Cmd, Stmt};
 use libsql_sqlite3_parser::lexer::sql::Parser;
 use sha2::{Digest, Sha256};
 
-use crate::client::endpoint::Endpoint;
-use crate::client::explain_reply;
+use demo_sqld_client::endpoint::Endpoint;
+use demo_sqld_client::explain_reply;
 use demo_base::error::{Fault, Result};
 use demo_base::files;
 use demo_base::hex;
-use crate::server::hrana::Hrana;
+use demo_sqld_client::hrana::Hrana;
 
 /// The table with the one row that says which schema was applied.
 pub const MARKER: &str = "demo_schema";

@@ -5,15 +5,15 @@
 use std::time::Duration;
 
 use crate::cli::data::Target;
-use crate::client::endpoint::Endpoint;
+use demo_sqld_client::endpoint::Endpoint;
 use crate::commands::{namespace, target, token};
 use demo_sqld::claims::{Access, Grant};
 use demo_base::error::{Fault, Result};
 use demo_base::exit_code::ExitCode;
 use demo_base::hex;
-use crate::server::admin::Admin;
-use crate::server::hrana::{Hrana, Reply};
-use crate::server::http::loopback_client;
+use demo_sqld_client::admin::Admin;
+use demo_sqld_client::hrana::{Hrana, Reply};
+use demo_sqld_client::http::loopback_client;
 use demo_sqld::namespace::NamespaceName;
 use crate::settings::Settings;
 use crate::shared_auth::config::{Backend, Libsql};

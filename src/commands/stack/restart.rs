@@ -9,7 +9,7 @@ use crate::engine::start::until_ready;
 use demo_base::error::Result;
 use crate::output::Output;
 use crate::plan::blueprint::Blueprint;
-use crate::server::http::loopback_client;
+use demo_sqld_client::http::loopback_client;
 use crate::settings::Settings;
 
 /// Stops and starts services of the standing stack, the primary first.

@@ -17,7 +17,7 @@ use demo_base::error::{Fault, Result};
 use crate::output::Output;
 use crate::plan::blueprint::{Blueprint, Variants};
 use crate::plan::{Interface, StackPlan, native};
-use crate::server::http::loopback_client;
+use demo_sqld_client::http::loopback_client;
 use crate::settings::{EngineChoice, Settings};
 use crate::state::{EngineKind, Local, Standing};
 

@@ -16,7 +16,7 @@ use crate::assets;
 use demo_base::error::{Fault, Result};
 use demo_base::files;
 use demo_base::progress::Progress;
-use crate::server::pins::{Platform, VERSION};
+use demo_sqld_dist::pins::{Platform, VERSION};
 
 /// What is to be built.
 #[derive(Clone, Copy, Debug)]

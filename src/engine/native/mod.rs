@@ -28,7 +28,7 @@ use demo_base::files;
 use crate::plan::restart::Restart;
 use crate::plan::{ServicePlan, StackPlan, native};
 use demo_base::ready::{Attempt, poll};
-use crate::server::binary::ServerBinary;
+use demo_sqld_dist::binary::ServerBinary;
 use crate::state::EngineKind;
 
 /// The server ends within 2 s when it has work in hand.

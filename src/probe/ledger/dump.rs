@@ -13,8 +13,8 @@ use demo_base::files;
 use crate::plan::blueprint::Variants;
 use crate::plan::{Interface, MountPlan};
 use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};
-use crate::server::hrana::Reply;
-use crate::server::http::Answer;
+use demo_sqld_client::hrana::Reply;
+use demo_sqld_client::http::Answer;
 use demo_sqld::namespace::NamespaceName;
 use crate::state::EngineKind;
 

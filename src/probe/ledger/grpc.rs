@@ -133,7 +133,7 @@ async fn filled(lab: &Lab<'_>, stack: &EphemeralStack) -> Result<NamespaceName> 
 }
 
 /// The preparation of a probe has to work.
-fn must(reply: &crate::server::hrana::Reply) -> Result<()> {
+fn must(reply: &demo_sqld_client::hrana::Reply) -> Result<()> {
     if reply.succeeded() {
         return Ok(());
     }

@@ -16,7 +16,7 @@ use demo_base::error::Result;
 use crate::plan::Interface;
 use crate::plan::blueprint::Variants;
 use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};
-use crate::server::http::Answer;
+use demo_sqld_client::http::Answer;
 
 pub(super) const PROBES: &[Probe] = &[
     SCHEME,

@@ -20,7 +20,7 @@ use demo_base::error::Result;
 use crate::plan::blueprint::Variants;
 use crate::plan::{Role, StackPlan};
 use crate::probe::{Area, Ended, Engines, Lab, Observation, Probe, Verdict, within};
-use crate::server::hrana::Hrana;
+use demo_sqld_client::hrana::Hrana;
 
 const NO_ENTRYPOINT: &str = "the image's entrypoint turns the variables into flags";
 const NEEDS_BINARY: &str = "it reads the exit code of the server binary itself";

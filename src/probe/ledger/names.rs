@@ -12,7 +12,7 @@ use crate::engine::ephemeral::EphemeralStack;
 use demo_base::error::Result;
 use crate::plan::Interface;
 use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};
-use crate::server::http::Answer;
+use demo_sqld_client::http::Answer;
 
 pub(super) const PROBES: &[Probe] = &[
     ENUMERATION,

@@ -16,8 +16,8 @@ use crate::engine::ephemeral::EphemeralStack;
 use demo_base::error::{Fault, Result};
 use crate::plan::Interface;
 use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};
-use crate::server::hrana::Reply;
-use crate::server::http::{Answer, host_header};
+use demo_sqld_client::hrana::Reply;
+use demo_sqld_client::http::{Answer, host_header};
 use demo_sqld::namespace::NamespaceName;
 
 pub(super) const PROBES: &[Probe] = &[

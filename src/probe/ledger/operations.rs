@@ -384,7 +384,7 @@ async fn logged_errors(lab: &Lab<'_>) -> Result<Observation> {
     let stack = lab.namespaced().await?;
     let name = lab.name("nobody")?;
     let wire = Wire::new(&stack, "primary")?.namespace(&name);
-    let answer = crate::server::http::Answer::to(
+    let answer = demo_sqld_client::http::Answer::to(
         wire.request(Method::POST, "/v3/pipeline").body(r#"{"requests":[]}"#),
         "the primary",
     )

@@ -13,7 +13,7 @@ use crate::engine::ephemeral::EphemeralStack;
 use demo_base::error::{Fault, Result};
 use crate::plan::{Interface, StackPlan};
 use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};
-use crate::server::http::Answer;
+use demo_sqld_client::http::Answer;
 use demo_sqld::namespace::NamespaceName;
 
 const GUIDE: &str = "docs/USER_GUIDE, Multitenancy: http://db1.local:8080 (P87)";

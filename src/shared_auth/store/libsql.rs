@@ -11,8 +11,8 @@ use secrecy::ExposeSecret;
 use super::replica::{Found, LocalReplica};
 use super::sqlite;
 use super::{DEADLINE, Registered, ReplicaCounters, StoreError, Stored};
-use crate::client::connector::Connector;
-use crate::client::endpoint::Endpoint;
+use demo_sqld_client::connector::Connector;
+use demo_sqld_client::endpoint::Endpoint;
 use demo_base::error::{Fault, Result};
 use demo_base::exit_code::ExitCode;
 use crate::shared_auth::config::Libsql;
@@ -231,7 +231,7 @@ impl LibsqlStore {
 
 /// What the client module says, with the hint of a service.
 fn explained(cause: &::libsql::Error, endpoint: &Endpoint) -> anyhow::Error {
-    let fault = crate::client::explain(cause, endpoint);
+    let fault = demo_sqld_client::explain(cause, endpoint);
     let fault = match fault.code() {
         ExitCode::Rejected => fault.hint("mend `backend.libsql.authToken`"),
         ExitCode::NotFound | ExitCode::Input | ExitCode::Unreachable => {

@@ -16,8 +16,8 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::ReplicaCounters;
 use super::lookups::Lookups;
-use crate::client::connector::Connector;
-use crate::client::endpoint::Endpoint;
+use demo_sqld_client::connector::Connector;
+use demo_sqld_client::endpoint::Endpoint;
 use demo_base::error::{Fault, Result};
 use demo_base::files;
 use crate::shared_auth::config::Replica;

@@ -6,16 +6,16 @@ use futures::FutureExt;
 use secrecy::SecretString;
 use serde_json::json;
 
-use crate::client::Client;
-use crate::client::endpoint::Endpoint;
-use crate::client::sql::Table;
+use demo_sqld_client::Client;
+use demo_sqld_client::endpoint::Endpoint;
+use demo_sqld_client::sql::Table;
 use crate::engine::ephemeral::EphemeralStack;
 use demo_base::error::Result;
 use crate::plan::Interface;
 use crate::plan::blueprint::Variants;
 use demo_base::ready::{Attempt, poll};
-use crate::server::hrana::Hrana;
-use crate::server::replication::catch_up;
+use demo_sqld_client::hrana::Hrana;
+use demo_sqld_client::replication::catch_up;
 use crate::smoke::{Context, Scenario, Seen};
 
 pub const SCENARIO: Scenario = Scenario {

@@ -11,8 +11,8 @@ use futures::FutureExt;
 use libsql::{Database, Value};
 use secrecy::SecretString;
 
-use crate::client::embedded::{Freshness, Notice, Replica, Source, pull};
-use crate::client::endpoint::Endpoint;
+use demo_sqld_client::embedded::{Freshness, Notice, Replica, Source, pull};
+use demo_sqld_client::endpoint::Endpoint;
 use demo_sqld::claims::Grant;
 use crate::engine::Stop;
 use crate::engine::ephemeral::EphemeralStack;
@@ -21,8 +21,8 @@ use demo_base::exit_code::ExitCode;
 use crate::plan::Interface;
 use crate::plan::blueprint::Variants;
 use demo_base::ready::{Attempt, poll};
-use crate::server::hrana::Hrana;
-use crate::server::http::excerpt;
+use demo_sqld_client::hrana::Hrana;
+use demo_sqld_client::http::excerpt;
 use demo_sqld::namespace::NamespaceName;
 use crate::smoke::{Context, Scenario, Seen};
 

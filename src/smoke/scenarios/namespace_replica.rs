@@ -9,7 +9,7 @@ use futures::FutureExt;
 use demo_base::error::Result;
 use crate::plan::blueprint::Variants;
 use demo_sqld::namespace::NamespaceName;
-use crate::server::replication::catch_up;
+use demo_sqld_client::replication::catch_up;
 use crate::settings::NamespaceReplica;
 use crate::smoke::{Context, Scenario, Seen};
 

@@ -13,8 +13,8 @@ use crate::engine::ephemeral::EphemeralStack;
 use demo_base::error::Result;
 use crate::plan::Interface;
 use crate::plan::blueprint::Variants;
-use crate::server::admin::Admin;
-use crate::server::hrana::Hrana;
+use demo_sqld_client::admin::Admin;
+use demo_sqld_client::hrana::Hrana;
 use demo_sqld::namespace::NamespaceName;
 use crate::smoke::{Context, Scenario, Seen};
 

@@ -16,7 +16,7 @@ use demo_base::error::{Fault, Result};
 use crate::plan::blueprint::Variants;
 use crate::plan::{Interface, ServicePlan, StackPlan};
 use demo_base::ready::{Attempt, poll};
-use crate::server::replication::catch_up;
+use demo_sqld_client::replication::catch_up;
 use crate::smoke::{Context, Scenario, Seen};
 
 pub const SCENARIO: Scenario = Scenario {

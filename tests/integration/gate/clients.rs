@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use demo::client::connector::Connector;
-use demo::client::endpoint::Endpoint;
+use demo_sqld_client::connector::Connector;
+use demo_sqld_client::endpoint::Endpoint;
 use libsql::{Builder, Database};
 
 use super::Front;

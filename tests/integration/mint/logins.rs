@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 
 use demo_sqld::keys::KeySet;
 use demo_sqld::token;
-use demo::server::hrana::Hrana;
-use demo::server::http::loopback_client;
+use demo_sqld_client::hrana::Hrana;
+use demo_sqld_client::http::loopback_client;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 

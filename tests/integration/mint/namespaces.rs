@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 
-use demo::server::hrana::Hrana;
-use demo::server::http::loopback_client;
+use demo_sqld_client::hrana::Hrana;
+use demo_sqld_client::http::loopback_client;
 use serde_json::Value;
 
 use super::world::{Issuer, Mint, Yaml, block_on};

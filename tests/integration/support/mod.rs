@@ -32,7 +32,7 @@ pub fn tool_stdout(program: &str, args: &[&str], folder: &std::path::Path) -> St
 
 /// The shared server binary.
 pub fn server_binary() -> std::path::PathBuf {
-    let binary = server::bin_dir().join(format!("sqld-{}", demo::server::pins::VERSION));
+    let binary = server::bin_dir().join(format!("sqld-{}", demo_sqld_dist::pins::VERSION));
     assert!(binary.is_file());
     binary
 }

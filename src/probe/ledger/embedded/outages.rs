@@ -11,7 +11,7 @@ use demo_base::error::Result;
 use crate::plan::Interface;
 use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};
 use demo_base::ready::{Attempt, poll};
-use crate::server::http::Answer;
+use demo_sqld_client::http::Answer;
 
 pub(super) const OFFLINE_OPEN: Probe = Probe {
     id: "embedded-offline-open",

@@ -7,13 +7,13 @@ use std::time::Duration;
 use libsql::{Builder, Database, Value};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::client::connector::Connector;
-use crate::client::endpoint::Endpoint;
+use demo_sqld_client::connector::Connector;
+use demo_sqld_client::endpoint::Endpoint;
 use crate::engine::ephemeral::EphemeralStack;
 use demo_base::error::{Fault, Result};
 use crate::plan::Interface;
 use crate::probe::Lab;
-use crate::server::hrana::Hrana;
+use demo_sqld_client::hrana::Hrana;
 use demo_sqld::namespace::NamespaceName;
 
 /// How a client of the crate is opened.

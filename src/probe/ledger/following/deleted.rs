@@ -9,7 +9,7 @@ use crate::engine::ephemeral::EphemeralStack;
 use demo_base::error::Result;
 use crate::plan::blueprint::Variants;
 use crate::probe::{Lab, Observation, Verdict};
-use crate::server::hrana::Reply;
+use demo_sqld_client::hrana::Reply;
 use demo_sqld::namespace::NamespaceName;
 
 const READ: &str = "SELECT x FROM t";

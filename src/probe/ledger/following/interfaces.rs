@@ -14,7 +14,7 @@ use demo_base::error::{Fault, Result};
 use crate::plan::blueprint::Variants;
 use crate::plan::{Interface, PortPlan};
 use crate::probe::{Lab, Observation, Verdict, within};
-use crate::server::admin::Admin;
+use demo_sqld_client::admin::Admin;
 use demo_sqld::namespace::NamespaceName;
 
 const READ: &str = "SELECT x FROM t";
@@ -34,7 +34,7 @@ pub async fn admin(lab: &Lab<'_>) -> Result<Observation> {
         .get(format!("http://{dump}/dump"))
         .bearer_auth(token.expose_secret())
         .header("host", format!("{name}.localhost"));
-    let dump = crate::server::http::Answer::to(dump, "the replica").await?;
+    let dump = demo_sqld_client::http::Answer::to(dump, "the replica").await?;
     let mut made = 0;
     for text in ["made", "forked"] {
         let name: NamespaceName = text.parse()?;

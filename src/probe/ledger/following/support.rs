@@ -8,8 +8,8 @@ use demo_base::error::{Fault, Result};
 use crate::plan::{Interface, ServicePlan};
 use crate::probe::within;
 use demo_base::ready::{Attempt, poll};
-use crate::server::hrana::{Hrana, Reply};
-use crate::server::replication::catch_up;
+use demo_sqld_client::hrana::{Hrana, Reply};
+use demo_sqld_client::replication::catch_up;
 
 /// A healthy server answers within milliseconds: whatever takes longer hangs.
 pub const HANG: Duration = Duration::from_secs(2);

@@ -11,7 +11,7 @@ use demo_base::error::Result;
 use crate::plan::blueprint::Variants;
 use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};
 use demo_base::ready::{Attempt, poll};
-use crate::server::replication::catch_up;
+use demo_sqld_client::replication::catch_up;
 
 pub(super) const SIGTERM: Probe = Probe {
     id: "log-survives-sigterm",

@@ -75,7 +75,7 @@ async fn without_key(lab: &Lab<'_>) -> Result<Observation> {
         }
         (false, false) => (Verdict::AsDocumented, "a replica without a key gets nothing"),
     };
-    let said = |reply: Option<crate::server::hrana::Reply>| {
+    let said = |reply: Option<demo_sqld_client::hrana::Reply>| {
         reply.map_or_else(|| "no answer in time".to_owned(), |reply| reply.describe())
     };
     Ok(Observation::new(verdict, finding)

@@ -8,7 +8,7 @@ use super::wire::{Wire, execute, scalar, verdict_of};
 use demo_base::error::{Fault, Result};
 use crate::probe::{Lab, Observation, Verdict};
 use demo_base::ready::{Attempt, poll};
-use crate::server::http::Answer;
+use demo_sqld_client::http::Answer;
 
 /// A namespace of its own with an empty table `t`.
 async fn table(lab: &Lab<'_>) -> Result<Wire> {

@@ -11,7 +11,7 @@ use crate::engine::ephemeral::EphemeralStack;
 use demo_base::error::{Fault, Result};
 use crate::probe::{Lab, Observation, Verdict};
 use demo_base::ready::{Attempt, poll};
-use crate::server::http::Answer;
+use demo_sqld_client::http::Answer;
 
 /// A wire to a namespace of its own.
 async fn own(lab: &Lab<'_>, word: &str) -> Result<Wire> {

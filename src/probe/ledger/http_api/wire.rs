@@ -1,4 +1,4 @@
-//! Requests that [`Hrana`](crate::server::hrana::Hrana) does not make: any
+//! Requests that [`Hrana`](demo_sqld_client::hrana::Hrana) does not make: any
 //! path, any `Host`, any body.
 
 use std::net::SocketAddr;
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::engine::ephemeral::EphemeralStack;
 use demo_base::error::Result;
 use crate::plan::Interface;
-use crate::server::http::Answer;
+use demo_sqld_client::http::Answer;
 use demo_sqld::namespace::NamespaceName;
 
 /// One client's way to one server.

@@ -10,8 +10,8 @@ use crate::engine::ephemeral::EphemeralStack;
 use demo_base::error::Result;
 use crate::probe::{Lab, Observation, Verdict};
 use demo_base::ready::{Attempt, poll};
-use crate::server::hrana::{Hrana, Reply};
-use crate::server::http::Answer;
+use demo_sqld_client::hrana::{Hrana, Reply};
+use demo_sqld_client::http::Answer;
 use demo_sqld::namespace::NamespaceName;
 
 /// Enough to press one namespace out of memory while another comes in.

@@ -7,7 +7,7 @@ use demo_base::error::{Fault, Result};
 use crate::probe::ledger::http_api::wire::{Wire, execute, verdict_of};
 use crate::probe::ledger::sql::deadly::reader;
 use crate::probe::{Lab, Observation, Verdict};
-use crate::server::http::Answer;
+use demo_sqld_client::http::Answer;
 
 /// What the server has, unless --max-concurrent-connections says otherwise.
 pub(in crate::probe::ledger) const CONNECTIONS: usize = 128;

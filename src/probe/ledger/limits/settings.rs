@@ -12,7 +12,7 @@ use crate::engine::ephemeral::EphemeralStack;
 use demo_base::error::{Fault, Result};
 use crate::probe::{Lab, Observation, Verdict};
 use demo_base::ready::{Attempt, poll};
-use crate::server::http::Answer;
+use demo_sqld_client::http::Answer;
 use demo_sqld::namespace::NamespaceName;
 
 const MEGABYTE: u64 = 1_000_000;

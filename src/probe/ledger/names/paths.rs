@@ -19,7 +19,7 @@ use demo_base::files;
 use crate::plan::blueprint::Variants;
 use crate::plan::{Interface, StackPlan};
 use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};
-use crate::server::http::Answer;
+use demo_sqld_client::http::Answer;
 
 pub(super) const UNCHECKED: Probe = Probe {
     id: "namespace-names-not-checked",

@@ -7,7 +7,7 @@ use super::{COUNT, must, outcome, with_table};
 use crate::engine::ephemeral::EphemeralStack;
 use demo_base::error::Result;
 use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};
-use crate::server::hrana::Reply;
+use demo_sqld_client::hrana::Reply;
 use demo_sqld::namespace::NamespaceName;
 
 pub(super) const NOT_ALLOWED: Probe = Probe {

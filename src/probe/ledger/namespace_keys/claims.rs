@@ -8,7 +8,7 @@ use super::{COUNT, TenantKey, must, open_primary, outcome, with_table};
 use demo_base::error::{Fault, Result};
 use crate::plan::StackPlan;
 use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};
-use crate::server::http::Answer;
+use demo_sqld_client::http::Answer;
 
 pub(super) const TENANT_ELSEWHERE: Probe = Probe {
     id: "tenant-token-elsewhere",

@@ -10,7 +10,7 @@ use crate::engine::ephemeral::EphemeralStack;
 use demo_base::error::Result;
 use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict, within};
 use demo_base::ready::{Attempt, poll};
-use crate::server::hrana::{Hrana, Reply};
+use demo_sqld_client::hrana::{Hrana, Reply};
 use demo_sqld::namespace::NamespaceName;
 
 pub(super) const READS: Probe = Probe {

@@ -15,7 +15,7 @@ use crate::plan::blueprint::Variants;
 use crate::plan::{ServicePlan, StackPlan};
 use crate::probe::{Lab, Observation, Verdict};
 use demo_base::ready::{Attempt, poll};
-use crate::server::hrana::Reply;
+use demo_sqld_client::hrana::Reply;
 use demo_sqld::namespace::NamespaceName;
 
 pub(super) async fn empty_stats(lab: &Lab<'_>) -> Result<Observation> {

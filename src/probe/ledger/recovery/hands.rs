@@ -16,8 +16,8 @@ use crate::plan::blueprint::Variants;
 use crate::plan::{Interface, ServicePlan};
 use crate::probe::{Engines, Lab};
 use demo_base::ready::{Attempt, poll};
-use crate::server::hrana::Reply;
-use crate::server::http::{Answer, host_header};
+use demo_sqld_client::hrana::Reply;
+use demo_sqld_client::http::{Answer, host_header};
 use demo_sqld::namespace::NamespaceName;
 
 /// A server is up, or has given up, well within this.

@@ -14,7 +14,7 @@ use crate::engine::Stop;
 use crate::engine::ephemeral::EphemeralStack;
 use demo_base::error::{Fault, Result};
 use crate::probe::{Lab, Observation, Verdict};
-use crate::server::hrana::Reply;
+use demo_sqld_client::hrana::Reply;
 use demo_sqld::namespace::NamespaceName;
 
 const READ: &str = "SELECT x FROM t";

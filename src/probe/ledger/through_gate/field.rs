@@ -21,7 +21,7 @@ use crate::probe::ledger::grpc::wire::Caller;
 use crate::probe::ledger::http_api::wire::{Wire, scalar, verdict_of};
 use crate::probe::ledger::tokens::websocket::Socket;
 use crate::probe::siege::Target;
-use crate::server::hrana::Hrana;
+use demo_sqld_client::hrana::Hrana;
 use demo_sqld::namespace::NamespaceName;
 
 /// What is in the other tenant's table.

@@ -12,7 +12,7 @@ use demo_sqld::token;
 use demo_base::error::{Fault, Result};
 use crate::probe::ledger::http_api::wire::{Wire, baton, execute, scalar};
 use crate::probe::siege::{Attack, Attempt, Target};
-use crate::server::http::Answer;
+use demo_sqld_client::http::Answer;
 use demo_sqld::namespace::NamespaceName;
 
 pub(super) const ATTACKS: &[Attack] = &[

@@ -10,7 +10,7 @@ use crate::probe::ledger::following::support::{
     PATIENCE, ask, eventually, health, outcome, run, said, words,
 };
 use crate::probe::{Lab, Observation, Verdict};
-use crate::server::hrana::Reply;
+use demo_sqld_client::hrana::Reply;
 
 /// What a replica says of a connection that does not come about.
 const COMPLAINT: &str = "error connecting to primary";

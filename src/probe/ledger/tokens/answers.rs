@@ -1,7 +1,7 @@
 //! From an answer of the server to an observation.
 
 use crate::probe::{Observation, Verdict};
-use crate::server::hrana::Reply;
+use demo_sqld_client::hrana::Reply;
 
 /// What the server made of a statement, without what differs from run to run:
 /// the status, and the code of an error inside a 200.

@@ -14,7 +14,7 @@ use crate::engine::ephemeral::EphemeralStack;
 use demo_base::error::{Fault, Result};
 use demo_base::files;
 use demo_base::ready::{Attempt, poll};
-use crate::server::http::Answer;
+use demo_sqld_client::http::Answer;
 
 /// It opens its database first, and with an embedded replica copies it.
 const START_DEADLINE: Duration = Duration::from_secs(20);

@@ -20,8 +20,8 @@ use tempfile::TempDir;
 
 use self::archive::Member;
 use self::download::Limits;
-use super::binary::installed_path;
-use super::pins::{self, Installation, Pin, Platform};
+use crate::binary::installed_path;
+use crate::pins::{self, Installation, Pin, Platform};
 use demo_base::error::{Fault, Result};
 use demo_base::files;
 use demo_base::progress::Progress;

@@ -1,10 +1,15 @@
-//! The data path: the `libsql` crate against one server.
+//! How one server is talked to: the Hrana and Admin interfaces over HTTP, and the
+//! `libsql` crate with its embedded replicas.
 
+pub mod admin;
 pub mod connector;
 pub mod embedded;
 pub mod endpoint;
 mod failure;
+pub mod hrana;
+pub mod http;
 pub mod items;
+pub mod replication;
 pub mod sql;
 
 use libsql::{Builder, Connection};

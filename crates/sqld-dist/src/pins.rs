@@ -237,7 +237,7 @@ mod tests {
     use super::*;
     use demo_base::error::Diagnosis;
     use demo_base::exit_code::ExitCode;
-    use crate::server::install::testing::program;
+    use crate::install::testing::program;
 
     #[test]
     fn every_platform_finds_its_own_pin_by_name() {

@@ -14,7 +14,7 @@ use super::endpoint::Endpoint;
 use super::failure;
 use demo_base::error::{Fault, Result};
 use demo_base::hex;
-use crate::server::hrana::{Hrana, Reply};
+use crate::hrana::{Hrana, Reply};
 
 /// Servers send blobs with and without padding.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -113,7 +113,7 @@ fn decode(value: &Json) -> Result<Value> {
         Some("blob") => text("base64").and_then(|t| BASE64.decode(t).ok()).map(Value::Blob),
         _ => None,
     };
-    let shown = || crate::server::http::excerpt(&value.to_string());
+    let shown = || crate::http::excerpt(&value.to_string());
     decoded.ok_or_else(|| {
         Fault::failed(format!("the server sent a value of an unknown form: {}", shown())).into()
     })

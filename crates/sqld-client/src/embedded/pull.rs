@@ -6,8 +6,8 @@ use std::time::Duration;
 use libsql::{Builder, Database};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::client::connector::Connector;
-use crate::client::endpoint::Endpoint;
+use crate::connector::Connector;
+use crate::endpoint::Endpoint;
 use demo_base::error::Result;
 
 /// The whole database may come; what has come by then is kept.

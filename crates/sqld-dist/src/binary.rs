@@ -226,7 +226,7 @@ mod tests {
     use super::*;
     use demo_base::error::Diagnosis;
     use demo_base::exit_code::ExitCode;
-    use crate::server::install::testing::program;
+    use crate::install::testing::program;
 
     fn search<'a>(variable: Option<&'a Path>, folder: &'a Path) -> Search<'a> {
         Search { variable, bin_dir: folder, search_path: Some(folder.as_os_str()) }

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use libsql::{Builder, Connection, OpenFlags, Rows, Value as Theirs};
 
-use crate::client::Client;
-use crate::client::failure::explain;
-use crate::client::sql::{Table, Value};
+use crate::Client;
+use crate::failure::explain;
+use crate::sql::{Table, Value};
 use demo_base::error::Result;
 
 /// `SQLite`'s code for a write to what may only be read.

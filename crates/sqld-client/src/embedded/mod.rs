@@ -27,7 +27,7 @@ use super::endpoint::Endpoint;
 use super::failure::Damaged;
 use demo_base::error::{Diagnosis, Fault, Result};
 use demo_base::exit_code::ExitCode;
-use crate::server::hrana::Hrana;
+use crate::hrana::Hrana;
 use demo_sqld::namespace::NamespaceName;
 
 pub use self::files::replicas;

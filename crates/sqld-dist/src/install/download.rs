@@ -140,7 +140,7 @@ mod tests {
     use super::*;
     use demo_base::error::Diagnosis;
     use demo_base::exit_code::ExitCode;
-    use crate::server::install::testing::{Silent, serve};
+    use crate::install::testing::{Silent, serve};
 
     /// Asks a server that answers with these bytes, and then hangs up or is mute.
     async fn answered(answer: &str, hang_up: bool) -> Result<String, Diagnosis> {

@@ -33,7 +33,7 @@ impl Endpoint {
     /// whose first label the server reads; plain Debian cannot resolve it.
     pub fn local(address: SocketAddr, namespace: Option<&NamespaceName>) -> Self {
         Self {
-            authority: crate::server::http::host_header(namespace, address),
+            authority: crate::http::host_header(namespace, address),
             tls: false,
             path: String::new(),
             dial: Dial::Address(address),

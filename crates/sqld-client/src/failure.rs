@@ -8,8 +8,8 @@ use libsql::Error::SqliteFailure;
 
 use super::endpoint::Endpoint;
 use demo_base::error::Fault;
-use crate::server::hrana::Reply;
-use crate::server::http::excerpt;
+use crate::hrana::Reply;
+use crate::http::excerpt;
 
 /// The fault for an answer that is none of success.
 pub fn of_reply(reply: &Reply, endpoint: &Endpoint) -> Option<Fault> {

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use super::Source;
-use crate::client::failure;
+use crate::failure;
 use demo_base::error::{Diagnosis, Fault, Result};
 use demo_base::exit_code::ExitCode;
 

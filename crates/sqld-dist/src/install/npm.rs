@@ -13,8 +13,8 @@ use tokio::process::Command;
 
 use demo_base::progress::Progress;
 use demo_base::error::{Fault, Result};
-use crate::server::binary::find_program;
-use crate::server::pins::{PACKAGE_VERSION, Pin};
+use crate::binary::find_program;
+use crate::pins::{PACKAGE_VERSION, Pin};
 
 /// How long npm may take; it tries again by itself within that.
 const DEADLINE: Duration = Duration::from_mins(5);
@@ -140,8 +140,8 @@ mod tests {
     use super::*;
     use demo_base::error::Diagnosis;
     use demo_base::exit_code::ExitCode;
-    use crate::server::install::testing::{Silent, program};
-    use crate::server::pins::{Platform, pin};
+    use crate::install::testing::{Silent, program};
+    use crate::pins::{Platform, pin};
 
     fn failed(stderr: &str) -> Output {
         let status = ExitStatus::from_raw(1 << 8);
