@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::cli::{ColorWhen, GlobalArgs, OutputFormat};
 use demo_base::error::{Diagnosis, Result};
-use crate::style::{self, paint};
+use demo_report::style::{self, paint};
 
 /// Where and how a command's words appear.
 #[derive(Clone, Copy, Debug)]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use crate::service::logs::LogFormat;
+use crate::logs::LogFormat;
 
 #[derive(Debug, Subcommand)]
 pub enum GateCommand {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use crate::service::logs::LogFormat;
+use crate::logs::LogFormat;
 
 const SERVE_HELP: &str = "\
 The smallest mint.yaml:

@@ -5,9 +5,9 @@ use crate::doctor::{Severity, examine};
 use demo_base::error::Result;
 use demo_base::exit_code::ExitCode;
 use crate::output::Output;
-use crate::report::counted;
+use demo_report::counted;
 use crate::settings::Settings;
-use crate::style::{self, paint};
+use demo_report::style::{self, paint};
 
 /// Prints what was found; exit 1 when something is broken.
 pub async fn run(settings: &Settings, output: &Output) -> Result<ExitCode> {

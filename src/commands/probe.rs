@@ -19,7 +19,7 @@ use crate::probe::expectations::Expectations;
 use crate::probe::report::{ProbeReport, progress};
 use crate::probe::siege::{self, Attack};
 use crate::probe::{Area, Entry, Event, Outcome, Probe, Run, ledger, run as run_probes};
-use crate::report::Format;
+use demo_report::Format;
 use demo_sqld_client::http::loopback_client;
 use demo_sqld_dist::pins;
 use crate::settings::Settings;

@@ -9,8 +9,8 @@ use tokio::sync::oneshot;
 use super::signals;
 use demo_base::error::Result;
 use demo_base::exit_code::ExitCode;
-use crate::service::logs::{self, LogFormat};
-use crate::service::runtime;
+use crate::logs::{self, LogFormat};
+use demo_service::runtime;
 
 /// Done when the service is to end.
 pub type End = BoxFuture<'static, ()>;

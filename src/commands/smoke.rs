@@ -11,12 +11,12 @@ use demo_base::exit_code::ExitCode;
 use demo_base::files;
 use crate::output::Output;
 use crate::plan::blueprint::Blueprint;
-use crate::report::{Format, Report, counted, text};
+use demo_report::{Format, Report, counted, text};
 use demo_sqld_client::http::loopback_client;
 use crate::settings::Settings;
 use crate::smoke::{Event, Run, Scenario, run as run_scenarios, scenarios};
 use crate::state::Local;
-use crate::style::{self, paint};
+use demo_report::style::{self, paint};
 
 /// More at once only waits for the processors.
 const MOST_JOBS: usize = 4;

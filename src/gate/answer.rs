@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::grpc;
 use super::paths::Endpoint;
-use crate::service::problem::Problem;
+use demo_service::problem::Problem;
 
 /// Problem details (RFC 9457) that are a Hrana error as well: `@libsql/client`
 /// shows `message` and `code`, the `libsql` crate and older clients `error`.

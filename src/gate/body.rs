@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::tenants::Tenant;
-use crate::service::problem::Problem;
+use demo_service::problem::Problem;
 
 /// What all bodies that are being read may take together, in KiB.
 const ROOM: usize = 512 * 1024;

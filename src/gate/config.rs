@@ -12,9 +12,9 @@ use serde::{Deserialize, Deserializer, de};
 
 use demo_config::file as config_file;
 use demo_base::error::{Fault, Result};
-use crate::service::connections::{ConnectionLimits, IdleTime};
-use crate::service::listen::Listen;
-use crate::service::tls;
+use demo_service::connections::{ConnectionLimits, IdleTime};
+use demo_service::listen::Listen;
+use demo_service::tls;
 
 /// The port of the worked example.
 const PORT: u16 = 18090;

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use super::protobuf;
 use demo_base::hex;
 use demo_sqld::namespace::NamespaceName;
-use crate::service::problem::Problem;
+use demo_service::problem::Problem;
 
 /// What the server answers with, too.
 const CONTENT_TYPE: &str = "application/grpc-web+proto";

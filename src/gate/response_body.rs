@@ -24,7 +24,7 @@ use super::paths::Encoding;
 use super::streams::{Seen, Sniffer, Streams};
 use super::tenants::{Executing, Slot};
 use demo_sqld::namespace::NamespaceName;
-use crate::service::problem::Problem;
+use demo_service::problem::Problem;
 
 /// Answers up to this pass as they are.
 const SMALL: u64 = 16 * 1024;

@@ -22,7 +22,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::config::Limits;
 use super::streams::StreamId;
 use demo_sqld::namespace::NamespaceName;
-use crate::service::problem::Problem;
+use demo_service::problem::Problem;
 
 /// For a request over one of the numbers.
 const WAIT: Duration = Duration::from_secs(1);

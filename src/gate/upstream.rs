@@ -16,8 +16,8 @@ use super::paths::{Encoding, Endpoint};
 use super::routing::metrics::RoutingMetrics;
 use super::routing::{Call, Form, Lost, Open, Routing, Transport};
 use demo_sqld::namespace::NamespaceName;
-use crate::service::observe::Metrics;
-use crate::service::problem::Problem;
+use demo_service::observe::Metrics;
+use demo_service::problem::Problem;
 
 /// A server on the same network answers in less, or is not there.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -101,7 +101,7 @@ impl Upstream {
 struct Http {
     /// One for each thread: a connection is driven by the thread that made it, and one
     /// of another thread would have to be woken for each request (see
-    /// [`crate::service::cores`]).
+    /// [`demo_service::cores`]).
     clients: ThreadLocal<Client<HttpConnector, Body>>,
     timeout: Duration,
 }

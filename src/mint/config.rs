@@ -13,10 +13,10 @@ use super::values::{IssuerUrl, Lifetime, Origin, ReservedName, Secret, ServerUrl
 use demo_config::file as config_file;
 use demo_base::error::{Fault, Result};
 use demo_sqld::namespace::NamespaceName;
-use crate::service::connections::{ConnectionLimits, IdleTime};
-use crate::service::listen::Listen;
-use crate::service::peer::TrustedProxies;
-use crate::service::tls;
+use demo_service::connections::{ConnectionLimits, IdleTime};
+use demo_service::listen::Listen;
+use demo_service::peer::TrustedProxies;
+use demo_service::tls;
 
 /// The port of the worked example.
 const PORT: u16 = 18091;

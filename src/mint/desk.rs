@@ -19,7 +19,7 @@ use demo_sqld::claims::Grant;
 use demo_base::error::Result;
 use demo_base::hex;
 use demo_sqld::namespace::NamespaceName;
-use crate::service::limits::Limiter;
+use demo_service::limits::Limiter;
 
 /// Verdicts that are remembered; about 500 bytes each.
 const REMEMBERED: u64 = 20_000;

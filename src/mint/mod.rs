@@ -41,8 +41,8 @@ use demo_base::error::Result;
 use demo_base::files;
 use demo_sqld_client::admin::Admin;
 use demo_sqld_client::hrana::Hrana;
-use crate::service::listen::Listening;
-use crate::service::observe::Metrics;
+use demo_service::listen::Listening;
+use demo_service::observe::Metrics;
 use axum::Router;
 use prometheus_client::metrics::family::Family;
 

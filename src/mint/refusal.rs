@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 
-use crate::service::problem::Problem;
+use demo_service::problem::Problem;
 
 /// Why a request got no token.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

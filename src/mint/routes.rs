@@ -19,10 +19,10 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 use super::desk::{Desk, Issued};
 use super::keyring::Keyring;
 use super::refusal::Refusal;
-use crate::service::observe::{self, Metrics};
-use crate::service::peer::TrustedProxies;
-use crate::service::problem::Problem;
-use crate::service::server::Peer;
+use demo_service::observe::{self, Metrics};
+use demo_service::peer::TrustedProxies;
+use demo_service::problem::Problem;
+use demo_service::server::Peer;
 
 /// A request has no body; a client that sends `{}` is not turned away.
 const LONGEST_BODY: usize = 16 * 1024;

@@ -191,7 +191,7 @@ impl OpenGate {
     /// When there is no port for it, or the stack has no primary.
     pub fn before(stack: &EphemeralStack) -> Result<Self> {
         let config = through_gate::config(stack)?;
-        let listener = crate::service::server::bind(([127, 0, 0, 1], 0).into())?;
+        let listener = demo_service::server::bind(([127, 0, 0, 1], 0).into())?;
         let address = listener.local_addr()?;
         let (stop, stopped) = oneshot::channel::<()>();
         // On this thread: it talks to servers that are tied to it, and is gone with it.

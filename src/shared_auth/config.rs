@@ -16,10 +16,10 @@ use serde::{Deserialize, Deserializer};
 use super::limits::{self, Limits, Registrations, TokenLimits};
 use demo_config::file as config_file;
 use demo_base::error::{Fault, Result};
-use crate::service::connections::ConnectionLimits;
-use crate::service::listen::Listen;
-use crate::service::peer::TrustedProxies;
-use crate::service::tls;
+use demo_service::connections::ConnectionLimits;
+use demo_service::listen::Listen;
+use demo_service::peer::TrustedProxies;
+use demo_service::tls;
 
 /// Where to listen when neither file nor flag says so: the oracle's port.
 const LISTEN: SocketAddr =

@@ -59,7 +59,7 @@ fn l5_and_h5_limits_have_defaults_and_can_be_set() {
     assert_eq!(limits.tokens.max_age, Duration::from_secs(90 * 24 * 60 * 60));
     assert_eq!(limits.tokens.per_user.get(), 5);
     assert_eq!(limits.registrations.burst.get(), 3);
-    assert_ne!(limits.trusted_proxies, crate::service::peer::TrustedProxies::default());
+    assert_ne!(limits.trusted_proxies, demo_service::peer::TrustedProxies::default());
     for bad in [
         "trustedProxies: [everywhere]\n",
         "auth:\n  tokens:\n    max_age: 0s\n",

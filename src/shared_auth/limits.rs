@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, de};
 
 use super::tokens::{Terms, TokenRecord};
-use crate::service::peer::TrustedProxies;
+use demo_service::peer::TrustedProxies;
 
 /// Of a configuration that does not say: a year.
 const MAX_AGE: Duration = Duration::from_secs(365 * 24 * 60 * 60);

@@ -29,7 +29,7 @@ use std::sync::Arc;
 use self::config::Config;
 use self::store::Store;
 use demo_base::error::Result;
-use crate::service::observe::Metrics;
+use demo_service::observe::Metrics;
 
 /// Serves logins until `end` is done.
 ///

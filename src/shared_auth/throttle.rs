@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::OwnedMutexGuard;
 
 use super::name::Username;
-use crate::service::limits::Limiter;
-use crate::service::peer::network;
+use demo_service::limits::Limiter;
+use demo_service::peer::network;
 
 /// Failures a minute in the long run, and at once: of one user from one address,
 const OF_PAIR: (u32, u32) = (6, 6);

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::password::Busy;
-use crate::service::peer::network;
+use demo_service::peer::network;
 
 /// How long a request waits for its turn.
 const PATIENCE: Duration = Duration::from_secs(15);

@@ -10,7 +10,7 @@ use demo_base::error::{Diagnosis, Result};
 use demo_base::exit_code::ExitCode;
 use crate::plan::StackPlan;
 use crate::plan::blueprint::Variants;
-use crate::report::{Check, Outcome};
+use demo_report::{Check, Outcome};
 use demo_sqld_client::hrana::Reply;
 use crate::settings::NamespaceReplica;
 

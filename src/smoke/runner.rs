@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::{Context, Scenario};
 use crate::engine::ephemeral::Workshop;
 use demo_base::error::Result;
-use crate::report::{Report, SCHEMA, ScenarioReport, Stopped};
+use demo_report::{Report, SCHEMA, ScenarioReport, Stopped};
 use crate::settings::NamespaceReplica;
 
 /// No scenario takes longer, whatever the servers do.

@@ -10,7 +10,7 @@ use crate::engine::provider::Place;
 use demo_base::error::{Fault, Result};
 use demo_base::files::removal;
 use crate::output::Output;
-use crate::report::counted;
+use demo_report::counted;
 use crate::settings::Settings;
 use crate::state::Local;
 

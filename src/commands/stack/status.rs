@@ -232,12 +232,12 @@ impl fmt::Display for ServiceStatus {
             write!(
                 formatter,
                 ", lag {}",
-                crate::report::counted(usize::try_from(lag).unwrap_or(usize::MAX), "frame")
+                demo_report::counted(usize::try_from(lag).unwrap_or(usize::MAX), "frame")
             )?;
         }
         if self.restarts > 0 {
             let count = usize::try_from(self.restarts).unwrap_or(usize::MAX);
-            write!(formatter, ", {}", crate::report::counted(count, "restart"))?;
+            write!(formatter, ", {}", demo_report::counted(count, "restart"))?;
         }
         write!(formatter, ", {} KiB", self.data_bytes.div_ceil(1024))?;
         match &self.version {

@@ -37,7 +37,7 @@ use super::tenants::{Socket, Tenant};
 use super::token::Verified;
 use super::upstream;
 use demo_sqld::namespace::NamespaceName;
-use crate::service::problem::Problem;
+use demo_service::problem::Problem;
 
 /// Until a client has said who it is.
 const HELLO: Duration = Duration::from_secs(5);

@@ -23,7 +23,7 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use super::hello::PROTOCOLS;
 use crate::gate::body::{Reserved, SMALL};
 use crate::gate::paths::Encoding;
-use crate::service::problem::Problem;
+use demo_service::problem::Problem;
 
 /// The socket of a client.
 pub type Client = WebSocketStream<Metered<TokioIo<Upgraded>>>;

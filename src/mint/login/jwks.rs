@@ -22,7 +22,7 @@ use super::jwk::{Keys, Unusable};
 use demo_sqld::jws::Jws;
 use demo_base::error::Result;
 use crate::mint::refusal::Refusal;
-use crate::service::observe::Metrics;
+use demo_service::observe::Metrics;
 use demo_sqld::strict_json;
 
 /// Between two regular fetches.

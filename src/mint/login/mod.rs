@@ -22,7 +22,7 @@ use super::refusal::Refusal;
 use super::values::IssuerUrl;
 use demo_sqld::verifier::Verifier;
 use demo_base::error::{Fault, Result};
-use crate::service::observe::Metrics;
+use demo_service::observe::Metrics;
 
 /// For how long a verdict may be used again. The signature is checked once in
 /// this time, and whoever is signed out is noticed after it.

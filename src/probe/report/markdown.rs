@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use crate::probe::{Area, Entry, Verdict};
-use crate::report::cell;
+use demo_report::cell;
 
 const SECTIONS: [(Verdict, &str); 4] = [
     (Verdict::Weakness, "Weaknesses: what can lose data or let people in"),

@@ -8,7 +8,7 @@ use axum::http::request::Parts;
 
 use super::answer::Refusal;
 use super::{App, Service};
-use crate::service::server::Peer;
+use demo_service::server::Peer;
 use crate::shared_auth::name::Username;
 use crate::shared_auth::password::{Busy, Checked, Password};
 use crate::shared_auth::throttle::{Attempt, Slowed};
@@ -63,7 +63,7 @@ impl FromRequestParts<App> for Caller {
     }
 }
 
-/// From where the request comes; see [`crate::service::peer`].
+/// From where the request comes; see [`demo_service::peer`].
 pub struct Address(pub IpAddr);
 
 impl FromRequestParts<App> for Address {

@@ -12,7 +12,7 @@ use super::answer::{Answer, Refusal};
 use super::body;
 use super::caller::Address;
 use super::{App, Service};
-use crate::service::peer::network;
+use demo_service::peer::network;
 use crate::shared_auth::name::Username;
 use crate::shared_auth::password::{Busy, Password};
 use crate::shared_auth::profile::Profile;

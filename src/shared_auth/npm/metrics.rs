@@ -2,7 +2,7 @@
 
 use prometheus_client::metrics::counter::Counter;
 
-use crate::service::observe::Metrics;
+use demo_service::observe::Metrics;
 use crate::shared_auth::store::Store;
 
 pub struct Counters {

@@ -29,9 +29,9 @@ use super::password::Hasher;
 use super::store::Store;
 use super::throttle::Throttle;
 use super::tokens::{Presented, Terms, TokenRecord};
-use crate::service::limits::Limiter;
-use crate::service::observe::{Metrics, observed};
-use crate::service::peer::TrustedProxies;
+use demo_service::limits::Limiter;
+use demo_service::observe::{Metrics, observed};
+use demo_service::peer::TrustedProxies;
 
 /// What every handler may use.
 struct Service {

@@ -11,7 +11,6 @@ pub mod descriptors;
 pub mod file_watch;
 pub mod limits;
 pub mod listen;
-pub mod logs;
 pub mod observe;
 pub mod peer;
 pub mod problem;

@@ -3,6 +3,7 @@
 mod junit;
 mod markdown;
 pub use self::markdown::cell;
+pub mod style;
 pub mod text;
 
 use std::time::Duration;
