@@ -14,7 +14,7 @@ pub const LIBSQL_IMAGE: &str = "LIBSQL_IMAGE";
 /// The platform of the server image (linux/amd64).
 pub const LIBSQL_PLATFORM: &str = "LIBSQL_PLATFORM";
 /// The key of the Admin API (.local/admin/admin.key, which `demo setup` makes).
-pub const LIBSQL_ADMIN_AUTH_KEY: &str = "LIBSQL_ADMIN_AUTH_KEY";
+pub use demo_stack::plan::blueprint::LIBSQL_ADMIN_AUTH_KEY;
 /// `known-limitation` records whether namespaces reach the replica; `pass` demands it.
 pub const EXPECT_NAMESPACE_REPLICA: &str = "EXPECT_NAMESPACE_REPLICA";
 /// `auto`, `native` or `docker`.

@@ -11,21 +11,16 @@
 //! then `compose`, then `files`, `hex`, `error`, `exit_code`. Only `output` prints;
 //! only `settings` reads the environment.
 
-pub mod assets;
 pub mod cli;
 pub mod commands;
-pub mod credentials;
 pub mod doctor;
-pub mod engine;
 pub mod env_vars;
 pub mod gate;
 pub mod logs;
 pub mod mint;
 pub mod output;
-pub mod plan;
 pub mod probe;
 pub mod settings;
 pub mod shared_auth;
 pub mod smoke;
-pub mod state;
 pub mod tenant;

@@ -9,13 +9,13 @@ use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::assets;
-use demo_config::dotenv;
-use crate::credentials::store::{Store, admin_key};
-use crate::engine::docker::connect::Whereabouts;
 use crate::env_vars;
 use demo_base::error::{Fault, Result};
 use demo_base::files;
+use demo_config::dotenv;
+use demo_stack::assets;
+use demo_stack::credentials::store::{Store, admin_key};
+use demo_stack::engine::docker::connect::Whereabouts;
 
 /// The folder for everything that `demo` makes.
 const LOCAL: &str = ".local";

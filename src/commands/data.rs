@@ -10,13 +10,13 @@ use super::session::Session;
 use super::target;
 use crate::cli::OutputFormat;
 use crate::cli::data::{InsertArgs, Target, TargetArgs};
-use demo_sqld_client::endpoint::Endpoint;
-use demo_sqld_client::explain_reply;
+use crate::output::Output;
+use crate::settings::Settings;
 use demo_base::error::{Fault, Result};
 use demo_base::exit_code::ExitCode;
-use crate::output::Output;
+use demo_sqld_client::endpoint::Endpoint;
+use demo_sqld_client::explain_reply;
 use demo_sqld_client::hrana::Reply;
-use crate::settings::Settings;
 
 pub async fn init(settings: &Settings, args: &TargetArgs, output: &Output) -> Result<()> {
     let mut session = Session::open(settings, args).await?;

@@ -2,11 +2,11 @@
 
 use crate::cli::OutputFormat;
 use crate::doctor::{Severity, examine};
+use crate::output::Output;
+use crate::settings::Settings;
 use demo_base::error::Result;
 use demo_base::exit_code::ExitCode;
-use crate::output::Output;
 use demo_report::counted;
-use crate::settings::Settings;
 use demo_report::style::{self, paint};
 
 /// Prints what was found; exit 1 when something is broken.

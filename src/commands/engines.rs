@@ -1,18 +1,18 @@
 //! From `--engine` and `DEMO_ENGINE` to an engine that works here.
 
 use crate::cli::stack::EngineArg;
-use crate::engine::docker::connect::Daemon;
-use crate::engine::docker::image;
-use crate::engine::native::launcher::Lifeline;
-use crate::engine::provider::{NativeProvider, Provider, this_program};
-use demo_base::error::{Fault, Result};
 use crate::output::Output;
-use crate::plan::blueprint::{Blueprint, Variants};
+use crate::settings::{EngineChoice, Settings};
+use demo_base::error::{Fault, Result};
 use demo_sqld_dist::binary::{Search, ServerBinary, locate};
 use demo_sqld_dist::install::{Request, install};
 use demo_sqld_dist::pins::Platform;
-use crate::settings::{EngineChoice, Settings};
-use crate::state::{EngineKind, Local};
+use demo_stack::engine::docker::connect::Daemon;
+use demo_stack::engine::docker::image;
+use demo_stack::engine::native::launcher::Lifeline;
+use demo_stack::engine::provider::{NativeProvider, Provider, this_program};
+use demo_stack::plan::blueprint::{Blueprint, Variants};
+use demo_stack::state::{EngineKind, Local};
 
 /// The engine that was asked for; its server, or its image, fetched if need be.
 ///

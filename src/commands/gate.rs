@@ -2,11 +2,11 @@
 
 use super::service;
 use crate::cli::gate::{GateCommand, GateServeArgs};
-use demo_base::error::Result;
-use demo_base::exit_code::ExitCode;
 use crate::gate;
 use crate::gate::config::Config;
 use crate::settings::Settings;
+use demo_base::error::Result;
+use demo_base::exit_code::ExitCode;
 
 pub async fn run(settings: &Settings, command: GateCommand) -> Result<ExitCode> {
     let GateCommand::Serve(args) = command;

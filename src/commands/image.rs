@@ -4,14 +4,14 @@ use serde_json::json;
 
 use crate::cli::OutputFormat;
 use crate::cli::image::{ImageBuildArgs, ImageCommand};
-use crate::engine::docker::build::{Build, build};
-use crate::engine::docker::connect::Daemon;
-use demo_base::error::Result;
 use crate::output::Output;
+use crate::settings::Settings;
+use demo_base::error::Result;
 use demo_sqld_dist::install::{Request, install};
 use demo_sqld_dist::pins::Platform;
-use crate::settings::Settings;
-use crate::state::Local;
+use demo_stack::engine::docker::build::{Build, build};
+use demo_stack::engine::docker::connect::Daemon;
+use demo_stack::state::Local;
 
 pub async fn run(settings: &Settings, command: ImageCommand, output: &Output) -> Result<()> {
     match command {

@@ -8,13 +8,13 @@ use super::stack;
 use crate::cli::OutputFormat;
 use crate::cli::credentials::{KeysCommand, PruneArgs, RotateArgs};
 use crate::cli::stack::RestartArgs;
-use demo_sqld::keys::PublicKey;
-use demo_sqld::moment;
-use crate::credentials::store::retired::Until;
-use crate::credentials::store::rotation::{KeyState, TrustedKey};
-use demo_base::error::Result;
 use crate::output::Output;
 use crate::settings::Settings;
+use demo_base::error::Result;
+use demo_sqld::keys::PublicKey;
+use demo_sqld::moment;
+use demo_stack::credentials::store::retired::Until;
+use demo_stack::credentials::store::rotation::{KeyState, TrustedKey};
 
 /// The command that makes running servers read their keys again.
 const RESTART: &str = "demo restart";

@@ -26,12 +26,12 @@ mod token;
 use clap::CommandFactory;
 
 use crate::cli::{App, Command, ExecArgs, Lifeline, OutputFormat};
-use crate::engine::native::confinement::Confinement;
-use crate::engine::native::launcher::{self, Launch};
-use demo_base::error::{Fault, Result};
-use demo_base::exit_code::ExitCode;
 use crate::output::Output;
 use crate::settings::Settings;
+use demo_base::error::{Fault, Result};
+use demo_base::exit_code::ExitCode;
+use demo_stack::engine::native::confinement::Confinement;
+use demo_stack::engine::native::launcher::{self, Launch};
 
 /// Runs the command of `app`.
 ///

@@ -7,12 +7,12 @@ use serde_json::{Map, Value, json};
 use crate::cli::OutputFormat;
 use crate::cli::namespace::{ConfigArgs, NamespaceCommand};
 use crate::env_vars;
-use demo_base::error::{Fault, Result};
 use crate::output::Output;
+use crate::settings::Settings;
+use demo_base::error::{Fault, Result};
 use demo_sqld_client::admin::Admin;
 use demo_sqld_client::http::loopback_client;
-use crate::settings::Settings;
-use crate::state::{Local, Standing};
+use demo_stack::state::{Local, Standing};
 
 pub async fn run(settings: &Settings, command: NamespaceCommand, output: &Output) -> Result<()> {
     let standing = Local::new(settings.local_dir()).standing()?;

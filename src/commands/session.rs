@@ -6,14 +6,14 @@ use jiff::Timestamp;
 
 use super::target::{self, TargetServer};
 use crate::cli::data::{Target, TargetArgs};
+use crate::output::Output;
+use crate::settings::Settings;
+use demo_base::error::{Fault, Result};
+use demo_sqld::moment::relative;
 use demo_sqld_client::Client;
 use demo_sqld_client::embedded::{Freshness, Notice, Outcome, Replica};
 use demo_sqld_client::items::Item;
 use demo_sqld_client::sql::{self, Table};
-use demo_sqld::moment::relative;
-use demo_base::error::{Fault, Result};
-use crate::output::Output;
-use crate::settings::Settings;
 
 /// Longer than any write of a healthy server; a replica's user must not hang
 /// where its reads go on.

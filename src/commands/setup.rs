@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde_json::json;
 
-use crate::assets;
 use crate::cli::OutputFormat;
 use crate::cli::credentials::{CertsCommand, SetupArgs};
-use crate::credentials::store::{Change, Store, admin_key};
-use demo_base::error::Result;
-use demo_base::files;
 use crate::output::Output;
 use crate::settings::{Settings, set_admin_key};
+use demo_base::error::Result;
+use demo_base::files;
+use demo_stack::assets;
+use demo_stack::credentials::store::{Change, Store, admin_key};
 
 /// `demo setup`: everything that a stack needs, where it is missing.
 pub fn setup(settings: &Settings, args: &SetupArgs, output: &Output) -> Result<()> {

@@ -4,19 +4,19 @@ use super::engines;
 use super::signals::interrupted;
 use crate::cli::OutputFormat;
 use crate::cli::smoke::{ReportFormat, ReportTarget, SmokeArgs};
-use crate::engine::ephemeral::{Sweep, Workshop, sweep};
-use crate::engine::provider::Provider;
+use crate::output::Output;
+use crate::settings::Settings;
+use crate::smoke::{Event, Run, Scenario, run as run_scenarios, scenarios};
 use demo_base::error::{Fault, Result};
 use demo_base::exit_code::ExitCode;
 use demo_base::files;
-use crate::output::Output;
-use crate::plan::blueprint::Blueprint;
+use demo_report::style::{self, paint};
 use demo_report::{Format, Report, counted, text};
 use demo_sqld_client::http::loopback_client;
-use crate::settings::Settings;
-use crate::smoke::{Event, Run, Scenario, run as run_scenarios, scenarios};
-use crate::state::Local;
-use demo_report::style::{self, paint};
+use demo_stack::engine::ephemeral::{Sweep, Workshop, sweep};
+use demo_stack::engine::provider::Provider;
+use demo_stack::plan::blueprint::Blueprint;
+use demo_stack::state::Local;
 
 /// More at once only waits for the processors.
 const MOST_JOBS: usize = 4;

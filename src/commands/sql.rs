@@ -8,10 +8,10 @@ use super::session::Session;
 use super::target::refuse_stdin_twice;
 use crate::cli::OutputFormat;
 use crate::cli::data::SqlArgs;
-use demo_sqld_client::sql::Table;
-use demo_base::error::{Fault, Result};
 use crate::output::Output;
 use crate::settings::Settings;
+use demo_base::error::{Fault, Result};
+use demo_sqld_client::sql::Table;
 
 /// Runs the SQL; a table for a person, tab-separated lines for a pipe, JSON for
 /// a program.

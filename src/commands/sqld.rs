@@ -5,13 +5,13 @@ use serde_json::json;
 use super::engines;
 use crate::cli::OutputFormat;
 use crate::cli::sqld::{InstallArgs, SqldCommand};
-use demo_base::error::{Fault, Result};
 use crate::output::Output;
+use crate::settings::Settings;
+use demo_base::error::{Fault, Result};
 use demo_sqld_dist::binary::ServerBinary;
 use demo_sqld_dist::install::{Request, install};
 use demo_sqld_dist::pins::Platform;
-use crate::settings::Settings;
-use crate::state::Local;
+use demo_stack::state::Local;
 
 pub async fn run(settings: &Settings, command: SqldCommand, output: &Output) -> Result<()> {
     match command {

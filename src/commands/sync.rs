@@ -9,12 +9,12 @@ use serde::Serialize;
 use super::{session, target};
 use crate::cli::OutputFormat;
 use crate::cli::data::{SyncArgs, Target, TargetArgs};
-use demo_sqld_client::embedded::{Synced, replicas};
-use demo_base::error::Result;
 use crate::output::Output;
-use demo_sqld::namespace::NamespaceName;
 use crate::settings::Settings;
-use crate::state::Local;
+use demo_base::error::Result;
+use demo_sqld::namespace::NamespaceName;
+use demo_sqld_client::embedded::{Synced, replicas};
+use demo_stack::state::Local;
 
 /// What became of one replica.
 #[derive(Debug, Serialize)]

@@ -9,18 +9,18 @@ use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
 use crate::cli::data::{Target, TargetArgs};
-use demo_sqld_client::embedded::{Freshness, Replica, Source};
-use demo_sqld_client::endpoint::{Dial, Endpoint};
-use demo_sqld::token;
 use crate::env_vars;
+use crate::settings::Settings;
 use demo_base::error::{Fault, Result};
 use demo_base::files;
+use demo_sqld::namespace::NamespaceName;
+use demo_sqld::token;
+use demo_sqld_client::embedded::{Freshness, Replica, Source};
+use demo_sqld_client::endpoint::{Dial, Endpoint};
 use demo_sqld_client::hrana::Hrana;
 use demo_sqld_client::http::{loopback_client, remote_client};
-use demo_sqld::namespace::NamespaceName;
 use demo_sqld_client::replication::catch_up;
-use crate::settings::Settings;
-use crate::state::{Local, Standing};
+use demo_stack::state::{Local, Standing};
 
 /// The server takes a token for this long after its end, in seconds.
 const LEEWAY: i64 = 60;

@@ -8,13 +8,13 @@ use secrecy::{ExposeSecret, SecretString};
 use super::target;
 use crate::cli::OutputFormat;
 use crate::cli::credentials::{AccessArg, MintArgs, TokenCommand, Ttl};
-use demo_sqld::claims::{Access, Claims, Grant};
-use crate::credentials::store::Store;
-use demo_sqld::token;
-use demo_base::error::{Fault, Result};
-use demo_base::exit_code::ExitCode;
 use crate::output::Output;
 use crate::settings::Settings;
+use demo_base::error::{Fault, Result};
+use demo_base::exit_code::ExitCode;
+use demo_sqld::claims::{Access, Claims, Grant};
+use demo_sqld::token;
+use demo_stack::credentials::store::Store;
 
 pub fn run(settings: &Settings, command: TokenCommand, output: &Output) -> Result<ExitCode> {
     match command {

@@ -4,11 +4,11 @@ use jiff::Timestamp;
 use secrecy::ExposeSecret;
 
 use super::Finding;
-use crate::credentials::store::Store;
-use demo_sqld::{moment, token};
+use crate::settings::Settings;
 use demo_base::error::Diagnosis;
 use demo_base::files;
-use crate::settings::Settings;
+use demo_sqld::{moment, token};
+use demo_stack::credentials::store::Store;
 
 const AREA: &str = "credentials";
 

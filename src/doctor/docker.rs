@@ -4,11 +4,11 @@ use bollard::models::SystemInfo;
 use jiff::Timestamp;
 
 use super::Finding;
-use crate::engine::docker::connect::Daemon;
-use crate::engine::docker::{emulation, image};
-use demo_base::error::Diagnosis;
-use crate::plan::blueprint::{Blueprint, Variants};
 use crate::settings::Settings;
+use demo_base::error::Diagnosis;
+use demo_stack::engine::docker::connect::Daemon;
+use demo_stack::engine::docker::{emulation, image};
+use demo_stack::plan::blueprint::{Blueprint, Variants};
 
 const AREA: &str = "docker";
 /// Tokens allow a minute; a virtual machine that slept may be hours off.

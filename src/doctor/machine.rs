@@ -7,9 +7,9 @@ use jiff::Timestamp;
 
 use super::Finding;
 use crate::env_vars;
-use demo_base::error::{Fault, Result};
 use crate::settings::Settings;
-use crate::state::Local;
+use demo_base::error::{Fault, Result};
+use demo_stack::state::Local;
 
 const AREA: &str = "machine";
 /// A server binary, its archive and a few databases.

@@ -7,8 +7,8 @@ mod native;
 
 use serde::Serialize;
 
-use demo_base::error::Result;
 use crate::settings::Settings;
+use demo_base::error::Result;
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]

@@ -1,12 +1,12 @@
 //! The native engine: platform, binary, npm.
 
 use super::Finding;
-use crate::engine::native::confinement;
+use crate::settings::Settings;
 use demo_base::error::Diagnosis;
 use demo_sqld_dist::binary::{Search, locate};
 use demo_sqld_dist::pins::{self, Platform};
-use crate::settings::Settings;
-use crate::state::Local;
+use demo_stack::engine::native::confinement;
+use demo_stack::state::Local;
 
 const AREA: &str = "native";
 

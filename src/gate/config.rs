@@ -10,8 +10,8 @@ use axum::http::uri::{Authority, Scheme};
 use axum::http::{HeaderValue, Uri};
 use serde::{Deserialize, Deserializer, de};
 
-use demo_config::file as config_file;
 use demo_base::error::{Fault, Result};
+use demo_config::file as config_file;
 use demo_service::connections::{ConnectionLimits, IdleTime};
 use demo_service::listen::Listen;
 use demo_service::tls;

@@ -15,8 +15,8 @@ use super::token::{Required, Verifier};
 use super::trusted::Trusted;
 use super::websocket::{hello, messages};
 use super::{door, grpc, inspect, sql};
-use demo_sqld::keys::KeySet;
 use crate::gate::revoked::Revoked;
+use demo_sqld::keys::KeySet;
 
 /// Judges SQL, and compares with the server's own tokenizer: a name for nobody that it
 /// sees called is never let pass.

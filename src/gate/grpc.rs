@@ -9,8 +9,8 @@ use sha2::{Digest, Sha256};
 
 use super::protobuf;
 use demo_base::hex;
-use demo_sqld::namespace::NamespaceName;
 use demo_service::problem::Problem;
+use demo_sqld::namespace::NamespaceName;
 
 /// What the server answers with, too.
 const CONTENT_TYPE: &str = "application/grpc-web+proto";

@@ -60,12 +60,12 @@ use self::trusted::Trusted;
 use self::upstream::Upstream;
 use self::websocket::lobby::Lobby;
 use demo_base::error::Result;
-use demo_sqld::namespace::NamespaceName;
 use demo_service::cores::Cores;
 use demo_service::file_watch::follow;
 use demo_service::observe::Metrics;
 use demo_service::problem::Problem;
 use demo_service::server;
+use demo_sqld::namespace::NamespaceName;
 
 /// For the web sockets to be told that the gate ends.
 const GOOD_BYE: Duration = Duration::from_secs(5);

@@ -23,8 +23,8 @@ use super::grpc;
 use super::paths::Encoding;
 use super::streams::{Seen, Sniffer, Streams};
 use super::tenants::{Executing, Slot};
-use demo_sqld::namespace::NamespaceName;
 use demo_service::problem::Problem;
+use demo_sqld::namespace::NamespaceName;
 
 /// Answers up to this pass as they are.
 const SMALL: u64 = 16 * 1024;

@@ -24,10 +24,10 @@ use super::rights::Right;
 use super::streams::{self, Asked, Sniffer, StreamId};
 use super::upstream::Outgoing;
 use super::{Gate, answer, compression, door, forward, grpc, problem, token, websocket};
-use demo_sqld::namespace::NamespaceName;
 use demo_service::observe::{Metrics, observed};
 use demo_service::problem::Problem;
 use demo_service::server::Answers;
+use demo_sqld::namespace::NamespaceName;
 
 /// What answers everything that comes to the gate. No router stands in front: what
 /// passes is decided by [`paths::find`], on the path as it came, and counted by it. All

@@ -21,8 +21,8 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::config::Limits;
 use super::streams::StreamId;
-use demo_sqld::namespace::NamespaceName;
 use demo_service::problem::Problem;
+use demo_sqld::namespace::NamespaceName;
 
 /// For a request over one of the numbers.
 const WAIT: Duration = Duration::from_secs(1);

@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use demo_sqld::keys::{KeySet, PublicKey};
-use demo_sqld::verifier::Verifier;
 use demo_base::error::Result;
 use demo_base::files;
+use demo_sqld::keys::{KeySet, PublicKey};
+use demo_sqld::verifier::Verifier;
 
 /// A key that is trusted now.
 pub struct Key {

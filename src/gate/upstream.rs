@@ -15,9 +15,9 @@ use super::config::Config;
 use super::paths::{Encoding, Endpoint};
 use super::routing::metrics::RoutingMetrics;
 use super::routing::{Call, Form, Lost, Open, Routing, Transport};
-use demo_sqld::namespace::NamespaceName;
 use demo_service::observe::Metrics;
 use demo_service::problem::Problem;
+use demo_sqld::namespace::NamespaceName;
 
 /// A server on the same network answers in less, or is not there.
 const CONNECT: Duration = Duration::from_secs(2);

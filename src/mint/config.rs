@@ -10,13 +10,13 @@ use serde::Deserialize;
 use super::mapping::ClaimMapping;
 use super::template::{DatabaseUrl, NamespaceTemplate};
 use super::values::{IssuerUrl, Lifetime, Origin, ReservedName, Secret, ServerUrl, SharedSecret};
-use demo_config::file as config_file;
 use demo_base::error::{Fault, Result};
-use demo_sqld::namespace::NamespaceName;
+use demo_config::file as config_file;
 use demo_service::connections::{ConnectionLimits, IdleTime};
 use demo_service::listen::Listen;
 use demo_service::peer::TrustedProxies;
 use demo_service::tls;
+use demo_sqld::namespace::NamespaceName;
 
 /// The port of the worked example.
 const PORT: u16 = 18091;

@@ -15,11 +15,11 @@ use super::login::{Logins, jwt};
 use super::mapping::Extras;
 use super::namespaces::Namespaces;
 use super::refusal::Refusal;
-use demo_sqld::claims::Grant;
 use demo_base::error::Result;
 use demo_base::hex;
-use demo_sqld::namespace::NamespaceName;
 use demo_service::limits::Limiter;
+use demo_sqld::claims::Grant;
+use demo_sqld::namespace::NamespaceName;
 
 /// Verdicts that are remembered; about 500 bytes each.
 const REMEMBERED: u64 = 20_000;

@@ -20,10 +20,10 @@ use tokio::time::{MissedTickBehavior, interval};
 use zeroize::Zeroizing;
 
 use super::config::KeysConfig;
-use demo_sqld::keys::{PublicKey, SigningKey};
-use demo_sqld::token::Signer;
 use demo_base::error::Result;
 use demo_base::files;
+use demo_sqld::keys::{PublicKey, SigningKey};
+use demo_sqld::token::Signer;
 
 const LOOK: Duration = Duration::from_secs(2);
 

@@ -37,13 +37,13 @@ use self::login::Logins;
 use self::namespaces::Namespaces;
 use self::routes::Mint;
 use self::schema::Schema;
+use axum::Router;
 use demo_base::error::Result;
 use demo_base::files;
-use demo_sqld_client::admin::Admin;
-use demo_sqld_client::hrana::Hrana;
 use demo_service::listen::Listening;
 use demo_service::observe::Metrics;
-use axum::Router;
+use demo_sqld_client::admin::Admin;
+use demo_sqld_client::hrana::Hrana;
 use prometheus_client::metrics::family::Family;
 
 /// For one request to the database server.

@@ -20,8 +20,8 @@ use super::refusal::Refusal;
 use super::schema::Schema;
 use demo_base::error::Fault;
 use demo_base::exit_code::ExitCode;
-use demo_sqld_client::admin::Admin;
 use demo_sqld::namespace::NamespaceName;
+use demo_sqld_client::admin::Admin;
 
 /// For how long the server's word counts.
 const FRESH: Duration = Duration::from_secs(300);

@@ -14,11 +14,11 @@ use jiff::Timestamp;
 
 use super::keyring::Keyring;
 use super::refusal::Refusal;
-use demo_sqld::claims::Grant;
-use demo_base::error::{Fault, Result};
-use demo_sqld_client::hrana::Hrana;
-use demo_sqld::namespace::NamespaceName;
 use crate::tenant::schema::{self, MARKER};
+use demo_base::error::{Fault, Result};
+use demo_sqld::claims::Grant;
+use demo_sqld::namespace::NamespaceName;
+use demo_sqld_client::hrana::Hrana;
 
 /// For how long the mint's own token for a new namespace is good.
 const LIFETIME: std::time::Duration = std::time::Duration::from_secs(60);

@@ -9,14 +9,11 @@ use std::time::Duration;
 use tokio::process::Command;
 use tokio::sync::OnceCell;
 
-use crate::engine::Stop;
-use crate::engine::ephemeral::{EphemeralStack, Workshop};
-use crate::engine::start::until_ready;
 use demo_base::error::{Fault, Result};
-use crate::plan::blueprint::Variants;
-use crate::plan::{Interface, StackPlan};
-use demo_sqld_client::hrana::Hrana;
 use demo_sqld::namespace::NamespaceName;
+use demo_stack::engine::ephemeral::{EphemeralStack, Workshop};
+use demo_stack::plan::StackPlan;
+use demo_stack::plan::blueprint::Variants;
 
 /// How long a server that ends by itself may take.
 const EXIT_DEADLINE: Duration = Duration::from_secs(8);
@@ -178,34 +175,4 @@ pub struct Ended {
 /// `future`, unless it takes longer: a hang of the server is an observation.
 pub async fn within<T>(limit: Duration, future: impl Future<Output = T>) -> Option<T> {
     tokio::time::timeout(limit, future).await.ok()
-}
-
-impl EphemeralStack {
-    /// Stops a service, and starts it again until it is ready.
-    ///
-    /// # Errors
-    /// When it does not come up.
-    pub async fn restart(&self, service: &str, how: Stop) -> Result<()> {
-        self.engine.stop(service, how).await?;
-        self.resume(service).await
-    }
-
-    /// Starts a service that was stopped.
-    ///
-    /// # Errors
-    /// When it does not come up.
-    pub async fn resume(&self, service: &str) -> Result<()> {
-        let planned = self.service(service)?;
-        self.engine.start(&self.plan, planned).await?;
-        until_ready(self.engine.as_ref(), planned, &self.http).await
-    }
-
-    /// A service's HTTP interface without a token.
-    ///
-    /// # Errors
-    /// Exit 2 when the compose files do not publish it.
-    pub fn anonymous(&self, service: &str, namespace: Option<&NamespaceName>) -> Result<Hrana> {
-        let address = self.address(service, Interface::Http)?;
-        Ok(Hrana::new(self.http.clone(), address).namespace(namespace))
-    }
 }

@@ -23,7 +23,7 @@ pub use self::lab::{Ended, Lab, within};
 pub use self::observation::{Observation, Verdict};
 pub use self::runner::{Event, Outcome, Run, run};
 use demo_base::error::Result;
-use crate::state::EngineKind;
+use demo_stack::state::EngineKind;
 
 /// One claim.
 pub struct Probe {

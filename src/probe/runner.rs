@@ -7,7 +7,7 @@ use futures::stream;
 use serde::Serialize;
 
 use super::{Entry, Lab, Observation, Probe};
-use crate::engine::ephemeral::Workshop;
+use demo_stack::engine::ephemeral::Workshop;
 
 /// No probe takes longer; one that does has not been decided.
 const DEADLINE: Duration = Duration::from_secs(40);

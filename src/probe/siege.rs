@@ -16,9 +16,9 @@ use tokio::task::JoinHandle;
 
 use super::ledger::through_gate::{self, Field};
 use super::{Lab, ledger};
-use crate::engine::ephemeral::{EphemeralStack, Workshop};
-use demo_base::error::{Fault, Result};
 use crate::gate;
+use demo_base::error::{Fault, Result};
+use demo_stack::engine::ephemeral::{EphemeralStack, Workshop};
 
 /// No attack takes longer.
 const DEADLINE: Duration = Duration::from_secs(30);

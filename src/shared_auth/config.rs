@@ -14,8 +14,8 @@ use secrecy::SecretString;
 use serde::{Deserialize, Deserializer};
 
 use super::limits::{self, Limits, Registrations, TokenLimits};
-use demo_config::file as config_file;
 use demo_base::error::{Fault, Result};
+use demo_config::file as config_file;
 use demo_service::connections::ConnectionLimits;
 use demo_service::listen::Listen;
 use demo_service::peer::TrustedProxies;

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use libsql::{Connection, TransactionBehavior, Value};
 
-use demo_base::error::{Fault, Result};
 use crate::shared_auth::tokens;
+use demo_base::error::{Fault, Result};
 
 /// The statements that lead from one version to the next, without comments.
 const SQLITE: [&[&str]; 1] = [&[

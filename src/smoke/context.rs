@@ -5,14 +5,14 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use crate::engine::ephemeral::{EphemeralStack, Workshop};
+use crate::settings::NamespaceReplica;
 use demo_base::error::{Diagnosis, Result};
 use demo_base::exit_code::ExitCode;
-use crate::plan::StackPlan;
-use crate::plan::blueprint::Variants;
 use demo_report::{Check, Outcome};
 use demo_sqld_client::hrana::Reply;
-use crate::settings::NamespaceReplica;
+use demo_stack::engine::ephemeral::{EphemeralStack, Workshop};
+use demo_stack::plan::StackPlan;
+use demo_stack::plan::blueprint::Variants;
 
 /// No check takes longer, whatever the server does.
 const CHECK_DEADLINE: Duration = Duration::from_secs(20);

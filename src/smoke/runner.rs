@@ -7,10 +7,10 @@ use futures::stream;
 use jiff::Timestamp;
 
 use super::{Context, Scenario};
-use crate::engine::ephemeral::Workshop;
+use crate::settings::NamespaceReplica;
 use demo_base::error::Result;
 use demo_report::{Report, SCHEMA, ScenarioReport, Stopped};
-use crate::settings::NamespaceReplica;
+use demo_stack::engine::ephemeral::Workshop;
 
 /// No scenario takes longer, whatever the servers do.
 const SCENARIO_DEADLINE: Duration = Duration::from_secs(120);

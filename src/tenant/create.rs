@@ -5,12 +5,12 @@ use jiff::Timestamp;
 use super::registry::Registry;
 use super::removal;
 use super::schema::{Applied, Schema};
-use demo_sqld_client::endpoint::Endpoint;
 use demo_base::error::{Fault, Result};
-use crate::plan::StackPlan;
-use demo_sqld_client::admin::Admin;
-use demo_sqld_client::hrana::Hrana;
 use demo_sqld::namespace::NamespaceName;
+use demo_sqld_client::admin::Admin;
+use demo_sqld_client::endpoint::Endpoint;
+use demo_sqld_client::hrana::Hrana;
+use demo_stack::plan::StackPlan;
 
 /// What is needed to make a tenant; the lock of the project is held.
 #[derive(Debug)]

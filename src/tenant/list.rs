@@ -16,9 +16,9 @@ use serde::Serialize;
 
 use super::registry::Records;
 use demo_base::error::{Fault, Result};
-use crate::plan::{Role, ServicePlan, StackPlan};
-use demo_sqld_client::admin::Admin;
 use demo_sqld::namespace::NamespaceName;
+use demo_sqld_client::admin::Admin;
+use demo_stack::plan::{Role, ServicePlan, StackPlan};
 
 /// Questions to the Admin API at a time.
 const AT_ONCE: usize = 8;
@@ -111,7 +111,9 @@ fn folders(service: &ServicePlan) -> Result<Vec<String>> {
     let entries = match std::fs::read_dir(&folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(demo_base::files::unreadable(&folder, "data folder", error).into()),
+        Err(error) => {
+            return Err(demo_base::files::unreadable(&folder, "data folder", error).into());
+        }
     };
     let counts = |path: &Path| service.role != Role::Replica || has_followed(path);
     let names = entries.flatten().filter(|entry| counts(&entry.path()));

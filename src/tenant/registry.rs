@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use demo_base::error::{Fault, Result};
 use demo_base::files;
 use demo_sqld::namespace::NamespaceName;
-use crate::state::Local;
+use demo_stack::state::Local;
 
 /// Version of the file's form.
 const SCHEMA: u32 = 1;

@@ -14,15 +14,15 @@ use jiff::Timestamp;
 
 use super::list::has_followed;
 use super::registry::Registry;
-use crate::engine::start::until_ready;
-use crate::engine::{Engine, ServiceState, Stop};
 use demo_base::error::{Fault, Result};
 use demo_base::files;
-use crate::plan::{Interface, Role, ServicePlan, StackPlan};
 use demo_base::ready::{Attempt, poll};
+use demo_sqld::namespace::NamespaceName;
 use demo_sqld_client::admin::Admin;
 use demo_sqld_client::hrana::Hrana;
-use demo_sqld::namespace::NamespaceName;
+use demo_stack::engine::start::until_ready;
+use demo_stack::engine::{Engine, ServiceState, Stop};
+use demo_stack::plan::{Interface, Role, ServicePlan, StackPlan};
 
 /// A replica that has just started asks its primary first.
 const REFUSAL_DEADLINE: Duration = Duration::from_secs(10);

@@ -11,11 +11,11 @@ use libsql_sqlite3_parser::ast::{Cmd, Stmt};
 use libsql_sqlite3_parser::lexer::sql::Parser;
 use sha2::{Digest, Sha256};
 
-use demo_sqld_client::endpoint::Endpoint;
-use demo_sqld_client::explain_reply;
 use demo_base::error::{Fault, Result};
 use demo_base::files;
 use demo_base::hex;
+use demo_sqld_client::endpoint::Endpoint;
+use demo_sqld_client::explain_reply;
 use demo_sqld_client::hrana::Hrana;
 
 /// The table with the one row that says which schema was applied.

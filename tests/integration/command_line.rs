@@ -144,7 +144,7 @@ fn outside_a_project_setup_writes_one() {
     assert!(files().is_empty(), "{:?}", files());
 
     command(&["setup"]).success();
-    let expected = demo::assets::ALL.map(|asset| asset.name.to_owned());
+    let expected = demo_stack::assets::ALL.map(|asset| asset.name.to_owned());
     assert_eq!(files(), expected.into_iter().chain([".local".to_owned()]).collect());
     let below = folder.path().join("a/b");
     fs::create_dir_all(&below).unwrap();

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
-use demo::engine::native::confinement::{SERVER_USER, available};
+use demo_stack::engine::native::confinement::{SERVER_USER, available};
 use serde_json::Value;
 
 use crate::support::processes::{pid_in, servers_in};

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use demo_sqld::claims::Grant;
-use demo::credentials::store::Store;
 use demo_sqld::token;
+use demo_stack::credentials::store::Store;
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
 

@@ -1,8 +1,8 @@
 //! What only the merged project can tell: references, and what is missing.
 
 use super::model::{MountKind, Project, Service};
-use demo_config::place::Place;
 use demo_base::error::Fault;
+use demo_config::place::Place;
 
 /// Refuses a project that refers to something it does not declare.
 pub(super) fn project(project: &Project, place: &Place) -> Result<(), Fault> {

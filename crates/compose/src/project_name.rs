@@ -3,11 +3,11 @@
 
 use serde_json::{Map, Value};
 
+use super::Sources;
+use demo_base::error::Fault;
 use demo_config::interpolate::{self, Unset};
 use demo_config::place::Place;
-use super::Sources;
 use demo_config::scalar;
-use demo_base::error::Fault;
 
 /// The variable that sets the name, and that carries it into the files.
 pub(super) const VARIABLE: &str = "COMPOSE_PROJECT_NAME";

@@ -12,8 +12,8 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value, json};
 
 use super::http::Answer;
-use demo_sqld::namespace::NamespaceName;
 use demo_base::error::{Fault, Result};
+use demo_sqld::namespace::NamespaceName;
 
 /// A server's Admin API.
 #[derive(Clone, Debug)]
@@ -110,7 +110,9 @@ impl Admin {
         match self.config(name).await {
             Ok(_) => Ok(true),
             Err(error) => match error.downcast_ref::<Fault>() {
-                Some(fault) if fault.code() == demo_base::exit_code::ExitCode::NotFound => Ok(false),
+                Some(fault) if fault.code() == demo_base::exit_code::ExitCode::NotFound => {
+                    Ok(false)
+                }
                 _ => Err(error),
             },
         }

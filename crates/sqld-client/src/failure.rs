@@ -7,9 +7,9 @@
 use libsql::Error::SqliteFailure;
 
 use super::endpoint::Endpoint;
-use demo_base::error::Fault;
 use crate::hrana::Reply;
 use crate::http::excerpt;
+use demo_base::error::Fault;
 
 /// The fault for an answer that is none of success.
 pub fn of_reply(reply: &Reply, endpoint: &Endpoint) -> Option<Fault> {

@@ -12,9 +12,9 @@ use serde_json::{Value as Json, json};
 
 use super::endpoint::Endpoint;
 use super::failure;
+use crate::hrana::{Hrana, Reply};
 use demo_base::error::{Fault, Result};
 use demo_base::hex;
-use crate::hrana::{Hrana, Reply};
 
 /// Servers send blobs with and without padding.
 const BASE64: GeneralPurpose = GeneralPurpose::new(

@@ -224,9 +224,9 @@ async fn beginning(stream: Option<impl AsyncRead + Unpin>) -> io::Result<String>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::install::testing::program;
     use demo_base::error::Diagnosis;
     use demo_base::exit_code::ExitCode;
-    use crate::install::testing::program;
 
     fn search<'a>(variable: Option<&'a Path>, folder: &'a Path) -> Search<'a> {
         Search { variable, bin_dir: folder, search_path: Some(folder.as_os_str()) }

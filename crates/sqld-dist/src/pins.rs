@@ -235,9 +235,9 @@ mod tests {
     use base64::engine::general_purpose::STANDARD;
 
     use super::*;
+    use crate::install::testing::program;
     use demo_base::error::Diagnosis;
     use demo_base::exit_code::ExitCode;
-    use crate::install::testing::program;
 
     #[test]
     fn every_platform_finds_its_own_pin_by_name() {

@@ -6,8 +6,8 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
-use crate::verifier::Verifier;
 use crate::strict_json::{self, Unreadable};
+use crate::verifier::Verifier;
 
 /// Header parameters that change how a token must be read: extensions that must
 /// be understood (RFC 7515, section 4.1.11) and an unencoded payload (RFC 7797).

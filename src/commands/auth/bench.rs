@@ -6,16 +6,16 @@ use std::time::Duration;
 use super::scratch::Scratch;
 use crate::cli::auth::AuthBenchArgs;
 use crate::commands::signals::interrupted;
-use demo_base::error::{Fault, Result};
-use demo_base::exit_code::ExitCode;
-use demo_base::files;
 use crate::output::Output;
-use demo_report::counted;
-use demo_service::runtime;
 use crate::settings::Settings;
 use crate::shared_auth::bench::report::Report;
 use crate::shared_auth::bench::{self, Plan, Source, plot};
 use crate::shared_auth::config::{Backend, Config, Files};
+use demo_base::error::{Fault, Result};
+use demo_base::exit_code::ExitCode;
+use demo_base::files;
+use demo_report::counted;
+use demo_service::runtime;
 
 /// Measures the stack that stands, or what the configuration files name.
 ///

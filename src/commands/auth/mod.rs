@@ -5,12 +5,12 @@ mod scratch;
 
 use super::service;
 use crate::cli::auth::{AuthCommand, AuthServeArgs};
-use demo_base::error::Result;
-use demo_base::exit_code::ExitCode;
 use crate::output::Output;
 use crate::settings::Settings;
 use crate::shared_auth;
 use crate::shared_auth::config::Config;
+use demo_base::error::Result;
+use demo_base::exit_code::ExitCode;
 
 pub async fn run(settings: &Settings, command: AuthCommand, output: &Output) -> Result<ExitCode> {
     match command {

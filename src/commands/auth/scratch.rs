@@ -5,20 +5,20 @@
 use std::time::Duration;
 
 use crate::cli::data::Target;
-use demo_sqld_client::endpoint::Endpoint;
 use crate::commands::{namespace, target, token};
-use demo_sqld::claims::{Access, Grant};
-use demo_base::error::{Fault, Result};
-use demo_base::exit_code::ExitCode;
-use demo_base::hex;
-use demo_sqld_client::admin::Admin;
-use demo_sqld_client::hrana::{Hrana, Reply};
-use demo_sqld_client::http::loopback_client;
-use demo_sqld::namespace::NamespaceName;
 use crate::settings::Settings;
 use crate::shared_auth::config::{Backend, Libsql};
 use crate::shared_auth::migrate;
-use crate::state::Local;
+use demo_base::error::{Fault, Result};
+use demo_base::exit_code::ExitCode;
+use demo_base::hex;
+use demo_sqld::claims::{Access, Grant};
+use demo_sqld::namespace::NamespaceName;
+use demo_sqld_client::admin::Admin;
+use demo_sqld_client::endpoint::Endpoint;
+use demo_sqld_client::hrana::{Hrana, Reply};
+use demo_sqld_client::http::loopback_client;
+use demo_stack::state::Local;
 
 /// Of the token that the bench uses; no bench takes as long.
 const LIFETIME: Duration = Duration::from_hours(12);

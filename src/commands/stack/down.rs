@@ -2,17 +2,17 @@
 
 use crate::cli::stack::{CleanupArgs, DownArgs};
 use crate::commands::engines;
-use crate::engine::Stop;
-use crate::engine::docker::connect::Daemon;
-use crate::engine::docker::data;
-use crate::engine::ephemeral::{Sweep, end_servers, sweep};
-use crate::engine::provider::Place;
+use crate::output::Output;
+use crate::settings::Settings;
 use demo_base::error::{Fault, Result};
 use demo_base::files::removal;
-use crate::output::Output;
 use demo_report::counted;
-use crate::settings::Settings;
-use crate::state::Local;
+use demo_stack::engine::Stop;
+use demo_stack::engine::docker::connect::Daemon;
+use demo_stack::engine::docker::data;
+use demo_stack::engine::ephemeral::{Sweep, end_servers, sweep};
+use demo_stack::engine::provider::Place;
+use demo_stack::state::Local;
 
 /// Stops the standing stack; the data stays unless `--volumes`.
 pub async fn down(settings: &Settings, args: &DownArgs, output: &Output) -> Result<()> {

@@ -6,9 +6,9 @@ use futures::stream::{self, SelectAll};
 use super::Stack;
 use crate::cli::stack::LogsArgs;
 use crate::commands::signals::interrupted;
-use demo_base::error::{Fault, Result};
 use crate::output::Output;
 use crate::settings::Settings;
+use demo_base::error::{Fault, Result};
 
 /// Prints what the servers wrote; with several, each line under its service's name.
 pub async fn run(settings: &Settings, args: &LogsArgs, output: &Output) -> Result<()> {

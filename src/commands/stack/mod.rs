@@ -8,14 +8,14 @@ pub mod supervise;
 pub mod up;
 
 use super::engines;
-use crate::engine::Engine;
-use crate::engine::docker::connect::Daemon;
-use crate::engine::docker::discover;
-use crate::engine::provider::Place;
-use demo_base::error::{Fault, Result};
-use crate::plan::blueprint::{Blueprint, Variants};
 use crate::settings::{EngineChoice, Settings};
-use crate::state::{Local, Standing};
+use demo_base::error::{Fault, Result};
+use demo_stack::engine::Engine;
+use demo_stack::engine::docker::connect::Daemon;
+use demo_stack::engine::docker::discover;
+use demo_stack::engine::provider::Place;
+use demo_stack::plan::blueprint::{Blueprint, Variants};
+use demo_stack::state::{Local, Standing};
 
 /// The standing stack as it was recorded, and the engine that runs it.
 pub(super) struct Stack {

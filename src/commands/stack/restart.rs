@@ -3,14 +3,14 @@
 use super::Stack;
 use crate::cli::stack::RestartArgs;
 use crate::commands::{engines, setup};
-use crate::engine::Stop;
-use crate::engine::provider::Place;
-use crate::engine::start::until_ready;
-use demo_base::error::Result;
 use crate::output::Output;
-use crate::plan::blueprint::Blueprint;
-use demo_sqld_client::http::loopback_client;
 use crate::settings::Settings;
+use demo_base::error::Result;
+use demo_sqld_client::http::loopback_client;
+use demo_stack::engine::Stop;
+use demo_stack::engine::provider::Place;
+use demo_stack::engine::start::until_ready;
+use demo_stack::plan::blueprint::Blueprint;
 
 /// Stops and starts services of the standing stack, the primary first.
 pub async fn run(settings: &Settings, args: &RestartArgs, output: &Output) -> Result<()> {

@@ -12,15 +12,15 @@ use super::{Stack, no_stack};
 use crate::cli::OutputFormat;
 use crate::cli::stack::StatusArgs;
 use crate::commands::target;
-use crate::engine::ServiceState;
-use crate::engine::native::confinement;
-use demo_base::error::Result;
 use crate::output::Output;
+use crate::settings::Settings;
+use demo_base::error::Result;
+use demo_sqld::namespace::NamespaceName;
 use demo_sqld_client::hrana::Hrana;
 use demo_sqld_client::http::{Answer, loopback_client};
-use demo_sqld::namespace::NamespaceName;
-use crate::settings::Settings;
-use crate::state::{Addresses, EngineKind};
+use demo_stack::engine::ServiceState;
+use demo_stack::engine::native::confinement;
+use demo_stack::state::{Addresses, EngineKind};
 
 /// A server that answers does so in milliseconds.
 const PATIENCE: Duration = Duration::from_secs(2);

@@ -15,17 +15,17 @@ use std::time::{Duration, Instant};
 use tokio::process::{Child, Command};
 
 use super::engines;
-use crate::engine::native::pid_file::PidFile;
-use crate::engine::provider::{Place, Provider};
-use crate::engine::{Engine, ServiceState, Stop, last_words};
-use demo_base::error::{Fault, Result};
 use crate::output::Output;
-use crate::plan::StackPlan;
-use crate::plan::blueprint::Blueprint;
-use crate::plan::restart::Restart;
-use demo_base::ready::{Attempt, poll};
 use crate::settings::Settings;
-use crate::state::{EngineKind, Local};
+use demo_base::error::{Fault, Result};
+use demo_base::ready::{Attempt, poll};
+use demo_stack::engine::native::pid_file::PidFile;
+use demo_stack::engine::provider::{Place, Provider};
+use demo_stack::engine::{Engine, ServiceState, Stop, last_words};
+use demo_stack::plan::StackPlan;
+use demo_stack::plan::blueprint::Blueprint;
+use demo_stack::plan::restart::Restart;
+use demo_stack::state::{EngineKind, Local};
 
 /// Name of its pid file and of its log.
 const NAME: &str = "supervisor";

@@ -10,16 +10,16 @@ use crate::cli::OutputFormat;
 use crate::cli::stack::{EngineArg, UpArgs, VariantArg};
 use crate::commands::signals::interrupted;
 use crate::commands::{engines, setup};
-use crate::engine::provider::{Place, Provider};
-use crate::engine::start::{How, Observer, Started, bring_up};
-use crate::engine::{Engine, Stop};
-use demo_base::error::{Fault, Result};
 use crate::output::Output;
-use crate::plan::blueprint::{Blueprint, Variants};
-use crate::plan::{Interface, StackPlan, native};
-use demo_sqld_client::http::loopback_client;
 use crate::settings::{EngineChoice, Settings};
-use crate::state::{EngineKind, Local, Standing};
+use demo_base::error::{Fault, Result};
+use demo_sqld_client::http::loopback_client;
+use demo_stack::engine::provider::{Place, Provider};
+use demo_stack::engine::start::{How, Observer, Started, bring_up};
+use demo_stack::engine::{Engine, Stop};
+use demo_stack::plan::blueprint::{Blueprint, Variants};
+use demo_stack::plan::{Interface, StackPlan, native};
+use demo_stack::state::{EngineKind, Local, Standing};
 
 /// Starts the standing stack and waits until it is ready.
 pub async fn run(settings: &Settings, args: &UpArgs, output: &Output) -> Result<()> {

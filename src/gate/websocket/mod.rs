@@ -36,8 +36,8 @@ use super::rights::Right;
 use super::tenants::{Socket, Tenant};
 use super::token::Verified;
 use super::upstream;
-use demo_sqld::namespace::NamespaceName;
 use demo_service::problem::Problem;
+use demo_sqld::namespace::NamespaceName;
 
 /// Until a client has said who it is.
 const HELLO: Duration = Duration::from_secs(5);

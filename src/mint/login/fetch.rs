@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use reqwest::{RequestBuilder, Url};
 
-use demo_base::error::Result;
 use crate::mint::values::is_loopback;
+use demo_base::error::Result;
 
 /// The longest answer that is read, in bytes.
 const LONGEST: usize = 64 * 1024;

@@ -5,10 +5,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use serde_json::Value;
 
-use demo_sqld::jws::Jws;
-use demo_sqld::verifier::{Algorithm, Verifier};
 use crate::mint::refusal::Refusal;
+use demo_sqld::jws::Jws;
 use demo_sqld::strict_json;
+use demo_sqld::verifier::{Algorithm, Verifier};
 
 /// Keys of one issuer; those beyond are ignored.
 const MOST_KEYS: usize = 32;

@@ -19,10 +19,10 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::fetch::{self, NoAnswer};
 use super::jwk::{Keys, Unusable};
-use demo_sqld::jws::Jws;
-use demo_base::error::Result;
 use crate::mint::refusal::Refusal;
+use demo_base::error::Result;
 use demo_service::observe::Metrics;
+use demo_sqld::jws::Jws;
 use demo_sqld::strict_json;
 
 /// Between two regular fetches.

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use demo_sqld::jws::{Jws, Malformed};
 use crate::mint::refusal::Refusal;
+use demo_sqld::jws::{Jws, Malformed};
 
 /// The clocks of issuer and mint may differ by this much, in seconds; it
 /// applies to `exp` and `nbf`.

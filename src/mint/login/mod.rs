@@ -20,9 +20,9 @@ use self::user_endpoint::UserEndpoint;
 use super::config::LoginConfig;
 use super::refusal::Refusal;
 use super::values::IssuerUrl;
-use demo_sqld::verifier::Verifier;
 use demo_base::error::{Fault, Result};
 use demo_service::observe::Metrics;
+use demo_sqld::verifier::Verifier;
 
 /// For how long a verdict may be used again. The signature is checked once in
 /// this time, and whoever is signed out is noticed after it.

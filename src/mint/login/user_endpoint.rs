@@ -7,8 +7,8 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 
 use super::fetch::{self, NoAnswer};
-use demo_base::error::Result;
 use crate::mint::refusal::Refusal;
+use demo_base::error::Result;
 use demo_sqld::strict_json;
 
 /// Whose answer it is may be called either.

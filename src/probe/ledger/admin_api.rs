@@ -8,11 +8,11 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::tokens::answers::judge;
-use crate::engine::ephemeral::EphemeralStack;
-use demo_base::error::{Fault, Result};
-use crate::plan::{Interface, StackPlan};
 use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};
+use demo_base::error::{Fault, Result};
 use demo_sqld_client::http::Answer;
+use demo_stack::engine::ephemeral::EphemeralStack;
+use demo_stack::plan::{Interface, StackPlan};
 
 pub(super) const PROBES: &[Probe] = &[
     OPEN,

@@ -14,9 +14,9 @@ use tokio::net::TcpListener;
 use super::embedded::support::{
     Opening, by_name, filled, is, read, rows, run, says, sync, told, write,
 };
-use demo_sqld::claims::{Access, Grant};
-use demo_base::error::{Fault, Result};
 use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};
+use demo_base::error::{Fault, Result};
+use demo_sqld::claims::{Access, Grant};
 
 pub(super) const PROBES: &[Probe] = &[
     Probe {

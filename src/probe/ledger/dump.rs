@@ -7,16 +7,16 @@ use futures::FutureExt;
 use serde_json::json;
 
 use super::recovery::hands::{ask, create, default_name, get, given, outcome};
-use crate::engine::ephemeral::EphemeralStack;
+use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};
 use demo_base::error::{Fault, Result};
 use demo_base::files;
-use crate::plan::blueprint::Variants;
-use crate::plan::{Interface, MountPlan};
-use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};
+use demo_sqld::namespace::NamespaceName;
 use demo_sqld_client::hrana::Reply;
 use demo_sqld_client::http::Answer;
-use demo_sqld::namespace::NamespaceName;
-use crate::state::EngineKind;
+use demo_stack::engine::ephemeral::EphemeralStack;
+use demo_stack::plan::blueprint::Variants;
+use demo_stack::plan::{Interface, MountPlan};
+use demo_stack::state::EngineKind;
 
 pub(super) mod schema;
 

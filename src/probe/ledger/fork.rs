@@ -6,10 +6,10 @@ use serde_json::json;
 use super::recovery::hands::{
     ask, create, default_name, folder_of, given, outcome, post, primary_with_default,
 };
-use crate::engine::Stop;
-use demo_base::error::Result;
 use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};
+use demo_base::error::Result;
 use demo_sqld::namespace::NamespaceName;
+use demo_stack::engine::Stop;
 
 pub(super) const PROBES: &[Probe] = &[
     Probe {

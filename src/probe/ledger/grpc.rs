@@ -12,10 +12,10 @@ use futures::FutureExt;
 use serde_json::json;
 
 use self::wire::{Caller, Reply};
-use crate::engine::ephemeral::EphemeralStack;
-use demo_base::error::{Fault, Result};
 use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};
+use demo_base::error::{Fault, Result};
 use demo_sqld::namespace::NamespaceName;
+use demo_stack::engine::ephemeral::EphemeralStack;
 
 pub(super) const PROBES: &[Probe] = &[
     Probe {

@@ -11,12 +11,12 @@ use secrecy::ExposeSecret;
 use serde_json::json;
 
 use super::tokens::answers::judge;
-use crate::engine::ephemeral::EphemeralStack;
-use demo_base::error::Result;
-use crate::plan::Interface;
-use crate::plan::blueprint::Variants;
 use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};
+use demo_base::error::Result;
 use demo_sqld_client::http::Answer;
+use demo_stack::engine::ephemeral::EphemeralStack;
+use demo_stack::plan::Interface;
+use demo_stack::plan::blueprint::Variants;
 
 pub(super) const PROBES: &[Probe] = &[
     SCHEME,

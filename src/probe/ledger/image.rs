@@ -15,12 +15,12 @@ use tokio::net::TcpStream;
 use super::following::support::{
     HANG, PATIENCE, ask, eventually, health, outcome, run, said, words,
 };
-use crate::engine::ephemeral::EphemeralStack;
-use demo_base::error::Result;
-use crate::plan::blueprint::Variants;
-use crate::plan::{Role, StackPlan};
 use crate::probe::{Area, Ended, Engines, Lab, Observation, Probe, Verdict, within};
+use demo_base::error::Result;
 use demo_sqld_client::hrana::Hrana;
+use demo_stack::engine::ephemeral::EphemeralStack;
+use demo_stack::plan::blueprint::Variants;
+use demo_stack::plan::{Role, StackPlan};
 
 const NO_ENTRYPOINT: &str = "the image's entrypoint turns the variables into flags";
 const NEEDS_BINARY: &str = "it reads the exit code of the server binary itself";

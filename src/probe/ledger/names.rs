@@ -8,11 +8,11 @@ use secrecy::ExposeSecret;
 use serde_json::json;
 
 use super::tokens::answers::judge;
-use crate::engine::ephemeral::EphemeralStack;
-use demo_base::error::Result;
-use crate::plan::Interface;
 use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};
+use demo_base::error::Result;
 use demo_sqld_client::http::Answer;
+use demo_stack::engine::ephemeral::EphemeralStack;
+use demo_stack::plan::Interface;
 
 pub(super) const PROBES: &[Probe] = &[
     ENUMERATION,

@@ -9,16 +9,16 @@ use reqwest::header::{AUTHORIZATION, HOST};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value, json};
 
-use demo_sqld::keys::SigningKey;
-use demo_sqld::token;
-use crate::engine::Stop;
-use crate::engine::ephemeral::EphemeralStack;
-use demo_base::error::{Fault, Result};
-use crate::plan::Interface;
 use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};
+use demo_base::error::{Fault, Result};
+use demo_sqld::keys::SigningKey;
+use demo_sqld::namespace::NamespaceName;
+use demo_sqld::token;
 use demo_sqld_client::hrana::Reply;
 use demo_sqld_client::http::{Answer, host_header};
-use demo_sqld::namespace::NamespaceName;
+use demo_stack::engine::Stop;
+use demo_stack::engine::ephemeral::EphemeralStack;
+use demo_stack::plan::Interface;
 
 pub(super) const PROBES: &[Probe] = &[
     Probe {

@@ -7,13 +7,13 @@ use reqwest::Method;
 
 use super::http_api::wire::{Wire, scalar, verdict_of};
 use super::recovery::hands::{ask, data_dir, given};
-use crate::engine::ephemeral::EphemeralStack;
-use crate::engine::{ServiceState, Stop};
-use demo_base::error::{Fault, Result};
-use crate::plan::StackPlan;
-use crate::plan::blueprint::Variants;
 use crate::probe::{Area, Ended, Engines, Lab, Observation, Probe, Verdict};
+use demo_base::error::{Fault, Result};
 use demo_base::ready::{Attempt, poll};
+use demo_stack::engine::ephemeral::EphemeralStack;
+use demo_stack::engine::{ServiceState, Stop};
+use demo_stack::plan::StackPlan;
+use demo_stack::plan::blueprint::Variants;
 
 const BINARY_ONLY: Engines =
     Engines::NativeOnly("it runs the server binary by itself, which the container has its own");

@@ -9,12 +9,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::http_api::wire::{Wire, execute, scalar, verdict_of};
-use crate::engine::ephemeral::EphemeralStack;
-use demo_base::error::{Fault, Result};
-use crate::plan::{Interface, StackPlan};
 use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};
-use demo_sqld_client::http::Answer;
+use demo_base::error::{Fault, Result};
 use demo_sqld::namespace::NamespaceName;
+use demo_sqld_client::http::Answer;
+use demo_stack::engine::ephemeral::EphemeralStack;
+use demo_stack::plan::{Interface, StackPlan};
 
 const GUIDE: &str = "docs/USER_GUIDE, Multitenancy: http://db1.local:8080 (P87)";
 const GUIDE_HEADER: &str = "docs/USER_GUIDE, Multitenancy, by omission (P88)";

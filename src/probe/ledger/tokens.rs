@@ -9,11 +9,11 @@ use futures::FutureExt;
 use serde_json::{Value, json};
 
 use self::answers::{judge, outcome};
-use crate::engine::ephemeral::EphemeralStack;
-use demo_base::error::Result;
 use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};
-use demo_sqld_client::hrana::Reply;
+use demo_base::error::Result;
 use demo_sqld::namespace::NamespaceName;
+use demo_sqld_client::hrana::Reply;
+use demo_stack::engine::ephemeral::EphemeralStack;
 
 pub(super) const PROBES: &[Probe] = &[
     EMPTY_CLAIMS,

@@ -3,8 +3,8 @@
 use askama::Template;
 
 use super::ProbeReport;
-use demo_base::error::Result;
 use crate::probe::{Area, Outcome, Verdict};
+use demo_base::error::Result;
 
 #[derive(Template)]
 #[template(path = "probe.html")]

@@ -12,8 +12,8 @@ use serde::Serialize;
 use super::expectations::Change;
 use super::{Area, Outcome, Verdict};
 use demo_base::error::Result;
-use demo_report::{Format, counted};
 use demo_report::style::{self, paint};
+use demo_report::{Format, counted};
 
 /// Everything that a run of probes found.
 #[derive(Debug, Serialize)]

@@ -3,12 +3,12 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use demo_base::error::{Fault, Result};
-use demo_base::hex;
 use crate::shared_auth::name::Username;
 use crate::shared_auth::profile::Profile;
 use crate::shared_auth::store::{Registered, Store, StoreError};
 use crate::shared_auth::tokens::{Presented, Terms, TokenRecord};
+use demo_base::error::{Fault, Result};
+use demo_base::hex;
 
 /// How the names of all of them begin.
 pub const PREFIX: &str = "demo-bench-";

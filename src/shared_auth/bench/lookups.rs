@@ -8,9 +8,9 @@ use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
 use super::guest::away;
-use demo_base::error::{Fault, Result};
 use crate::shared_auth::store::Store;
 use crate::shared_auth::tokens::Presented;
+use demo_base::error::{Fault, Result};
 
 /// Of each client, before the clock starts: connections are made, pages are read.
 const WARM_UP: usize = 32;

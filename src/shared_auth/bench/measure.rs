@@ -10,10 +10,10 @@ use tokio_util::task::AbortOnDropHandle;
 use super::guest::{Guest, Guests};
 use super::report::{LookupRow, Report, RevocationRow, tenths};
 use super::{Plan, Say, Source, lookups, revocations};
-use demo_base::error::Result;
 use crate::shared_auth::config::{Backend, Config, Libsql, Replica, SYNC_INTERVAL};
 use crate::shared_auth::store::Store;
 use crate::shared_auth::tokens::Presented;
+use demo_base::error::Result;
 
 /// For each backend and each interval.
 const REVOCATIONS: u16 = 20;

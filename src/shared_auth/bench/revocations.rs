@@ -7,9 +7,9 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::guest::{Guest, away};
-use demo_base::error::{Fault, Result};
 use crate::shared_auth::store::Store;
 use crate::shared_auth::tokens::Presented;
+use demo_base::error::{Fault, Result};
 
 /// Between two looks at a token: what a lag is too short by, at most.
 const PAUSE: Duration = Duration::from_millis(2);

@@ -8,11 +8,11 @@ use axum::http::request::Parts;
 
 use super::answer::Refusal;
 use super::{App, Service};
-use demo_service::server::Peer;
 use crate::shared_auth::name::Username;
 use crate::shared_auth::password::{Busy, Checked, Password};
 use crate::shared_auth::throttle::{Attempt, Slowed};
 use crate::shared_auth::tokens::{Presented, TokenRecord, now};
+use demo_service::server::Peer;
 
 /// The holder of a valid token.
 pub struct Caller {

@@ -12,12 +12,12 @@ use super::answer::{Answer, Refusal};
 use super::body;
 use super::caller::Address;
 use super::{App, Service};
-use demo_service::peer::network;
 use crate::shared_auth::name::Username;
 use crate::shared_auth::password::{Busy, Password};
 use crate::shared_auth::profile::Profile;
 use crate::shared_auth::store::Registered;
 use crate::shared_auth::tokens::Terms;
+use demo_service::peer::network;
 
 const ID: &str = "org.couchdb.user:";
 

@@ -2,8 +2,8 @@
 
 use prometheus_client::metrics::counter::Counter;
 
-use demo_service::observe::Metrics;
 use crate::shared_auth::store::Store;
+use demo_service::observe::Metrics;
 
 pub struct Counters {
     pub registrations: Counter,

@@ -11,11 +11,11 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use demo_base::error::{Fault, Result};
-use demo_base::files;
 use crate::shared_auth::name::Username;
 use crate::shared_auth::password::{is_bcrypt, is_whole_bcrypt};
 use crate::shared_auth::store::Registered;
+use demo_base::error::{Fault, Result};
+use demo_base::files;
 
 /// The file, and what was last read from it.
 #[derive(Debug)]

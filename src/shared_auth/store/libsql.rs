@@ -11,15 +11,15 @@ use secrecy::ExposeSecret;
 use super::replica::{Found, LocalReplica};
 use super::sqlite;
 use super::{DEADLINE, Registered, ReplicaCounters, StoreError, Stored};
-use demo_sqld_client::connector::Connector;
-use demo_sqld_client::endpoint::Endpoint;
-use demo_base::error::{Fault, Result};
-use demo_base::exit_code::ExitCode;
 use crate::shared_auth::config::Libsql;
 use crate::shared_auth::migrate;
 use crate::shared_auth::name::Username;
 use crate::shared_auth::profile::Profile;
 use crate::shared_auth::tokens::TokenRecord;
+use demo_base::error::{Fault, Result};
+use demo_base::exit_code::ExitCode;
+use demo_sqld_client::connector::Connector;
+use demo_sqld_client::endpoint::Endpoint;
 
 /// Connections to the primary that are kept.
 const MOST_IDLE: usize = 16;

@@ -11,13 +11,13 @@ use super::htpasswd::Htpasswd;
 use super::lookups::{BUSY, Lookups};
 use super::sqlite;
 use super::{Registered, StoreError, Stored};
-use demo_base::error::{Fault, Result};
-use demo_base::files;
 use crate::shared_auth::config::Files;
 use crate::shared_auth::migrate;
 use crate::shared_auth::name::Username;
 use crate::shared_auth::profile::Profile;
 use crate::shared_auth::tokens::{self, TokenRecord};
+use demo_base::error::{Fault, Result};
+use demo_base::files;
 
 /// The files of one machine. Several processes of it may have them open.
 pub struct LocalStore {

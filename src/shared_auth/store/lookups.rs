@@ -12,8 +12,8 @@ use std::time::Duration;
 use ::libsql::{Builder, Connection, Database, OpenFlags, Statement, params};
 
 use super::sqlite;
-use demo_base::error::{Fault, Result};
 use crate::shared_auth::tokens::TokenRecord;
+use demo_base::error::{Fault, Result};
 
 /// A lookup never waits within itself, so there are no more at once than threads.
 const MOST_IDLE: usize = 16;

@@ -103,7 +103,9 @@ impl Store {
                 unreachable_patterns,
                 reason = "with every feature on, nothing is left; Config::load names the feature"
             )]
-            other => Err(demo_base::error::Fault::input(format!("{other} was not built in")).into()),
+            other => {
+                Err(demo_base::error::Fault::input(format!("{other} was not built in")).into())
+            }
         }
     }
 

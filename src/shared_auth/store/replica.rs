@@ -16,12 +16,12 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::ReplicaCounters;
 use super::lookups::Lookups;
-use demo_sqld_client::connector::Connector;
-use demo_sqld_client::endpoint::Endpoint;
-use demo_base::error::{Fault, Result};
-use demo_base::files;
 use crate::shared_auth::config::Replica;
 use crate::shared_auth::tokens::{self, TokenRecord};
+use demo_base::error::{Fault, Result};
+use demo_base::files;
+use demo_sqld_client::connector::Connector;
+use demo_sqld_client::endpoint::Endpoint;
 
 /// The crate retries inside of a sync; a cut-off one may have brought a part.
 const SYNC_DEADLINE: Duration = Duration::from_secs(10);

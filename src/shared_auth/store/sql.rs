@@ -13,11 +13,11 @@ use sqlx::error::ErrorKind;
 use sqlx::migrate::MigrateError;
 
 use super::{DEADLINE, Registered, StoreError, Stored};
-use demo_base::error::{Fault, Result};
 use crate::shared_auth::config::Sql;
 use crate::shared_auth::name::Username;
 use crate::shared_auth::profile::Profile;
 use crate::shared_auth::tokens::{self, TokenRecord};
+use demo_base::error::{Fault, Result};
 
 /// For the first connection.
 const START: Duration = Duration::from_secs(10);

@@ -3,12 +3,12 @@
 
 use ::libsql::{Connection, Row, Rows, Value, params};
 
-use demo_base::error::{Fault, Result};
 use crate::shared_auth::name::Username;
 use crate::shared_auth::profile::Profile;
 #[cfg(feature = "backend-libsql")]
 use crate::shared_auth::store::Registered;
 use crate::shared_auth::tokens::{self, TokenRecord};
+use demo_base::error::{Fault, Result};
 
 const TOKEN: &str = "SELECT t.id, t.user_name, t.digest, t.label, t.readonly, t.cidrs, t.created, \
                      t.expires FROM auth_tokens t";

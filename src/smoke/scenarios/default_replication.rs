@@ -6,17 +6,17 @@ use futures::FutureExt;
 use secrecy::SecretString;
 use serde_json::json;
 
+use crate::smoke::{Context, Scenario, Seen};
+use demo_base::error::Result;
+use demo_base::ready::{Attempt, poll};
 use demo_sqld_client::Client;
 use demo_sqld_client::endpoint::Endpoint;
-use demo_sqld_client::sql::Table;
-use crate::engine::ephemeral::EphemeralStack;
-use demo_base::error::Result;
-use crate::plan::Interface;
-use crate::plan::blueprint::Variants;
-use demo_base::ready::{Attempt, poll};
 use demo_sqld_client::hrana::Hrana;
 use demo_sqld_client::replication::catch_up;
-use crate::smoke::{Context, Scenario, Seen};
+use demo_sqld_client::sql::Table;
+use demo_stack::engine::ephemeral::EphemeralStack;
+use demo_stack::plan::Interface;
+use demo_stack::plan::blueprint::Variants;
 
 pub const SCENARIO: Scenario = Scenario {
     name: "default-replication",

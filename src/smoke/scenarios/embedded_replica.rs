@@ -11,20 +11,20 @@ use futures::FutureExt;
 use libsql::{Database, Value};
 use secrecy::SecretString;
 
-use demo_sqld_client::embedded::{Freshness, Notice, Replica, Source, pull};
-use demo_sqld_client::endpoint::Endpoint;
-use demo_sqld::claims::Grant;
-use crate::engine::Stop;
-use crate::engine::ephemeral::EphemeralStack;
+use crate::smoke::{Context, Scenario, Seen};
 use demo_base::error::{Diagnosis, Fault, Result};
 use demo_base::exit_code::ExitCode;
-use crate::plan::Interface;
-use crate::plan::blueprint::Variants;
 use demo_base::ready::{Attempt, poll};
+use demo_sqld::claims::Grant;
+use demo_sqld::namespace::NamespaceName;
+use demo_sqld_client::embedded::{Freshness, Notice, Replica, Source, pull};
+use demo_sqld_client::endpoint::Endpoint;
 use demo_sqld_client::hrana::Hrana;
 use demo_sqld_client::http::excerpt;
-use demo_sqld::namespace::NamespaceName;
-use crate::smoke::{Context, Scenario, Seen};
+use demo_stack::engine::Stop;
+use demo_stack::engine::ephemeral::EphemeralStack;
+use demo_stack::plan::Interface;
+use demo_stack::plan::blueprint::Variants;
 
 pub const SCENARIO: Scenario = Scenario {
     name: "embedded-replica",

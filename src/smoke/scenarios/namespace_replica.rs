@@ -6,12 +6,12 @@
 
 use futures::FutureExt;
 
-use demo_base::error::Result;
-use crate::plan::blueprint::Variants;
-use demo_sqld::namespace::NamespaceName;
-use demo_sqld_client::replication::catch_up;
 use crate::settings::NamespaceReplica;
 use crate::smoke::{Context, Scenario, Seen};
+use demo_base::error::Result;
+use demo_sqld::namespace::NamespaceName;
+use demo_sqld_client::replication::catch_up;
+use demo_stack::plan::blueprint::Variants;
 
 pub const SCENARIO: Scenario = Scenario {
     name: "namespace-replica",

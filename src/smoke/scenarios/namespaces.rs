@@ -6,17 +6,17 @@ use futures::FutureExt;
 use secrecy::SecretString;
 use serde_json::json;
 
+use crate::smoke::{Context, Scenario, Seen};
+use demo_base::error::Result;
 use demo_sqld::claims::{Access, Grant};
 use demo_sqld::keys::SigningKey;
+use demo_sqld::namespace::NamespaceName;
 use demo_sqld::token;
-use crate::engine::ephemeral::EphemeralStack;
-use demo_base::error::Result;
-use crate::plan::Interface;
-use crate::plan::blueprint::Variants;
 use demo_sqld_client::admin::Admin;
 use demo_sqld_client::hrana::Hrana;
-use demo_sqld::namespace::NamespaceName;
-use crate::smoke::{Context, Scenario, Seen};
+use demo_stack::engine::ephemeral::EphemeralStack;
+use demo_stack::plan::Interface;
+use demo_stack::plan::blueprint::Variants;
 
 pub const SCENARIO: Scenario = Scenario {
     name: "namespaces",

@@ -10,14 +10,14 @@ use std::time::Duration;
 use futures::FutureExt;
 use jiff::Timestamp;
 
-use crate::credentials::store::Store;
-use crate::engine::ephemeral::EphemeralStack;
+use crate::smoke::{Context, Scenario, Seen};
 use demo_base::error::{Fault, Result};
-use crate::plan::blueprint::Variants;
-use crate::plan::{Interface, ServicePlan, StackPlan};
 use demo_base::ready::{Attempt, poll};
 use demo_sqld_client::replication::catch_up;
-use crate::smoke::{Context, Scenario, Seen};
+use demo_stack::credentials::store::Store;
+use demo_stack::engine::ephemeral::EphemeralStack;
+use demo_stack::plan::blueprint::Variants;
+use demo_stack::plan::{Interface, ServicePlan, StackPlan};
 
 pub const SCENARIO: Scenario = Scenario {
     name: "tls-replication",

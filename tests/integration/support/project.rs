@@ -4,7 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use demo::{assets, env_vars};
+use demo::env_vars;
+use demo_stack::assets;
 use tempfile::TempDir;
 
 use super::port_block::PortBlock;

@@ -11,9 +11,9 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
+use demo_base::error::Fault;
 use demo_config::place::Place;
 use demo_config::scalar;
-use demo_base::error::Fault;
 
 /// What relative paths and `~` start from.
 pub(super) struct Paths<'a> {

@@ -5,9 +5,9 @@ use std::path::{Component, Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::{Paths, is_extension, truths};
+use demo_base::error::Fault;
 use demo_config::place::Place;
 use demo_config::scalar;
-use demo_base::error::Fault;
 
 /// `[source:]target[:options]`, or the long form.
 pub(super) fn mount(value: Value, place: &Place, paths: &Paths) -> Result<Value, Fault> {

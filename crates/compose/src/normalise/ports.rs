@@ -5,9 +5,9 @@ use std::net::IpAddr;
 use serde_json::{Value, json};
 
 use super::is_extension;
+use demo_base::error::Fault;
 use demo_config::place::Place;
 use demo_config::scalar;
-use demo_base::error::Fault;
 
 /// `[[address:]published:]target[/protocol]`, or the long form.
 pub(super) fn port(value: Value, place: &Place) -> Result<Value, Fault> {

@@ -3,9 +3,9 @@
 use serde_json::Value;
 
 use super::items;
+use demo_base::error::Fault;
 use demo_config::place::Place;
 use demo_config::scalar;
-use demo_base::error::Fault;
 
 /// The words of a `command` or an `entrypoint`; null stays null.
 pub(super) fn words(value: Value, place: &Place) -> Result<Value, Fault> {

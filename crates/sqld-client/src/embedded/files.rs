@@ -16,11 +16,11 @@ use jiff::Timestamp;
 
 use super::record::{Found, Mark, Marks, Record, SCHEMA, Spoilt, has_magic, mark};
 use demo_base::error::{Fault, Result};
+use demo_base::files::lock::try_lock;
 use demo_base::files::{self, MODE_SECRET, MODE_SECRET_DIR};
 use demo_base::hex;
 use demo_base::ready::{Attempt, poll};
 use demo_sqld::namespace::NamespaceName;
-use demo_base::files::lock::try_lock;
 
 /// How long one command waits for another that uses the same replica.
 const LOCK_DEADLINE: Duration = Duration::from_secs(20);

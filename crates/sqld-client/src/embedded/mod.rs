@@ -25,9 +25,9 @@ use self::record::Found;
 use super::Client;
 use super::endpoint::Endpoint;
 use super::failure::Damaged;
+use crate::hrana::Hrana;
 use demo_base::error::{Diagnosis, Fault, Result};
 use demo_base::exit_code::ExitCode;
-use crate::hrana::Hrana;
 use demo_sqld::namespace::NamespaceName;
 
 pub use self::files::replicas;

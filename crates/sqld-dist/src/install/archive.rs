@@ -295,9 +295,9 @@ mod tests {
     use std::fs;
 
     use super::*;
+    use crate::install::testing::{SERVER, SERVER_SHA256, gzip, tgz};
     use demo_base::error::Diagnosis;
     use demo_base::exit_code::ExitCode;
-    use crate::install::testing::{SERVER, SERVER_SHA256, gzip, tgz};
 
     /// `libsql-server-x86_64-unknown-linux-gnu/sqld`, holding `the pinned
     /// server`, and a README, made by GNU tar and `xz -9`.

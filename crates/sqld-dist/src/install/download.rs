@@ -10,8 +10,8 @@ use anyhow::Context;
 use reqwest::{Client, Response, StatusCode, Url};
 
 use super::OTHER_SOURCE;
-use demo_base::progress::Progress;
 use demo_base::error::{Fault, Result};
+use demo_base::progress::Progress;
 
 /// What a download may take.
 #[derive(Clone, Copy, Debug)]
@@ -138,9 +138,9 @@ mod tests {
     use std::fs;
 
     use super::*;
+    use crate::install::testing::{Silent, serve};
     use demo_base::error::Diagnosis;
     use demo_base::exit_code::ExitCode;
-    use crate::install::testing::{Silent, serve};
 
     /// Asks a server that answers with these bytes, and then hangs up or is mute.
     async fn answered(answer: &str, hang_up: bool) -> Result<String, Diagnosis> {

@@ -11,10 +11,10 @@ use anyhow::Context;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::Command;
 
-use demo_base::progress::Progress;
-use demo_base::error::{Fault, Result};
 use crate::binary::find_program;
 use crate::pins::{PACKAGE_VERSION, Pin};
+use demo_base::error::{Fault, Result};
+use demo_base::progress::Progress;
 
 /// How long npm may take; it tries again by itself within that.
 const DEADLINE: Duration = Duration::from_mins(5);
@@ -138,10 +138,10 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
-    use demo_base::error::Diagnosis;
-    use demo_base::exit_code::ExitCode;
     use crate::install::testing::{Silent, program};
     use crate::pins::{Platform, pin};
+    use demo_base::error::Diagnosis;
+    use demo_base::exit_code::ExitCode;
 
     fn failed(stderr: &str) -> Output {
         let status = ExitStatus::from_raw(1 << 8);

@@ -2,9 +2,9 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::mint::login::jwt;
 use demo_sqld::keys::SigningKey;
 use demo_sqld::token::mint;
-use crate::mint::login::jwt;
 use secrecy::ExposeSecret;
 
 fn parse(keys: &Value) -> Result<Keys, Unusable> {

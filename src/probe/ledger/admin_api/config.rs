@@ -7,13 +7,13 @@ use secrecy::ExposeSecret;
 use serde_json::{Map, Value, json};
 
 use super::super::tokens::answers::{judge, outcome};
-use demo_sqld::keys::SigningKey;
-use crate::engine::ephemeral::EphemeralStack;
-use demo_base::error::{Fault, Result};
-use crate::plan::Interface;
 use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};
-use demo_sqld_client::http::Answer;
+use demo_base::error::{Fault, Result};
+use demo_sqld::keys::SigningKey;
 use demo_sqld::namespace::NamespaceName;
+use demo_sqld_client::http::Answer;
+use demo_stack::engine::ephemeral::EphemeralStack;
+use demo_stack::plan::Interface;
 
 pub(super) const RESETS: Probe = Probe {
     id: "config-post-resets-the-rest",

@@ -2,14 +2,14 @@
 
 use std::rc::Rc;
 
-use crate::engine::Stop;
-use crate::engine::ephemeral::EphemeralStack;
-use demo_base::error::Result;
-use crate::plan::blueprint::Variants;
 use crate::probe::ledger::following::support::{
     PATIENCE, ask, eventually, health, outcome, replicated, run, shows, words,
 };
 use crate::probe::{Lab, Observation, Verdict};
+use demo_base::error::Result;
+use demo_stack::engine::Stop;
+use demo_stack::engine::ephemeral::EphemeralStack;
+use demo_stack::plan::blueprint::Variants;
 
 const READ: &str = "SELECT max(x) FROM t";
 

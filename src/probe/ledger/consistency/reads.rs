@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
-use crate::engine::ephemeral::EphemeralStack;
-use demo_base::error::{Fault, Result};
-use crate::plan::Interface;
 use crate::probe::ledger::following::support::{PATIENCE, eventually, run, shows};
 use crate::probe::{Lab, Observation, Verdict};
+use demo_base::error::{Fault, Result};
+use demo_stack::engine::ephemeral::EphemeralStack;
+use demo_stack::plan::Interface;
 
 /// Below what a person notices, and far above what loopback needs.
 const SHORT: Duration = Duration::from_millis(100);

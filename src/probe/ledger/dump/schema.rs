@@ -5,8 +5,8 @@ use serde_json::json;
 
 use super::super::recovery::hands::{ask, create, outcome};
 use super::{file_url, load, primary_with_dumps, round_trip};
-use demo_base::error::Result;
 use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};
+use demo_base::error::Result;
 use demo_sqld::namespace::NamespaceName;
 
 pub(in super::super) const PROBES: &[Probe] = &[

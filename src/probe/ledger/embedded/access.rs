@@ -9,9 +9,9 @@ use secrecy::SecretString;
 use super::support::{
     Opening, by_name, by_number, filled, is, read, rows, run, says, sync, told, write,
 };
-use demo_sqld::claims::Grant;
-use demo_base::error::Result;
 use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};
+use demo_base::error::Result;
+use demo_sqld::claims::Grant;
 
 /// For any token of a probe.
 const TOKEN_LIFE: Duration = Duration::from_secs(600);

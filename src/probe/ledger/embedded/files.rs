@@ -4,8 +4,8 @@ use futures::FutureExt;
 use libsql::Builder;
 
 use super::support::{Opening, by_number, filled, is, rows, run, says, sync, told, write};
-use demo_base::error::Result;
 use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};
+use demo_base::error::Result;
 
 pub(super) const PLAIN_FILE: Probe = Probe {
     id: "embedded-over-a-plain-file",

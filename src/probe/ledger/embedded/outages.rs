@@ -6,12 +6,12 @@ use futures::FutureExt;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::support::{Opening, by_number, filled, is, read, rows, run, says, sync, told, write};
-use crate::engine::Stop;
-use demo_base::error::Result;
-use crate::plan::Interface;
 use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};
+use demo_base::error::Result;
 use demo_base::ready::{Attempt, poll};
 use demo_sqld_client::http::Answer;
+use demo_stack::engine::Stop;
+use demo_stack::plan::Interface;
 
 pub(super) const OFFLINE_OPEN: Probe = Probe {
     id: "embedded-offline-open",

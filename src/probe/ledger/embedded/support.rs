@@ -7,14 +7,14 @@ use std::time::Duration;
 use libsql::{Builder, Database, Value};
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::probe::Lab;
+use demo_base::error::{Fault, Result};
+use demo_sqld::namespace::NamespaceName;
 use demo_sqld_client::connector::Connector;
 use demo_sqld_client::endpoint::Endpoint;
-use crate::engine::ephemeral::EphemeralStack;
-use demo_base::error::{Fault, Result};
-use crate::plan::Interface;
-use crate::probe::Lab;
 use demo_sqld_client::hrana::Hrana;
-use demo_sqld::namespace::NamespaceName;
+use demo_stack::engine::ephemeral::EphemeralStack;
+use demo_stack::plan::Interface;
 
 /// How a client of the crate is opened.
 #[derive(Clone)]

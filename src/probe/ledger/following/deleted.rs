@@ -4,13 +4,13 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::support::{ask, database, eventually, outcome, replicated, words};
-use crate::engine::Stop;
-use crate::engine::ephemeral::EphemeralStack;
-use demo_base::error::Result;
-use crate::plan::blueprint::Variants;
 use crate::probe::{Lab, Observation, Verdict};
-use demo_sqld_client::hrana::Reply;
+use demo_base::error::Result;
 use demo_sqld::namespace::NamespaceName;
+use demo_sqld_client::hrana::Reply;
+use demo_stack::engine::Stop;
+use demo_stack::engine::ephemeral::EphemeralStack;
+use demo_stack::plan::blueprint::Variants;
 
 const READ: &str = "SELECT x FROM t";
 /// How long the replica has to hear of the delete.

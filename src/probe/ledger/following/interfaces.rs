@@ -9,13 +9,13 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
 use super::support::{run, shows};
-use crate::engine::ephemeral::EphemeralStack;
-use demo_base::error::{Fault, Result};
-use crate::plan::blueprint::Variants;
-use crate::plan::{Interface, PortPlan};
 use crate::probe::{Lab, Observation, Verdict, within};
-use demo_sqld_client::admin::Admin;
+use demo_base::error::{Fault, Result};
 use demo_sqld::namespace::NamespaceName;
+use demo_sqld_client::admin::Admin;
+use demo_stack::engine::ephemeral::EphemeralStack;
+use demo_stack::plan::blueprint::Variants;
+use demo_stack::plan::{Interface, PortPlan};
 
 const READ: &str = "SELECT x FROM t";
 /// An event comes within milliseconds, where one comes.

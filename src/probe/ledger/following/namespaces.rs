@@ -1,11 +1,11 @@
 //! Namespaces on a replica.
 
 use super::support::{ask, database, outcome, run, shows, words};
-use demo_base::error::Result;
-use crate::plan::StackPlan;
-use crate::plan::blueprint::Variants;
 use crate::probe::{Lab, Observation, Verdict};
+use demo_base::error::Result;
 use demo_sqld::namespace::NamespaceName;
+use demo_stack::plan::StackPlan;
+use demo_stack::plan::blueprint::Variants;
 
 const ENABLE: &str = "--enable-namespaces";
 const NO_DEFAULT: &str = "--disable-default-namespace";

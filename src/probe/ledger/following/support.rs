@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::engine::ephemeral::EphemeralStack;
-use demo_base::error::{Fault, Result};
-use crate::plan::{Interface, ServicePlan};
 use crate::probe::within;
+use demo_base::error::{Fault, Result};
 use demo_base::ready::{Attempt, poll};
 use demo_sqld_client::hrana::{Hrana, Reply};
 use demo_sqld_client::replication::catch_up;
+use demo_stack::engine::ephemeral::EphemeralStack;
+use demo_stack::plan::{Interface, ServicePlan};
 
 /// A healthy server answers within milliseconds: whatever takes longer hangs.
 pub const HANG: Duration = Duration::from_secs(2);

@@ -5,8 +5,8 @@ use serde_json::json;
 
 use super::wire::{Caller, new_client_id};
 use super::{filled, is_there};
-use demo_base::error::Result;
 use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};
+use demo_base::error::Result;
 
 pub(super) const PROBE: Probe = Probe {
     id: "client-id-crosses-namespaces",

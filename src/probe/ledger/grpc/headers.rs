@@ -4,10 +4,10 @@ use futures::FutureExt;
 
 use super::wire::{Caller, Reply};
 use super::{GRANT, filled};
-use crate::engine::ephemeral::EphemeralStack;
-use demo_base::error::Result;
 use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};
+use demo_base::error::Result;
 use demo_sqld::namespace::NamespaceName;
+use demo_stack::engine::ephemeral::EphemeralStack;
 
 pub(super) const ON_GRPC_PORT: Probe = Probe {
     id: "malformed-rights-header-panics",

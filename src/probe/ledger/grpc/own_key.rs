@@ -7,10 +7,10 @@ use serde_json::json;
 use super::super::namespace_keys::TenantKey;
 use super::wire::Caller;
 use super::{GRANT, ROW, copied, filled};
-use crate::engine::ephemeral::EphemeralStack;
-use demo_base::error::Result;
 use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};
+use demo_base::error::Result;
 use demo_sqld::namespace::NamespaceName;
+use demo_stack::engine::ephemeral::EphemeralStack;
 
 pub(super) const REPLICATION: Probe = Probe {
     id: "own-key-closes-replication",

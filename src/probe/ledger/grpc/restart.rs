@@ -6,12 +6,12 @@ use futures::FutureExt;
 
 use super::filled;
 use super::wire::Caller;
-use crate::engine::Stop;
-use demo_base::error::Result;
-use crate::plan::blueprint::Variants;
 use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};
+use demo_base::error::Result;
 use demo_base::ready::{Attempt, poll};
 use demo_sqld_client::replication::catch_up;
+use demo_stack::engine::Stop;
+use demo_stack::plan::blueprint::Variants;
 
 pub(super) const SIGTERM: Probe = Probe {
     id: "log-survives-sigterm",

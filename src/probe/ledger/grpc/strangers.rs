@@ -6,10 +6,10 @@ use futures::FutureExt;
 
 use super::wire::Caller;
 use super::{filled, is_there};
-use demo_base::error::{Fault, Result};
-use crate::plan::Interface;
-use crate::plan::blueprint::Variants;
 use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict, within};
+use demo_base::error::{Fault, Result};
+use demo_stack::plan::Interface;
+use demo_stack::plan::blueprint::Variants;
 
 pub(super) const WITHOUT_KEY: Probe = Probe {
     id: "replica-needs-no-permission",

@@ -12,12 +12,12 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::engine::ephemeral::EphemeralStack;
+use crate::probe::Lab;
 use demo_base::error::{Fault, Result};
 use demo_base::hex;
-use crate::plan::Interface;
-use crate::probe::Lab;
 use demo_sqld::namespace::NamespaceName;
+use demo_stack::engine::ephemeral::EphemeralStack;
+use demo_stack::plan::Interface;
 
 /// Marks a frame that holds trailers.
 const TRAILERS: u8 = 0x80;

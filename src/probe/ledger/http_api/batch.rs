@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::wire::{Wire, execute, scalar, verdict_of};
-use demo_base::error::{Fault, Result};
 use crate::probe::{Lab, Observation, Verdict};
+use demo_base::error::{Fault, Result};
 use demo_base::ready::{Attempt, poll};
 use demo_sqld_client::http::Answer;
 

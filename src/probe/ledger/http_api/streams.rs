@@ -7,11 +7,11 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::wire::{Wire, baton, execute, result, verdict_of};
-use crate::engine::ephemeral::EphemeralStack;
-use demo_base::error::{Fault, Result};
 use crate::probe::{Lab, Observation, Verdict};
+use demo_base::error::{Fault, Result};
 use demo_base::ready::{Attempt, poll};
 use demo_sqld_client::http::Answer;
+use demo_stack::engine::ephemeral::EphemeralStack;
 
 /// A wire to a namespace of its own.
 async fn own(lab: &Lab<'_>, word: &str) -> Result<Wire> {

@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use demo_base::error::{Fault, Result};
-use crate::plan::Interface;
 use crate::probe::{Lab, Observation, Verdict, within};
+use demo_base::error::{Fault, Result};
+use demo_stack::plan::Interface;
 
 /// What the server is given to say something.
 const PATIENCE: Duration = Duration::from_secs(2);

@@ -8,11 +8,11 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
-use crate::engine::ephemeral::EphemeralStack;
 use demo_base::error::Result;
-use crate::plan::Interface;
-use demo_sqld_client::http::Answer;
 use demo_sqld::namespace::NamespaceName;
+use demo_sqld_client::http::Answer;
+use demo_stack::engine::ephemeral::EphemeralStack;
+use demo_stack::plan::Interface;
 
 /// One client's way to one server.
 #[derive(Clone)]

@@ -9,14 +9,14 @@ use secrecy::ExposeSecret;
 use serde_json::json;
 
 use super::super::tokens::answers::{judge, outcome};
-use demo_sqld::keys::SigningKey;
-use demo_sqld::token;
-use crate::engine::Stop;
-use crate::engine::ephemeral::EphemeralStack;
+use crate::probe::{Area, Ended, Engines, Lab, Observation, Probe, Verdict};
 use demo_base::error::Result;
 use demo_base::files;
-use crate::plan::blueprint::Variants;
-use crate::probe::{Area, Ended, Engines, Lab, Observation, Probe, Verdict};
+use demo_sqld::keys::SigningKey;
+use demo_sqld::token;
+use demo_stack::engine::Stop;
+use demo_stack::engine::ephemeral::EphemeralStack;
+use demo_stack::plan::blueprint::Variants;
 
 /// Why the probes of refused files are left out on Docker.
 const EXIT: Engines = Engines::NativeOnly("it looks at the exit code of the server binary itself");

@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 use futures::future::{join_all, try_join_all};
 
 use super::super::recovery::hands::{Stream, ask, outcome, primary_with};
-use crate::engine::ephemeral::EphemeralStack;
-use demo_base::error::Result;
 use crate::probe::{Lab, Observation, Verdict};
+use demo_base::error::Result;
 use demo_base::ready::{Attempt, poll};
+use demo_sqld::namespace::NamespaceName;
 use demo_sqld_client::hrana::{Hrana, Reply};
 use demo_sqld_client::http::Answer;
-use demo_sqld::namespace::NamespaceName;
+use demo_stack::engine::ephemeral::EphemeralStack;
 
 /// Enough to press one namespace out of memory while another comes in.
 const READERS: usize = 8;

@@ -3,10 +3,10 @@
 use futures::{StreamExt, stream};
 use serde_json::json;
 
-use demo_base::error::{Fault, Result};
 use crate::probe::ledger::http_api::wire::{Wire, execute, verdict_of};
 use crate::probe::ledger::sql::deadly::reader;
 use crate::probe::{Lab, Observation, Verdict};
+use demo_base::error::{Fault, Result};
 use demo_sqld_client::http::Answer;
 
 /// What the server has, unless --max-concurrent-connections says otherwise.

@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 use super::super::recovery::hands::{
     Stream, ask, create, folder_of, given, outcome, post, primary_with,
 };
-use crate::engine::ephemeral::EphemeralStack;
-use demo_base::error::{Fault, Result};
 use crate::probe::{Lab, Observation, Verdict};
+use demo_base::error::{Fault, Result};
 use demo_base::ready::{Attempt, poll};
-use demo_sqld_client::http::Answer;
 use demo_sqld::namespace::NamespaceName;
+use demo_sqld_client::http::Answer;
+use demo_stack::engine::ephemeral::EphemeralStack;
 
 const MEGABYTE: u64 = 1_000_000;
 const REWRITES: usize = 20;

@@ -13,13 +13,13 @@ use serde_json::json;
 
 use super::super::tokens::answers::judge;
 use super::select;
-use crate::engine::ephemeral::EphemeralStack;
+use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};
 use demo_base::error::{Fault, Result};
 use demo_base::files;
-use crate::plan::blueprint::Variants;
-use crate::plan::{Interface, StackPlan};
-use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};
 use demo_sqld_client::http::Answer;
+use demo_stack::engine::ephemeral::EphemeralStack;
+use demo_stack::plan::blueprint::Variants;
+use demo_stack::plan::{Interface, StackPlan};
 
 pub(super) const UNCHECKED: Probe = Probe {
     id: "namespace-names-not-checked",

@@ -4,11 +4,11 @@ use futures::FutureExt;
 use serde_json::{Map, Value, json};
 
 use super::{COUNT, must, outcome, with_table};
-use crate::engine::ephemeral::EphemeralStack;
-use demo_base::error::Result;
 use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};
-use demo_sqld_client::hrana::Reply;
+use demo_base::error::Result;
 use demo_sqld::namespace::NamespaceName;
+use demo_sqld_client::hrana::Reply;
+use demo_stack::engine::ephemeral::EphemeralStack;
 
 pub(super) const NOT_ALLOWED: Probe = Probe {
     id: "attach-off-by-default",

@@ -5,10 +5,10 @@ use reqwest::Method;
 use serde_json::json;
 
 use super::{COUNT, TenantKey, must, open_primary, outcome, with_table};
-use demo_base::error::{Fault, Result};
-use crate::plan::StackPlan;
 use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};
+use demo_base::error::{Fault, Result};
 use demo_sqld_client::http::Answer;
+use demo_stack::plan::StackPlan;
 
 pub(super) const TENANT_ELSEWHERE: Probe = Probe {
     id: "tenant-token-elsewhere",

@@ -6,12 +6,12 @@ use futures::FutureExt;
 use serde_json::json;
 
 use super::{COUNT, TenantKey, must, outcome, with_table};
-use crate::engine::ephemeral::EphemeralStack;
-use demo_base::error::Result;
 use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict, within};
+use demo_base::error::Result;
 use demo_base::ready::{Attempt, poll};
-use demo_sqld_client::hrana::{Hrana, Reply};
 use demo_sqld::namespace::NamespaceName;
+use demo_sqld_client::hrana::{Hrana, Reply};
+use demo_stack::engine::ephemeral::EphemeralStack;
 
 pub(super) const READS: Probe = Probe {
     id: "own-key-on-replica",

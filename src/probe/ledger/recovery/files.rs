@@ -9,14 +9,14 @@ use super::super::following::support::health;
 use super::hands::{
     Boot, ask, boot, boot_with, data_dir, ends, folder_of, given, log_line, outcome, single,
 };
-use crate::engine::Stop;
-use demo_base::error::Result;
-use crate::plan::blueprint::Variants;
-use crate::plan::{ServicePlan, StackPlan};
 use crate::probe::{Lab, Observation, Verdict};
+use demo_base::error::Result;
 use demo_base::ready::{Attempt, poll};
-use demo_sqld_client::hrana::Reply;
 use demo_sqld::namespace::NamespaceName;
+use demo_sqld_client::hrana::Reply;
+use demo_stack::engine::Stop;
+use demo_stack::plan::blueprint::Variants;
+use demo_stack::plan::{ServicePlan, StackPlan};
 
 pub(super) async fn empty_stats(lab: &Lab<'_>) -> Result<Observation> {
     let stack = lab.primary(|_| Ok(())).await?;

@@ -9,16 +9,16 @@ use reqwest::{Method, header};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
-use crate::engine::ServiceState;
-use crate::engine::ephemeral::EphemeralStack;
-use demo_base::error::{Fault, Result};
-use crate::plan::blueprint::Variants;
-use crate::plan::{Interface, ServicePlan};
 use crate::probe::{Engines, Lab};
+use demo_base::error::{Fault, Result};
 use demo_base::ready::{Attempt, poll};
+use demo_sqld::namespace::NamespaceName;
 use demo_sqld_client::hrana::Reply;
 use demo_sqld_client::http::{Answer, host_header};
-use demo_sqld::namespace::NamespaceName;
+use demo_stack::engine::ServiceState;
+use demo_stack::engine::ephemeral::EphemeralStack;
+use demo_stack::plan::blueprint::Variants;
+use demo_stack::plan::{Interface, ServicePlan};
 
 /// A server is up, or has given up, well within this.
 const BOOT_DEADLINE: Duration = Duration::from_secs(6);

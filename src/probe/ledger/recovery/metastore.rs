@@ -8,14 +8,14 @@ use serde_json::json;
 use super::hands::{
     Boot, ask, boot, boot_with, create, data_dir, folder_of, given, log_line, outcome,
 };
-use demo_sqld::keys::SigningKey;
-use demo_sqld::token;
-use crate::engine::Stop;
-use crate::engine::ephemeral::EphemeralStack;
-use demo_base::error::{Fault, Result};
 use crate::probe::{Lab, Observation, Verdict};
-use demo_sqld_client::hrana::Reply;
+use demo_base::error::{Fault, Result};
+use demo_sqld::keys::SigningKey;
 use demo_sqld::namespace::NamespaceName;
+use demo_sqld::token;
+use demo_sqld_client::hrana::Reply;
+use demo_stack::engine::Stop;
+use demo_stack::engine::ephemeral::EphemeralStack;
 
 const READ: &str = "SELECT x FROM t";
 

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use demo_base::error::Result;
 use crate::probe::ledger::http_api::wire::{Wire, execute, result, scalar, verdict_of};
 use crate::probe::{Lab, Observation, Verdict};
+use demo_base::error::Result;
 
 /// A wire to a namespace of its own.
 async fn own(lab: &Lab<'_>) -> Result<Wire> {

@@ -3,9 +3,9 @@
 use futures::FutureExt;
 
 use super::deadly::{self, Deadly, LARGE_STACK, doomed, reader, strike};
-use demo_base::error::Result;
 use crate::probe::ledger::recovery::hands::given;
 use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};
+use demo_base::error::Result;
 
 /// Fewer are read in time that grows with their square.
 const VIEWS: usize = 3000;

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::engine::ServiceState;
-use crate::engine::ephemeral::EphemeralStack;
-use demo_base::error::Result;
-use crate::plan::Interface;
 use crate::probe::Lab;
 use crate::probe::ledger::http_api::wire::{Wire, execute};
+use demo_base::error::Result;
 use demo_base::ready::{Attempt, poll};
 use demo_sqld::namespace::NamespaceName;
+use demo_stack::engine::ServiceState;
+use demo_stack::engine::ephemeral::EphemeralStack;
+use demo_stack::plan::Interface;
 
 /// What the threads of the server have as their stack, in bytes; 2 MiB when it is not set.
 const STACK: &str = "RUST_MIN_STACK";

@@ -8,11 +8,11 @@ use std::rc::Rc;
 
 use serde_json::json;
 
-use crate::engine::ephemeral::EphemeralStack;
-use demo_base::error::{Fault, Result};
 use crate::probe::ledger::http_api::wire::{Wire, result, scalar, verdict_of};
 use crate::probe::{Lab, Observation, Verdict};
+use demo_base::error::{Fault, Result};
 use demo_sqld::namespace::NamespaceName;
+use demo_stack::engine::ephemeral::EphemeralStack;
 
 pub(super) const MARKER: &str = "marker-91f2-of-another-tenant";
 

@@ -4,12 +4,12 @@
 use futures::FutureExt;
 
 use super::field::Field;
-use demo_base::error::Result;
-use crate::plan::Interface;
 use crate::probe::ledger::http_api::wire::verdict_of;
 use crate::probe::ledger::limits::connections::{CONNECTIONS, open};
 use crate::probe::ledger::sql::deadly::{self, Deadly, doomed, reader, strike};
 use crate::probe::siege::{Attack, Attempt, OpenGate, Target};
+use demo_base::error::Result;
+use demo_stack::plan::Interface;
 
 pub(super) const ATTACKS: &[Attack] = &[
     Attack {

@@ -8,21 +8,21 @@ use std::rc::Rc;
 use secrecy::SecretString;
 use serde_json::json;
 
-use demo_config::file as config_file;
-use crate::engine::ephemeral::EphemeralStack;
-use demo_base::error::{Fault, Result};
-use demo_base::files;
 use crate::gate::config::Config;
-use crate::plan::blueprint::Variants;
-use crate::plan::{Interface, StackPlan};
 use crate::probe::Lab;
 use crate::probe::ledger::embedded::support::{self, Opening};
 use crate::probe::ledger::grpc::wire::Caller;
 use crate::probe::ledger::http_api::wire::{Wire, scalar, verdict_of};
 use crate::probe::ledger::tokens::websocket::Socket;
 use crate::probe::siege::Target;
-use demo_sqld_client::hrana::Hrana;
+use demo_base::error::{Fault, Result};
+use demo_base::files;
+use demo_config::file as config_file;
 use demo_sqld::namespace::NamespaceName;
+use demo_sqld_client::hrana::Hrana;
+use demo_stack::engine::ephemeral::EphemeralStack;
+use demo_stack::plan::blueprint::Variants;
+use demo_stack::plan::{Interface, StackPlan};
 
 /// What is in the other tenant's table.
 pub(super) const SECRET: &str = "row-of-another-tenant-6b1f";

@@ -7,11 +7,11 @@ use serde_json::json;
 
 use super::field::{Field, SECRET, Tenants};
 use super::sql::inside;
-use demo_base::error::Result;
 use crate::probe::ledger::embedded::support::run;
 use crate::probe::ledger::http_api::wire::{execute, scalar, verdict_of};
 use crate::probe::ledger::sql::reach::{BYTE_ORDER_MARK, INDEXED, READING_TABLE, optimized};
 use crate::probe::siege::{Attack, Attempt, Target};
+use demo_base::error::Result;
 
 pub(super) const ATTACKS: &[Attack] = &[
     Attack {

@@ -4,14 +4,14 @@ use futures::FutureExt;
 use serde_json::{Map, Value};
 
 use super::field::{Field, SECRET, Tenants};
-use demo_sqld::keys::SigningKey;
-use demo_base::error::Result;
-use crate::plan::Interface;
 use crate::probe::ledger::embedded::support::{self, Opening};
 use crate::probe::ledger::grpc::GRANT;
 use crate::probe::ledger::grpc::wire::{Caller, new_client_id};
 use crate::probe::siege::{Attack, Attempt, Target};
+use demo_base::error::Result;
+use demo_sqld::keys::SigningKey;
 use demo_sqld::namespace::NamespaceName;
+use demo_stack::plan::Interface;
 
 pub(super) const ATTACKS: &[Attack] = &[
     Attack {

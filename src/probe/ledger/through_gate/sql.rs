@@ -4,9 +4,9 @@ use futures::FutureExt;
 use secrecy::SecretString;
 
 use super::field::{Field, SECRET, Tenants};
-use demo_base::error::Result;
 use crate::probe::ledger::http_api::wire::{scalar, verdict_of};
 use crate::probe::siege::{Attack, Attempt, Target};
+use demo_base::error::Result;
 use demo_sqld::namespace::NamespaceName;
 
 pub(super) const ATTACKS: &[Attack] = &[

@@ -7,12 +7,12 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::field::{Field, GROUP, SECRET, Tenants};
-use demo_base::error::Result;
-use crate::plan::Interface;
 use crate::probe::ledger::http_api::wire::{scalar, verdict_of};
 use crate::probe::ledger::tokens::websocket::Socket;
 use crate::probe::siege::{Attack, Attempt, Target};
+use demo_base::error::Result;
 use demo_base::ready::{self, poll};
+use demo_stack::plan::Interface;
 
 pub(super) const ATTACKS: &[Attack] = &[
     Attack {

@@ -7,13 +7,13 @@ use reqwest::Method;
 use serde_json::{Map, Value, json};
 
 use super::field::{Field, SECRET, Tenants};
-use demo_sqld::keys::SigningKey;
-use demo_sqld::token;
-use demo_base::error::{Fault, Result};
 use crate::probe::ledger::http_api::wire::{Wire, baton, execute, scalar};
 use crate::probe::siege::{Attack, Attempt, Target};
-use demo_sqld_client::http::Answer;
+use demo_base::error::{Fault, Result};
+use demo_sqld::keys::SigningKey;
 use demo_sqld::namespace::NamespaceName;
+use demo_sqld::token;
+use demo_sqld_client::http::Answer;
 
 pub(super) const ATTACKS: &[Attack] = &[
     Attack {

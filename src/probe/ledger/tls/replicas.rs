@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use super::certificates::Shape;
-use demo_base::error::Result;
-use crate::plan::StackPlan;
-use crate::plan::blueprint::Variants;
 use crate::probe::ledger::following::support::{
     PATIENCE, ask, eventually, health, outcome, run, said, words,
 };
 use crate::probe::{Lab, Observation, Verdict};
+use demo_base::error::Result;
 use demo_sqld_client::hrana::Reply;
+use demo_stack::plan::StackPlan;
+use demo_stack::plan::blueprint::Variants;
 
 /// What a replica says of a connection that does not come about.
 const COMPLAINT: &str = "error connecting to primary";

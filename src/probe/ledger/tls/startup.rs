@@ -6,10 +6,10 @@ use jiff::Timestamp;
 use secrecy::ExposeSecret;
 
 use super::certificates;
-use crate::credentials::certs::CertificateSet;
+use crate::probe::{Ended, Lab, Observation, Verdict};
 use demo_base::error::Result;
 use demo_base::files::{MODE_SECRET, write_atomic};
-use crate::probe::{Ended, Lab, Observation, Verdict};
+use demo_stack::credentials::certs::CertificateSet;
 
 /// Port 0 is any free one: nothing is ever to connect there.
 const LISTEN: [&str; 6] = [

@@ -1,11 +1,11 @@
 //! What somebody between primary and replica can read.
 
 use super::relay::Relay;
-use demo_base::error::{Fault, Result};
-use crate::plan::Interface;
-use crate::plan::blueprint::Variants;
 use crate::probe::ledger::following::support::{run, shows};
 use crate::probe::{Lab, Observation, Verdict};
+use demo_base::error::{Fault, Result};
+use demo_stack::plan::Interface;
+use demo_stack::plan::blueprint::Variants;
 
 /// No byte sequence that the servers exchange by themselves.
 const MARKER: &str = "marker-c41f7e-of-a-row";

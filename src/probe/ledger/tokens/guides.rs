@@ -10,12 +10,12 @@ use serde_json::json;
 
 use super::answers::{judge, outcome};
 use super::{READ, WRITE, with_claims};
-use demo_sqld::keys::SigningKey;
-use demo_sqld::token;
-use crate::engine::ephemeral::EphemeralStack;
+use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};
 use demo_base::error::{Fault, Result};
 use demo_base::files;
-use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};
+use demo_sqld::keys::SigningKey;
+use demo_sqld::token;
+use demo_stack::engine::ephemeral::EphemeralStack;
 
 pub(super) const ID_CLAIM: Probe = Probe {
     id: "token-id-names-a-namespace",
@@ -217,7 +217,7 @@ fn public_key_file(stack: &EphemeralStack) -> Result<String> {
 }
 
 async fn no_key(lab: &Lab<'_>) -> Result<Observation> {
-    let change = |plan: &mut crate::plan::StackPlan| {
+    let change = |plan: &mut demo_stack::plan::StackPlan| {
         for service in &mut plan.services {
             service.environment.remove("SQLD_AUTH_JWT_KEY_FILE");
         }

@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 use super::answers::{judge, outcome};
 use super::websocket::Socket;
 use super::{READ, WRITE, with_claims};
-use demo_base::error::Result;
-use crate::plan::Interface;
 use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};
+use demo_base::error::Result;
 use demo_base::ready::{Attempt, poll};
+use demo_stack::plan::Interface;
 
 pub(super) const LEEWAY: Probe = Probe {
     id: "token-expiry-leeway",

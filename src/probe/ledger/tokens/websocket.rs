@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use demo_base::error::{Fault, Result};
 use crate::probe::within;
+use demo_base::error::{Fault, Result};
 use demo_sqld::namespace::NamespaceName;
 
 /// For one answer.

@@ -10,11 +10,11 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
-use crate::engine::ephemeral::EphemeralStack;
 use demo_base::error::{Fault, Result};
 use demo_base::files;
 use demo_base::ready::{Attempt, poll};
 use demo_sqld_client::http::Answer;
+use demo_stack::engine::ephemeral::EphemeralStack;
 
 /// It opens its database first, and with an embedded replica copies it.
 const START_DEADLINE: Duration = Duration::from_secs(20);

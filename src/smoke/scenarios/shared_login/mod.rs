@@ -14,15 +14,15 @@ use secrecy::ExposeSecret;
 use serde_json::json;
 
 use self::instance::{Instance, Said};
-use demo_sqld::claims::Grant;
-use crate::engine::Stop;
-use crate::engine::ephemeral::EphemeralStack;
-use demo_base::error::{Fault, Result};
-use crate::plan::Interface;
-use crate::plan::blueprint::Variants;
-use demo_base::ready::{Attempt, poll};
-use demo_sqld::namespace::NamespaceName;
 use crate::smoke::{Context, Scenario, Seen};
+use demo_base::error::{Fault, Result};
+use demo_base::ready::{Attempt, poll};
+use demo_sqld::claims::Grant;
+use demo_sqld::namespace::NamespaceName;
+use demo_stack::engine::Stop;
+use demo_stack::engine::ephemeral::EphemeralStack;
+use demo_stack::plan::Interface;
+use demo_stack::plan::blueprint::Variants;
 
 pub const SCENARIO: Scenario = Scenario {
     name: "shared-login",

@@ -1,0 +1,299 @@
+//! The `.local` folder: keys, token and certificates as files.
+//!
+//! Everything can be run again at any time. What is whole and in date stays,
+//! what is missing is made, what is out of date is made anew. Keys are the
+//! exception: they are replaced only when the user says so, because every token
+//! made with them stops working.
+
+use std::fmt;
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use jiff::Timestamp;
+use secrecy::ExposeSecret;
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use super::certs::CertificateInfo;
+use demo_base::error::{Fault, Result};
+use demo_base::files::{
+    self, MODE_SECRET, MODE_SECRET_DIR, MODE_SHARED, MODE_SHARED_DIR, write_atomic,
+};
+use demo_sqld::keys::{KeySet, SigningKey};
+
+pub mod admin_key;
+mod certificates;
+pub mod retired;
+pub mod rotation;
+mod token;
+
+/// The folder and what is in it.
+#[derive(Clone, Debug)]
+pub struct Store {
+    local: PathBuf,
+}
+
+/// What was done to a file or a set of files.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    /// There was none.
+    Created,
+    /// The old one was out of date, damaged or incomplete.
+    Renewed,
+    /// The user said so.
+    Replaced,
+}
+
+/// One thing that a call has changed.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct Change {
+    /// "keys", "public key", "token", "certificates", "mode".
+    pub what: String,
+    /// The file, or the folder of a set.
+    pub path: PathBuf,
+    pub action: Action,
+    pub why: Option<String>,
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verb = match self.action {
+            Action::Created => "created",
+            Action::Renewed => "renewed",
+            Action::Replaced => "replaced",
+        };
+        write!(formatter, "{verb} {} in {}", self.what, self.path.display())?;
+        match &self.why {
+            Some(why) => write!(formatter, ": {why}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Store {
+    /// The store in the folder `local`, which need not be there yet.
+    pub fn new(local: impl Into<PathBuf>) -> Self {
+        Self { local: local.into() }
+    }
+
+    /// The private key.
+    pub fn key_path(&self) -> PathBuf {
+        self.jwt_dir().join("jwt.key")
+    }
+
+    /// The public keys that the servers trust.
+    pub fn public_key_path(&self) -> PathBuf {
+        self.jwt_dir().join("jwt.pub")
+    }
+
+    /// The project's own token.
+    pub fn token_path(&self) -> PathBuf {
+        self.jwt_dir().join("jwt.token")
+    }
+
+    /// The folder of the certificates.
+    pub fn certs_dir(&self) -> PathBuf {
+        self.local.join("certs")
+    }
+
+    /// A file of the certificates: `ca_cert`, `server_key` and so on, with or
+    /// without `.pem`.
+    pub fn cert_path(&self, name: &str) -> PathBuf {
+        self.certs_dir().join(name).with_extension("pem")
+    }
+
+    fn jwt_dir(&self) -> PathBuf {
+        self.local.join("jwt")
+    }
+
+    /// Folders, keys, token and certificates: makes what is missing, renews
+    /// what is out of date, and with `force` replaces everything. Returns what
+    /// has changed; nothing, the second time.
+    ///
+    /// # Errors
+    /// Exit 2 when a file cannot be read or written, or is not what it should
+    /// be and cannot be replaced unasked.
+    pub fn ensure(&self, now: Timestamp, force: bool) -> Result<Vec<Change>> {
+        self.ensure_folders()?;
+        let mut changes = Vec::new();
+        {
+            let _lock = lock(&self.jwt_dir())?;
+            self.settle_keys(force, &mut changes)?;
+            self.settle_token(now, force, &mut changes)?;
+        }
+        changes.extend(self.ensure_certs(now, force)?);
+        Ok(changes)
+    }
+
+    /// The key pair alone. With `force` the tokens made so far stop working.
+    ///
+    /// # Errors
+    /// As [`Store::ensure`].
+    pub fn ensure_keys(&self, force: bool) -> Result<Vec<Change>> {
+        self.ensure_folders()?;
+        let _lock = lock(&self.jwt_dir())?;
+        let mut changes = Vec::new();
+        self.settle_keys(force, &mut changes)?;
+        Ok(changes)
+    }
+
+    /// The private key.
+    ///
+    /// # Errors
+    /// Exit 5 when there is none, exit 2 when the file holds something else.
+    pub fn signing_key(&self) -> Result<SigningKey> {
+        let path = self.key_path();
+        let text = read(&path, "private key")?;
+        SigningKey::from_pem(&text, &path.display().to_string())
+    }
+
+    /// The public keys that the servers trust.
+    ///
+    /// # Errors
+    /// Exit 5 when there is no such file, exit 2 when the file holds something else.
+    pub fn key_set(&self) -> Result<KeySet> {
+        let path = self.public_key_path();
+        let text = read(&path, "public key")?;
+        KeySet::parse(&text, &path.display().to_string())
+    }
+
+    /// Names and dates of the CA's, the server's and the client's certificate.
+    ///
+    /// # Errors
+    /// Exit 5 when one is not there, exit 2 when a file holds something else.
+    pub fn certificates(&self) -> Result<Vec<CertificateInfo>> {
+        self.read_certificates(Timestamp::now())
+    }
+
+    /// The server in a container runs as a user of its own (uid 666), who must
+    /// be able to enter these folders. Other users of this machine are stopped
+    /// at `.local`, which is its owner's alone.
+    fn ensure_folders(&self) -> Result<()> {
+        files::create_dir(&self.local, MODE_SECRET_DIR)?;
+        let data = self.local.join("data");
+        let (primary, replica) = (data.join("primary"), data.join("replica"));
+        for folder in [self.jwt_dir(), self.certs_dir(), data, primary, replica] {
+            files::create_dir(&folder, MODE_SHARED_DIR)?;
+        }
+        Ok(())
+    }
+
+    fn settle_keys(&self, force: bool, changes: &mut Vec<Change>) -> Result<()> {
+        let (private, public) = (self.key_path(), self.public_key_path());
+        let had_key = present(&private)?;
+        let had_public = present(&public)?;
+        if force || !(had_key || had_public) {
+            let key = SigningKey::generate()?;
+            // In this order a crash in between leaves a private key without a
+            // public one, which the next run completes; any other order leaves
+            // a pair that does not match.
+            if had_public {
+                remove(&public)?;
+            }
+            write_atomic(&private, key.to_pem().expose_secret().as_bytes(), MODE_SECRET)?;
+            write_atomic(&public, key.public().to_pem().as_bytes(), MODE_SHARED)?;
+            // Of the pair that is gone: the next key, and what is known of old ones.
+            files::remove(&self.next_key_path())?;
+            files::remove(&self.retired_path())?;
+            changes.push(Change {
+                what: "keys".to_owned(),
+                path: private,
+                action: if had_key || had_public { Action::Replaced } else { Action::Created },
+                why: None,
+            });
+            return Ok(());
+        }
+        if !had_key {
+            return Err(Fault::input(format!(
+                "{} is there, but the private key {} is not",
+                public.display(),
+                private.display()
+            ))
+            .hint("put the private key back, or let `demo setup --force` make a new pair")
+            .into());
+        }
+        let own = self.signing_key()?.public();
+        if !had_public {
+            write_atomic(&public, own.to_pem().as_bytes(), MODE_SHARED)?;
+            changes.push(Change {
+                what: "public key".to_owned(),
+                path: public.clone(),
+                action: Action::Created,
+                why: Some("it was missing beside its private key".to_owned()),
+            });
+        } else if !self.key_set()?.contains(&own) {
+            return Err(Fault::input(format!(
+                "{} does not hold the public key of {}",
+                public.display(),
+                private.display()
+            ))
+            .hint(format!(
+                "add it with `openssl pkey -in {} -pubout >> {}`, or let `demo setup --force` \
+                 make a new pair",
+                private.display(),
+                public.display()
+            ))
+            .into());
+        }
+        settle_mode(&private, MODE_SECRET, changes)?;
+        settle_mode(&public, MODE_SHARED, changes)
+    }
+}
+
+/// Gives a file that stays the mode that it should have.
+fn settle_mode(path: &Path, mode: u32, changes: &mut Vec<Change>) -> Result<()> {
+    let cannot = || format!("cannot set the mode of {}", path.display());
+    let found = fs::metadata(path).with_context(cannot)?.permissions().mode() & 0o7777;
+    if found != mode {
+        fs::set_permissions(path, Permissions::from_mode(mode)).with_context(cannot)?;
+        changes.push(Change {
+            what: "mode".to_owned(),
+            path: path.to_owned(),
+            action: Action::Renewed,
+            why: Some(format!("it was {found:04o}, it is {mode:04o} now")),
+        });
+    }
+    Ok(())
+}
+
+/// Keeps a second run out of `folder` until the lock is dropped: two that make
+/// keys at once would leave halves of different pairs.
+fn lock(folder: &Path) -> Result<File> {
+    let attempt = File::open(folder).and_then(|handle| handle.lock().map(|()| handle));
+    attempt.with_context(|| format!("cannot lock {}", folder.display()))
+}
+
+fn present(path: &Path) -> Result<bool> {
+    path.try_exists().with_context(|| format!("cannot look at {}", path.display()))
+}
+
+fn remove(path: &Path) -> Result<()> {
+    fs::remove_file(path).with_context(|| format!("cannot remove {}", path.display()))
+}
+
+/// The text of one of the store's files; `what` names it in messages.
+fn read(path: &Path, what: &str) -> Result<Zeroizing<String>> {
+    match std::str::from_utf8(&read_bytes(path, what)?) {
+        Ok(text) => Ok(Zeroizing::new(text.to_owned())),
+        Err(_) => Err(Fault::input(format!(
+            "{} is not a PEM file: it is binary, perhaps DER",
+            path.display()
+        ))
+        .hint("`openssl` converts it with `-inform der`; or `demo setup --force` makes a new one")
+        .into()),
+    }
+}
+
+fn read_bytes(path: &Path, what: &str) -> Result<Zeroizing<Vec<u8>>> {
+    Ok(fs::read(path).map(Zeroizing::new).map_err(|error| {
+        let missing = error.kind() == std::io::ErrorKind::NotFound;
+        let fault = files::unreadable(path, what, error);
+        if missing { fault.hint("`demo setup` makes it") } else { fault }
+    })?)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,339 @@
+//! The same stack as containers, through the Docker API alone.
+//!
+//! What it makes is a Compose project: names and labels are Compose's own, so
+//! `docker compose ps`, `logs`, `exec` and `down` go on with it. It touches
+//! containers of its project only, and by id.
+
+pub mod build;
+pub mod connect;
+pub mod data;
+pub mod discover;
+pub mod emulation;
+mod health;
+pub mod image;
+mod labels;
+mod logs;
+mod network;
+mod spec;
+pub mod sweep;
+#[cfg(test)]
+mod tests;
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use bollard::Docker;
+use bollard::models::{ContainerInspectResponse, ContainerStateStatusEnum, ContainerSummary};
+use bollard::query_parameters::{
+    CreateContainerOptionsBuilder, ListContainersOptionsBuilder, LogsOptionsBuilder,
+    RemoveContainerOptionsBuilder, StopContainerOptionsBuilder,
+};
+use futures::future::LocalBoxFuture;
+use futures::stream::LocalBoxStream;
+use futures::{FutureExt, StreamExt};
+use jiff::Timestamp;
+
+use self::connect::{Daemon, fault, refusal};
+use super::native::ports;
+use super::{Engine, Instance, ServiceState, Stop};
+use crate::plan::{ServicePlan, StackPlan};
+use crate::state::EngineKind;
+use demo_base::error::{Fault, Result};
+use demo_base::files;
+use demo_base::progress::Progress;
+
+/// How long Docker waits for a server to end before it kills it, in seconds.
+const GRACE: i32 = 10;
+
+/// Runs one stack as containers.
+#[derive(Debug)]
+pub struct DockerEngine {
+    daemon: Daemon,
+    project: String,
+    /// A container was asked for, and nobody waited for the answer.
+    asked: RefCell<Option<PathBuf>>,
+}
+
+/// Progress of a pull that nobody watches.
+struct Unwatched;
+
+impl Progress for Unwatched {
+    fn phase(&self, _text: &str) {}
+    fn bytes(&self, _done: u64, _total: Option<u64>) {}
+}
+
+impl DockerEngine {
+    /// An engine for the stack of `project`.
+    pub fn new(daemon: Daemon, project: &str) -> Self {
+        Self { daemon, project: project.to_owned(), asked: RefCell::default() }
+    }
+
+    fn docker(&self) -> &Docker {
+        &self.daemon.docker
+    }
+
+    /// The containers of a service, running or not.
+    async fn containers(&self, service: &str) -> Result<Vec<ContainerSummary>> {
+        let wanted = [
+            format!("{}={}", labels::PROJECT, self.project),
+            format!("{}={service}", labels::SERVICE),
+        ];
+        list(self.docker(), &wanted).await
+    }
+
+    async fn inspect(&self, service: &str) -> Result<Option<ContainerInspectResponse>> {
+        let Some(id) = self.containers(service).await?.into_iter().find_map(|c| c.id) else {
+            return Ok(None);
+        };
+        match self.docker().inspect_container(&id, None).await {
+            Ok(found) => Ok(Some(found)),
+            Err(error) if is_gone(&error) => Ok(None),
+            Err(error) => Err(fault(&format!("look at {service}"), &error).into()),
+        }
+    }
+
+    async fn digest(&self, plan: &StackPlan, service: &ServicePlan) -> Result<(String, String)> {
+        let reference = service.image.as_deref().ok_or_else(|| {
+            Fault::input(format!("service `{}` has no `image`", service.name))
+                .hint("the docker engine runs images; `--engine native` needs none")
+        })?;
+        let image =
+            image::ensure(self.docker(), reference, service.platform.as_deref(), &Unwatched)
+                .await?;
+        let mounted = super::mounted_digest(service)?;
+        let text = format!("{} {} {image} {mounted}", plan.project, service.digest());
+        Ok((image, super::short_digest(&text)))
+    }
+
+    async fn create(&self, plan: &StackPlan, service: &ServicePlan) -> Result<()> {
+        self.check_ports(service).await?;
+        for mount in service.mounts.iter().filter(|mount| !mount.read_only) {
+            files::create_dir(&mount.source, files::MODE_SHARED_DIR)?;
+        }
+        // One that has ended keeps the name.
+        self.remove_containers(&service.name).await?;
+        let (image, digest) = self.digest(plan, service).await?;
+        let body = spec::container(plan, service, &image, &digest)?;
+        let name = labels::container_name(&plan.project, &service.name);
+        let options = CreateContainerOptionsBuilder::new()
+            .name(&name)
+            .platform(service.platform.as_deref().unwrap_or_default())
+            .build();
+        self.asked.replace(Some(plan.working_dir.clone()));
+        let created = self.docker().create_container(Some(options), body).await;
+        self.asked.replace(None);
+        let id = created
+            .map_err(|error| match refusal(&error) {
+                Some((409, _)) => {
+                    Fault::input(format!("there is a container `{name}` that is not of this stack"))
+                        .hint(format!(
+                            "look at it with `docker inspect {name}`, then rename or remove it"
+                        ))
+                }
+                _ => fault(&format!("make a container for {}", service.name), &error),
+            })?
+            .id;
+        if let Err(error) = self.docker().start_container(&id, None).await {
+            let fault = fault(&format!("start {}", service.name), &error);
+            // Half made is not made.
+            self.remove_containers(&service.name).await.ok();
+            return Err(fault.into());
+        }
+        Ok(())
+    }
+
+    async fn check_ports(&self, service: &ServicePlan) -> Result<()> {
+        for port in &service.ports {
+            let number = port.host.port();
+            let filters = HashMap::from([("publish", vec![number.to_string()])]);
+            let options = ListContainersOptionsBuilder::new().filters(&filters).build();
+            let holders = self.docker().list_containers(Some(options)).await;
+            let holders = holders.map_err(|error| fault("list its containers", &error))?;
+            // The host may have another address free, and the filter knows only numbers.
+            let holds = |c: &ContainerSummary| {
+                c.ports.iter().flatten().any(|p| p.public_port == Some(number))
+            };
+            if let Some(holder) = holders.iter().find(|container| holds(container)) {
+                let name = holder.names.iter().flatten().next().map_or("?", String::as_str);
+                let name = name.trim_start_matches('/');
+                return Err(Fault::input(format!("port {number} is taken by container `{name}`"))
+                    .hint(format!(
+                        "`docker stop {name}`, or {}",
+                        ports::variable(service, port.host)
+                    ))
+                    .into());
+            }
+        }
+        if self.daemon.is_local() { ports::check_free(service) } else { Ok(()) }
+    }
+
+    async fn remove_containers(&self, service: &str) -> Result<bool> {
+        let mut any = false;
+        for container in self.containers(service).await? {
+            let Some(id) = container.id else { continue };
+            let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
+            match self.docker().remove_container(&id, Some(options)).await {
+                Ok(()) => any = true,
+                Err(error) if is_gone(&error) => {}
+                Err(error) => {
+                    return Err(fault(&format!("remove the container of {service}"), &error).into());
+                }
+            }
+        }
+        Ok(any)
+    }
+
+    async fn stop_one(&self, service: &str, how: Stop) -> Result<bool> {
+        let running = self.inspect(service).await?.is_some_and(|found| is_running(&found));
+        if running && how == Stop::Graceful {
+            for container in self.containers(service).await? {
+                let Some(id) = container.id else { continue };
+                let options = StopContainerOptionsBuilder::new().t(GRACE).build();
+                match self.docker().stop_container(&id, Some(options)).await {
+                    Ok(()) => {}
+                    Err(error) if is_gone(&error) => {}
+                    Err(error) => return Err(fault(&format!("stop {service}"), &error).into()),
+                }
+            }
+        }
+        self.remove_containers(service).await?;
+        Ok(running)
+    }
+
+    async fn state_of(&self, service: &str) -> Result<ServiceState> {
+        let Some(found) = self.inspect(service).await?.filter(is_running) else {
+            return Ok(ServiceState::Stopped);
+        };
+        let id = found.id.as_deref().unwrap_or_default();
+        let started = found.state.as_ref().and_then(|state| state.started_at.as_ref());
+        Ok(ServiceState::Running(Instance {
+            id: format!("container {}", &id[..id.len().min(12)]),
+            started_at: started.and_then(|text| text.parse::<Timestamp>().ok()),
+        }))
+    }
+
+    async fn as_planned(&self, plan: &StackPlan, service: &ServicePlan) -> Result<bool> {
+        let Some(found) = self.inspect(&service.name).await? else { return Ok(false) };
+        let (image, digest) = self.digest(plan, service).await?;
+        let labels = found.config.as_ref().and_then(|config| config.labels.as_ref());
+        match labels.and_then(|labels| labels.get(labels::DIGEST)) {
+            Some(label) => Ok(*label == digest),
+            // Compose made it: it is used as it is when it is what we would make.
+            None => Ok(spec::same(&found, &spec::container(plan, service, &image, &digest)?)),
+        }
+    }
+
+    async fn read_logs(&self, service: &str, tail: Option<usize>) -> Result<String> {
+        let Some(id) = self.containers(service).await?.into_iter().find_map(|c| c.id) else {
+            return Ok(String::new());
+        };
+        let tail = tail.map_or_else(|| "all".to_owned(), |lines| lines.to_string());
+        let options = LogsOptionsBuilder::new().stdout(true).stderr(true).tail(&tail).build();
+        let mut chunks = std::pin::pin!(self.docker().logs(&id, Some(options)));
+        let mut text = String::new();
+        while let Some(chunk) = chunks.next().await {
+            let chunk =
+                chunk.map_err(|error| fault(&format!("read the log of {service}"), &error))?;
+            text.push_str(&String::from_utf8_lossy(&chunk.into_bytes()));
+        }
+        Ok(text)
+    }
+}
+
+/// Containers with all of these labels, running or not.
+async fn list(docker: &Docker, wanted: &[String]) -> Result<Vec<ContainerSummary>> {
+    let filters = HashMap::from([("label", wanted.to_vec())]);
+    let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
+    let found = docker.list_containers(Some(options)).await;
+    Ok(found.map_err(|error| fault("list its containers", &error))?)
+}
+
+fn is_running(found: &ContainerInspectResponse) -> bool {
+    let status = found.state.as_ref().and_then(|state| state.status.as_ref());
+    status == Some(&ContainerStateStatusEnum::RUNNING)
+}
+
+/// Gone, or about to go: both are as good as removed.
+fn is_gone(error: &bollard::errors::Error) -> bool {
+    match refusal(error) {
+        Some((404, _)) => true,
+        Some((409, message)) => message.contains("already in progress"),
+        _ => false,
+    }
+}
+
+impl Engine for DockerEngine {
+    fn kind(&self) -> EngineKind {
+        EngineKind::Docker
+    }
+
+    fn prepare<'a>(&'a self, plan: &'a StackPlan) -> LocalBoxFuture<'a, Result<()>> {
+        network::ensure(self.docker(), plan).boxed_local()
+    }
+
+    fn start<'a>(
+        &'a self,
+        plan: &'a StackPlan,
+        service: &'a ServicePlan,
+    ) -> LocalBoxFuture<'a, Result<()>> {
+        self.create(plan, service).boxed_local()
+    }
+
+    fn state<'a>(&'a self, service: &'a str) -> LocalBoxFuture<'a, Result<ServiceState>> {
+        self.state_of(service).boxed_local()
+    }
+
+    fn matches<'a>(
+        &'a self,
+        plan: &'a StackPlan,
+        service: &'a ServicePlan,
+    ) -> LocalBoxFuture<'a, Result<bool>> {
+        self.as_planned(plan, service).boxed_local()
+    }
+
+    /// Docker itself binds the ports, so what answers there is the container;
+    /// what is left to ask is the container's own health check, now and not at
+    /// its next interval.
+    fn is_healthy<'a>(
+        &'a self,
+        service: &'a ServicePlan,
+    ) -> LocalBoxFuture<'a, Result<Option<String>>> {
+        self.run_health_check(service).boxed_local()
+    }
+
+    fn stop<'a>(&'a self, service: &'a str, how: Stop) -> LocalBoxFuture<'a, Result<bool>> {
+        self.stop_one(service, how).boxed_local()
+    }
+
+    fn logs<'a>(
+        &'a self,
+        service: &'a str,
+        tail: Option<usize>,
+    ) -> LocalBoxFuture<'a, Result<String>> {
+        self.read_logs(service, tail).boxed_local()
+    }
+
+    fn follow<'a>(&'a self, service: &'a str) -> LocalBoxStream<'a, Result<String>> {
+        logs::follow(self, service)
+    }
+
+    fn remove<'a>(&'a self, project: &'a str) -> LocalBoxFuture<'a, Result<()>> {
+        async move {
+            let asked = self.asked.take();
+            if let Some(folder) = asked {
+                sweep::remove_stack(&self.daemon, &folder).await?;
+            }
+            network::remove(self.docker(), project).await
+        }
+        .boxed_local()
+    }
+
+    fn remove_files<'a>(
+        &'a self,
+        within: &'a std::path::Path,
+        folder: &'a std::path::Path,
+    ) -> LocalBoxFuture<'a, Result<()>> {
+        data::remove(Some(&self.daemon), within, folder).boxed_local()
+    }
+}

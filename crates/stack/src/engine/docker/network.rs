@@ -1,0 +1,64 @@
+//! The project's network.
+
+use bollard::Docker;
+use bollard::models::NetworkCreateRequest;
+
+use super::connect::{fault, refusal};
+use super::labels;
+use crate::plan::StackPlan;
+use demo_base::error::{Fault, Result};
+
+/// Makes the network of `plan`'s project, unless it is there.
+///
+/// # Errors
+/// Exit 2 when somebody else has a network of that name.
+pub(super) async fn ensure(docker: &Docker, plan: &StackPlan) -> Result<()> {
+    let name = labels::network_name(&plan.project);
+    if let Some(project) = owner(docker, &name).await? {
+        if project.as_deref() == Some(plan.project.as_str()) {
+            return Ok(());
+        }
+        return Err(Fault::input(format!("there is a network `{name}` that is not of this stack"))
+            .hint(format!("`docker network rm {name}`, or another `name:` in docker-compose.yml"))
+            .into());
+    }
+    let request = NetworkCreateRequest {
+        name: name.clone(),
+        driver: Some("bridge".to_owned()),
+        labels: Some(labels::of_network(plan)),
+        ..Default::default()
+    };
+    let made = docker.create_network(request).await;
+    made.map_err(|error| fault(&format!("make the network `{name}`"), &error))?;
+    Ok(())
+}
+
+/// Removes the network of `project`, if it is one of a Compose project of that name.
+///
+/// # Errors
+/// When the daemon refuses.
+pub(super) async fn remove(docker: &Docker, project: &str) -> Result<()> {
+    let name = labels::network_name(project);
+    if owner(docker, &name).await? != Some(Some(project.to_owned())) {
+        return Ok(());
+    }
+    match docker.remove_network(&name).await {
+        Ok(()) => Ok(()),
+        Err(error) => match refusal(&error) {
+            // Somebody's own container is on it: it is theirs now.
+            Some((403 | 404 | 409, _)) => Ok(()),
+            _ => Err(fault(&format!("remove the network `{name}`"), &error).into()),
+        },
+    }
+}
+
+/// The project of the network called `name`; `None`: there is no such network.
+async fn owner(docker: &Docker, name: &str) -> Result<Option<Option<String>>> {
+    match docker.inspect_network(name, None).await {
+        Ok(network) => {
+            Ok(Some(network.labels.and_then(|labels| labels.get(labels::PROJECT).cloned())))
+        }
+        Err(error) if refusal(&error).is_some_and(|(status, _)| status == 404) => Ok(None),
+        Err(error) => Err(fault(&format!("look for the network `{name}`"), &error).into()),
+    }
+}

@@ -1,0 +1,160 @@
+//! One ephemeral stack: how its servers are reached, stopped and started.
+
+use std::fs::File;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use secrecy::SecretString;
+
+use crate::engine::companions::Companions;
+use crate::engine::start::until_ready;
+use crate::engine::{Engine, Stop, last_words};
+use crate::plan::{Interface, ServicePlan, StackPlan};
+use demo_base::error::{Fault, Result};
+use demo_sqld::claims::Grant;
+use demo_sqld::keys::SigningKey;
+use demo_sqld::namespace::NamespaceName;
+use demo_sqld::token;
+use demo_sqld_client::admin::Admin;
+use demo_sqld_client::hrana::Hrana;
+
+/// Long enough for any run.
+const TOKEN_LIFE: Duration = Duration::from_secs(3600);
+
+/// One stack of one run.
+pub struct EphemeralStack {
+    pub plan: StackPlan,
+    pub engine: Box<dyn Engine>,
+    pub http: reqwest::Client,
+    /// Programs of ours that use the stack, and end before it.
+    pub companions: Companions,
+    pub(super) key: SigningKey,
+    pub(super) folder: PathBuf,
+    /// Says that somebody owns the folder.
+    pub(super) owned: File,
+}
+
+impl EphemeralStack {
+    pub(super) async fn stop_all(&self) -> Result<()> {
+        self.companions.stop_all().await?;
+        for service in self.plan.services.iter().rev() {
+            self.engine.stop(&service.name, Stop::Kill).await?;
+        }
+        self.engine.remove(&self.plan.project).await
+    }
+
+    /// The folder with the stack's files.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The service called `name`.
+    ///
+    /// # Errors
+    /// Exit 5 when the plan has none.
+    pub fn service(&self, name: &str) -> Result<&ServicePlan> {
+        self.plan.service(name)
+    }
+
+    /// Where an interface of a service is reached.
+    ///
+    /// # Errors
+    /// Exit 2 when the compose files do not publish it.
+    pub fn address(&self, service: &str, interface: Interface) -> Result<SocketAddr> {
+        self.service(service)?.endpoint(interface).ok_or_else(|| {
+            Fault::input(format!("service `{service}` publishes no {interface} port")).into()
+        })
+    }
+
+    /// A token that the stack's servers accept.
+    ///
+    /// # Errors
+    /// When it cannot be signed.
+    pub fn token(&self, grant: &Grant) -> Result<SecretString> {
+        self.token_at(grant, Timestamp::now())
+    }
+
+    /// A token as it would have been made at another time.
+    ///
+    /// # Errors
+    /// When it cannot be signed.
+    pub fn token_at(&self, grant: &Grant, now: Timestamp) -> Result<SecretString> {
+        token::mint(&self.key, &grant.claims(now))
+    }
+
+    /// A token with exactly these claims.
+    ///
+    /// # Errors
+    /// When it cannot be signed.
+    pub fn token_with(&self, claims: &serde_json::Value) -> Result<SecretString> {
+        token::mint(&self.key, claims)
+    }
+
+    /// A token for everything: `{"a":"rw"}`.
+    ///
+    /// # Errors
+    /// When it cannot be signed.
+    pub fn full_token(&self) -> Result<SecretString> {
+        self.token(&Grant::full(TOKEN_LIFE))
+    }
+
+    /// A service's HTTP interface with a token for everything.
+    ///
+    /// # Errors
+    /// As [`EphemeralStack::address`].
+    pub fn hrana(&self, service: &str, namespace: Option<&NamespaceName>) -> Result<Hrana> {
+        let address = self.address(service, Interface::Http)?;
+        let hrana = Hrana::new(self.http.clone(), address);
+        Ok(hrana.namespace(namespace).token(&self.full_token()?))
+    }
+
+    /// The primary's Admin API.
+    ///
+    /// # Errors
+    /// As [`EphemeralStack::address`].
+    pub fn admin(&self) -> Result<Admin> {
+        let key = self.plan.admin_key().map(|key| SecretString::from(key.to_owned()));
+        let address = self.address("primary", Interface::Admin)?;
+        Ok(Admin::new(self.http.clone(), address, key.as_ref()))
+    }
+
+    /// The last log lines of every service and companion.
+    pub async fn last_words(&self) -> String {
+        let mut all = Vec::new();
+        for service in &self.plan.services {
+            all.push(last_words(self.engine.as_ref(), &service.name).await);
+        }
+        all.extend(self.companions.last_words().await);
+        all.join("\n")
+    }
+
+    /// Stops a service, and starts it again until it is ready.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub async fn restart(&self, service: &str, how: Stop) -> Result<()> {
+        self.engine.stop(service, how).await?;
+        self.resume(service).await
+    }
+
+    /// Starts a service that was stopped.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub async fn resume(&self, service: &str) -> Result<()> {
+        let planned = self.service(service)?;
+        self.engine.start(&self.plan, planned).await?;
+        until_ready(self.engine.as_ref(), planned, &self.http).await
+    }
+
+    /// A service's HTTP interface without a token.
+    ///
+    /// # Errors
+    /// Exit 2 when the compose files do not publish it.
+    pub fn anonymous(&self, service: &str, namespace: Option<&NamespaceName>) -> Result<Hrana> {
+        let address = self.address(service, Interface::Http)?;
+        Ok(Hrana::new(self.http.clone(), address).namespace(namespace))
+    }
+}

@@ -1,0 +1,387 @@
+//! What a server of a `demo` that root has started may see and be.
+//!
+//! SQL of this server reads and writes files (`readfile`, `writefile`, `fsdir`), so
+//! it runs as the user that the image uses too, and in a mount namespace of its own:
+//! each folder on the way to its files that this user cannot enter (`.local`, which
+//! is 0700, or a `/root` above it) is covered by an empty one, in which nothing but
+//! the server's own files appears, at the paths that they always have. `/proc` is
+//! covered too: servers of other projects have the same user, and `/proc/PID/root`
+//! would show theirs. `SQLite` makes
+//! every path absolute and looks at each part of it, so a relative path, or a
+//! descriptor, does not lead past a folder that cannot be entered (measured on sqld
+//! 0.24.32: "unable to open database file").
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use crate::plan::{ServicePlan, StackPlan};
+use demo_base::error::Result;
+
+/// The user and the group of the server in the upstream image.
+pub const SERVER_USER: u32 = 666;
+
+/// What a server is shut into.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Confinement {
+    /// User and group, by number; neither needs a name on this machine.
+    pub user: u32,
+    /// Folders that the server writes; it starts in the first.
+    pub own: Vec<PathBuf>,
+    /// Files and folders that it reads.
+    pub read: Vec<PathBuf>,
+    /// Folders of which it sees nothing else, though it could enter them: the
+    /// project's, with its `.env`.
+    pub hide: Vec<PathBuf>,
+}
+
+/// What a program needs to run; a project that is one of these, or holds one, is not
+/// hidden.
+const SYSTEM: [&str; 9] =
+    ["/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc", "/dev", "/sys", "/nix"];
+
+impl Confinement {
+    /// That of `service`; none where this process may not shut anything in: who is
+    /// not root runs its servers as itself, and so does a root without the right to
+    /// mount (a container's).
+    pub fn of(plan: &StackPlan, service: &ServicePlan) -> Option<Self> {
+        if !available() {
+            return None;
+        }
+        let files = plan.config_files.iter().filter_map(|file| file.parent());
+        let mut hide: Vec<PathBuf> = Vec::new();
+        for folder in files.chain([plan.working_dir.as_path()]) {
+            let needed = |system: &&str| {
+                let system = Path::new(system);
+                system.starts_with(folder) || folder.starts_with(system)
+            };
+            if folder.is_dir() && !SYSTEM.iter().any(needed) {
+                hide.push(folder.to_path_buf());
+            }
+        }
+        let paths = |read_only: bool| {
+            let mounts = service.mounts.iter().filter(move |mount| mount.read_only == read_only);
+            mounts.map(|mount| mount.source.clone()).collect()
+        };
+        Some(Self { user: SERVER_USER, own: paths(false), read: paths(true), hide })
+    }
+
+    /// As options of `demo __exec`.
+    pub fn arguments(&self) -> Vec<OsString> {
+        let mut words = vec![OsString::from("--user"), self.user.to_string().into()];
+        let all = [("--own", &self.own), ("--read", &self.read), ("--hide", &self.hide)];
+        for (option, paths) in all {
+            for path in paths {
+                words.extend([OsString::from(option), path.clone().into_os_string()]);
+            }
+        }
+        words
+    }
+}
+
+/// Whether servers that are started now run as a user of their own.
+pub fn available() -> bool {
+    system::available()
+}
+
+/// As whom servers run that are started now, in a sentence.
+pub fn describe() -> String {
+    if available() {
+        return format!(
+            "servers run as user {SERVER_USER} and see no files but their own: demo is root"
+        );
+    }
+    let user = rustix::process::geteuid().as_raw();
+    let why = match user {
+        0 => "this root has no right to mount (CAP_SYS_ADMIN), so they can read demo's keys",
+        _ => "a function that reads files reads what you can; started by root they are shut in",
+    };
+    format!("servers run as user {user}, as demo itself: {why}")
+}
+
+/// Gives `folder` with all that is in it to `user`. No link is followed, neither
+/// `folder` itself nor one in it.
+///
+/// # Errors
+/// Exit 2 with the folder when the system refuses.
+pub fn hand_over(folder: &Path, user: u32) -> Result<()> {
+    system::hand_over(folder, user)
+}
+
+/// Shuts this process in, for good: what it executes next sees `program` and what
+/// the confinement names. Of a process with several threads the caller alone is
+/// shut in, so it must be the one that executes.
+///
+/// # Errors
+/// When the system refuses; then nothing may be executed.
+pub fn enter(confinement: &Confinement, program: &Path) -> Result<()> {
+    system::enter(confinement, program)
+}
+
+#[cfg(target_os = "linux")]
+mod system {
+    use std::ffi::OsStr;
+    use std::fs::{self, DirBuilder, Permissions};
+    use std::io;
+    use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+    use std::os::unix::ffi::OsStrExt;
+    use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+    use std::path::{Path, PathBuf};
+
+    use rustix::fs::{AtFlags, CWD, Dir, Gid, Mode, OFlags, Uid, chownat, fchown, openat, statat};
+    use rustix::mount::{
+        MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, mount, mount_change,
+        mount_remount, move_mount, open_tree,
+    };
+    use rustix::thread::{
+        CapabilitySet, UnshareFlags, capabilities, set_no_new_privs, set_thread_groups,
+        set_thread_res_gid, set_thread_res_uid,
+    };
+
+    use super::Confinement;
+    use demo_base::error::{Fault, Result};
+
+    pub fn available() -> bool {
+        let needed = CapabilitySet::SYS_ADMIN
+            | CapabilitySet::SETUID
+            | CapabilitySet::SETGID
+            | CapabilitySet::CHOWN
+            | CapabilitySet::DAC_OVERRIDE;
+        rustix::process::geteuid().is_root()
+            && capabilities(None).is_ok_and(|sets| sets.effective.contains(needed))
+    }
+
+    pub fn hand_over(folder: &Path, user: u32) -> Result<()> {
+        let attempt = || -> rustix::io::Result<()> {
+            let opened = openat(CWD, folder, FOLDER, Mode::empty())?;
+            give(opened.as_fd(), user)
+        };
+        attempt().map_err(|error| {
+            Fault::input(format!("cannot give {} to the server's user", folder.display()))
+                .because(error)
+                .into()
+        })
+    }
+
+    const FOLDER: OFlags =
+        OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+    fn give(folder: BorrowedFd<'_>, user: u32) -> rustix::io::Result<()> {
+        let (owner, group) = (Some(Uid::from_raw(user)), Some(Gid::from_raw(user)));
+        for entry in Dir::read_from(folder)? {
+            let entry = entry?;
+            let name = OsStr::from_bytes(entry.file_name().to_bytes());
+            if name == "." || name == ".." {
+                continue;
+            }
+            let stat = statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
+            if rustix::fs::FileType::from_raw_mode(stat.st_mode).is_dir() {
+                give(openat(folder, name, FOLDER, Mode::empty())?.as_fd(), user)?;
+            } else if (stat.st_uid, stat.st_gid) != (user, user) {
+                chownat(folder, name, owner, group, AtFlags::SYMLINK_NOFOLLOW)?;
+            }
+        }
+        fchown(folder, owner, group)
+    }
+
+    pub fn enter(confinement: &Confinement, program: &Path) -> Result<()> {
+        let attempt = || -> io::Result<()> {
+            hide(confinement, program)?;
+            std::env::set_current_dir(confinement.own.first().map_or(Path::new("/"), |own| own))?;
+            let (user, group) = (Uid::from_raw(confinement.user), Gid::from_raw(confinement.user));
+            set_thread_groups(&[])?;
+            set_thread_res_gid(group, group, group)?;
+            set_thread_res_uid(user, user, user)?;
+            Ok(set_no_new_privs(true)?)
+        };
+        attempt().map_err(|error| {
+            Fault::failed(format!("cannot run the server as user {}", confinement.user))
+                .because(error)
+                .hint("start demo as another user than root: its servers then run as that user")
+                .into()
+        })
+    }
+
+    /// A file or folder that stays in sight.
+    struct Shown {
+        path: PathBuf,
+        folder: bool,
+        /// The mount of it that is put back over what hides it; else its content.
+        what: What,
+    }
+
+    enum What {
+        Tree(OwnedFd),
+        Copy(Vec<u8>),
+    }
+
+    fn hide(confinement: &Confinement, program: &Path) -> io::Result<()> {
+        let user = confinement.user;
+        private_mounts()?;
+        mount_change("/", MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC)?;
+        let own = confinement.own.iter().map(PathBuf::as_path);
+        let read = confinement.read.iter().map(PathBuf::as_path);
+        let mut closed: Vec<PathBuf> = Vec::new();
+        let mut shown = Vec::new();
+        for path in own.chain(read).chain([program]) {
+            let Some(folder) = closed_to(path, confinement)? else { continue };
+            if !closed.contains(&folder) {
+                closed.push(folder);
+            }
+            shown.push(show(path, user)?);
+        }
+        for folder in &confinement.hide {
+            if !closed.iter().any(|closed| folder.starts_with(closed)) {
+                closed.push(folder.clone());
+            }
+        }
+        // Everything is held open: now it can be covered.
+        let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+        for folder in &closed {
+            mount("tmpfs", folder, "tmpfs", flags, Some(c"mode=0755,size=1m"))?;
+        }
+        for shown in shown {
+            put_back(shown, user)?;
+        }
+        // /proc/PID/root of another server of this user leads to its files.
+        mount("tmpfs", "/proc", "tmpfs", flags | MountFlags::RDONLY, Some(c"mode=0755,size=4k"))?;
+        for folder in &closed {
+            mount_remount(folder, flags | MountFlags::BIND | MountFlags::RDONLY, c"")?;
+        }
+        Ok(())
+    }
+
+    #[expect(
+        deprecated,
+        reason = "the other one is unsafe for the sake of the flag FILES, which is not used"
+    )]
+    fn private_mounts() -> rustix::io::Result<()> {
+        rustix::thread::unshare(UnshareFlags::NEWNS)
+    }
+
+    /// The uppermost folder above `path` that the user cannot enter, or is not to see.
+    fn closed_to(path: &Path, confinement: &Confinement) -> io::Result<Option<PathBuf>> {
+        let mut above: Vec<&Path> = path.ancestors().skip(1).collect();
+        above.reverse();
+        for folder in above {
+            let hidden = confinement.hide.iter().any(|hide| hide == folder);
+            if hidden || !allows(&fs::metadata(folder)?, confinement.user, 0o1) {
+                return Ok(Some(folder.to_path_buf()));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether the mode gives `user` the right (4 read, 2 write, 1 enter).
+    fn allows(metadata: &fs::Metadata, user: u32, right: u32) -> bool {
+        let shift = match (metadata.uid() == user, metadata.gid() == user) {
+            (true, _) => 6,
+            (false, true) => 3,
+            (false, false) => 0,
+        };
+        metadata.mode() >> shift & right == right
+    }
+
+    fn show(path: &Path, user: u32) -> io::Result<Shown> {
+        let metadata = fs::metadata(path)?;
+        let folder = metadata.is_dir();
+        let what = if folder || allows(&metadata, user, 0o4) {
+            let flags = OpenTreeFlags::OPEN_TREE_CLONE
+                | OpenTreeFlags::OPEN_TREE_CLOEXEC
+                | OpenTreeFlags::AT_RECURSIVE;
+            What::Tree(open_tree(CWD, path, flags)?)
+        } else {
+            // Its owner's alone, such as a key of mode 0600: the server gets its own.
+            What::Copy(fs::read(path)?)
+        };
+        Ok(Shown { path: path.to_path_buf(), folder, what })
+    }
+
+    fn put_back(shown: Shown, user: u32) -> io::Result<()> {
+        let path = &shown.path;
+        if let Some(parent) = path.parent() {
+            make(parent)?;
+        }
+        match shown.what {
+            What::Copy(bytes) => {
+                fs::write(path, bytes)?;
+                fs::set_permissions(path, Permissions::from_mode(0o400))?;
+                std::os::unix::fs::chown(path, Some(user), Some(user))
+            }
+            What::Tree(tree) => {
+                if shown.folder {
+                    make(path)?;
+                } else if !path.exists() {
+                    fs::write(path, b"")?;
+                }
+                let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
+                Ok(move_mount(&tree, c"", CWD, path, flags)?)
+            }
+        }
+    }
+
+    /// Makes a folder that all may enter, whatever the umask.
+    fn make(folder: &Path) -> io::Result<()> {
+        if folder.is_dir() {
+            return Ok(());
+        }
+        if let Some(parent) = folder.parent() {
+            make(parent)?;
+        }
+        DirBuilder::new().mode(0o755).create(folder)?;
+        fs::set_permissions(folder, Permissions::from_mode(0o755))
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod system {
+    use std::path::Path;
+
+    use super::Confinement;
+    use demo_base::error::{Fault, Result};
+
+    pub fn available() -> bool {
+        false
+    }
+
+    pub fn hand_over(_folder: &Path, _user: u32) -> Result<()> {
+        Ok(())
+    }
+
+    pub fn enter(_confinement: &Confinement, _program: &Path) -> Result<()> {
+        Err(Fault::input("servers of a user of their own need Linux").into())
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::{MetadataExt, symlink};
+
+    use super::*;
+
+    #[test]
+    fn c1_handing_over_follows_no_link() {
+        if !available() {
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        fs::create_dir_all(data.join("deep")).unwrap();
+        fs::write(data.join("deep/file"), "x").unwrap();
+        let outside = folder.path().join("outside");
+        fs::create_dir(&outside).unwrap();
+        fs::write(outside.join("precious"), "p").unwrap();
+        symlink(&outside, data.join("folder")).unwrap();
+        symlink(outside.join("precious"), data.join("deep/link")).unwrap();
+        hand_over(&data, SERVER_USER).unwrap();
+        let owner = |path: &Path| fs::symlink_metadata(path).unwrap().uid();
+        assert_eq!(owner(&data.join("deep/file")), SERVER_USER);
+        assert_eq!(owner(&data), SERVER_USER);
+        assert_eq!(owner(&outside), 0);
+        assert_eq!(owner(&outside.join("precious")), 0);
+        let link = folder.path().join("link");
+        symlink(&outside, &link).unwrap();
+        assert!(hand_over(&link, SERVER_USER).is_err());
+        assert_eq!(owner(&outside), 0);
+    }
+}

@@ -1,0 +1,144 @@
+//! The engine that was chosen, for any number of stacks.
+
+use std::path::{Path, PathBuf};
+
+use super::Engine;
+use super::companions::Companions;
+use super::docker::DockerEngine;
+use super::docker::connect::Daemon;
+use super::native::launcher::Lifeline;
+use super::native::{NativeEngine, Site};
+use crate::state::{EngineKind, Local};
+use demo_base::error::{Fault, Result};
+use demo_sqld_dist::binary::{ServerBinary, Source};
+
+/// Makes engines of one kind.
+#[derive(Clone, Debug)]
+pub enum Provider {
+    Native(NativeProvider),
+    Docker(Daemon),
+}
+
+/// What the native engine needs.
+#[derive(Clone, Debug)]
+pub struct NativeProvider {
+    /// Without one it can only look and stop.
+    pub binary: Option<ServerBinary>,
+    /// This program.
+    pub launcher: PathBuf,
+    pub lifeline: Lifeline,
+}
+
+/// Where a stack keeps what its engine writes, and whether it outlives us.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The compose project.
+    pub project: String,
+    pub run_dir: PathBuf,
+    pub logs_dir: PathBuf,
+    /// The servers end when this process ends, in whatever way.
+    pub owned: bool,
+}
+
+impl Place {
+    /// That of the standing stack.
+    pub fn standing(local: &Local, project: &str) -> Self {
+        Self {
+            project: project.to_owned(),
+            run_dir: local.standing_dir(),
+            logs_dir: local.logs_dir(),
+            owned: false,
+        }
+    }
+
+    /// That of an ephemeral stack.
+    pub fn ephemeral(folder: &Path, project: &str, owned: bool) -> Self {
+        Self {
+            project: project.to_owned(),
+            run_dir: folder.join("run"),
+            logs_dir: folder.join("logs"),
+            owned,
+        }
+    }
+
+    fn site(&self, lifeline: Lifeline) -> Site {
+        Site {
+            run_dir: self.run_dir.clone(),
+            logs_dir: self.logs_dir.clone(),
+            owner: self.owned.then(std::process::id),
+            lifeline,
+        }
+    }
+}
+
+/// The file of this program, which becomes what it starts.
+///
+/// # Errors
+/// When the system does not say.
+pub fn this_program() -> Result<PathBuf> {
+    Ok(std::env::current_exe()
+        .map_err(|error| Fault::failed("demo cannot find its own program").because(error))?)
+}
+
+impl Provider {
+    /// Which engine this is.
+    pub fn kind(&self) -> EngineKind {
+        match self {
+            Self::Native(_) => EngineKind::Native,
+            Self::Docker(_) => EngineKind::Docker,
+        }
+    }
+
+    /// The binary that the native engine runs.
+    pub fn server_binary(&self) -> Option<&ServerBinary> {
+        match self {
+            Self::Native(native) => native.binary.as_ref(),
+            Self::Docker(_) => None,
+        }
+    }
+
+    /// What serves, in words for the first line of a run.
+    pub fn describe(&self) -> String {
+        match self {
+            Self::Docker(daemon) => {
+                let Daemon { address, version, api, .. } = daemon;
+                format!("docker: {} (engine {version}, API {api})", address.url)
+            }
+            Self::Native(NativeProvider { binary: None, .. }) => "native".to_owned(),
+            Self::Native(NativeProvider { binary: Some(binary), .. }) => {
+                let note = binary.note.as_ref().map(|note| format!("; {note}"));
+                let proof = match binary.source {
+                    Source::Installed => "digest verified".to_owned(),
+                    other => format!("from {other}"),
+                };
+                let note = note.unwrap_or_default();
+                format!("native: no Docker needed (sqld {}, {proof}{note})", binary.version)
+            }
+        }
+    }
+
+    /// For programs of ours beside the stack at `place`: processes of this machine
+    /// on every engine.
+    ///
+    /// # Errors
+    /// When this program does not find itself.
+    pub fn companions(&self, place: &Place) -> Result<Companions> {
+        let (program, lifeline) = match self {
+            Self::Native(native) => (native.launcher.clone(), native.lifeline),
+            Self::Docker(_) => (this_program()?, Lifeline::HERE),
+        };
+        Ok(Companions::new(place.site(lifeline), program))
+    }
+
+    /// An engine for the stack at `place`.
+    pub fn engine(&self, place: &Place) -> Box<dyn Engine> {
+        match self {
+            Self::Docker(daemon) => Box::new(DockerEngine::new(daemon.clone(), &place.project)),
+            Self::Native(native) => {
+                let site = place.site(native.lifeline);
+                let launcher = native.launcher.clone();
+                Box::new(NativeEngine::new(site, native.binary.clone(), launcher))
+            }
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! From a compose project to a [`StackPlan`].
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use super::{Condition, HealthPlan, MountPlan, PortPlan, Role, SCHEMA, ServicePlan, StackPlan};
+use demo_base::error::{Fault, Result};
+use demo_compose::model::{self, Project, Service};
+
+impl StackPlan {
+    /// Makes the plan of `project`.
+    ///
+    /// # Errors
+    /// Exit 2 with service and key, for what the engines do not honour.
+    pub fn build(
+        project: &Project,
+        working_dir: PathBuf,
+        config_files: Vec<PathBuf>,
+    ) -> Result<Self> {
+        let services = project
+            .start_order()?
+            .into_iter()
+            .map(|name| service_plan(name, &project.services[name]))
+            .collect::<Result<_>>()?;
+        Ok(Self {
+            schema: SCHEMA,
+            project: project.name.clone(),
+            working_dir,
+            config_files,
+            services,
+        })
+    }
+}
+
+fn service_plan(name: &str, service: &Service) -> Result<ServicePlan> {
+    let environment: BTreeMap<String, String> = service
+        .environment
+        .iter()
+        .filter_map(|(variable, value)| Some((variable.clone(), value.clone()?)))
+        .collect();
+    Ok(ServicePlan {
+        name: name.to_owned(),
+        role: role(name, &environment)?,
+        image: service.image.clone(),
+        platform: service.platform.clone(),
+        entrypoint: service.entrypoint.clone(),
+        command: service.command.clone().unwrap_or_default(),
+        environment,
+        labels: service.labels.clone(),
+        ports: service.ports.iter().map(|port| port_plan(name, port)).collect::<Result<_>>()?,
+        mounts: service.volumes.iter().map(|m| mount_plan(name, m)).collect::<Result<_>>()?,
+        depends_on: service
+            .depends_on
+            .iter()
+            .map(|(other, dependency)| Ok((other.clone(), condition(name, dependency)?)))
+            .collect::<Result<_>>()?,
+        health: service.healthcheck.as_ref().and_then(health_plan),
+        restart: service.restart.clone(),
+    })
+}
+
+fn unsupported(service: &str, key: &str, what: &str) -> anyhow::Error {
+    Fault::input(format!("service `{service}`, `{key}`: {what}"))
+        .hint("change the compose file; the engines honour what docs/architecture.md lists")
+        .into()
+}
+
+/// The image compares case-sensitively and makes anything else a standalone
+/// server without a word; a typo must not.
+fn role(service: &str, environment: &BTreeMap<String, String>) -> Result<Role> {
+    match environment.get("SQLD_NODE").map(String::as_str) {
+        Some("primary") => Ok(Role::Primary),
+        Some("replica") => Ok(Role::Replica),
+        Some("standalone") | None => Ok(Role::Standalone),
+        Some(other) => Err(unsupported(
+            service,
+            "environment.SQLD_NODE",
+            &format!("`{other}` is none of primary, replica, standalone"),
+        )),
+    }
+}
+
+fn port_plan(service: &str, port: &model::Port) -> Result<PortPlan> {
+    if port.protocol != model::Protocol::Tcp {
+        return Err(unsupported(service, "ports", "the server speaks TCP only"));
+    }
+    let Some(published) = port.published else {
+        let what = format!("{} needs a port of the host to be published on", port.target);
+        return Err(unsupported(service, "ports", &what));
+    };
+    let host_ip = port.host_ip.as_deref().unwrap_or("0.0.0.0");
+    let ip: IpAddr = host_ip
+        .parse()
+        .map_err(|_| unsupported(service, "ports", &format!("`{host_ip}` is no address")))?;
+    if ip != IpAddr::V4(Ipv4Addr::LOCALHOST) {
+        // Anyone who reaches the gRPC port reads and writes everything.
+        let what = format!("{published} would be open to the network on {ip}");
+        return Err(Fault::input(format!("service `{service}`, `ports`: {what}"))
+            .hint(format!("write 127.0.0.1:{published}:{}", port.target))
+            .into());
+    }
+    Ok(PortPlan { host: SocketAddr::new(ip, published), target: port.target })
+}
+
+fn mount_plan(service: &str, mount: &model::Mount) -> Result<MountPlan> {
+    match (mount.kind, &mount.source) {
+        (model::MountKind::Bind, Some(source)) => Ok(MountPlan {
+            source: PathBuf::from(source),
+            target: mount.target.trim_end_matches('/').to_owned(),
+            read_only: mount.read_only,
+        }),
+        _ => Err(unsupported(
+            service,
+            "volumes",
+            &format!("{} is no folder of the host; use one, such as ./.local/data", mount.target),
+        )),
+    }
+}
+
+fn condition(service: &str, dependency: &model::Dependency) -> Result<Condition> {
+    match dependency.condition {
+        model::Condition::ServiceStarted => Ok(Condition::ServiceStarted),
+        model::Condition::ServiceHealthy => Ok(Condition::ServiceHealthy),
+        model::Condition::ServiceCompletedSuccessfully => {
+            Err(unsupported(service, "depends_on", "a server never completes"))
+        }
+    }
+}
+
+fn health_plan(health: &model::HealthCheck) -> Option<HealthPlan> {
+    if health.disable {
+        return None;
+    }
+    Some(HealthPlan {
+        test: health.test.clone(),
+        interval: health.interval,
+        timeout: health.timeout,
+        start_period: health.start_period,
+        retries: health.retries,
+    })
+}
