@@ -18,7 +18,7 @@ use crate::tenant::create::Creation;
 use crate::tenant::list::{self, State};
 use crate::tenant::registry::Registry;
 use crate::tenant::removal::{Removal, Removed};
-use crate::tenant::schema::{Applied, Schema};
+use demo_sqld_client::schema::{Applied, Schema};
 use demo_base::error::{Fault, Result};
 use demo_base::exit_code::ExitCode;
 use demo_sqld::claims::{Access, Grant};

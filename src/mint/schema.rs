@@ -1,7 +1,7 @@
 //! The tables that every new namespace gets, from an SQL file, exactly once.
 //!
 //! The whole file is one transaction on the primary, sent as the one script of
-//! [`tenant::schema`](crate::tenant::schema), so that a namespace that `demo
+//! [`schema`](demo_sqld_client::schema), so that a namespace that `demo
 //! tenant create` has made is left as it is. After `BEGIN IMMEDIATE`, which lets
 //! one writer in at a time, it makes a table of ours. Where that is already, it
 //! fails there, and a script ends at its first failure: of two mints that race,
@@ -14,7 +14,7 @@ use jiff::Timestamp;
 
 use super::keyring::Keyring;
 use super::refusal::Refusal;
-use crate::tenant::schema::{self, MARKER};
+use demo_sqld_client::schema::{self, MARKER};
 use demo_base::error::{Fault, Result};
 use demo_sqld::claims::Grant;
 use demo_sqld::namespace::NamespaceName;

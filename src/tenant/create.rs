@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::registry::Registry;
 use super::removal;
-use super::schema::{Applied, Schema};
+use demo_sqld_client::schema::{Applied, Schema};
 use demo_base::error::{Fault, Result};
 use demo_sqld::namespace::NamespaceName;
 use demo_sqld_client::admin::Admin;

@@ -13,4 +13,3 @@ pub mod create;
 pub mod list;
 pub mod registry;
 pub mod removal;
-pub mod schema;

@@ -10,6 +10,7 @@ pub mod hrana;
 pub mod http;
 pub mod items;
 pub mod replication;
+pub mod schema;
 pub mod sql;
 
 use libsql::{Builder, Connection};

@@ -14,9 +14,9 @@ use sha2::{Digest, Sha256};
 use demo_base::error::{Fault, Result};
 use demo_base::files;
 use demo_base::hex;
-use demo_sqld_client::endpoint::Endpoint;
-use demo_sqld_client::explain_reply;
-use demo_sqld_client::hrana::Hrana;
+use crate::endpoint::Endpoint;
+use crate::explain_reply;
+use crate::hrana::Hrana;
 
 /// The table with the one row that says which schema was applied.
 pub const MARKER: &str = "demo_schema";
