@@ -7,7 +7,7 @@
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-use demo::gate::sql::judge;
+use demo_gate::sql::judge;
 
 const ROUNDS: usize = 15;
 const LENGTHS: [usize; 4] = [10_000, 100_000, 1_000_000, 10_000_000];

@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| demo::gate::fuzzing::batons(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| demo_gate::fuzzing::batons(data));

@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| demo::gate::fuzzing::hrana_json(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| demo_gate::fuzzing::hrana_json(data));

@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| demo::shared_auth::store::fuzz_htpasswd(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| demo_login::store::fuzz_htpasswd(data));

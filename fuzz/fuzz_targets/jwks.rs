@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| demo::mint::fuzzing::jwks(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| demo_mint::fuzzing::jwks(data));

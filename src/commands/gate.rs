@@ -2,11 +2,11 @@
 
 use super::service;
 use crate::cli::gate::{GateCommand, GateServeArgs};
-use crate::gate;
-use crate::gate::config::Config;
 use crate::settings::Settings;
 use demo_base::error::Result;
 use demo_base::exit_code::ExitCode;
+use demo_gate;
+use demo_gate::config::Config;
 
 pub async fn run(settings: &Settings, command: GateCommand) -> Result<ExitCode> {
     let GateCommand::Serve(args) = command;
@@ -19,5 +19,5 @@ async fn serve(settings: &Settings, args: &GateServeArgs) -> Result<ExitCode> {
         config.listen = listen;
     }
     let level = &args.log_level;
-    service::run(args.log_format, level, |end| gate::serve(config, end)).await
+    service::run(args.log_format, level, |end| demo_gate::serve(config, end)).await
 }

@@ -7,12 +7,12 @@ use serde_json::json;
 use super::service;
 use crate::cli::OutputFormat;
 use crate::cli::mint::{CheckArgs, ConfigArgs, MintCommand, ServeArgs};
-use crate::mint::Service;
-use crate::mint::config::Config;
 use crate::output::Output;
 use crate::settings::Settings;
 use demo_base::error::{Fault, Result};
 use demo_base::exit_code::ExitCode;
+use demo_mint::Service;
+use demo_mint::config::Config;
 
 /// Looked for in the project folder.
 const CONFIG: &str = "mint.yaml";

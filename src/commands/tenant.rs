@@ -14,11 +14,6 @@ use crate::cli::data::Target;
 use crate::cli::tenant::{CreateArgs, DropArgs, TenantCommand, TokenArgs};
 use crate::output::Output;
 use crate::settings::Settings;
-use crate::tenant::create::Creation;
-use crate::tenant::list::{self, State};
-use crate::tenant::registry::Registry;
-use crate::tenant::removal::{Removal, Removed};
-use demo_sqld_client::schema::{Applied, Schema};
 use demo_base::error::{Fault, Result};
 use demo_base::exit_code::ExitCode;
 use demo_sqld::claims::{Access, Grant};
@@ -27,9 +22,14 @@ use demo_sqld_client::admin::Admin;
 use demo_sqld_client::endpoint::Endpoint;
 use demo_sqld_client::hrana::Hrana;
 use demo_sqld_client::http::loopback_client;
+use demo_sqld_client::schema::{Applied, Schema};
 use demo_stack::plan::StackPlan;
 use demo_stack::plan::blueprint::{Blueprint, Variants};
 use demo_stack::state::{Local, Standing};
+use demo_tenant::create::Creation;
+use demo_tenant::list::{self, State};
+use demo_tenant::registry::Registry;
+use demo_tenant::removal::{Removal, Removed};
 
 /// Of the token with which the schema is applied.
 const MOMENT: Duration = Duration::from_mins(1);

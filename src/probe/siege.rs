@@ -16,7 +16,6 @@ use tokio::task::JoinHandle;
 
 use super::ledger::through_gate::{self, Field};
 use super::{Lab, ledger};
-use crate::gate;
 use demo_base::error::{Fault, Result};
 use demo_stack::engine::ephemeral::{EphemeralStack, Workshop};
 
@@ -195,7 +194,7 @@ impl OpenGate {
         let address = listener.local_addr()?;
         let (stop, stopped) = oneshot::channel::<()>();
         // On this thread: it talks to servers that are tied to it, and is gone with it.
-        let task = tokio::spawn(gate::serve_on(listener, config, async {
+        let task = tokio::spawn(demo_gate::serve_on(listener, config, async {
             let _ = stopped.await;
         }));
         Ok(Self { address, stop, task })

@@ -32,7 +32,6 @@ pub fn scenarios() -> &'static [Scenario] {
         scenarios::tls_replication::SCENARIO,
         scenarios::embedded_replica::SCENARIO,
         // Its instances need the libSQL backend: a program without it cannot run it.
-        #[cfg(feature = "backend-libsql")]
         scenarios::shared_login::SCENARIO,
     ]
 }

@@ -4,7 +4,7 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use demo::gate::routing::SERVED_BY;
+use demo_gate::routing::SERVED_BY;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 

@@ -11,12 +11,12 @@ use libsql_sqlite3_parser::ast::{Cmd, Stmt};
 use libsql_sqlite3_parser::lexer::sql::Parser;
 use sha2::{Digest, Sha256};
 
-use demo_base::error::{Fault, Result};
-use demo_base::files;
-use demo_base::hex;
 use crate::endpoint::Endpoint;
 use crate::explain_reply;
 use crate::hrana::Hrana;
+use demo_base::error::{Fault, Result};
+use demo_base::files;
+use demo_base::hex;
 
 /// The table with the one row that says which schema was applied.
 pub const MARKER: &str = "demo_schema";

@@ -8,12 +8,12 @@ use crate::cli::auth::AuthBenchArgs;
 use crate::commands::signals::interrupted;
 use crate::output::Output;
 use crate::settings::Settings;
-use crate::shared_auth::bench::report::Report;
-use crate::shared_auth::bench::{self, Plan, Source, plot};
-use crate::shared_auth::config::{Backend, Config, Files};
 use demo_base::error::{Fault, Result};
 use demo_base::exit_code::ExitCode;
 use demo_base::files;
+use demo_login::bench::report::Report;
+use demo_login::bench::{self, Plan, Source, plot};
+use demo_login::config::{Backend, Config, Files};
 use demo_report::counted;
 use demo_service::runtime;
 
@@ -31,14 +31,10 @@ pub async fn run(settings: &Settings, args: &AuthBenchArgs, output: &Output) -> 
     let mut scratch = None;
     if sources.is_empty() {
         sources.push(Source { from: None, config: local_files(folder.path()) });
-        if cfg!(feature = "backend-libsql") {
-            let made = Scratch::make(settings).await?;
-            output.detail(format!("scratch   {}", made.describe()));
-            sources.push(Source { from: None, config: Config::of(made.backend()) });
-            scratch = Some(made);
-        } else {
-            output.talk("note      the stack is left out: built without backend-libsql");
-        }
+        let made = Scratch::make(settings).await?;
+        output.detail(format!("scratch   {}", made.describe()));
+        sources.push(Source { from: None, config: Config::of(made.backend()) });
+        scratch = Some(made);
     }
     let plan = plan(args);
     let text = format!(

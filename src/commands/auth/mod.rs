@@ -7,10 +7,10 @@ use super::service;
 use crate::cli::auth::{AuthCommand, AuthServeArgs};
 use crate::output::Output;
 use crate::settings::Settings;
-use crate::shared_auth;
-use crate::shared_auth::config::Config;
 use demo_base::error::Result;
 use demo_base::exit_code::ExitCode;
+use demo_login;
+use demo_login::config::Config;
 
 pub async fn run(settings: &Settings, command: AuthCommand, output: &Output) -> Result<ExitCode> {
     match command {
@@ -25,5 +25,5 @@ async fn serve(settings: &Settings, args: &AuthServeArgs) -> Result<ExitCode> {
         config.listen = listen;
     }
     let level = &args.log_level;
-    service::run(args.log_format, level, |end| shared_auth::serve(config, end)).await
+    service::run(args.log_format, level, |end| demo_login::serve(config, end)).await
 }

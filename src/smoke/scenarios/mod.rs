@@ -4,6 +4,5 @@ pub mod default_replication;
 pub mod embedded_replica;
 pub mod namespace_replica;
 pub mod namespaces;
-#[cfg(feature = "backend-libsql")]
 pub mod shared_login;
 pub mod tls_replication;

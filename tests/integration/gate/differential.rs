@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use demo::gate::sql::judge;
+use demo_gate::sql::judge;
 use futures::{StreamExt, stream};
 use prost::encoding;
 use serde_json::{Value, json};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use demo::gate::sql::capabilities::{Entry, TEXT, entries};
+use demo_gate::sql::capabilities::{Entry, TEXT, entries};
 
 use super::{Front, bin};
 

@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 
 use super::deadly::reader;
 use super::files::{MARKER, Tenants};
-use crate::gate::sql::capabilities::{Class, Entry, entries};
 use crate::probe::ledger::http_api::wire::{Wire, execute, result, scalar, verdict_of};
 use crate::probe::ledger::recovery::hands::{ask, create, given};
 use crate::probe::{Area, Engines, Lab, Observation, Probe, Verdict};
 use demo_base::error::{Fault, Result};
+use demo_gate::sql::capabilities::{Class, Entry, entries};
 
 pub(in super::super) const PROBES: &[Probe] = &[
     Probe {

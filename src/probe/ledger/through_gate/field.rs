@@ -8,7 +8,6 @@ use std::rc::Rc;
 use secrecy::SecretString;
 use serde_json::json;
 
-use crate::gate::config::Config;
 use crate::probe::Lab;
 use crate::probe::ledger::embedded::support::{self, Opening};
 use crate::probe::ledger::grpc::wire::Caller;
@@ -18,6 +17,7 @@ use crate::probe::siege::Target;
 use demo_base::error::{Fault, Result};
 use demo_base::files;
 use demo_config::file as config_file;
+use demo_gate::config::Config;
 use demo_sqld::namespace::NamespaceName;
 use demo_sqld_client::hrana::Hrana;
 use demo_stack::engine::ephemeral::EphemeralStack;

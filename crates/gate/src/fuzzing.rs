@@ -1,0 +1,175 @@
+//! What the fuzz targets call. Built with `--cfg fuzzing` alone, as `cargo fuzz` does.
+
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
+use bytes::Bytes;
+use libsql_sqlite3_parser::dialect::TokenType;
+use libsql_sqlite3_parser::lexer::Scanner;
+use libsql_sqlite3_parser::lexer::sql::Tokenizer;
+
+use super::paths::{self, Encoding};
+use super::rights::Right;
+use super::routing::{classify, scan};
+use super::sql::capabilities::{Class, known};
+use super::streams::{self, Sniffer};
+use super::token::{Required, Verifier};
+use super::trusted::Trusted;
+use super::websocket::{hello, messages};
+use super::{door, grpc, inspect, sql};
+use crate::revoked::Revoked;
+use demo_sqld::keys::KeySet;
+
+/// Judges SQL, and compares with the server's own tokenizer: a name for nobody that it
+/// sees called is never let pass.
+pub fn judge(data: &[u8]) {
+    let writer = sql::judge(data, true);
+    if sql::judge(data, false).is_ok() {
+        assert!(writer.is_ok(), "a reader may what a writer may not");
+    }
+    if writer.is_ok() {
+        assert!(!calls_forbidden(data), "the server would see the call");
+    }
+}
+
+fn calls_forbidden(sql: &[u8]) -> bool {
+    let mut scanner = Scanner::new(Tokenizer::new());
+    let mut before = TokenType::TK_SEMI;
+    let mut named = None;
+    while let Ok((_, Some((text, kind)), _)) = scanner.scan(sql) {
+        if kind == TokenType::TK_LP
+            && let Some((name, before)) = named.take()
+            && !matches!(
+                before,
+                TokenType::TK_INTO
+                    | TokenType::TK_TABLE
+                    | TokenType::TK_REFERENCES
+                    // Whose function it is cannot be said in SQL.
+                    | TokenType::TK_DOT
+            )
+            && known(name).is_some_and(|known| known.function == Some(Class::Never))
+        {
+            return true;
+        }
+        named = match kind {
+            TokenType::TK_ID => Some((unquoted(text), before)),
+            _ => None,
+        };
+        before = kind;
+    }
+    false
+}
+
+fn unquoted(name: &[u8]) -> &[u8] {
+    match name {
+        [b'"' | b'`' | b'[', inside @ .., _] => inside,
+        _ => name,
+    }
+}
+
+/// Bodies and messages in JSON.
+pub fn hrana_json(data: &[u8]) {
+    let reader = inspect::json(data, Right::Read).is_ok();
+    let writer = inspect::json(data, Right::Write).is_ok();
+    assert!(writer || !reader);
+    let _ = streams::asked(Encoding::Json, data);
+    if let classify::Class::Replica(reads) = classify::pipeline(data) {
+        assert!(reads.waiting_for(7).is_ok());
+    }
+    classify::cursor(data);
+    scan::Scanner::default().take(data);
+}
+
+/// Bodies in protobuf.
+pub fn hrana_protobuf(data: &[u8]) {
+    let _ = inspect::pipeline(data, Right::Write);
+    let _ = inspect::cursor(data, Right::Read);
+    let _ = streams::asked(Encoding::Protobuf, data);
+}
+
+/// Messages of a WebSocket, there and back.
+pub fn hello(data: &[u8]) {
+    for encoding in [Encoding::Json, Encoding::Protobuf] {
+        let _ = messages::request(encoding, data);
+        let _ = messages::about(encoding, data);
+        if let Some(hello::Said::Hello(Some(jwt))) = hello::read(encoding, data) {
+            let written = match hello::write(encoding, &jwt) {
+                hello::Frame::Text(text) => text.into_bytes(),
+                hello::Frame::Binary(bytes) => bytes,
+            };
+            let again = hello::read(encoding, &written);
+            assert_eq!(again, Some(hello::Said::Hello(Some(jwt))), "another token goes on");
+        }
+    }
+}
+
+/// Calls of embedded replicas.
+pub fn grpc_frames(data: &[u8]) {
+    let body = Bytes::copy_from_slice(data);
+    if let Some(message) = grpc::message(&body) {
+        let _ = inspect::call(inspect::Call::Execute, &message, Right::Write);
+        let _ = inspect::call(inspect::Call::Describe, &message, Right::Read);
+    }
+    if let (Ok(a), Ok(b)) = ("a".parse(), "b".parse())
+        && let Some((own, client)) = grpc::own_client(&body, &a)
+    {
+        assert!(grpc::message(&own).is_some());
+        let other = grpc::own_client(&body, &b).map(|(_, client)| client);
+        assert_ne!(Some(client), other, "two namespaces share a client");
+    }
+}
+
+/// Batons in requests and answers.
+pub fn batons(data: &[u8]) {
+    let Some((size, body)) = data.split_first() else { return };
+    for encoding in [Encoding::Json, Encoding::Protobuf] {
+        let _ = streams::asked(encoding, body);
+        for is_cursor in [false, true] {
+            let mut sniffer = Sniffer::default();
+            for part in body.chunks(usize::from(*size).max(1)) {
+                sniffer.look(encoding, is_cursor, part);
+            }
+        }
+    }
+}
+
+/// Tokens; none of them is signed.
+pub fn token(data: &[u8]) {
+    thread_local! {
+        static VERIFIER: Option<Verifier> = KeySet::parse(
+            // The base point of Ed25519 as a key: nobody has signed with it.
+            "WGZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmY",
+            "fuzzing",
+        )
+        .ok()
+        .map(|keys| Verifier::new(Trusted::new(&keys), Required::default(), Revoked::nothing()));
+    }
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    VERIFIER.with(|verifier| {
+        let Some(verifier) = verifier else { unreachable!("the key is one") };
+        assert!(verifier.verify(text, 0).is_err(), "nobody has signed it");
+    });
+}
+
+/// Hosts, headers and paths.
+pub fn place(data: &[u8]) {
+    let mut parts = data.splitn(4, |byte| *byte == b'\n');
+    let mut next = || parts.next().unwrap_or_default();
+    let (path, host, plain, binary) = (next(), next(), next(), next());
+    let Ok(path) = std::str::from_utf8(path) else { return };
+    let found = paths::find(path);
+    let mut headers = HeaderMap::new();
+    let names = [
+        (header::HOST, host),
+        (HeaderName::from_static("x-namespace"), plain),
+        (HeaderName::from_static("x-namespace-bin"), binary),
+    ];
+    for (name, value) in names {
+        if let Ok(value) = HeaderValue::from_bytes(value) {
+            headers.insert(name, value);
+        }
+    }
+    let uri: Uri = path.parse().unwrap_or_default();
+    let within = found.and_then(|place| place.namespace);
+    if let Ok(name) = door::namespace("localhost", &uri, &headers, within) {
+        assert!(name.as_str().parse::<demo_sqld::namespace::NamespaceName>().is_ok());
+    }
+}

@@ -1,0 +1,381 @@
+//! Requests of a WebSocket as far as the gate must understand them, and what it answers
+//! itself. Read as the server reads them (`hrana/ws/proto.rs` of sqld 0.24.32), without
+//! the arguments: those are never SQL.
+
+use std::borrow::Cow;
+
+use prost::Message as _;
+use serde::Deserialize;
+use serde_json::json;
+use serde_json::value::RawValue;
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::paths::Encoding;
+use crate::protobuf;
+
+/// A request of a client.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Request {
+    pub id: i32,
+    pub kind: Kind,
+}
+
+/// What is asked for.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Kind {
+    OpenStream(i32),
+    CloseStream(i32),
+    /// To execute, to describe: whatever runs on a stream.
+    Run {
+        stream: i32,
+        sql: Vec<Sql>,
+    },
+    OpenCursor {
+        stream: i32,
+        cursor: i32,
+        sql: Vec<Sql>,
+    },
+    CloseCursor(i32),
+    FetchCursor(i32),
+    StoreSql {
+        id: i32,
+        sql: String,
+    },
+    CloseSql(i32),
+}
+
+/// One statement: its text, or the id under which it was stored.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Sql {
+    pub text: Option<String>,
+    pub id: Option<i32>,
+}
+
+/// The request in `message`; `None` when it is none that the server knows.
+pub fn request(encoding: Encoding, message: &[u8]) -> Option<Request> {
+    match encoding {
+        Encoding::Json => from_json(message),
+        Encoding::Protobuf => from_protobuf(message),
+    }
+}
+
+#[derive(Deserialize)]
+struct Outer<'a> {
+    request_id: i32,
+    #[serde(borrow)]
+    request: &'a RawValue,
+}
+
+#[derive(Deserialize)]
+struct Inner<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Cow<'a, str>,
+    #[serde(default)]
+    stream_id: Option<i32>,
+    #[serde(default)]
+    cursor_id: Option<i32>,
+    #[serde(default)]
+    sql_id: Option<i32>,
+    #[serde(default)]
+    sql: Option<String>,
+    #[serde(default)]
+    stmt: Option<Statement>,
+    #[serde(default)]
+    batch: Option<Batch>,
+}
+
+#[derive(Deserialize, prost::Message)]
+struct Statement {
+    #[serde(default)]
+    #[prost(string, optional, tag = "1")]
+    sql: Option<String>,
+    #[serde(default)]
+    #[prost(int32, optional, tag = "2")]
+    sql_id: Option<i32>,
+}
+
+#[derive(Deserialize, prost::Message)]
+struct Batch {
+    #[prost(message, repeated, tag = "1")]
+    steps: Vec<Step>,
+}
+
+#[derive(Deserialize, prost::Message)]
+struct Step {
+    #[prost(message, required, tag = "2")]
+    stmt: Statement,
+}
+
+impl From<Statement> for Sql {
+    fn from(statement: Statement) -> Self {
+        Self { text: statement.sql, id: statement.sql_id }
+    }
+}
+
+impl Batch {
+    fn sql(self) -> Vec<Sql> {
+        self.steps.into_iter().map(|step| step.stmt.into()).collect()
+    }
+}
+
+fn from_json(message: &[u8]) -> Option<Request> {
+    let outer: Outer<'_> = serde_json::from_slice(message).ok()?;
+    let inner: Inner<'_> = serde_json::from_str(outer.request.get()).ok()?;
+    let text = Sql { text: inner.sql.clone(), id: inner.sql_id };
+    let (stream, cursor) = (inner.stream_id, inner.cursor_id);
+    let kind = match &*inner.kind {
+        "open_stream" => Kind::OpenStream(stream?),
+        "close_stream" => Kind::CloseStream(stream?),
+        "execute" => Kind::Run { stream: stream?, sql: vec![inner.stmt?.into()] },
+        "batch" => Kind::Run { stream: stream?, sql: inner.batch?.sql() },
+        "sequence" | "describe" => Kind::Run { stream: stream?, sql: vec![text] },
+        "get_autocommit" => Kind::Run { stream: stream?, sql: Vec::new() },
+        "open_cursor" => {
+            Kind::OpenCursor { stream: stream?, cursor: cursor?, sql: inner.batch?.sql() }
+        }
+        "close_cursor" => Kind::CloseCursor(cursor?),
+        "fetch_cursor" => Kind::FetchCursor(cursor?),
+        "store_sql" => Kind::StoreSql { id: inner.sql_id?, sql: inner.sql? },
+        "close_sql" => Kind::CloseSql(inner.sql_id?),
+        _ => return None,
+    };
+    Some(Request { id: outer.request_id, kind })
+}
+
+#[derive(prost::Message)]
+struct OnStream {
+    #[prost(int32, tag = "1")]
+    stream_id: i32,
+}
+
+#[derive(prost::Message)]
+struct Execute {
+    #[prost(int32, tag = "1")]
+    stream_id: i32,
+    #[prost(message, required, tag = "2")]
+    stmt: Statement,
+}
+
+#[derive(prost::Message)]
+struct RunBatch {
+    #[prost(int32, tag = "1")]
+    stream_id: i32,
+    #[prost(message, required, tag = "2")]
+    batch: Batch,
+}
+
+#[derive(prost::Message)]
+struct OpenCursor {
+    #[prost(int32, tag = "1")]
+    stream_id: i32,
+    #[prost(int32, tag = "2")]
+    cursor_id: i32,
+    #[prost(message, required, tag = "3")]
+    batch: Batch,
+}
+
+#[derive(prost::Message)]
+struct Text {
+    #[prost(int32, tag = "1")]
+    stream_id: i32,
+    #[prost(string, optional, tag = "2")]
+    sql: Option<String>,
+    #[prost(int32, optional, tag = "3")]
+    sql_id: Option<i32>,
+}
+
+#[derive(prost::Message)]
+struct Store {
+    #[prost(int32, tag = "1")]
+    sql_id: i32,
+    #[prost(string, tag = "2")]
+    sql: String,
+}
+
+fn from_protobuf(message: &[u8]) -> Option<Request> {
+    // Exactly one field each: several would be merged, or the last of them would win.
+    let fields = protobuf::fields(message)?;
+    let [whole] = fields.as_slice() else { return None };
+    let fields = protobuf::fields(whole.content.filter(|_| whole.number == 2)?)?;
+    let (mut id, mut request) = (None, None);
+    for field in fields {
+        match (field.number, field.content) {
+            (1, None) if id.is_none() => id = Some(varint(field.whole)?),
+            (2..=13, Some(content)) if request.is_none() => {
+                request = Some((field.number, content));
+            }
+            (1..=13, _) => return None,
+            // The server skips what it does not know.
+            _ => {}
+        }
+    }
+    let (number, content) = request?;
+    let one = || OnStream::decode(content).ok().map(|it| it.stream_id);
+    let kind = match number {
+        2 => Kind::OpenStream(one()?),
+        3 => Kind::CloseStream(one()?),
+        4 => {
+            let Execute { stream_id: stream, stmt } = Execute::decode(content).ok()?;
+            Kind::Run { stream, sql: vec![stmt.into()] }
+        }
+        5 => {
+            let RunBatch { stream_id: stream, batch } = RunBatch::decode(content).ok()?;
+            Kind::Run { stream, sql: batch.sql() }
+        }
+        6 => {
+            let OpenCursor { stream_id: stream, cursor_id: cursor, batch } =
+                OpenCursor::decode(content).ok()?;
+            Kind::OpenCursor { stream, cursor, sql: batch.sql() }
+        }
+        7 => Kind::CloseCursor(one()?),
+        8 => Kind::FetchCursor(one()?),
+        9 | 10 => {
+            let Text { stream_id: stream, sql, sql_id } = Text::decode(content).ok()?;
+            Kind::Run { stream, sql: vec![Sql { text: sql, id: sql_id }] }
+        }
+        11 => {
+            let Store { sql_id: id, sql } = Store::decode(content).ok()?;
+            Kind::StoreSql { id, sql }
+        }
+        12 => Kind::CloseSql(one()?),
+        13 => Kind::Run { stream: one()?, sql: Vec::new() },
+        _ => return None,
+    };
+    Some(Request { id: id.unwrap_or_default(), kind })
+}
+
+/// The `int32` of a field, its key included.
+fn varint(field: &[u8]) -> Option<i32> {
+    // The key of a field below 16 is one byte; a number is cut off as the server does it.
+    let (value, _) = protobuf::varint(field.get(1..)?)?;
+    let low = u32::try_from(value & u64::from(u32::MAX)).ok()?;
+    Some(i32::from_ne_bytes(low.to_ne_bytes()))
+}
+
+/// What a message of the server is about.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum About {
+    /// The hello was taken, or was not.
+    Hello,
+    /// The answer to this request.
+    Request(i32),
+}
+
+/// What `message` of the server is about, if that can be told.
+pub fn about(encoding: Encoding, message: &[u8]) -> Option<About> {
+    match encoding {
+        Encoding::Json => {
+            #[derive(Deserialize)]
+            struct Answer {
+                #[serde(default)]
+                request_id: Option<i32>,
+            }
+            let answer: Answer = serde_json::from_slice(message).ok()?;
+            Some(answer.request_id.map_or(About::Hello, About::Request))
+        }
+        Encoding::Protobuf => {
+            let fields = protobuf::fields(message)?;
+            let field = fields.first()?;
+            if field.number < 3 {
+                return Some(About::Hello);
+            }
+            let inner = protobuf::fields(field.content?)?;
+            let id = inner.iter().find(|field| field.number == 1);
+            // Zero is left out.
+            Some(About::Request(id.map_or(Some(0), |id| varint(id.whole))?))
+        }
+    }
+}
+
+#[derive(prost::Message)]
+struct Error {
+    #[prost(string, tag = "1")]
+    message: String,
+    #[prost(string, tag = "2")]
+    code: String,
+}
+
+#[derive(prost::Message)]
+struct ResponseError {
+    #[prost(int32, tag = "1")]
+    request_id: i32,
+    #[prost(message, required, tag = "2")]
+    error: Error,
+}
+
+#[derive(prost::Message)]
+struct RequestId {
+    #[prost(int32, tag = "1")]
+    request_id: i32,
+}
+
+/// The answer to request `id` that did not work.
+pub fn error(encoding: Encoding, id: i32, code: &str, message: &str) -> Message {
+    match encoding {
+        Encoding::Json => {
+            let error = json!({ "message": message, "code": code });
+            let answer = json!({ "type": "response_error", "request_id": id, "error": error });
+            Message::text(answer.to_string())
+        }
+        Encoding::Protobuf => {
+            let error = Error { message: message.to_owned(), code: code.to_owned() };
+            let mut whole = Vec::new();
+            let answer = ResponseError { request_id: id, error }.encode_to_vec();
+            protobuf::push(&mut whole, 4, &answer);
+            Message::binary(whole)
+        }
+    }
+}
+
+/// What can be closed, as it is named in either encoding.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Closed {
+    Stream,
+    Cursor,
+    Sql,
+}
+
+/// The answer to request `id` that closed something.
+pub fn closed(encoding: Encoding, id: i32, what: Closed) -> Message {
+    let (name, tag) = match what {
+        Closed::Stream => ("close_stream", 3),
+        Closed::Cursor => ("close_cursor", 7),
+        Closed::Sql => ("close_sql", 12),
+    };
+    match encoding {
+        Encoding::Json => {
+            let response = json!({ "type": name });
+            let answer = json!({ "type": "response_ok", "request_id": id, "response": response });
+            Message::text(answer.to_string())
+        }
+        Encoding::Protobuf => {
+            let mut answer = RequestId { request_id: id }.encode_to_vec();
+            protobuf::push(&mut answer, tag, b"");
+            let mut whole = Vec::new();
+            protobuf::push(&mut whole, 3, &answer);
+            Message::binary(whole)
+        }
+    }
+}
+
+/// A request of the gate's own: to close `stream`.
+pub fn close_stream(encoding: Encoding, id: i32, stream: i32) -> Message {
+    match encoding {
+        Encoding::Json => {
+            let request = json!({ "type": "close_stream", "stream_id": stream });
+            let whole = json!({ "type": "request", "request_id": id, "request": request });
+            Message::text(whole.to_string())
+        }
+        Encoding::Protobuf => {
+            let mut request = RequestId { request_id: id }.encode_to_vec();
+            let inner = OnStream { stream_id: stream }.encode_to_vec();
+            protobuf::push(&mut request, 3, &inner);
+            let mut whole = Vec::new();
+            protobuf::push(&mut whole, 2, &request);
+            Message::binary(whole)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,269 @@
+//! Messages there and back, until one side ends or the token does.
+//!
+//! Nothing here waits for anything that a client which does not read can hold: one future
+//! writes to the client, and the clock is watched by another.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::stream::{SplitSink, SplitStream};
+use futures::{SinkExt, StreamExt};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::{Error, Message};
+
+use super::hello::{self, Said};
+use super::messages::{self, About};
+use super::requests::{Requests, Verdict};
+use super::upgrade::{Client, Traffic};
+use super::{Farewell, code};
+use crate::Gate;
+use crate::paths::Encoding;
+use crate::rights::Right;
+use crate::tenants::Tenant;
+use crate::token;
+use crate::token::Verified;
+use demo_sqld::namespace::NamespaceName;
+
+/// How often the token is looked at while nothing is said.
+const RECHECK: Duration = Duration::from_secs(1);
+/// After so long a silence the client is asked whether it lives.
+const PING: Duration = Duration::from_secs(30);
+/// After so long a silence it does not.
+const SILENCE: Duration = Duration::from_secs(100);
+/// What the gate says itself and the other side has not taken yet.
+const WAITING: usize = 64;
+
+pub type Server = WebSocketStream<TcpStream>;
+
+/// What does not change while a socket lives.
+pub struct Bounds<'a> {
+    pub gate: &'a Gate,
+    pub namespace: &'a NamespaceName,
+    pub tenant: &'a Arc<Tenant>,
+    pub encoding: Encoding,
+    pub traffic: &'a Traffic,
+}
+
+/// What may.
+struct Session {
+    token: Mutex<(Arc<Verified>, Right)>,
+    heard: Mutex<Instant>,
+    requests: Requests,
+}
+
+impl Session {
+    fn token(&self) -> (Arc<Verified>, Right) {
+        self.token.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn silent_for(&self) -> Duration {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
+    }
+}
+
+/// Passes messages on. What the client is to be told at the end, if anything.
+pub async fn run(
+    bounds: &Bounds<'_>,
+    token: (Arc<Verified>, Right),
+    client: &mut Client,
+    server: Server,
+) -> Option<Farewell> {
+    let session = Session {
+        token: Mutex::new(token),
+        heard: Mutex::new(Instant::now()),
+        requests: Requests::new(bounds.tenant.clone(), bounds.encoding),
+    };
+    let (mut to_client, mut from_client) = client.split();
+    let (mut to_server, mut from_server) = server.split();
+    let (answers, said) = mpsc::channel(WAITING);
+    let (asks, own) = mpsc::channel(WAITING);
+    // Each way by itself: a slow reader on one side must not stop the other.
+    let end = tokio::select! {
+        end = up(bounds, &session, (&mut from_client, own), (&mut to_server, &answers)) => end,
+        end = down(bounds, &session, (&mut from_server, said), &mut to_client) => end,
+        end = watch(bounds, &session, &answers, &asks) => end,
+        () = bounds.gate.ending.cancelled() => {
+            Some(Farewell::new(code::GOING_AWAY, "the gate is shutting down"))
+        }
+    };
+    // It may be gone already.
+    let _ = tokio::time::timeout(Duration::from_secs(1), to_server.close()).await;
+    end
+}
+
+/// From the client to the server, with what the gate asks itself in between.
+async fn up(
+    bounds: &Bounds<'_>,
+    session: &Session,
+    (from, mut own): (&mut SplitStream<&mut Client>, mpsc::Receiver<Message>),
+    (to, answers): (&mut SplitSink<Server, Message>, &mpsc::Sender<Message>),
+) -> Option<Farewell> {
+    loop {
+        let message = tokio::select! {
+            message = from.next() => message?,
+            Some(own) = own.recv() => {
+                if to.send(own).await.is_err() {
+                    return Some(lost());
+                }
+                continue;
+            }
+        };
+        *session.heard.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        let message = match message {
+            Ok(Message::Ping(_) | Message::Pong(_)) => continue,
+            Ok(Message::Close(_)) | Err(Error::ConnectionClosed) => return None,
+            Ok(message) => message,
+            Err(_) => {
+                return Some(Farewell::new(code::POLICY, "the message is too large, or broken"));
+            }
+        };
+        let passed = match passes(bounds, session, message).await {
+            Ok(Ok(message)) => to.send(message).await.map_err(|_| lost()),
+            Ok(Err(answer)) => answers.send(answer).await.map_err(|_| lost()),
+            Err(farewell) => Err(farewell),
+        };
+        if let Err(farewell) = passed {
+            return Some(farewell);
+        }
+        bounds.traffic.handed_on(|| bounds.gate.room.reserve(bounds.tenant.clone()));
+    }
+}
+
+/// What goes to the server for `message`, or else back to the client.
+async fn passes(
+    bounds: &Bounds<'_>,
+    session: &Session,
+    message: Message,
+) -> Result<Result<Message, Message>, Farewell> {
+    let unclear =
+        || Farewell::new(code::PROTOCOL, "the message is none of this subprotocol that is known");
+    match read(bounds.encoding, &message).ok_or_else(unclear)? {
+        Said::Hello(jwt) => {
+            let jwt = jwt.unwrap_or_default();
+            bounds.tenant.admit_in_turn(1).await;
+            let authorised = bounds
+                .gate
+                .authorise(&jwt, bounds.namespace)
+                .map_err(|problem| Farewell::refused(code::POLICY, problem))?;
+            *session.token.lock().unwrap_or_else(PoisonError::into_inner) = authorised;
+            Ok(Ok(hello::write(bounds.encoding, &jwt).into()))
+        }
+        Said::Request => {
+            let request =
+                messages::request(bounds.encoding, content(&message)).ok_or_else(unclear)?;
+            let right = session.token().1;
+            let verdict = session.requests.judge(request, right).await;
+            // To the second: the next look may be too late for this message.
+            if let Some(farewell) = ended(bounds, session) {
+                return Err(farewell);
+            }
+            match verdict {
+                Verdict::Pass => Ok(Ok(message)),
+                Verdict::Answer(answer) => Ok(Err(answer)),
+                Verdict::TooMany => {
+                    let said = "too many requests were refused and never closed";
+                    Err(Farewell::new(code::POLICY, said))
+                }
+            }
+        }
+    }
+}
+
+/// To the client: what the server says, and from its welcome on what the gate does.
+async fn down(
+    bounds: &Bounds<'_>,
+    session: &Session,
+    (from, mut said): (&mut SplitStream<Server>, mpsc::Receiver<Message>),
+    to: &mut SplitSink<&mut Client, Message>,
+) -> Option<Farewell> {
+    let mut welcome = false;
+    loop {
+        let message = tokio::select! {
+            Some(said) = said.recv(), if welcome => said,
+            message = from.next() => match message? {
+                Ok(message @ (Message::Text(_) | Message::Binary(_))) => {
+                    match messages::about(bounds.encoding, content(&message)) {
+                        Some(About::Hello) => welcome = true,
+                        Some(About::Request(id)) if !session.requests.answered(id) => continue,
+                        Some(About::Request(_)) | None => {}
+                    }
+                    message
+                }
+                Ok(Message::Close(Some(frame))) => {
+                    return Some(Farewell::new(frame.code.into(), frame.reason.to_string()));
+                }
+                Ok(Message::Close(None)) | Err(_) => return Some(lost()),
+                Ok(_) => continue,
+            },
+        };
+        if to.send(message).await.is_err() {
+            return None;
+        }
+    }
+}
+
+/// Looks at the token, the client and its streams by the clock.
+async fn watch(
+    bounds: &Bounds<'_>,
+    session: &Session,
+    answers: &mpsc::Sender<Message>,
+    asks: &mpsc::Sender<Message>,
+) -> Option<Farewell> {
+    let limits = &bounds.gate.config.limits;
+    let mut ticks = interval(RECHECK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut asked = false;
+    loop {
+        ticks.tick().await;
+        if let Some(farewell) = ended(bounds, session) {
+            return Some(farewell);
+        }
+        if bounds.traffic.blocked_for() > limits.unread_answer {
+            return Some(Farewell::new(code::POLICY, "the answers were not read for too long"));
+        }
+        let silent = session.silent_for();
+        if silent > SILENCE {
+            return Some(Farewell::new(code::GOING_AWAY, "nothing was heard for too long"));
+        }
+        if silent < PING {
+            asked = false;
+        } else if !asked {
+            // A client that has so much to read is asked by that.
+            asked = answers.try_send(Message::Ping(Bytes::new())).is_ok();
+        }
+        for message in session.requests.idle(limits.idle_stream, asks.capacity()) {
+            // There was room for all of them.
+            let _ = asks.try_send(message);
+        }
+    }
+}
+
+fn ended(bounds: &Bounds<'_>, session: &Session) -> Option<Farewell> {
+    let bad = bounds.gate.verifier.recheck(&session.token().0, token::now()).err()?;
+    Some(Farewell::new(code::POLICY, format!("{}: {bad}", bad.code())))
+}
+
+fn lost() -> Farewell {
+    Farewell::new(code::TRY_AGAIN, "the database server has closed the connection")
+}
+
+fn content(message: &Message) -> &[u8] {
+    match message {
+        Message::Text(text) => text.as_bytes(),
+        Message::Binary(bytes) => bytes,
+        _ => &[],
+    }
+}
+
+/// What a message says; `None` when it is of the wrong kind for the encoding.
+pub fn read(encoding: Encoding, message: &Message) -> Option<Said> {
+    match (encoding, message) {
+        (Encoding::Json, Message::Text(text)) => hello::read(encoding, text.as_bytes()),
+        (Encoding::Protobuf, Message::Binary(bytes)) => hello::read(encoding, bytes),
+        _ => None,
+    }
+}

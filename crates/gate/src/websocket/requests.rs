@@ -1,0 +1,359 @@
+//! What the requests of one WebSocket have opened, and which of them the gate answers
+//! itself.
+//!
+//! A refusal costs the one request that is refused. What a refused request would have
+//! opened is remembered: the server does not know it, and closes the whole connection when
+//! a later request names it.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_tungstenite::tungstenite::Message;
+
+use super::messages::{self, Closed, Kind, Request, Sql};
+use crate::inspect::{self, SQL_FORBIDDEN};
+use crate::paths::Encoding;
+use crate::rights::Right;
+use crate::tenants::{Connection, Executing, Tenant};
+
+/// What was refused and is not closed yet.
+const MOST_REFUSED: usize = 1000;
+/// Requests without a statement that each statement brings along, and how many may be saved.
+const BESIDES: u32 = 4;
+const MOST_BESIDES: u32 = 1000;
+
+/// What becomes of a request.
+pub enum Verdict {
+    Pass,
+    /// It goes no further, and this is its answer.
+    Answer(Message),
+    /// The client opens more that is refused than anybody would.
+    TooMany,
+}
+
+/// Something that a refused request would have opened.
+#[derive(Clone, Copy, Eq, Hash, PartialEq)]
+enum Name {
+    Stream(i32),
+    Cursor(i32),
+    Sql(i32),
+}
+
+/// Why a request is refused.
+#[derive(Clone)]
+struct Why {
+    code: &'static str,
+    said: String,
+}
+
+/// A stream: the client's numbers may come again, this one does not.
+type Serial = u64;
+
+struct Stream {
+    _connection: Connection,
+    executing: Option<Executing>,
+    /// Requests that are not answered yet.
+    busy: u32,
+    cursor: bool,
+    last: Instant,
+}
+
+/// A request that is not answered yet.
+struct Pending {
+    stream: Serial,
+    ends: Option<Closed>,
+}
+
+struct State {
+    numbers: HashMap<i32, Serial>,
+    streams: HashMap<Serial, Stream>,
+    cursors: HashMap<i32, Serial>,
+    pending: HashMap<i32, Pending>,
+    refused: HashMap<Name, Why>,
+    /// Requests of the gate's own: the client must not see their answers.
+    own: HashSet<i32>,
+    next_own: i32,
+    next_serial: Serial,
+    besides: u32,
+}
+
+/// The requests of one WebSocket.
+pub struct Requests {
+    tenant: Arc<Tenant>,
+    encoding: Encoding,
+    state: Mutex<State>,
+}
+
+impl Requests {
+    pub fn new(tenant: Arc<Tenant>, encoding: Encoding) -> Self {
+        let state = State {
+            numbers: HashMap::new(),
+            streams: HashMap::new(),
+            cursors: HashMap::new(),
+            pending: HashMap::new(),
+            refused: HashMap::new(),
+            own: HashSet::new(),
+            // Clients begin at zero or one.
+            next_own: i32::MIN,
+            next_serial: 0,
+            besides: MOST_BESIDES,
+        };
+        Self { tenant, encoding, state: Mutex::new(state) }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until `request` may pass, and says whether it does.
+    pub async fn judge(&self, request: Request, right: Right) -> Verdict {
+        self.count(&request.kind).await;
+        let judged = self.pass(request.id, request.kind, right).await;
+        if self.state().refused.len() > MOST_REFUSED {
+            return Verdict::TooMany;
+        }
+        match judged {
+            Ok(None) => Verdict::Pass,
+            Ok(Some(closed)) => {
+                Verdict::Answer(messages::closed(self.encoding, request.id, closed))
+            }
+            Err(why) => {
+                Verdict::Answer(messages::error(self.encoding, request.id, why.code, &why.said))
+            }
+        }
+    }
+
+    /// Statements count; what stands around them does so only where there are few of them.
+    async fn count(&self, kind: &Kind) {
+        let statements = match kind {
+            Kind::Run { sql, .. } | Kind::OpenCursor { sql, .. } => sql.len(),
+            _ => 0,
+        };
+        let statements = u32::try_from(statements).unwrap_or(u32::MAX);
+        let counted = {
+            let mut state = self.state();
+            if statements > 0 {
+                let more = statements.saturating_mul(BESIDES);
+                state.besides = state.besides.saturating_add(more).min(MOST_BESIDES);
+                statements
+            } else if state.besides > 0 {
+                state.besides -= 1;
+                0
+            } else {
+                1
+            }
+        };
+        self.tenant.admit_in_turn(counted).await;
+    }
+
+    /// `Some` for what the gate closes itself.
+    async fn pass(&self, id: i32, kind: Kind, right: Right) -> Result<Option<Closed>, Why> {
+        match kind {
+            Kind::OpenStream(stream) => self.open(id, stream).await.map(|()| None),
+            Kind::CloseStream(stream) => Ok(self.state().close_stream(id, stream)),
+            Kind::Run { stream, sql } => {
+                self.allowed(Name::Stream(stream), &sql, right)?;
+                self.begin(id, stream, None).await.map(|()| None)
+            }
+            Kind::OpenCursor { stream, cursor, sql } => {
+                let begun = match self.allowed(Name::Stream(stream), &sql, right) {
+                    Ok(()) => self.begin(id, stream, Some(cursor)).await,
+                    refused => refused,
+                };
+                let mut state = self.state();
+                match begun {
+                    Ok(()) => drop(state.refused.remove(&Name::Cursor(cursor))),
+                    Err(why) => {
+                        state.refused.insert(Name::Cursor(cursor), why.clone());
+                        return Err(why);
+                    }
+                }
+                Ok(None)
+            }
+            Kind::CloseCursor(cursor) => Ok(self.state().close_cursor(id, cursor)),
+            Kind::FetchCursor(cursor) => {
+                let mut state = self.state();
+                if let Some(why) = state.refused.get(&Name::Cursor(cursor)) {
+                    return Err(why.clone());
+                }
+                if let Some(serial) = state.cursors.get(&cursor).copied() {
+                    state.asked(id, serial, None);
+                }
+                Ok(None)
+            }
+            Kind::StoreSql { id, sql } => {
+                let judged = judge(&sql, right);
+                let mut state = self.state();
+                match &judged {
+                    Ok(()) => drop(state.refused.remove(&Name::Sql(id))),
+                    Err(why) => drop(state.refused.insert(Name::Sql(id), why.clone())),
+                }
+                judged.map(|()| None)
+            }
+            Kind::CloseSql(sql) => {
+                let refused = self.state().refused.remove(&Name::Sql(sql));
+                Ok(refused.map(|_| Closed::Sql))
+            }
+        }
+    }
+
+    /// Whether nothing of a request was refused before, and its SQL is not now.
+    fn allowed(&self, stream: Name, sql: &[Sql], right: Right) -> Result<(), Why> {
+        {
+            let state = self.state();
+            let stored = sql.iter().filter_map(|sql| sql.id).map(Name::Sql);
+            let mut names = std::iter::once(stream).chain(stored);
+            if let Some(why) = names.find_map(|name| state.refused.get(&name)) {
+                return Err(why.clone());
+            }
+        }
+        sql.iter().filter_map(|sql| sql.text.as_deref()).try_for_each(|text| judge(text, right))
+    }
+
+    async fn open(&self, id: i32, number: i32) -> Result<(), Why> {
+        if self.state().numbers.contains_key(&number) {
+            // The server says what is wrong with that.
+            return Ok(());
+        }
+        let connected = self.tenant.connect().await;
+        let mut state = self.state();
+        let connection = match connected {
+            Ok(connection) => connection,
+            Err(problem) => {
+                let why = Why { code: problem.code(), said: problem.detail().to_owned() };
+                state.refused.insert(Name::Stream(number), why.clone());
+                return Err(why);
+            }
+        };
+        state.refused.remove(&Name::Stream(number));
+        let serial = state.next_serial;
+        state.next_serial += 1;
+        let last = Instant::now();
+        let stream =
+            Stream { _connection: connection, executing: None, busy: 0, cursor: false, last };
+        state.numbers.insert(number, serial);
+        state.streams.insert(serial, stream);
+        state.asked(id, serial, None);
+        Ok(())
+    }
+
+    /// A request of a stream begins; it may open `cursor`.
+    async fn begin(&self, id: i32, number: i32, cursor: Option<i32>) -> Result<(), Why> {
+        let (serial, needs) = {
+            let mut state = self.state();
+            let Some(serial) = state.numbers.get(&number).copied() else { return Ok(()) };
+            state.asked(id, serial, None);
+            (serial, state.streams.get(&serial).is_some_and(|stream| stream.executing.is_none()))
+        };
+        let executing = if needs { Some(self.tenant.execute().await) } else { None };
+        let mut state = self.state();
+        let executing = match executing {
+            Some(Err(problem)) => {
+                state.answered(id);
+                return Err(Why { code: problem.code(), said: problem.detail().to_owned() });
+            }
+            Some(Ok(executing)) => Some(executing),
+            None => None,
+        };
+        if let Some(stream) = state.streams.get_mut(&serial) {
+            stream.executing = executing.or(stream.executing.take());
+            stream.cursor |= cursor.is_some();
+        }
+        if let Some(cursor) = cursor {
+            state.cursors.insert(cursor, serial);
+        }
+        Ok(())
+    }
+
+    /// The server has answered request `id`. Whether the client is to see that.
+    pub fn answered(&self, id: i32) -> bool {
+        self.state().answered(id)
+    }
+
+    /// Streams that have done nothing for `limit`, at most `most`: the requests that close
+    /// them.
+    pub fn idle(&self, limit: Duration, most: usize) -> Vec<Message> {
+        let mut state = self.state();
+        let now = Instant::now();
+        let is_idle = |serial: &Serial| {
+            let stream = state.streams.get(serial);
+            stream.is_some_and(|stream| stream.busy == 0 && now - stream.last > limit)
+        };
+        let idle: Vec<i32> = state
+            .numbers
+            .iter()
+            .filter(|(_, serial)| is_idle(serial))
+            .map(|(number, _)| *number)
+            .take(most)
+            .collect();
+        idle.into_iter()
+            .map(|number| {
+                let id = state.next_own;
+                state.next_own = state.next_own.wrapping_add(1);
+                state.own.insert(id);
+                state.close_stream(id, number);
+                let said = "the stream has expired: it did nothing for too long".to_owned();
+                let why = Why { code: "STREAM_EXPIRED", said };
+                state.refused.insert(Name::Stream(number), why);
+                messages::close_stream(self.encoding, id, number)
+            })
+            .collect()
+    }
+}
+
+impl State {
+    fn asked(&mut self, id: i32, serial: Serial, ends: Option<Closed>) {
+        if let Some(stream) = self.streams.get_mut(&serial) {
+            stream.busy = stream.busy.saturating_add(1);
+            stream.last = Instant::now();
+            self.pending.insert(id, Pending { stream: serial, ends });
+        }
+    }
+
+    fn answered(&mut self, id: i32) -> bool {
+        if let Some(Pending { stream: serial, ends }) = self.pending.remove(&id) {
+            if ends == Some(Closed::Stream) {
+                self.streams.remove(&serial);
+            }
+            if let Some(stream) = self.streams.get_mut(&serial) {
+                stream.busy = stream.busy.saturating_sub(1);
+                stream.last = Instant::now();
+                stream.cursor &= ends != Some(Closed::Cursor);
+                if stream.busy == 0 && !stream.cursor {
+                    stream.executing = None;
+                }
+            }
+        }
+        !self.own.remove(&id)
+    }
+
+    /// `Some` when the gate answers itself.
+    fn close_stream(&mut self, id: i32, number: i32) -> Option<Closed> {
+        if self.refused.remove(&Name::Stream(number)).is_some() {
+            return Some(Closed::Stream);
+        }
+        if let Some(serial) = self.numbers.remove(&number) {
+            self.cursors.retain(|_, stream| *stream != serial);
+            self.asked(id, serial, Some(Closed::Stream));
+        }
+        None
+    }
+
+    fn close_cursor(&mut self, id: i32, cursor: i32) -> Option<Closed> {
+        if self.refused.remove(&Name::Cursor(cursor)).is_some() {
+            return Some(Closed::Cursor);
+        }
+        if let Some(serial) = self.cursors.remove(&cursor) {
+            self.asked(id, serial, Some(Closed::Cursor));
+        }
+        None
+    }
+}
+
+fn judge(sql: &str, right: Right) -> Result<(), Why> {
+    inspect::sql(sql, right)
+        .map(drop)
+        .map_err(|refusal| Why { code: SQL_FORBIDDEN, said: refusal.to_string() })
+}

@@ -1,0 +1,126 @@
+//! The bench's own user in somebody's database.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::name::Username;
+use crate::profile::Profile;
+use crate::store::{Registered, Store, StoreError};
+use crate::tokens::{Presented, Terms, TokenRecord};
+use demo_base::error::{Fault, Result};
+use demo_base::hex;
+
+/// How the names of all of them begin.
+pub const PREFIX: &str = "demo-bench-";
+/// No password has this hash, so nobody can log in.
+const NO_HASH: &str = "!";
+/// What a run that was killed leaves is worth nothing after this.
+const LIFETIME: Duration = Duration::from_hours(24);
+
+/// A user with tokens to look up and to revoke.
+#[derive(Clone)]
+pub struct Guest {
+    pub store: Arc<Store>,
+    pub name: Username,
+}
+
+/// All that were let in, so that none stays.
+#[derive(Default)]
+pub struct Guests(Mutex<Vec<Guest>>);
+
+impl Guests {
+    /// Registers a new one. `max_users` does not count for it: the person who
+    /// measures is the operator.
+    ///
+    /// # Errors
+    /// Exit 1 when the database takes no more users, exit 3 when it is away.
+    pub async fn enter(&self, store: Arc<Store>) -> Result<Guest> {
+        let guest = Guest { store, name: random_name()? };
+        // Before the call: when that is cut off, the user may be there.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(guest.clone());
+        let registered =
+            guest.store.register(&guest.name, NO_HASH, &Profile::default(), u64::MAX).await;
+        match registered.map_err(away)? {
+            Registered::Done => Ok(guest),
+            Registered::Taken | Registered::Full => {
+                Err(Fault::failed(format!("the user {} was not registered", guest.name)).into())
+            }
+        }
+    }
+
+    /// Removes all of them, with their tokens.
+    ///
+    /// # Errors
+    /// Exit 3 with the name of one that could not be removed.
+    pub async fn leave(self) -> Result<()> {
+        let mut outcome = Ok(());
+        for guest in self.0.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            if let Err(error) = guest.store.remove(&guest.name).await {
+                let what = format!("the user {} is left in the database", guest.name);
+                let hint = "remove it and its tokens by hand: `auth_users`, `auth_tokens`";
+                outcome = Err(Fault::unreachable(what).because(error).hint(hint).into());
+            }
+        }
+        outcome
+    }
+}
+
+impl Guest {
+    /// Makes `count` new tokens.
+    ///
+    /// # Errors
+    /// Exit 3 when the database is away.
+    pub async fn tokens(&self, count: usize) -> Result<Vec<Presented>> {
+        let mut tokens = Vec::with_capacity(count);
+        // One after the other: on a machine that is busy, several writers at once
+        // have met SQLITE_BUSY (sqld 0.24.32).
+        for _ in 0..count {
+            tokens.push(self.token().await?);
+        }
+        Ok(tokens)
+    }
+
+    async fn token(&self) -> Result<Presented> {
+        let terms = Terms { lifetime: Some(LIFETIME), ..Terms::default() };
+        let (token, record) = TokenRecord::issue(&self.name, terms)?;
+        self.store.add_token(&record).await.map_err(away)?;
+        Ok(token)
+    }
+}
+
+/// A database that went away while it was measured.
+pub fn away(error: StoreError) -> anyhow::Error {
+    Fault::unreachable("the database went away during the measurement")
+        .because(error)
+        .hint("see whether it is well, then measure again")
+        .into()
+}
+
+fn random_name() -> Result<Username> {
+    Ok(format!("{PREFIX}{}", hex::random_name()?).parse()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Backend, Config, Files};
+
+    #[tokio::test]
+    async fn a_guest_leaves_nothing_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = Files {
+            htpasswd: folder.path().join("htpasswd"),
+            tokens: folder.path().join("tokens.db"),
+        };
+        let config = Config::of(Backend::Local(files.clone()));
+        let store = Arc::new(Store::open(&config).await.unwrap());
+        let guests = Guests::default();
+        let guest = guests.enter(store.clone()).await.unwrap();
+        let tokens = guest.tokens(3).await.unwrap();
+        assert!(store.look_up(&tokens[2]).await.unwrap().is_some());
+        guests.leave().await.unwrap();
+        assert!(store.look_up(&tokens[2]).await.unwrap().is_none());
+        assert!(store.tokens_of(&guest.name).await.unwrap().is_empty());
+        assert_eq!(std::fs::read_to_string(&files.htpasswd).unwrap(), "");
+    }
+}

@@ -1,0 +1,146 @@
+//! Opens what is to be measured, and takes it through both measurements.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::try_join_all;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::guest::{Guest, Guests};
+use super::report::{LookupRow, Report, RevocationRow, tenths};
+use super::{Plan, Say, Source, lookups, revocations};
+use crate::config::{Backend, Config, Libsql, Replica, SYNC_INTERVAL};
+use crate::store::Store;
+use crate::tokens::Presented;
+use demo_base::error::Result;
+
+/// For each backend and each interval.
+const REVOCATIONS: u16 = 20;
+/// Between two revocations where none of them is to be late.
+const MOMENT: Duration = Duration::from_millis(5);
+
+/// Measures all of `sources`.
+///
+/// # Errors
+/// As [`super::run`].
+pub async fn all(sources: &[Source], plan: &Plan, guests: &Guests, say: Say<'_>) -> Result<Report> {
+    let mut report = Report::new(plan);
+    for source in sources {
+        Measurement { source, plan, guests, say }.run(&mut report).await?;
+    }
+    Ok(report)
+}
+
+struct Measurement<'a> {
+    source: &'a Source,
+    plan: &'a Plan,
+    guests: &'a Guests,
+    say: Say<'a>,
+}
+
+impl Measurement<'_> {
+    async fn run(&self, report: &mut Report) -> Result<()> {
+        let backend = match &self.source.config.backend {
+            Backend::Libsql(libsql) => Backend::Libsql(Libsql { replica: None, ..libsql.clone() }),
+            other => other.clone(),
+        };
+        let name = backend.to_string();
+        (self.say)(&format!("{name}: {} tokens", self.plan.tokens));
+        let config = Config::of(backend);
+        let guest = self.guests.enter(Arc::new(Store::open(&config).await?)).await?;
+        let tokens: Arc<[Presented]> = guest.tokens(self.plan.tokens).await?.into();
+        (self.say)(&format!("{name}: lookups"));
+        let row = self.lookups(name.clone(), &guest.store, &tokens).await?;
+        let remote = row.per_second;
+        report.lookups.push(row);
+        (self.say)(&format!("{name}: revocations"));
+        let other = Arc::new(Store::open(&config).await?);
+        let revoked = guest.tokens(REVOCATIONS.into()).await?;
+        let lags = revocations::measure(&guest, &other, revoked, MOMENT, Duration::ZERO).await?;
+        report.revocations.push(RevocationRow::new(name, self.from(), None, lags));
+        if let Backend::Libsql(libsql) = &self.source.config.backend {
+            self.with_replica(libsql, &guest, &tokens, remote, report).await?;
+        }
+        Ok(())
+    }
+
+    /// In files of its own: those that the configuration names may be in use.
+    async fn with_replica(
+        &self,
+        libsql: &Libsql,
+        guest: &Guest,
+        tokens: &Arc<[Presented]>,
+        remote: f64,
+        report: &mut Report,
+    ) -> Result<()> {
+        let folder = tempfile::Builder::new().prefix("demo-bench-").tempdir()?;
+        let configured = libsql.replica.as_ref();
+        let interval = configured.map_or(Some(SYNC_INTERVAL), |replica| replica.interval);
+        let path = folder.path().join("lookups/auth.db");
+        // Its first sync brings all the tokens.
+        let replica = Tended::open(libsql, &path, interval).await?;
+        let name = replica.name.clone();
+        (self.say)(&format!("{name}: lookups"));
+        let mut row = self.lookups(name.clone(), &replica.store, tokens).await?;
+        row.times_remote = Some(tenths(row.per_second / remote));
+        row.asked_primary = replica.store.replica_counters().map(|counters| counters.remote.get());
+        report.lookups.push(row);
+        drop(replica);
+        (self.say)(&format!("{name}: revocations"));
+        // All intervals at once: what one of them waits for costs nothing.
+        let mut of_each = Vec::new();
+        for interval in &self.plan.intervals {
+            of_each.push((interval, guest.tokens(REVOCATIONS.into()).await?));
+        }
+        let rows = of_each.into_iter().map(|(interval, revoked)| async {
+            let path = folder.path().join(format!("every-{}-s/auth.db", interval.as_secs()));
+            let watcher = Tended::open(libsql, &path, Some(*interval)).await?;
+            // Spread over an interval, so that every moment between two syncs is met.
+            let pace = *interval / u32::from(REVOCATIONS);
+            let lags =
+                revocations::measure(guest, &watcher.store, revoked, pace, *interval).await?;
+            Ok::<_, anyhow::Error>(RevocationRow::new(
+                watcher.name.clone(),
+                self.from(),
+                Some(*interval),
+                lags,
+            ))
+        });
+        report.revocations.extend(try_join_all(rows).await?);
+        Ok(())
+    }
+
+    async fn lookups(
+        &self,
+        backend: String,
+        store: &Arc<Store>,
+        tokens: &Arc<[Presented]>,
+    ) -> Result<LookupRow> {
+        let counted = lookups::measure(store, tokens, self.plan.clients, self.plan.time).await?;
+        Ok(LookupRow::new(backend, self.from(), &counted))
+    }
+
+    fn from(&self) -> Option<String> {
+        self.source.from.clone()
+    }
+}
+
+/// An instance with an embedded replica that is synced in the background.
+struct Tended {
+    store: Arc<Store>,
+    name: String,
+    _syncs: AbortOnDropHandle<()>,
+}
+
+impl Tended {
+    async fn open(libsql: &Libsql, path: &Path, interval: Option<Duration>) -> Result<Self> {
+        let replica = Replica { path: path.to_owned(), interval, serve_stale: Duration::ZERO };
+        let backend = Backend::Libsql(Libsql { replica: Some(replica), ..libsql.clone() });
+        let name = backend.to_string();
+        let store = Arc::new(Store::open(&Config::of(backend)).await?);
+        let tended = store.clone();
+        let syncs = tokio::spawn(async move { tended.tend().await });
+        Ok(Self { store, name, _syncs: AbortOnDropHandle::new(syncs) })
+    }
+}
