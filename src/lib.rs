@@ -19,4 +19,3 @@ pub mod logs;
 pub mod output;
 pub mod probe;
 pub mod settings;
-pub mod smoke;

@@ -13,6 +13,7 @@ use crate::env_vars;
 use demo_base::error::{Fault, Result};
 use demo_base::files;
 use demo_config::dotenv;
+use demo_smoke::NamespaceReplica;
 use demo_stack::assets;
 use demo_stack::credentials::store::{Store, admin_key};
 use demo_stack::engine::docker::connect::Whereabouts;
@@ -35,15 +36,6 @@ pub enum EngineChoice {
     Auto,
     Native,
     Docker,
-}
-
-/// What `EXPECT_NAMESPACE_REPLICA` says of upstream issue 1804.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum NamespaceReplica {
-    /// Record the result, stay green.
-    KnownLimitation,
-    /// A namespace that does not reach the replica is a failure.
-    Pass,
 }
 
 /// Everything that comes from outside, typed and checked.

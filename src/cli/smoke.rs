@@ -32,7 +32,7 @@ pub struct SmokeArgs {
 }
 
 fn scenario_names() -> clap::builder::PossibleValuesParser {
-    crate::smoke::scenarios().iter().map(|scenario| scenario.name).collect::<Vec<_>>().into()
+    demo_smoke::scenarios().iter().map(|scenario| scenario.name).collect::<Vec<_>>().into()
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]

@@ -6,8 +6,8 @@
 
 use futures::FutureExt;
 
-use crate::settings::NamespaceReplica;
-use crate::smoke::{Context, Scenario, Seen};
+use crate::context::NamespaceReplica;
+use crate::{Context, Scenario, Seen};
 use demo_base::error::Result;
 use demo_sqld::namespace::NamespaceName;
 use demo_sqld_client::replication::catch_up;

@@ -11,7 +11,7 @@ mod scenarios;
 
 use futures::future::LocalBoxFuture;
 
-pub use self::context::{Context, Seen};
+pub use self::context::{Context, NamespaceReplica, Seen};
 pub use self::runner::{Event, Run, run};
 use demo_base::error::Result;
 
@@ -31,7 +31,6 @@ pub fn scenarios() -> &'static [Scenario] {
         scenarios::namespace_replica::SCENARIO,
         scenarios::tls_replication::SCENARIO,
         scenarios::embedded_replica::SCENARIO,
-        // Its instances need the libSQL backend: a program without it cannot run it.
         scenarios::shared_login::SCENARIO,
     ]
 }

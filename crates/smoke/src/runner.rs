@@ -7,7 +7,7 @@ use futures::stream;
 use jiff::Timestamp;
 
 use super::{Context, Scenario};
-use crate::settings::NamespaceReplica;
+use crate::context::NamespaceReplica;
 use demo_base::error::Result;
 use demo_report::{Report, SCHEMA, ScenarioReport, Stopped};
 use demo_stack::engine::ephemeral::Workshop;

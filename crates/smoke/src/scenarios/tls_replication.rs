@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use jiff::Timestamp;
 
-use crate::smoke::{Context, Scenario, Seen};
+use crate::{Context, Scenario, Seen};
 use demo_base::error::{Fault, Result};
 use demo_base::ready::{Attempt, poll};
 use demo_sqld_client::replication::catch_up;

@@ -14,7 +14,7 @@ use secrecy::ExposeSecret;
 use serde_json::json;
 
 use self::instance::{Instance, Said};
-use crate::smoke::{Context, Scenario, Seen};
+use crate::{Context, Scenario, Seen};
 use demo_base::error::{Fault, Result};
 use demo_base::ready::{Attempt, poll};
 use demo_sqld::claims::Grant;

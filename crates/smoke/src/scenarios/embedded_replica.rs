@@ -11,7 +11,7 @@ use futures::FutureExt;
 use libsql::{Database, Value};
 use secrecy::SecretString;
 
-use crate::smoke::{Context, Scenario, Seen};
+use crate::{Context, Scenario, Seen};
 use demo_base::error::{Diagnosis, Fault, Result};
 use demo_base::exit_code::ExitCode;
 use demo_base::ready::{Attempt, poll};

@@ -6,7 +6,7 @@ use futures::FutureExt;
 use secrecy::SecretString;
 use serde_json::json;
 
-use crate::smoke::{Context, Scenario, Seen};
+use crate::{Context, Scenario, Seen};
 use demo_base::error::Result;
 use demo_base::ready::{Attempt, poll};
 use demo_sqld_client::Client;

@@ -6,7 +6,7 @@ use futures::FutureExt;
 use secrecy::SecretString;
 use serde_json::json;
 
-use crate::smoke::{Context, Scenario, Seen};
+use crate::{Context, Scenario, Seen};
 use demo_base::error::Result;
 use demo_sqld::claims::{Access, Grant};
 use demo_sqld::keys::SigningKey;
