@@ -17,5 +17,4 @@ pub mod doctor;
 pub mod env_vars;
 pub mod logs;
 pub mod output;
-pub mod probe;
 pub mod settings;

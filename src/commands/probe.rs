@@ -9,14 +9,14 @@ use super::{engines, smoke};
 use crate::cli::OutputFormat;
 use crate::cli::probe::{AreaArg, ProbeArgs, ProbeCommand, ProbeReportFormat, ProbeRunArgs};
 use crate::output::Output;
-use crate::probe::expectations::Expectations;
-use crate::probe::report::{ProbeReport, progress};
-use crate::probe::siege::{self, Attack};
-use crate::probe::{Area, Entry, Event, Outcome, Probe, Run, ledger, run as run_probes};
 use crate::settings::Settings;
 use demo_base::error::{Fault, Result};
 use demo_base::exit_code::ExitCode;
 use demo_base::files;
+use demo_ledger::expectations::Expectations;
+use demo_ledger::report::{ProbeReport, progress};
+use demo_ledger::siege::{self, Attack};
+use demo_ledger::{Area, Entry, Event, Outcome, Probe, Run, run as run_probes};
 use demo_report::Format;
 use demo_sqld_client::http::loopback_client;
 use demo_sqld_dist::pins;
@@ -37,7 +37,7 @@ pub async fn run(settings: Settings, args: ProbeArgs, output: &Output) -> Result
 }
 
 fn list(output: &Output) -> Result<ExitCode> {
-    let entries: Vec<Entry> = ledger::probes().map(Entry::from).collect();
+    let entries: Vec<Entry> = demo_ledger::probes().map(Entry::from).collect();
     if output.format() == OutputFormat::Json {
         output.json(&entries)?;
     } else {
@@ -70,7 +70,7 @@ fn explain(id: &str, output: &Output) -> Result<ExitCode> {
 }
 
 fn find(id: &str) -> Result<&'static Probe> {
-    ledger::probes().find(|probe| probe.id == id).ok_or_else(|| {
+    demo_ledger::probes().find(|probe| probe.id == id).ok_or_else(|| {
         Fault::input(format!("there is no probe `{id}`"))
             .hint("`demo probe list` names them")
             .into()
@@ -228,7 +228,7 @@ fn chosen(args: &ProbeRunArgs) -> Result<Vec<&'static Probe>> {
         (areas.is_empty() || areas.contains(&probe.area))
             && (args.id.is_empty() || args.id.iter().any(|id| id == probe.id))
     };
-    let chosen: Vec<_> = ledger::probes().filter(wanted).collect();
+    let chosen: Vec<_> = demo_ledger::probes().filter(wanted).collect();
     if chosen.is_empty() {
         return Err(Fault::input("no probe is in that area and has that id")
             .hint("`demo probe list` names them")

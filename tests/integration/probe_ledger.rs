@@ -2,7 +2,8 @@
 
 use std::collections::HashSet;
 
-use demo::probe::ledger;
+use demo_ledger::expectations::Expectations;
+use demo_ledger::{Entry, probes};
 
 use crate::support::Project;
 
@@ -11,7 +12,7 @@ fn the_list_has_every_field_of_every_probe() {
     let project = Project::without_server();
     let list = project.demo(["probe", "list", "-o", "json"]).success().json();
     let list = list.as_array().unwrap();
-    assert_eq!(list.len(), ledger::probes().count());
+    assert_eq!(list.len(), probes().count());
     assert!(list.len() >= 110, "{}", list.len());
     let mut ids = HashSet::new();
     for probe in list {
@@ -32,7 +33,7 @@ fn the_list_has_every_field_of_every_probe() {
 #[test]
 fn the_readme_names_probes_that_there_are_and_counts_them() {
     let readme = include_str!("../../README.md");
-    let count = ledger::probes().count();
+    let count = probes().count();
     assert!(readme.contains(&format!("runs all {count} in under")), "{count}");
     assert!(readme.contains(&format!("the other {} are in", count - 10)), "{count}");
     let (_, rest) = readme.split_once("## Ten things").unwrap();
@@ -43,7 +44,7 @@ fn the_readme_names_probes_that_there_are_and_counts_them() {
     assert_eq!(items.len(), 10);
     for item in items {
         let quoted: Vec<&str> = item.split('`').skip(1).step_by(2).collect();
-        let known = quoted.iter().any(|word| ledger::probes().any(|probe| probe.id == *word));
+        let known = quoted.iter().any(|word| probes().any(|probe| probe.id == *word));
         assert!(known, "no id of a probe in: {item}");
     }
 }
@@ -55,7 +56,7 @@ fn explain_says_everything_about_one_probe() {
     for word in ["claim ", "source ", "area ", "why ", "do ", "how ", "docker "] {
         assert!(said.stdout.lines().any(|line| line.starts_with(word)), "{word}: {said:?}");
     }
-    let probe = ledger::probes().find(|probe| probe.id == "grpc-reads-without-token").unwrap();
+    let probe = probes().find(|probe| probe.id == "grpc-reads-without-token").unwrap();
     for text in [probe.claim, probe.source, probe.why, probe.mitigation, probe.how] {
         assert!(said.stdout.contains(text), "{text}: {said:?}");
     }
@@ -80,4 +81,21 @@ fn expectations_that_cannot_be_read_are_refused_before_a_server_starts() {
         let said = project.demo(["probe", "--id", "sqlite-version"]).fails(2);
         said.hint("--update-expectations");
     }
+}
+
+/// The page is what the ledger and the expectations make of it; a change of either
+/// needs a new run: `demo probe --report markdown=docs/behaviour.md`.
+#[test]
+fn the_published_table_is_not_stale() {
+    let published = include_str!("../../docs/behaviour.md");
+    let expected = Expectations::load(std::path::Path::new("/nowhere")).unwrap();
+    let entries: Vec<Entry> = probes().map(Entry::from).collect();
+    let rows: Vec<_> = entries
+        .iter()
+        .map(|entry| (entry, &expected.probes[entry.id]))
+        .map(|(entry, seen)| (entry, seen.verdict, seen.finding.as_str()))
+        .collect();
+    let day = published.split(" on 20").nth(1).and_then(|rest| rest.get(..8)).unwrap();
+    let page = demo_ledger::report::markdown::page(&expected.server, &format!("20{day}"), &rows);
+    assert!(page == published, "run `demo probe --report markdown=docs/behaviour.md`");
 }

@@ -1,0 +1,162 @@
+//! A replica while its primary is away, and after that.
+
+use std::rc::Rc;
+
+use crate::entries::following::support::{
+    PATIENCE, ask, eventually, health, outcome, replicated, run, shows, words,
+};
+use crate::{Lab, Observation, Verdict};
+use demo_base::error::Result;
+use demo_stack::engine::Stop;
+use demo_stack::engine::ephemeral::EphemeralStack;
+use demo_stack::plan::blueprint::Variants;
+
+const READ: &str = "SELECT max(x) FROM t";
+
+pub async fn reads(lab: &Lab<'_>) -> Result<Observation> {
+    let stack = pair(lab).await?;
+    stack.engine.stop("primary", Stop::Kill).await?;
+    let read = ask(&stack.hrana("replica", None)?, READ).await?;
+    let health = health(&stack, "replica").await?;
+    lab.discard(&stack).await?;
+    let served = read.as_ref().is_some_and(|reply| reply.scalar() == Some("1"));
+    let verdict = if served { Verdict::AsDocumented } else { Verdict::Weakness };
+    let read_outcome = outcome(read.as_ref());
+    let finding =
+        format!("without the primary a read at the replica {read_outcome}, /health says {health}");
+    Ok(Observation::new(verdict, finding).saw("SELECT on the replica", words(read.as_ref())))
+}
+
+pub async fn writes(lab: &Lab<'_>) -> Result<Observation> {
+    let stack = pair(lab).await?;
+    stack.engine.stop("primary", Stop::Kill).await?;
+    let write = ask(&stack.hrana("replica", None)?, "INSERT INTO t VALUES (2)").await?;
+    let health = health(&stack, "replica").await?;
+    lab.discard(&stack).await?;
+    let verdict = if write.is_none() { Verdict::Undocumented } else { Verdict::AsDocumented };
+    let write_outcome = outcome(write.as_ref());
+    let finding = format!(
+        "without the primary a write at the replica {write_outcome}, /health says {health}"
+    );
+    Ok(Observation::new(verdict, finding).saw("INSERT on the replica", words(write.as_ref())))
+}
+
+pub async fn abandoned(lab: &Lab<'_>) -> Result<Observation> {
+    let stack = pair(lab).await?;
+    let (primary, replica) = (stack.hrana("primary", None)?, stack.hrana("replica", None)?);
+    stack.engine.stop("primary", Stop::Kill).await?;
+    let write = ask(&replica, "INSERT INTO t VALUES (2)").await?;
+    stack.resume("primary").await?;
+    // A write that goes the same way and later is the end of the wait.
+    let later = eventually(PATIENCE, async || {
+        Ok(replica.execute("INSERT INTO t VALUES (3)").await?.succeeded())
+    });
+    let later = later.await;
+    let count = primary.execute("SELECT count(*) FROM t WHERE x = 2").await?;
+    lab.discard(&stack).await?;
+    let seen = match (write.as_ref(), later, count.scalar()) {
+        (Some(reply), ..) => Observation::new(
+            Verdict::AsDocumented,
+            format!("there is nothing to give up: the write {}", outcome(Some(reply))),
+        ),
+        (None, true, Some("0")) => Observation::new(
+            Verdict::AsDocumented,
+            "a write that was given up is not made when the primary is back",
+        ),
+        (None, true, Some(_)) => Observation::new(
+            Verdict::Weakness,
+            "a write that was given up is made when the primary is back",
+        ),
+        (None, _, _) => {
+            Observation::new(Verdict::Weakness, "no later write at the replica succeeds either")
+        }
+    };
+    Ok(seen
+        .saw("INSERT on the replica, primary away", words(write.as_ref()))
+        .saw("count of that row on the primary", words(Some(&count))))
+}
+
+pub async fn new_namespace(lab: &Lab<'_>) -> Result<Observation> {
+    let stack = lab.own(Variants::NAMESPACED, |_, _| Ok(())).await?;
+    let name = lab.namespace(&stack, "unasked").await?;
+    run(&stack.hrana("primary", Some(&name))?, &["CREATE TABLE t (x)"]).await?;
+    stack.engine.stop("primary", Stop::Kill).await?;
+    let read = ask(&stack.hrana("replica", Some(&name))?, "SELECT x FROM t").await?;
+    lab.discard(&stack).await?;
+    let verdict = if read.is_none() { Verdict::Undocumented } else { Verdict::AsDocumented };
+    let read_outcome = outcome(read.as_ref());
+    let finding =
+        format!("without the primary a read of a namespace not yet loaded {read_outcome}");
+    Ok(Observation::new(verdict, finding).saw("SELECT on the replica", words(read.as_ref())))
+}
+
+pub async fn restarted_replica(lab: &Lab<'_>) -> Result<Observation> {
+    let stack = pair(lab).await?;
+    stack.engine.stop("primary", Stop::Kill).await?;
+    stack.restart("replica", Stop::Graceful).await?;
+    let health = health(&stack, "replica").await?;
+    let read = ask(&stack.hrana("replica", None)?, READ).await?;
+    lab.discard(&stack).await?;
+    let served = read.as_ref().is_some_and(|reply| reply.scalar() == Some("1"));
+    let verdict = if served { Verdict::AsDocumented } else { Verdict::Weakness };
+    let read_outcome = outcome(read.as_ref());
+    let finding = format!(
+        "without the primary a read at a restarted replica {read_outcome}, /health says {health}"
+    );
+    Ok(Observation::new(verdict, finding).saw("SELECT on the replica", words(read.as_ref())))
+}
+
+pub async fn early_replica(lab: &Lab<'_>) -> Result<Observation> {
+    let stack = pair(lab).await?;
+    stack.engine.stop("replica", Stop::Kill).await?;
+    stack.engine.stop("primary", Stop::Graceful).await?;
+    stack.resume("replica").await?;
+    let health = health(&stack, "replica").await?;
+    let replica = stack.hrana("replica", None)?;
+    // The early request is on its way while the primary starts.
+    let (early, resumed) = futures::join!(replica.execute(READ), async {
+        let waiting = ask(&replica, READ).await?;
+        stack.resume("primary").await?;
+        Ok::<_, anyhow::Error>(waiting)
+    });
+    let waiting = resumed?;
+    let early = early.ok();
+    let joined = shows(&replica, READ, "1").await;
+    lab.discard(&stack).await?;
+    let finding = format!(
+        "a replica that is up first says {health} at /health; a read {} until the primary is \
+         there, then {}, and later reads {}",
+        outcome(waiting.as_ref()),
+        outcome(early.as_ref()),
+        if joined { "succeed" } else { "do not succeed" }
+    );
+    let verdict = if joined { Verdict::Undocumented } else { Verdict::Weakness };
+    Ok(Observation::new(verdict, finding)
+        .saw("SELECT before the primary is there", words(waiting.as_ref()))
+        .saw("the one that waited", words(early.as_ref())))
+}
+
+pub async fn follows(lab: &Lab<'_>) -> Result<Observation> {
+    let stack = pair(lab).await?;
+    stack.restart("primary", Stop::Kill).await?;
+    run(&stack.hrana("primary", None)?, &["INSERT INTO t VALUES (2)"]).await?;
+    let replica = stack.hrana("replica", None)?;
+    let follows = shows(&replica, READ, "2").await;
+    let told = stack.engine.logs("replica", None).await?;
+    let told = told.lines().rfind(|line| line.contains("WARN") || line.contains("ERROR"));
+    let told = told.unwrap_or("no WARN or ERROR").to_owned();
+    lab.discard(&stack).await?;
+    Ok(Observation::either(
+        follows,
+        (Verdict::Undocumented, "after the primary's crash the replica follows again by itself"),
+        (Verdict::Weakness, "after the primary's crash the replica does not follow again"),
+    )
+    .saw("the replica's log", told))
+}
+
+/// Primary and replica without namespaces; both show 1 as the largest `x` of `t`.
+async fn pair(lab: &Lab<'_>) -> Result<Rc<EphemeralStack>> {
+    let stack = lab.own(Variants::DEFAULT, |_, _| Ok(())).await?;
+    replicated(&stack.hrana("primary", None)?, &stack.hrana("replica", None)?, "1").await?;
+    Ok(stack)
+}

@@ -1,0 +1,85 @@
+//! What a replica makes of a namespace that its primary deletes.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::support::{ask, database, eventually, outcome, replicated, words};
+use crate::{Lab, Observation, Verdict};
+use demo_base::error::Result;
+use demo_sqld::namespace::NamespaceName;
+use demo_sqld_client::hrana::Reply;
+use demo_stack::engine::Stop;
+use demo_stack::engine::ephemeral::EphemeralStack;
+use demo_stack::plan::blueprint::Variants;
+
+const READ: &str = "SELECT x FROM t";
+/// How long the replica has to hear of the delete.
+const NEWS: Duration = Duration::from_secs(2);
+
+pub async fn stays(lab: &Lab<'_>) -> Result<Observation> {
+    let (stack, name) = with_deleted(lab).await?;
+    let replica = stack.hrana("replica", Some(&name))?;
+    let refused = eventually(NEWS, async || Ok(!replica.execute(READ).await?.succeeded())).await;
+    let read = ask(&replica, READ).await?;
+    let write = ask(&replica, "INSERT INTO t VALUES (8)").await?;
+    let folder = database(stack.service("replica")?, name.as_str())?.exists();
+    lab.discard(&stack).await?;
+    let verdict = if refused { Verdict::AsDocumented } else { Verdict::Weakness };
+    let files = if folder { "stay" } else { "go" };
+    let finding = format!(
+        "after the delete a read at the replica {}, a write {}, and its files {files}",
+        outcome(read.as_ref()),
+        outcome(write.as_ref())
+    );
+    Ok(Observation::new(verdict, finding)
+        .saw("SELECT on the replica", words(read.as_ref()))
+        .saw("INSERT on the replica", words(write.as_ref())))
+}
+
+pub async fn spins(lab: &Lab<'_>) -> Result<Observation> {
+    // An idle replica writes nothing; one that tries again once a second a few lines.
+    const MANY: usize = 200;
+    let (stack, _) = with_deleted(lab).await?;
+    let lines = async || Ok::<_, anyhow::Error>(stack.engine.logs("replica", None).await?);
+    let before = lines().await?.lines().count();
+    let many = eventually(NEWS, async || Ok(lines().await?.lines().count() > before + MANY)).await;
+    stack.engine.stop("replica", Stop::Kill).await?;
+    let log = lines().await?;
+    let last = log.lines().rfind(|line| line.contains("ERROR")).unwrap_or("no ERROR").to_owned();
+    lab.discard(&stack).await?;
+    Ok(Observation::either(
+        many,
+        (Verdict::Weakness, "the replica fills its log without a pause until it is restarted"),
+        (Verdict::AsDocumented, "the replica's log stays quiet after the delete"),
+    )
+    .saw("the log of the replica", last))
+}
+
+pub async fn restarted(lab: &Lab<'_>) -> Result<Observation> {
+    let (stack, name) = with_deleted(lab).await?;
+    stack.restart("replica", Stop::Kill).await?;
+    let read = ask(&stack.hrana("replica", Some(&name))?, READ).await?;
+    let folder = database(stack.service("replica")?, name.as_str())?.join("data").exists();
+    lab.discard(&stack).await?;
+    let shown = read.as_ref().is_some_and(Reply::succeeded);
+    let verdict = match (shown, folder) {
+        (true, _) => Verdict::Weakness,
+        (false, true) => Verdict::Undocumented,
+        (false, false) => Verdict::AsDocumented,
+    };
+    let files = if folder { "stay" } else { "go" };
+    let read_outcome = outcome(read.as_ref());
+    let finding = format!("after its restart a read {read_outcome}, and the files {files}");
+    Ok(Observation::new(verdict, finding).saw("SELECT on the replica", words(read.as_ref())))
+}
+
+/// A stack whose primary has deleted a namespace that the replica has.
+async fn with_deleted(lab: &Lab<'_>) -> Result<(Rc<EphemeralStack>, NamespaceName)> {
+    let stack = lab.own(Variants::NAMESPACED, |_, _| Ok(())).await?;
+    let name = lab.namespace(&stack, "gone").await?;
+    let (primary, replica) =
+        (stack.hrana("primary", Some(&name))?, stack.hrana("replica", Some(&name))?);
+    replicated(&primary, &replica, "'old'").await?;
+    stack.admin()?.delete(&name).await?;
+    Ok((stack, name))
+}

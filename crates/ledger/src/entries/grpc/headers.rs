@@ -1,0 +1,78 @@
+//! The header in which a replica says what its client may do.
+
+use futures::FutureExt;
+
+use super::wire::{Caller, Reply};
+use super::{GRANT, filled};
+use crate::{Area, Engines, Lab, Observation, Probe, Verdict};
+use demo_base::error::Result;
+use demo_sqld::namespace::NamespaceName;
+use demo_stack::engine::ephemeral::EphemeralStack;
+
+pub(super) const ON_GRPC_PORT: Probe = Probe {
+    id: "malformed-rights-header-panics",
+    claim: "A malformed internal header is refused with an error",
+    source: "assumption (P82)",
+    area: Area::Security,
+    why: "Anybody who reaches the gRPC port makes handlers panic and fills the log",
+    mitigation: "Bind the gRPC port to loopback or demand client certificates",
+    how: "Proxy/Execute on the gRPC port with x-proxy-authorization: zz; then an SQL request",
+    engines: Engines::Both,
+    check: |lab| on_grpc_port(lab).boxed_local(),
+};
+
+pub(super) const ON_HTTP_PORT: Probe = Probe {
+    id: "malformed-rights-header-on-http-port",
+    claim: "On the HTTP port nobody without a token gets as far as an internal header",
+    source: "assumption (P82)",
+    area: Area::Security,
+    why: "The HTTP port is the one that is published: strangers make its handlers panic",
+    mitigation: "Let a proxy pass only /v2 and /v3 to the HTTP port",
+    how: "Proxy/Execute on the HTTP port without a token, with x-proxy-authorization: zz, for a \
+          namespace that does not exist; then an SQL request",
+    engines: Engines::Both,
+    check: |lab| on_http_port(lab).boxed_local(),
+};
+
+async fn on_grpc_port(lab: &Lab<'_>) -> Result<Observation> {
+    let stack = lab.namespaced().await?;
+    let name = filled(lab, &stack).await?;
+    let caller = Caller::at_grpc_port(lab, &stack)?.namespace(&name);
+    let answer = caller.with(GRANT.0, "zz").execute("SELECT 1").await;
+    judge(&stack, &name, "the gRPC port", answer).await
+}
+
+async fn on_http_port(lab: &Lab<'_>) -> Result<Observation> {
+    let stack = lab.namespaced().await?;
+    let (name, missing) = (filled(lab, &stack).await?, lab.name("grpcmissing")?);
+    let caller = Caller::at_http_port(lab, &stack)?.namespace(&missing);
+    let answer = caller.with(GRANT.0, "zz").execute("SELECT 1").await;
+    judge(&stack, &name, "the HTTP port, for a namespace that does not exist,", answer).await
+}
+
+/// A handler that panics takes its connection with it, and nothing else.
+async fn judge(
+    stack: &EphemeralStack,
+    name: &NamespaceName,
+    place: &str,
+    answer: Result<Reply>,
+) -> Result<Observation> {
+    let alive = stack.hrana("primary", Some(name))?.execute("SELECT 1").await?.succeeded();
+    let log = stack.engine.logs("primary", None).await?;
+    let panic = log.lines().find(|line| line.contains("panicked at")).unwrap_or("no panic");
+    let server = if alive { "the server lives on" } else { "the server answers no more" };
+    let (verdict, what) = match &answer {
+        Ok(reply) => (Verdict::AsDocumented, format!("is answered with {}", reply.outcome())),
+        Err(error) if is_timeout(error) => (Verdict::Weakness, "is never answered".to_owned()),
+        Err(_) => (Verdict::Weakness, "makes the handler drop the connection".to_owned()),
+    };
+    let finding = format!("a malformed x-proxy-authorization on {place} {what}; {server}");
+    let said = answer.map_or_else(|error| format!("{error:#}"), |reply| reply.describe());
+    Ok(Observation::new(verdict, finding)
+        .saw("Proxy/Execute with x-proxy-authorization: zz", said)
+        .saw("the primary's log", panic))
+}
+
+fn is_timeout(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<reqwest::Error>().is_some_and(reqwest::Error::is_timeout)
+}

@@ -1,0 +1,158 @@
+//! `POST /`, the older interface, and sizes of requests.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::wire::{Wire, execute, scalar, verdict_of};
+use crate::{Lab, Observation, Verdict};
+use demo_base::error::{Fault, Result};
+use demo_base::ready::{Attempt, poll};
+use demo_sqld_client::http::Answer;
+
+/// A namespace of its own with an empty table `t`.
+async fn table(lab: &Lab<'_>) -> Result<Wire> {
+    let stack = lab.namespaced().await?;
+    let name = lab.namespace(&stack, "batch").await?;
+    let wire = Wire::new(&stack, "primary")?.namespace(&name);
+    let made = wire.execute("CREATE TABLE t (x)").await?;
+    if verdict_of(&made) != "ok" {
+        return Err(Fault::failed("cannot make the table").because(made.body).into());
+    }
+    Ok(wire)
+}
+
+/// What `t` holds, such as `1,2`.
+async fn stored(wire: &Wire) -> Result<String> {
+    let answer = wire.execute("SELECT ifnull(group_concat(x), 'nothing') FROM t").await?;
+    scalar(&answer)
+        .ok_or_else(|| Fault::failed("cannot read the table").because(answer.body).into())
+}
+
+pub(super) async fn keeps_what_precedes(lab: &Lab<'_>) -> Result<Observation> {
+    let wire = table(lab).await?;
+    let statements =
+        ["INSERT INTO t VALUES (1)", "INSERT INTO missing VALUES (2)", "INSERT INTO t VALUES (3)"];
+    let answer = wire.batch(&statements).await?;
+    let stored = stored(&wire).await?;
+    let verdict = match stored.as_str() {
+        "nothing" => Verdict::AsDocumented,
+        _ => Verdict::Weakness,
+    };
+    let finding = format!(
+        "good insert 1, bad insert, good insert 3: status {}, stored: {stored}",
+        answer.status
+    );
+    Ok(Observation::new(verdict, finding).answered("POST /", &answer))
+}
+
+pub(super) async fn takes_transactions(lab: &Lab<'_>) -> Result<Observation> {
+    let wire = table(lab).await?;
+    let whole = wire.batch(&["BEGIN", "INSERT INTO t VALUES (1)", "COMMIT"]).await?;
+    let open = wire.batch(&["BEGIN", "INSERT INTO t VALUES (2)"]).await?;
+    let stored = stored(&wire).await?;
+    let verdict = if whole.status == 200 { Verdict::Differs } else { Verdict::AsDocumented };
+    let finding = format!(
+        "BEGIN to COMMIT is answered {}, BEGIN alone {}; stored: {stored}",
+        whole.status, open.status
+    );
+    Ok(Observation::new(verdict, finding)
+        .answered("BEGIN, INSERT 1, COMMIT", &whole)
+        .answered("BEGIN, INSERT 2", &open))
+}
+
+pub(super) async fn answers_json(lab: &Lab<'_>) -> Result<Observation> {
+    let wire = table(lab).await?;
+    let statements =
+        ["BEGIN", "INSERT INTO t VALUES (1)", "INSERT INTO missing VALUES (2)", "COMMIT"];
+    let answer = wire.batch(&statements).await?;
+    let is_json = serde_json::from_str::<Value>(&answer.body).is_ok();
+    let (verdict, body) =
+        if is_json { (Verdict::AsDocumented, "JSON") } else { (Verdict::Differs, "not JSON") };
+    let finding = format!("a transaction with an error in it: {}, {body}", answer.status);
+    // The end is what cannot be parsed.
+    let end: String = answer.body.chars().rev().take(120).collect();
+    let end: String = end.chars().rev().collect();
+    Ok(Observation::new(verdict, finding).saw("POST /, the end of the body", end))
+}
+
+pub(super) async fn errors_inside_200(lab: &Lab<'_>) -> Result<Observation> {
+    let wire = table(lab).await?;
+    let batch = wire.batch(&["INSERT INTO missing VALUES (1)"]).await?;
+    let pipeline = wire.execute("INSERT INTO missing VALUES (1)").await?;
+    let silent = batch.status == 200 || pipeline.status == 200;
+    let verdict = if silent { Verdict::Differs } else { Verdict::AsDocumented };
+    let finding = format!(
+        "a missing table is answered {} by POST / and {} by a pipeline",
+        batch.status, pipeline.status
+    );
+    Ok(Observation::new(verdict, finding)
+        .answered("POST /", &batch)
+        .answered("POST /v3/pipeline", &pipeline))
+}
+
+pub(super) async fn syntax_error(lab: &Lab<'_>) -> Result<Observation> {
+    let wire = table(lab).await?;
+    let batch = wire.batch(&["SELEC 1"]).await?;
+    let pipeline = wire.execute("SELEC 1").await?;
+    let steps = json!({ "batch": { "steps": [{ "stmt": { "sql": "SELEC 1" } }] } });
+    let cursor = wire.post("/v3/cursor", &steps).await?;
+    let statuses = [batch.status, pipeline.status, cursor.status];
+    let internal = statuses.contains(&500);
+    let verdict = if internal { Verdict::Differs } else { Verdict::AsDocumented };
+    let finding = format!(
+        "a syntax error is answered {} by POST /, {} by a pipeline, {} by a cursor",
+        batch.status, pipeline.status, cursor.status
+    );
+    Ok(Observation::new(verdict, finding)
+        .answered("POST /", &batch)
+        .answered("POST /v3/pipeline", &pipeline)
+        .answered("POST /v3/cursor", &cursor))
+}
+
+pub(super) async fn documented_routes(lab: &Lab<'_>) -> Result<Observation> {
+    let wire = table(lab).await?;
+    let statements = json!({ "statements": ["SELECT 1"] });
+    let queries = wire.post("/queries", &statements).await?;
+    let root = wire.post("/", &statements).await?;
+    let load = wire.post("/load-dump", &json!("SELECT 1;")).await?;
+    let gone = queries.status == 404 || load.status == 404;
+    let verdict = if gone { Verdict::Differs } else { Verdict::AsDocumented };
+    let finding = format!(
+        "/queries is answered {}, /load-dump {}, / {}",
+        queries.status, load.status, root.status
+    );
+    Ok(Observation::new(verdict, finding)
+        .answered("POST /queries", &queries)
+        .answered("POST /load-dump", &load))
+}
+
+pub(super) async fn body_limit(lab: &Lab<'_>) -> Result<Observation> {
+    let wire = table(lab).await?;
+    // A comment, so that nothing but the body is large.
+    let padded = |megabytes: usize| format!("SELECT 1 /* {} */", "x".repeat(megabytes << 20));
+    let body = json!({ "requests": [{ "type": "close" }, execute(&padded(12))] });
+    let pipeline = wire.post("/v3/pipeline", &body).await?;
+    // The server may close the connection before it has read all of the body; then
+    // its answer is lost, and the request is made again.
+    let batch = poll("POST / of 3 MB is answered", Duration::from_secs(6), async || {
+        Ok(match wire.batch(&[&padded(3)]).await {
+            Ok(answer) => Attempt::Done(answer),
+            Err(error) => Attempt::Again(format!("{error:#}")),
+        })
+    })
+    .await?;
+    let bounded = |answer: &Answer| {
+        if answer.status == 413 { "refused with 413" } else { "taken" }
+    };
+    let both = batch.status == 413 && pipeline.status == 413;
+    let verdict = if both { Verdict::AsDocumented } else { Verdict::Undocumented };
+    let finding = format!(
+        "3 MB to POST / are {}, 12 MB to /v3/pipeline are {}",
+        bounded(&batch),
+        bounded(&pipeline)
+    );
+    Ok(Observation::new(verdict, finding)
+        .answered("POST /", &batch)
+        .answered("POST /v3/pipeline", &pipeline))
+}

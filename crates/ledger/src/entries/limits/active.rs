@@ -1,0 +1,180 @@
+//! Probes of the number of namespaces in memory.
+
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+
+use futures::future::{join_all, try_join_all};
+
+use super::super::recovery::hands::{Stream, ask, outcome, primary_with};
+use crate::{Lab, Observation, Verdict};
+use demo_base::error::Result;
+use demo_base::ready::{Attempt, poll};
+use demo_sqld::namespace::NamespaceName;
+use demo_sqld_client::hrana::{Hrana, Reply};
+use demo_sqld_client::http::Answer;
+use demo_stack::engine::ephemeral::EphemeralStack;
+
+/// Enough to press one namespace out of memory while another comes in.
+const READERS: usize = 8;
+
+pub(super) async fn reachable(lab: &Lab<'_>) -> Result<Observation> {
+    let stack = primary_with(lab, &["--max-active-namespaces", "2"]).await?;
+    let names = make(&stack, 8).await?;
+    let missed = read_until_missed(&stack, &names, Duration::from_secs(5)).await?;
+    lab.discard(&stack).await?;
+    Ok(judged(missed.as_ref()))
+}
+
+fn judged(missed: Option<&Reply>) -> Observation {
+    match missed {
+        None => Observation::new(
+            Verdict::AsDocumented,
+            "every namespace is reachable while more are in use than are kept in memory",
+        ),
+        Some(reply) => Observation::new(
+            Verdict::Weakness,
+            format!(
+                "a namespace that exists is now and then answered {} while more are in use than \
+                 are kept in memory",
+                outcome(reply)
+            ),
+        )
+        .replied("one of many reads side by side", reply),
+    }
+}
+
+async fn make(stack: &EphemeralStack, count: usize) -> Result<Vec<NamespaceName>> {
+    let names: Vec<NamespaceName> =
+        (0..count).map(|number| format!("n{number}").parse()).collect::<Result<_, _>>()?;
+    let admin = stack.admin()?;
+    for some in names.chunks(READERS) {
+        try_join_all(some.iter().map(|name| admin.create(name))).await?;
+    }
+    Ok(names)
+}
+
+/// Several readers, each of all namespaces in another order, until one of them
+/// is not answered with success.
+async fn read_until_missed(
+    stack: &EphemeralStack,
+    names: &[NamespaceName],
+    limit: Duration,
+) -> Result<Option<Reply>> {
+    let all: Vec<Hrana> =
+        names.iter().map(|name| stack.hrana("primary", Some(name))).collect::<Result<_>>()?;
+    let missed = Cell::new(None);
+    let over = Cell::new(false);
+    let started = Instant::now();
+    let reader = async |number: usize| {
+        let begin = number * all.len() / READERS;
+        for hrana in all.iter().cycle().skip(begin) {
+            if over.get() || started.elapsed() > limit {
+                return Ok(());
+            }
+            let reply = hrana.execute("SELECT 1").await?;
+            if !reply.succeeded() {
+                missed.set(Some(reply));
+                over.set(true);
+            }
+        }
+        Ok(())
+    };
+    let ended: Vec<Result<()>> = join_all((0..READERS).map(reader)).await;
+    ended.into_iter().collect::<Result<()>>()?;
+    Ok(missed.take())
+}
+
+/// Transactions that are tried in turn, and for how long: what has to go, and
+/// whether in the middle of a transaction, is the server's choice.
+const FIRSTS: usize = 4;
+const TRIED: Duration = Duration::from_secs(6);
+
+/// Servers that this is tried on: what one has kept so far decides what it lets
+/// go, and about one in seven loses no transaction (2 of 14 seen).
+const SERVERS: usize = 4;
+
+pub(super) async fn transaction(lab: &Lab<'_>) -> Result<Observation> {
+    let mut lost = None;
+    for _ in 0..SERVERS {
+        lost = lost_transaction(lab).await?;
+        if lost.is_some() {
+            break;
+        }
+    }
+    Ok(match lost {
+        None => Observation::new(Verdict::AsDocumented, "the transaction commits every time"),
+        Some(lost) => {
+            let kept = lost.read.scalar() == Some("1");
+            let fate = if kept { "there" } else { "lost" };
+            let word = &lost.commit;
+            let finding = format!("COMMIT is now and then answered {word} and the row is {fate}");
+            Observation::new(Verdict::Weakness, finding)
+                .answered("COMMIT after reads of four other namespaces", &lost.answer)
+                .replied("how many of the row there are", &lost.read)
+        }
+    })
+}
+
+/// Tries transactions on a server of their own until one is lost.
+async fn lost_transaction(lab: &Lab<'_>) -> Result<Option<Interrupted>> {
+    let stack = primary_with(lab, &["--max-active-namespaces", "2"]).await?;
+    let names = make(&stack, FIRSTS + 4).await?;
+    let (firsts, others) = names.split_at(FIRSTS);
+    for first in firsts {
+        until_found(&stack, first, "CREATE TABLE t (x)").await?;
+    }
+    let started = Instant::now();
+    let mut lost = None;
+    for (number, first) in firsts.iter().cycle().enumerate() {
+        if lost.is_some() || started.elapsed() > TRIED {
+            break;
+        }
+        lost = interrupted(&stack, first, others, number).await?;
+    }
+    lab.discard(&stack).await?;
+    Ok(lost)
+}
+
+/// A transaction whose COMMIT was not answered with success.
+struct Interrupted {
+    commit: String,
+    answer: Answer,
+    read: Reply,
+}
+
+/// A transaction with requests to other namespaces before its end. `None`: it
+/// was committed, or could not even be opened.
+async fn interrupted(
+    stack: &EphemeralStack,
+    first: &NamespaceName,
+    others: &[NamespaceName],
+    number: usize,
+) -> Result<Option<Interrupted>> {
+    let mut stream = Stream::new(stack, first)?;
+    for sql in ["BEGIN", &format!("INSERT INTO t VALUES ({number})")] {
+        if stream.execute(sql).await?.0 != "ok" {
+            return Ok(None);
+        }
+    }
+    try_join_all(others.iter().map(|name| ask(stack, name, "SELECT 1"))).await?;
+    let (commit, answer) = stream.execute("COMMIT").await?;
+    if commit == "ok" {
+        return Ok(None);
+    }
+    let count = format!("SELECT count(*) FROM t WHERE x = {number}");
+    let read = until_found(stack, first, &count).await?;
+    Ok(Some(Interrupted { commit, answer, read }))
+}
+
+/// Repeats a statement while the namespace is on its way out of memory.
+async fn until_found(stack: &EphemeralStack, name: &NamespaceName, sql: &str) -> Result<Reply> {
+    poll(&format!("`{sql}` is answered"), Duration::from_secs(2), async || {
+        let reply = ask(stack, name, sql).await?;
+        Ok(if reply.status == 404 {
+            Attempt::Again(reply.describe())
+        } else {
+            Attempt::Done(reply)
+        })
+    })
+    .await
+}

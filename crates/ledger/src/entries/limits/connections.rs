@@ -1,0 +1,68 @@
+//! The connections to databases that all namespaces share.
+
+use futures::{StreamExt, stream};
+use serde_json::json;
+
+use crate::entries::http_api::wire::{Wire, execute, verdict_of};
+use crate::entries::sql::deadly::reader;
+use crate::{Lab, Observation, Verdict};
+use demo_base::error::{Fault, Result};
+use demo_sqld_client::http::Answer;
+
+/// What the server has, unless --max-concurrent-connections says otherwise.
+pub(in crate::entries) const CONNECTIONS: usize = 128;
+/// Opened at a time.
+const TOGETHER: usize = 32;
+
+/// Opens `count` streams that stay open; how many there are then.
+pub(in crate::entries) async fn open(wire: &Wire, count: usize) -> usize {
+    let opening = async |_| wire.pipeline(json!([execute("SELECT 1")])).await;
+    let opened = stream::iter(0..count).map(opening).buffer_unordered(TOGETHER);
+    let good = opened.filter(|answer| {
+        let good = answer.as_ref().is_ok_and(|answer| answer.status == 200);
+        std::future::ready(good)
+    });
+    good.count().await
+}
+
+async fn must_open(wire: &Wire, count: usize) -> Result<()> {
+    let opened = open(wire, count).await;
+    if opened == count {
+        return Ok(());
+    }
+    Err(Fault::failed(format!("only {opened} of {count} streams were opened")).into())
+}
+
+fn said(answer: &Answer) -> String {
+    match verdict_of(answer).as_str() {
+        "ok" => "served".to_owned(),
+        _ if answer.body.contains("Timed out while opening database connection") => {
+            format!("answered {} (no connection)", answer.status)
+        }
+        other => format!("answered {other}"),
+    }
+}
+
+pub(super) async fn shared(lab: &Lab<'_>) -> Result<Observation> {
+    let stack = lab.primary(|_| Ok(())).await?;
+    let busy = lab.namespace(&stack, "busy").await?;
+    let other = lab.namespace(&stack, "other").await?;
+    let wire = reader(&stack, &busy)?;
+    let neighbour = reader(&stack, &other)?;
+    must_open(&wire, CONNECTIONS - 1).await?;
+    let before = neighbour.execute("SELECT 1").await?;
+    must_open(&wire, 1).await?;
+    let after = neighbour.execute("SELECT 1").await?;
+    lab.discard(&stack).await?;
+    let locked_out = verdict_of(&before) == "ok" && verdict_of(&after) != "ok";
+    let verdict = if locked_out { Verdict::Weakness } else { Verdict::AsDocumented };
+    let finding = format!(
+        "while a reader of one namespace has 127 streams open another namespace is {}, with 128 \
+         it is {}",
+        said(&before),
+        said(&after)
+    );
+    Ok(Observation::new(verdict, finding)
+        .answered("SELECT 1 in another namespace, 127 open", &before)
+        .answered("the same, 128 open", &after))
+}

@@ -1,0 +1,245 @@
+//! Probes of what is set for the server or for one namespace.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::super::recovery::hands::{
+    Stream, ask, create, folder_of, given, outcome, post, primary_with,
+};
+use crate::{Lab, Observation, Verdict};
+use demo_base::error::{Fault, Result};
+use demo_base::ready::{Attempt, poll};
+use demo_sqld::namespace::NamespaceName;
+use demo_sqld_client::http::Answer;
+use demo_stack::engine::ephemeral::EphemeralStack;
+
+const MEGABYTE: u64 = 1_000_000;
+const REWRITES: usize = 20;
+
+/// One row of a megabyte, written anew again and again.
+async fn rewrite(stack: &EphemeralStack, name: &NamespaceName) -> Result<()> {
+    stack.admin()?.create(name).await?;
+    given(stack, name, &["CREATE TABLE t (x)", "INSERT INTO t VALUES (randomblob(1000000))"])
+        .await?;
+    given(stack, name, &["UPDATE t SET x = randomblob(1000000)"; REWRITES]).await
+}
+
+pub(super) async fn log_grows(lab: &Lab<'_>) -> Result<Observation> {
+    let stack = lab.primary(|_| Ok(())).await?;
+    let name: NamespaceName = "busy".parse()?;
+    rewrite(&stack, &name).await?;
+    let folder = folder_of(&stack, "busy")?;
+    let log = std::fs::metadata(folder.join("wallog"))?.len();
+    let data = std::fs::metadata(folder.join("data"))?.len();
+    lab.discard(&stack).await?;
+    Ok(Observation::either(
+        log > 15 * MEGABYTE,
+        (Verdict::Undocumented, "the log keeps every rewrite of one value of 1 MB"),
+        (Verdict::AsDocumented, "the log stays about as small as the data"),
+    )
+    .saw("wallog after 20 rewrites of 1 MB", format!("{log} bytes"))
+    .saw("data", format!("{data} bytes")))
+}
+
+pub(super) async fn log_bounded(lab: &Lab<'_>) -> Result<Observation> {
+    let stack = primary_with(lab, &["--max-log-size", "2"]).await?;
+    let name: NamespaceName = "busy".parse()?;
+    rewrite(&stack, &name).await?;
+    let folder = folder_of(&stack, "busy")?;
+    let mut whole = 0;
+    let shrunk = poll("the log is compacted", Duration::from_secs(4), async || {
+        whole = size(&folder)?;
+        Ok(if whole < 15 * MEGABYTE {
+            Attempt::Done(())
+        } else {
+            Attempt::Again(format!("{whole} bytes"))
+        })
+    });
+    let shrunk = shrunk.await.is_ok();
+    let log = std::fs::metadata(folder.join("wallog"))?.len();
+    lab.discard(&stack).await?;
+    Ok(Observation::either(
+        shrunk,
+        (
+            Verdict::AsDocumented,
+            "the log is compacted, and a namespace keeps a part of its rewrites",
+        ),
+        (Verdict::Differs, "the files of the namespace keep every rewrite all the same"),
+    )
+    .saw("wallog after 20 rewrites of 1 MB", format!("{log} bytes"))
+    .saw("all files of the namespace", format!("{whole} bytes")))
+}
+
+/// Of all files under `folder`. A file that goes away meanwhile counts nothing.
+fn size(folder: &Path) -> Result<u64> {
+    let mut whole = 0;
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let Ok(metadata) = entry.metadata() else { continue };
+        whole += if metadata.is_dir() { size(&entry.path())? } else { metadata.len() };
+    }
+    Ok(whole)
+}
+
+/// What two writers met, the first of which leaves its transaction open.
+struct Contest {
+    /// How long the second waited.
+    waited: Duration,
+    /// What the second's write and the first's COMMIT were answered.
+    second: String,
+    commit: String,
+    answer: Answer,
+}
+
+async fn contest(stack: &EphemeralStack, name: &NamespaceName) -> Result<Contest> {
+    let mut first = Stream::new(stack, name)?;
+    first.execute("BEGIN IMMEDIATE").await?;
+    let (word, opened) = first.execute("INSERT INTO t VALUES ('first')").await?;
+    if word != "ok" {
+        return Err(Fault::failed("no open transaction").because(opened.excerpt()).into());
+    }
+    let since = Instant::now();
+    let second = ask(stack, name, "INSERT INTO t VALUES ('second')").await?;
+    let waited = since.elapsed();
+    let (commit, answer) = first.execute("COMMIT").await?;
+    let second = if second.succeeded() { "ok".to_owned() } else { outcome(&second) };
+    Ok(Contest { waited, second, commit, answer })
+}
+
+async fn with_timeout(
+    lab: &Lab<'_>,
+    stack: &EphemeralStack,
+    seconds: u32,
+) -> Result<NamespaceName> {
+    let name = lab.name("timeout")?;
+    let made = create(stack, &name, &json!({ "txn_timeout_s": seconds })).await?;
+    if made.status != 200 {
+        return Err(Fault::failed("txn_timeout_s was refused").because(made.excerpt()).into());
+    }
+    given(stack, &name, &["CREATE TABLE t (x)"]).await?;
+    Ok(name)
+}
+
+pub(super) async fn steals(lab: &Lab<'_>) -> Result<Observation> {
+    let stack = lab.namespaced().await?;
+    let name = with_timeout(lab, &stack, 1).await?;
+    let contest = contest(&stack, &name).await?;
+    let seconds = contest.waited.as_secs_f64();
+    let when = match seconds {
+        ..0.8 => "at once",
+        0.8..2.5 => "after about a second",
+        _ => "much later",
+    };
+    let finding = format!(
+        "the second writer is answered {} {when}, the first one's COMMIT {}",
+        contest.second, contest.commit
+    );
+    Ok(Observation::new(Verdict::Undocumented, finding)
+        .saw("INSERT of the second writer", format!("{} after {seconds:.2} s", contest.second))
+        .answered("COMMIT of the first", &contest.answer))
+}
+
+pub(super) async fn default_timeout(lab: &Lab<'_>) -> Result<Observation> {
+    let stack = lab.namespaced().await?;
+    let name = lab.namespace(&stack, "patient").await?;
+    given(&stack, &name, &["CREATE TABLE t (x)"]).await?;
+    let contest = contest(&stack, &name).await?;
+    let seconds = contest.waited.as_secs_f64();
+    let when = match seconds {
+        ..4.0 => "sooner than after 4 s",
+        4.0..7.5 => "after about 5 s",
+        _ => "much later",
+    };
+    let finding = format!(
+        "the second writer is answered {} {when}, the first one's COMMIT {}",
+        contest.second, contest.commit
+    );
+    Ok(Observation::new(Verdict::Undocumented, finding)
+        .saw("INSERT of the second writer", format!("{} after {seconds:.2} s", contest.second))
+        .answered("COMMIT of the first", &contest.answer))
+}
+
+pub(super) async fn change_of_timeout(lab: &Lab<'_>) -> Result<Observation> {
+    let stack = lab.namespaced().await?;
+    let name = with_timeout(lab, &stack, 1).await?;
+    let changed = json!({ "block_reads": false, "block_writes": false, "txn_timeout_s": 3 });
+    let changed = post(&stack, &format!("{name}/config"), &changed).await?;
+    let config = stack.admin()?.config(&name).await?;
+    let contest = contest(&stack, &name).await?;
+    let seconds = contest.waited.as_secs_f64();
+    let (verdict, held) = match seconds {
+        0.8..2.5 => (Verdict::Undocumented, "the old value"),
+        2.5..4.5 => (Verdict::AsDocumented, "the new value"),
+        _ => (Verdict::Undocumented, "neither the old nor the new value"),
+    };
+    let finding = format!("the change is answered {}, and {held} holds", changed.status);
+    Ok(Observation::new(verdict, finding)
+        .answered("POST config with txn_timeout_s 3 (it was 1)", &changed)
+        .saw("GET config", format!("{:?}", config.get("txn_timeout_s")))
+        .saw("INSERT of the second writer", format!("{} after {seconds:.2} s", contest.second)))
+}
+
+const SYNCHRONOUS: &str = "PRAGMA synchronous";
+
+/// What a namespace made with `body` has as PRAGMA synchronous, or the refusal's status.
+async fn synchronous(lab: &Lab<'_>, stack: &EphemeralStack, body: &Value) -> Result<String> {
+    let name = lab.name("durable")?;
+    let made = create(stack, &name, body).await?;
+    if made.status != 200 {
+        return Ok(format!("refused with {}", made.status));
+    }
+    pragma(stack, &name).await
+}
+
+async fn pragma(stack: &EphemeralStack, name: &NamespaceName) -> Result<String> {
+    let reply = ask(stack, name, SYNCHRONOUS).await?;
+    Ok(reply.scalar().map_or_else(|| outcome(&reply), str::to_owned))
+}
+
+pub(super) async fn durability_modes(lab: &Lab<'_>) -> Result<Observation> {
+    let stack = lab.namespaced().await?;
+    let mut seen = Vec::new();
+    for mode in ["extra", "strong", "relaxed", "off", "full"] {
+        let value = synchronous(lab, &stack, &json!({ "durability_mode": mode })).await?;
+        seen.push(format!("{mode} {value}"));
+    }
+    let finding = format!("PRAGMA synchronous by mode: {}", seen.join(", "));
+    let mut observation = Observation::new(Verdict::Undocumented, finding);
+    for one in seen {
+        observation = observation.saw(format!("create with durability_mode, {SYNCHRONOUS}"), one);
+    }
+    Ok(observation)
+}
+
+pub(super) async fn durability_default(lab: &Lab<'_>) -> Result<Observation> {
+    let stack = lab.namespaced().await?;
+    let value = synchronous(lab, &stack, &json!({})).await?;
+    let verdict = match value.as_str() {
+        "2" | "3" => Verdict::AsDocumented,
+        "0" | "1" => Verdict::Weakness,
+        _ => Verdict::Undocumented,
+    };
+    let finding = format!("PRAGMA synchronous of a new namespace is {value}");
+    Ok(Observation::new(verdict, finding).saw(SYNCHRONOUS, value))
+}
+
+pub(super) async fn change_of_durability(lab: &Lab<'_>) -> Result<Observation> {
+    let stack = lab.namespaced().await?;
+    let name = lab.namespace(&stack, "durable").await?;
+    let before = pragma(&stack, &name).await?;
+    let changed =
+        json!({ "block_reads": false, "block_writes": false, "durability_mode": "extra" });
+    let changed = post(&stack, &format!("{name}/config"), &changed).await?;
+    let after = pragma(&stack, &name).await?;
+    let verdict = if after == "3" { Verdict::AsDocumented } else { Verdict::Differs };
+    let finding = format!(
+        "the change to extra is answered {}; PRAGMA synchronous was {before} and is {after}",
+        changed.status
+    );
+    Ok(Observation::new(verdict, finding)
+        .saw(format!("{SYNCHRONOUS} before"), before)
+        .answered("POST config with durability_mode extra", &changed)
+        .saw(format!("{SYNCHRONOUS} after"), after))
+}

@@ -1,0 +1,171 @@
+//! Which SQL runs, and with what result.
+
+use serde_json::{Value, json};
+
+use crate::entries::http_api::wire::{Wire, execute, result, scalar, verdict_of};
+use crate::{Lab, Observation, Verdict};
+use demo_base::error::Result;
+
+/// A wire to a namespace of its own.
+async fn own(lab: &Lab<'_>) -> Result<Wire> {
+    let stack = lab.namespaced().await?;
+    let name = lab.namespace(&stack, "sql").await?;
+    Ok(Wire::new(&stack, "primary")?.namespace(&name))
+}
+
+/// Which of `statements` fail: "A (CODE), B (CODE)"; each with its answer.
+async fn failing(wire: &Wire, statements: &[&str]) -> Result<(Vec<String>, Observation)> {
+    let mut failed = Vec::new();
+    let mut seen = Observation::new(Verdict::AsDocumented, "");
+    for sql in statements {
+        let answer = wire.execute(sql).await?;
+        let outcome = verdict_of(&answer);
+        if outcome != "ok" {
+            failed.push(format!("{sql} ({outcome})"));
+        }
+        seen = seen.saw(sql, outcome);
+    }
+    Ok((failed, seen))
+}
+
+/// All of `statements` should run; the finding names the ones that do not.
+async fn all_run(lab: &Lab<'_>, statements: &[&str]) -> Result<Observation> {
+    let (failed, mut seen) = failing(&own(lab).await?, statements).await?;
+    if failed.is_empty() {
+        "every one runs".clone_into(&mut seen.finding);
+    } else {
+        seen.verdict = Verdict::Differs;
+        seen.finding = format!("refused: {}", failed.join(", "));
+    }
+    Ok(seen)
+}
+
+pub(super) async fn maintenance(lab: &Lab<'_>) -> Result<Observation> {
+    let statements = ["VACUUM", "ANALYZE", "REINDEX", "PRAGMA optimize", "PRAGMA wal_checkpoint"];
+    all_run(lab, &statements).await
+}
+
+pub(super) async fn pragmas(lab: &Lab<'_>) -> Result<Observation> {
+    let statements = [
+        "PRAGMA journal_mode = delete",
+        "PRAGMA cache_size = 10",
+        "PRAGMA query_only = 1",
+        "PRAGMA temp_store = 2",
+        "PRAGMA case_sensitive_like = 1",
+        "PRAGMA writable_schema = 1",
+        "PRAGMA defer_foreign_keys = 1",
+        "PRAGMA foreign_keys = 0",
+        "PRAGMA user_version = 7",
+    ];
+    all_run(lab, &statements).await
+}
+
+pub(super) async fn temporary(lab: &Lab<'_>) -> Result<Observation> {
+    all_run(lab, &["CREATE TEMP TABLE t (x)"]).await
+}
+
+pub(super) async fn attach(lab: &Lab<'_>) -> Result<Observation> {
+    let answer = own(lab).await?.execute("ATTACH 'file:other?mode=ro' AS other").await?;
+    let outcome = verdict_of(&answer);
+    let verdict = if outcome == "ok" { Verdict::Weakness } else { Verdict::AsDocumented };
+    Ok(Observation::new(verdict, format!("ATTACH of a file: {outcome}"))
+        .answered("ATTACH", &answer))
+}
+
+pub(super) async fn many_statements(lab: &Lab<'_>) -> Result<Observation> {
+    let wire = own(lab).await?;
+    let sql = "SELECT 1; SELECT 2";
+    let executed = wire.execute(sql).await?;
+    let sequence = json!([{ "type": "sequence", "sql": sql }, { "type": "close" }]);
+    let sequence = wire.pipeline(sequence).await?;
+    let verdict = match verdict_of(&executed).as_str() {
+        "ok" => Verdict::AsDocumented,
+        _ => Verdict::Undocumented,
+    };
+    let finding =
+        format!("execute: {}, sequence: {}", verdict_of(&executed), verdict_of(&sequence));
+    Ok(Observation::new(verdict, finding)
+        .answered("execute", &executed)
+        .answered("sequence", &sequence))
+}
+
+pub(super) async fn foreign_keys(lab: &Lab<'_>) -> Result<Observation> {
+    let wire = own(lab).await?;
+    let setting = wire.execute("PRAGMA foreign_keys").await?;
+    wire.execute("CREATE TABLE parent (id INTEGER PRIMARY KEY)").await?;
+    wire.execute("CREATE TABLE child (p REFERENCES parent (id))").await?;
+    let orphan = wire.execute("INSERT INTO child VALUES (1)").await?;
+    let value = scalar(&setting).unwrap_or_else(|| "unknown".to_owned());
+    let word = if verdict_of(&orphan) == "ok" { "stored" } else { "refused" };
+    let verdict = if word == "stored" { Verdict::AsDocumented } else { Verdict::Differs };
+    let finding = format!("foreign_keys is {value} unasked, an orphan is {word}");
+    Ok(Observation::new(verdict, finding).answered("INSERT of an orphan", &orphan))
+}
+
+pub(super) async fn extensions(lab: &Lab<'_>) -> Result<Observation> {
+    let statements = [
+        "CREATE VIRTUAL TABLE words USING fts5 (x)",
+        "CREATE TABLE strict_one (x INTEGER) STRICT",
+        "SELECT json_extract('{\"a\":1}', '$.a')",
+        "SELECT 'abc' REGEXP '^a'",
+        "SELECT vector_distance_cos(vector('[1,2]'), vector('[2,1]'))",
+        "SELECT uuid()",
+        "SELECT uuid4()",
+    ];
+    all_run(lab, &statements).await
+}
+
+pub(super) async fn version(lab: &Lab<'_>) -> Result<Observation> {
+    let answer = own(lab).await?.execute("SELECT sqlite_version()").await?;
+    let version = scalar(&answer).unwrap_or_else(|| verdict_of(&answer));
+    Ok(Observation::new(Verdict::Undocumented, format!("SQLite {version}"))
+        .answered("SELECT sqlite_version()", &answer))
+}
+
+pub(super) async fn value_limit(lab: &Lab<'_>) -> Result<Observation> {
+    let wire = own(lab).await?;
+    wire.execute("CREATE TABLE t (x)").await?;
+    let four = wire.execute("INSERT INTO t VALUES (zeroblob(4000000))").await?;
+    let six = wire.execute("INSERT INTO t VALUES (zeroblob(6000000))").await?;
+    let argument = json!({ "type": "text", "value": "x".repeat(6_000_000) });
+    let mut insert = execute("INSERT INTO t VALUES (?)");
+    insert["stmt"]["args"] = json!([argument]);
+    let argument = wire.pipeline(json!([insert, { "type": "close" }])).await?;
+    let verdict = match verdict_of(&six).as_str() {
+        "ok" => Verdict::AsDocumented,
+        _ => Verdict::Undocumented,
+    };
+    let finding = format!(
+        "4 MB: {}, 6 MB: {}, 6 MB as an argument: {}",
+        verdict_of(&four),
+        verdict_of(&six),
+        verdict_of(&argument)
+    );
+    Ok(Observation::new(verdict, finding).answered("6 MB", &six))
+}
+
+pub(super) async fn infinity(lab: &Lab<'_>) -> Result<Observation> {
+    let answer = own(lab).await?.execute("SELECT 1e400").await?;
+    let cell = result(&answer, 0)["response"]["result"]["rows"][0][0].clone();
+    let value = cell.get("value").unwrap_or(&Value::Null);
+    let verdict = if value.is_null() { Verdict::Differs } else { Verdict::AsDocumented };
+    let finding = format!("1e400 arrives as {cell}");
+    Ok(Observation::new(verdict, finding).answered("SELECT 1e400", &answer))
+}
+
+pub(super) async fn big_integers(lab: &Lab<'_>) -> Result<Observation> {
+    const BIG: &str = "9007199254740993";
+    let wire = own(lab).await?;
+    let sql = format!("SELECT {BIG}");
+    let pipeline = wire.execute(&sql).await?;
+    let batch = wire.batch(&[&sql]).await?;
+    let exact = scalar(&pipeline).as_deref() == Some(BIG);
+    let number = batch.body.contains(&format!("[{BIG}]"));
+    let word = if number { "a JSON number" } else { "something else" };
+    let finding = format!(
+        "a pipeline sends {}, POST / sends {word}",
+        if exact { "exact text" } else { "another value" }
+    );
+    let verdict = if exact { Verdict::AsDocumented } else { Verdict::Differs };
+    Ok(Observation::new(verdict, finding).answered("POST /", &batch))
+}

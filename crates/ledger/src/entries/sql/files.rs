@@ -1,0 +1,133 @@
+//! Functions that reach the server's file system from SQL.
+//!
+//! The paths come from the server itself (`PRAGMA database_list`), so that the
+//! same statements serve in a container. Nothing is read or written but what
+//! lies in the stack's own data folder.
+
+use std::rc::Rc;
+
+use serde_json::json;
+
+use crate::entries::http_api::wire::{Wire, result, scalar, verdict_of};
+use crate::{Lab, Observation, Verdict};
+use demo_base::error::{Fault, Result};
+use demo_sqld::namespace::NamespaceName;
+use demo_stack::engine::ephemeral::EphemeralStack;
+
+pub(super) const MARKER: &str = "marker-91f2-of-another-tenant";
+
+/// Two tenants; `wire` may only read the second.
+pub(super) struct Tenants {
+    pub victim: NamespaceName,
+    pub reader: NamespaceName,
+    pub wire: Wire,
+    /// The folder of all namespaces, as the server sees it.
+    pub folder: String,
+}
+
+impl Tenants {
+    pub async fn new(lab: &Lab<'_>, stack: &Rc<EphemeralStack>) -> Result<Self> {
+        let victim = lab.namespace(stack, "victim").await?;
+        let reader = lab.namespace(stack, "reader").await?;
+        let wire = Wire::new(stack, "primary")?;
+        let insert = format!("CREATE TABLE secret AS SELECT '{MARKER}' AS x");
+        let made = wire.clone().namespace(&victim).execute(&insert).await?;
+        if verdict_of(&made) != "ok" {
+            return Err(Fault::failed("cannot make the secret").because(made.body).into());
+        }
+        let claims = json!({ "p": { "ro": { "ns": [reader.as_str()] } } });
+        let token = stack.token_with(&claims)?;
+        let wire = wire.namespace(&reader).token(Some(token));
+        let list = wire.execute("SELECT file FROM pragma_database_list").await?;
+        // …/dbs/NAME/data
+        let path = scalar(&list).unwrap_or_default();
+        let folder = path.strip_suffix(&format!("/{reader}/data")).unwrap_or_default();
+        let folder = folder.to_owned();
+        Ok(Self { victim, reader, wire, folder })
+    }
+}
+
+pub(super) async fn reads_any(lab: &Lab<'_>) -> Result<Observation> {
+    let stack = lab.namespaced().await?;
+    let tenants = Tenants::new(lab, &stack).await?;
+    let refused = tenants.wire.clone().namespace(&tenants.victim);
+    let refused = refused.execute("SELECT x FROM secret").await?;
+    let file = |name: &str| format!("readfile('{}/{}/{name}')", tenants.folder, tenants.victim);
+    // The row is in the write-ahead log until a checkpoint moves it.
+    let sql = format!(
+        "SELECT CAST(coalesce(instr({}, CAST('{MARKER}' AS BLOB)), 0)
+         + coalesce(instr({}, CAST('{MARKER}' AS BLOB)), 0) > 0 AS INTEGER)",
+        file("data-wal"),
+        file("data")
+    );
+    let answer = tenants.wire.execute(&sql).await?;
+    let (verdict, finding) = match (verdict_of(&answer).as_str(), scalar(&answer).as_deref()) {
+        ("ok", Some("1")) => {
+            (Verdict::Weakness, "readfile() shows another tenant's rows to a reader".to_owned())
+        }
+        ("ok", _) => (Verdict::Undocumented, "readfile() runs and finds nothing".to_owned()),
+        (code, _) => (Verdict::AsDocumented, format!("readfile() is refused: {code}")),
+    };
+    Ok(Observation::new(verdict, finding)
+        .answered("SELECT on the other's table, same token", &refused)
+        .answered("SELECT instr(readfile(…/dbs/OTHER/data-wal), marker) > 0", &answer))
+}
+
+pub(super) async fn writes_any(lab: &Lab<'_>) -> Result<Observation> {
+    // A stack of its own: the file goes with it.
+    let stack = lab.primary(|_| Ok(())).await?;
+    let tenants = Tenants::new(lab, &stack).await?;
+    let refused = tenants.wire.execute("CREATE TABLE t (x)").await?;
+    let path = format!("{}/written-by-a-reader", tenants.folder);
+    let write = tenants.wire.execute(&format!("SELECT writefile('{path}', 'x')")).await?;
+    let read = format!("SELECT CAST(readfile('{path}') AS TEXT)");
+    let there = scalar(&tenants.wire.execute(&read).await?).as_deref() == Some("x");
+    lab.discard(&stack).await?;
+    let (verdict, finding) = match (verdict_of(&write).as_str(), there) {
+        ("ok", true) => {
+            (Verdict::Weakness, "writefile() writes for a token that may only read".to_owned())
+        }
+        ("ok", false) => (Verdict::Undocumented, "writefile() runs, writing nothing".to_owned()),
+        (code, _) => (Verdict::AsDocumented, format!("writefile() is refused: {code}")),
+    };
+    Ok(Observation::new(verdict, finding)
+        .answered("CREATE TABLE, same token", &refused)
+        .answered("SELECT writefile(…)", &write))
+}
+
+pub(super) async fn lists_folders(lab: &Lab<'_>) -> Result<Observation> {
+    let stack = lab.namespaced().await?;
+    let tenants = Tenants::new(lab, &stack).await?;
+    let sql = format!(
+        "SELECT count(*) > 0 FROM fsdir('{}') WHERE name LIKE '%/{}'",
+        tenants.folder, tenants.victim
+    );
+    let answer = tenants.wire.execute(&sql).await?;
+    let path = if tenants.folder.is_empty() { "hidden" } else { "shown" };
+    let names = match (verdict_of(&answer).as_str(), scalar(&answer).as_deref()) {
+        ("ok", Some("1")) => "listed".to_owned(),
+        ("ok", _) => "not listed".to_owned(),
+        (code, _) => format!("refused with {code}"),
+    };
+    let verdict = match names.as_str() {
+        "listed" => Verdict::Weakness,
+        _ => Verdict::AsDocumented,
+    };
+    let finding = format!("to a reader the server's path is {path}, other tenants are {names}");
+    Ok(Observation::new(verdict, finding).answered("fsdir() of the data folder", &answer))
+}
+
+pub(super) async fn loads_extension(lab: &Lab<'_>) -> Result<Observation> {
+    let stack = lab.namespaced().await?;
+    let name = lab.namespace(&stack, "extension").await?;
+    let wire = Wire::new(&stack, "primary")?.namespace(&name);
+    let answer = wire.execute("SELECT load_extension('no-such-library')").await?;
+    let error = result(&answer, 0)["error"]["message"].as_str().unwrap_or_default().to_owned();
+    let (verdict, finding) = if error.contains("not authorized") {
+        (Verdict::AsDocumented, "load_extension() is not authorized".to_owned())
+    } else {
+        // It looked for the library, or found one.
+        (Verdict::Weakness, format!("load_extension() is answered {}", verdict_of(&answer)))
+    };
+    Ok(Observation::new(verdict, finding).answered("SELECT load_extension(…)", &answer))
+}

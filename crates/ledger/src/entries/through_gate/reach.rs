@@ -1,0 +1,171 @@
+//! SQL that reaches further than the token, or than the database.
+
+use std::time::{Duration, Instant};
+
+use futures::FutureExt;
+use serde_json::json;
+
+use super::field::{Field, SECRET, Tenants};
+use super::sql::inside;
+use crate::entries::embedded::support::run;
+use crate::entries::http_api::wire::{execute, scalar, verdict_of};
+use crate::entries::sql::reach::{BYTE_ORDER_MARK, INDEXED, READING_TABLE, optimized};
+use crate::siege::{Attack, Attempt, Target};
+use demo_base::error::Result;
+
+pub(super) const ATTACKS: &[Attack] = &[
+    Attack {
+        id: "sql-byte-order-mark-is-space",
+        how: "SELECT of readfile(), writefile() and fsdir() behind U+FEFF",
+        run: |field, target| byte_order_mark(field, target).boxed_local(),
+    },
+    Attack {
+        id: "sql-optimize-writes-for-reader",
+        how: "SELECT * FROM pragma_optimize(0x10002) with a token for reading",
+        run: |field, target| optimize(field, target).boxed_local(),
+    },
+    Attack {
+        id: "sql-reader-locks-writers",
+        how: "BEGIN IMMEDIATE, then BEGIN EXCLUSIVE, with a token for reading",
+        run: |field, target| locks(field, target).boxed_local(),
+    },
+    Attack {
+        id: "sql-text-runs-as-sql",
+        how: "SELECT sha3_query() of a text that calls writefile(), with a token for reading",
+        run: |field, target| text(field, target).boxed_local(),
+    },
+    Attack {
+        id: "sql-table-arguments-run",
+        how: "CREATE VIRTUAL TABLE … USING fts4 (x, compress=trim, uncompress=readfile)",
+        run: |field, target| arguments(field, target).boxed_local(),
+    },
+    Attack {
+        id: "sql-writes-raw-pages",
+        how: "UPDATE sqlite_dbpage with a token for writing, and SELECT from it",
+        run: |field, target| pages(field, target).boxed_local(),
+    },
+    Attack {
+        id: "sql-capability-inventory",
+        how: "SELECT from carray, lsmode(), sqlite3mc_config(), sqlite_crypt(), sqlite_log() and \
+              fts3_tokenizer()",
+        run: |field, target| inventory(field, target).boxed_local(),
+    },
+];
+
+/// Longer than a write takes that waits for nobody.
+const LONG: Duration = Duration::from_secs(1);
+
+async fn byte_order_mark(field: &Field<'_>, target: Target) -> Result<Attempt> {
+    let Tenants { own, other } = field.tenants().await?;
+    let (folder, _) = inside(field, &own).await?;
+    let wire = field.wire(target)?.token(Some(field.reader(&own)?)).namespace(&own);
+    let path = format!("{folder}/{own}/written-behind-a-mark");
+    let mark = BYTE_ORDER_MARK;
+    let read = format!(
+        "SELECT instr({mark}readfile('{folder}/{other}/data-wal'), CAST('{SECRET}' AS BLOB)) > 0"
+    );
+    let read = wire.execute(&read).await?;
+    let write = wire.execute(&format!("SELECT {mark}writefile('{path}', 'x')")).await?;
+    let there = format!("SELECT CAST(readfile('{path}') AS TEXT) = 'x'");
+    let there = field.inside(&own)?.execute(&there).await?;
+    let list =
+        format!("SELECT count(*) > 0 FROM {mark}fsdir('{folder}') WHERE name LIKE '%{other}'");
+    let list = wire.execute(&list).await?;
+    let tries = [
+        ("readfile()".to_owned(), scalar(&read).as_deref() == Some("1")),
+        ("writefile()".to_owned(), there.scalar() == Some("1")),
+        ("fsdir()".to_owned(), scalar(&list).as_deref() == Some("1")),
+    ];
+    let saw = format!("{} {}", write.status, write.body);
+    Ok(Attempt::several(target, &tries, saw))
+}
+
+async fn optimize(field: &Field<'_>, target: Target) -> Result<Attempt> {
+    let Tenants { own, .. } = field.tenants().await?;
+    for sql in INDEXED {
+        run(&field.inside(&own)?, sql).await?;
+    }
+    let wire = field.wire(target)?.token(Some(field.reader(&own)?)).namespace(&own);
+    let answer = wire.pipeline(optimized()).await?;
+    let there = field.inside(&own)?.execute("SELECT count(*) FROM sqlite_stat1").await?;
+    Ok(Attempt::new(there.succeeded(), format!("{} {}", answer.status, answer.body)))
+}
+
+async fn locks(field: &Field<'_>, target: Target) -> Result<Attempt> {
+    let mut tries = Vec::new();
+    let mut saw = String::new();
+    for sql in ["BEGIN IMMEDIATE", "BEGIN EXCLUSIVE"] {
+        let Tenants { own, .. } = field.tenants().await?;
+        let wire = field.wire(target)?.token(Some(field.reader(&own)?)).namespace(&own);
+        let begun = wire.pipeline(json!([execute(sql)])).await?;
+        let since = Instant::now();
+        let write = field.inside(&own)?.execute("INSERT INTO t VALUES ('writer')").await?;
+        let waited = since.elapsed();
+        tries.push((sql.to_owned(), waited > LONG));
+        saw = format!(
+            "{} {}; a writer was answered {} after {:.1} s",
+            begun.status,
+            verdict_of(&begun),
+            write.status,
+            waited.as_secs_f64()
+        );
+    }
+    Ok(Attempt::several(target, &tries, saw))
+}
+
+async fn text(field: &Field<'_>, target: Target) -> Result<Attempt> {
+    let Tenants { own, .. } = field.tenants().await?;
+    let (folder, _) = inside(field, &own).await?;
+    let path = format!("{folder}/{own}/written-by-a-text");
+    let sql = format!("SELECT sha3_query('SELECT write' || 'file(''{path}'', ''x'')')");
+    let wire = field.wire(target)?.token(Some(field.reader(&own)?)).namespace(&own);
+    let answer = wire.execute(&sql).await?;
+    let there = format!("SELECT CAST(readfile('{path}') AS TEXT) = 'x'");
+    let there = field.inside(&own)?.execute(&there).await?;
+    Ok(Attempt::new(there.scalar() == Some("1"), format!("{} {}", answer.status, answer.body)))
+}
+
+async fn arguments(field: &Field<'_>, target: Target) -> Result<Attempt> {
+    let Tenants { own, other } = field.tenants().await?;
+    let (folder, token) = inside(field, &own).await?;
+    let wire = field.wire(target)?.token(Some(token)).namespace(&own);
+    let made = wire.execute(READING_TABLE).await?;
+    wire.execute(&format!("INSERT INTO reading VALUES ('{folder}/{other}/data-wal')")).await?;
+    let sql = format!("SELECT instr(x, CAST('{SECRET}' AS BLOB)) > 0 FROM reading");
+    let answer = wire.execute(&sql).await?;
+    let got_in = scalar(&answer).as_deref() == Some("1");
+    Ok(Attempt::new(got_in, format!("{} {}", made.status, made.body)))
+}
+
+async fn pages(field: &Field<'_>, target: Target) -> Result<Attempt> {
+    let Tenants { own, .. } = field.tenants().await?;
+    let wire = field.wire(target)?.token(Some(field.token(&own)?)).namespace(&own);
+    let read = wire.execute("SELECT length(data) FROM sqlite_dbpage WHERE pgno = 1").await?;
+    // Nothing is harmed: the page stays what it is.
+    let update = wire.execute("UPDATE sqlite_dbpage SET data = data WHERE pgno = 1").await?;
+    let tries = [
+        ("SELECT".to_owned(), verdict_of(&read) == "ok"),
+        ("UPDATE".to_owned(), verdict_of(&update) == "ok"),
+    ];
+    Ok(Attempt::several(target, &tries, format!("{} {}", update.status, update.body)))
+}
+
+async fn inventory(field: &Field<'_>, target: Target) -> Result<Attempt> {
+    let Tenants { own, .. } = field.tenants().await?;
+    let wire = field.wire(target)?.token(Some(field.reader(&own)?)).namespace(&own);
+    let mut tries = Vec::new();
+    let mut saw = String::new();
+    for sql in [
+        "SELECT count(*) FROM carray(4096, 1)",
+        "SELECT lsmode(33188)",
+        "SELECT sqlite3mc_config('hmac_check', 1)",
+        "SELECT sqlite_crypt('a', 'b')",
+        "SELECT sqlite_log(1, 'a line in the log of the server')",
+        "SELECT fts3_tokenizer('simple')",
+    ] {
+        let answer = wire.execute(sql).await?;
+        tries.push((sql.to_owned(), verdict_of(&answer) == "ok"));
+        saw = format!("{} {}", answer.status, answer.body);
+    }
+    Ok(Attempt::several(target, &tries, saw))
+}

@@ -1,0 +1,95 @@
+//! Tokens that open more than they say, or at other times.
+
+use std::time::Duration;
+
+use futures::FutureExt;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::field::{Field, GROUP, SECRET, Tenants};
+use crate::entries::http_api::wire::{scalar, verdict_of};
+use crate::entries::tokens::websocket::Socket;
+use crate::siege::{Attack, Attempt, Target};
+use demo_base::error::Result;
+use demo_base::ready::{self, poll};
+use demo_stack::plan::Interface;
+
+pub(super) const ATTACKS: &[Attack] = &[
+    Attack {
+        id: "empty-claims-full-access",
+        how: "SELECT on another tenant's namespace with the token {}",
+        run: |field, target| reads_other(field, target, json!({})).boxed_local(),
+    },
+    Attack {
+        id: "worker-token-opens-other-tenants",
+        how: "SELECT on another tenant's namespace with {sub, nbf, exp}",
+        run: |field, target| {
+            let now = Timestamp::now().as_second();
+            let claims = json!({ "sub": "user-1", "nbf": now, "exp": now + 600 });
+            reads_other(field, target, claims).boxed_local()
+        },
+    },
+    Attack {
+        id: "tag-claim-opens-all-namespaces",
+        how: "SELECT on another tenant's namespace with the server's LIBSQL_GID as a tag",
+        run: |field, target| {
+            let claims = json!({ "p": { "rw": { "tags": [GROUP] } }, "exp": far() });
+            reads_other(field, target, claims).boxed_local()
+        },
+    },
+    Attack {
+        id: "token-not-before-ignored",
+        how: "SELECT with a token for the namespace that begins in an hour",
+        run: |field, target| early(field, target).boxed_local(),
+    },
+    Attack {
+        id: "websocket-outlives-its-token",
+        how: "INSERT over a WebSocket after the end of the token in its hello",
+        run: |field, target| outlives(field, target).boxed_local(),
+    },
+];
+
+fn far() -> i64 {
+    Timestamp::now().as_second() + 600
+}
+
+async fn reads_other(field: &Field<'_>, target: Target, claims: Value) -> Result<Attempt> {
+    let Tenants { other, .. } = field.tenants().await?;
+    let token = field.stack.token_with(&claims)?;
+    let wire = field.wire(target)?.token(Some(token)).namespace(&other);
+    let answer = wire.execute(&format!("SELECT x FROM t WHERE x = '{SECRET}'")).await?;
+    let got_in = scalar(&answer).as_deref() == Some(SECRET);
+    Ok(Attempt::new(got_in, format!("{} {}", answer.status, answer.body)))
+}
+
+async fn early(field: &Field<'_>, target: Target) -> Result<Attempt> {
+    let Tenants { own, .. } = field.tenants().await?;
+    let begin = Timestamp::now().as_second() + 3600;
+    let claims = json!({ "p": { "rw": { "ns": [own] } }, "nbf": begin, "exp": begin + 600 });
+    let token = field.stack.token_with(&claims)?;
+    let answer = field.wire(target)?.token(Some(token)).namespace(&own).execute("SELECT 1").await?;
+    Ok(Attempt::new(verdict_of(&answer) == "ok", format!("{} {}", answer.status, answer.body)))
+}
+
+async fn outlives(field: &Field<'_>, target: Target) -> Result<Attempt> {
+    let Tenants { own, .. } = field.tenants().await?;
+    let end = Timestamp::now().as_second() + 2;
+    let claims = json!({ "p": { "rw": { "ns": [own] } }, "exp": end });
+    let token = field.stack.token_with(&claims)?;
+    let address = field.at(target, "primary", Interface::Http)?;
+    let mut socket = Socket::open(address, &own, &token).await?;
+    poll("the token has ended", Duration::from_secs(8), async || {
+        Ok(if Timestamp::now().as_second() > end + 1 {
+            ready::Attempt::Done(())
+        } else {
+            ready::Attempt::Again("it is still good".to_owned())
+        })
+    })
+    .await?;
+    // A socket that was closed meanwhile is an error of the connection.
+    let saw = match socket.execute("INSERT INTO t VALUES ('late')").await {
+        Ok(saw) => saw,
+        Err(error) => format!("{error:#}"),
+    };
+    Ok(Attempt::new(field.holds(&own, "late").await?, saw))
+}

@@ -1,0 +1,161 @@
+//! TLS between primary and replica.
+
+use futures::FutureExt;
+
+use crate::{Area, Engines, Probe};
+
+mod certificates;
+mod relay;
+mod replicas;
+mod startup;
+mod wire;
+
+const NEEDS_BINARY: &str = "it reads the exit code of the server binary itself";
+const NEEDS_LOOPBACK: &str = "the replica reaches the primary through this program, on loopback";
+
+pub(super) const PROBES: &[Probe] = &[
+    Probe {
+        id: "plaintext-replication",
+        claim: "The nodes of a cluster communicate over gRPC with TLS",
+        source: "USER_GUIDE, TLS configuration; the article on the demo's first version says \
+                 h2c is the default (P61)",
+        area: Area::Security,
+        why: "Whoever sees the traffic between the nodes reads every row",
+        mitigation: "Turn on mutual TLS, or keep the nodes in a network of their own",
+        how: "Lets the replica reach the primary through a relay and looks for a row in its bytes",
+        engines: Engines::NativeOnly(NEEDS_LOOPBACK),
+        check: |lab| wire::plaintext(lab).boxed_local(),
+    },
+    Probe {
+        id: "tls-hides-replication",
+        claim: "With TLS nobody between primary and replica can read the rows",
+        source: "USER_GUIDE, TLS configuration (P61)",
+        area: Area::Security,
+        why: "It is what the certificates are made for",
+        mitigation: "Nothing to do",
+        how: "The same relay between servers with mutual TLS; the replica must show the row",
+        engines: Engines::NativeOnly(NEEDS_LOOPBACK),
+        check: |lab| wire::encrypted(lab).boxed_local(),
+    },
+    Probe {
+        id: "certificates-without-grpc-tls",
+        claim: "A primary that is given certificates uses TLS",
+        source: "assumption; USER_GUIDE, Launching a primary server (P63)",
+        area: Area::Security,
+        why: "One forgotten word leaves the port open, and nothing says so",
+        mitigation: "Check with a replica that has no certificate: it must not get in",
+        how: "Takes only --grpc-tls from a primary's command; a replica without certificate reads",
+        engines: Engines::Both,
+        check: |lab| replicas::certificates_alone(lab).boxed_local(),
+    },
+    Probe {
+        id: "tls-needs-name-sqld",
+        claim: "The server certificate must carry the host name that the replica dials",
+        source: "the rule of TLS; USER_GUIDE, TLS configuration is silent (P61)",
+        area: Area::Replication,
+        why: "Certificates of the company's CA, made for host names, do not work",
+        mitigation: "Add the name `sqld` to the server certificate; `demo certs generate` does",
+        how: "The same certificates with and without the name `sqld`; a replica reads with each",
+        engines: Engines::Both,
+        check: |lab| replicas::server_name(lab).boxed_local(),
+    },
+    Probe {
+        id: "tls-foreign-replica",
+        claim: "A replica whose certificate another CA signed is kept out",
+        source: "USER_GUIDE, TLS configuration (P61)",
+        area: Area::Security,
+        why: "The gRPC port has no other lock",
+        mitigation: "Nothing to do; keep the CA's key away from the servers",
+        how: "Gives the replica a client certificate of another CA, and reads",
+        engines: Engines::Both,
+        check: |lab| replicas::foreign(lab).boxed_local(),
+    },
+    Probe {
+        id: "tls-expired-client",
+        claim: "A replica whose certificate has expired says so",
+        source: "assumption (P61)",
+        area: Area::Replication,
+        why: "Replication ends on a day that nobody has noted, and every check stays green",
+        mitigation: "Watch the dates; `demo certs show` prints them",
+        how: "Gives the replica a client certificate that ended in 2020, reads, asks /health",
+        engines: Engines::Both,
+        check: |lab| replicas::expired_client(lab).boxed_local(),
+    },
+    Probe {
+        id: "tls-expired-server",
+        claim: "A primary whose certificate has expired does not start",
+        source: "assumption (P61)",
+        area: Area::Replication,
+        why: "The primary looks well while no replica can reach it",
+        mitigation: "Watch the dates; `demo certs show` prints them",
+        how: "Gives the primary a certificate that ended in 2020, reads at the replica",
+        engines: Engines::Both,
+        check: |lab| replicas::expired_server(lab).boxed_local(),
+    },
+    Probe {
+        id: "tls-flag-with-http-url",
+        claim: "A replica with --primary-grpc-tls refuses an http URL",
+        source: "assumption; sqld issue 616 (P63)",
+        area: Area::Replication,
+        why: "A wrong letter in a URL shows as requests that never end",
+        mitigation: "Read one row at every replica after each start; /health proves nothing",
+        how: "Gives a replica with the TLS flags an http URL, reads, asks /health, reads its log",
+        engines: Engines::Both,
+        check: |lab| replicas::http_url(lab).boxed_local(),
+    },
+    Probe {
+        id: "https-url-without-flag",
+        claim: "A replica with an https URL uses TLS",
+        source: "assumption; DOCKER has SQLD_PRIMARY_URL=https://… and no flag (P63)",
+        area: Area::Replication,
+        why: "The documented way to start a replica's container cannot work",
+        mitigation: "Pass --primary-grpc-tls and the three files as well",
+        how: "Takes the TLS flags from a replica with an https URL, reads, asks /health",
+        engines: Engines::Both,
+        check: |lab| replicas::https_url(lab).boxed_local(),
+    },
+    Probe {
+        id: "plain-replica-of-tls-primary",
+        claim: "A replica that lacks TLS is told so by its primary",
+        source: "assumption; sqld issue 616 (P63)",
+        area: Area::Replication,
+        why: "A replica that never joins looks well to every health check",
+        mitigation: "Read one row at every replica after each start; /health proves nothing",
+        how: "Takes TLS from a replica altogether, reads, asks /health, reads its log",
+        engines: Engines::Both,
+        check: |lab| replicas::plain(lab).boxed_local(),
+    },
+    Probe {
+        id: "tls-sec1-key",
+        claim: "The primary reads an EC key as openssl writes it",
+        source: "assumption; USER_GUIDE, TLS configuration names no format (P62)",
+        area: Area::Replication,
+        why: "The message of the crash does not lead to the key",
+        mitigation: "Convert it: openssl pkcs8 -topk8 -nodes -in old.pem -out server_key.pem",
+        how: "Runs the server with the same key as \"BEGIN EC PRIVATE KEY\"",
+        engines: Engines::NativeOnly(NEEDS_BINARY),
+        check: |lab| startup::sec1_key(lab).boxed_local(),
+    },
+    Probe {
+        id: "tls-missing-file",
+        claim: "A certificate file that is missing is named",
+        source: "assumption (P62)",
+        area: Area::Operations,
+        why: "Six files are mounted into two containers; one finds the wrong one by its name",
+        mitigation: "Check paths before the start: `demo up` refuses a file that is not there",
+        how: "Runs the server with a --grpc-cert-file that does not exist and reads its output",
+        engines: Engines::NativeOnly(NEEDS_BINARY),
+        check: |lab| startup::missing_file(lab).boxed_local(),
+    },
+    Probe {
+        id: "tls-one-way",
+        claim: "--grpc-tls works without certificates for the replicas",
+        source: "assumption; `sqld --help` explains none of the flags (P61)",
+        area: Area::Replication,
+        why: "There is no TLS for the nodes but mutual TLS, with a certificate for every replica",
+        mitigation: "Make a CA and certificates for both sides; `demo certs generate` does",
+        how: "Runs the server with --grpc-tls, certificate and key but without a CA",
+        engines: Engines::NativeOnly(NEEDS_BINARY),
+        check: |lab| startup::one_way(lab).boxed_local(),
+    },
+];

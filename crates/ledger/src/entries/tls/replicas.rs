@@ -1,0 +1,195 @@
+//! Replicas that TLS lets in, or keeps out.
+
+use std::path::Path;
+
+use super::certificates::Shape;
+use crate::entries::following::support::{
+    PATIENCE, ask, eventually, health, outcome, run, said, words,
+};
+use crate::{Lab, Observation, Verdict};
+use demo_base::error::Result;
+use demo_sqld_client::hrana::Reply;
+use demo_stack::plan::StackPlan;
+use demo_stack::plan::blueprint::Variants;
+
+/// What a replica says of a connection that does not come about.
+const COMPLAINT: &str = "error connecting to primary";
+
+pub async fn certificates_alone(lab: &Lab<'_>) -> Result<Observation> {
+    let seen = look(lab, |plan, _| {
+        for service in plan.services.iter_mut().filter(|service| service.name == "primary") {
+            service.command.retain(|word| word != "--grpc-tls");
+        }
+        without_tls(plan, "http://");
+        Ok(())
+    });
+    let seen = seen.await?;
+    let verdict = if seen.served() { Verdict::Weakness } else { Verdict::AsDocumented };
+    let finding = format!(
+        "the certificates of a primary without --grpc-tls {}: a read at a replica that has none {}",
+        if seen.served() { "are ignored" } else { "are in use" },
+        outcome(seen.read.as_ref())
+    );
+    Ok(seen.evidence(Observation::new(verdict, finding)))
+}
+
+pub async fn server_name(lab: &Lab<'_>) -> Result<Observation> {
+    let named = look(lab, |_, folder| Shape::GOOD.write(folder));
+    let host_names = Shape { server_names: &["primary", "localhost", "127.0.0.1"], ..Shape::GOOD };
+    let unnamed = look(lab, |_, folder| host_names.write(folder));
+    let (named, unnamed) = futures::join!(named, unnamed);
+    let (named, unnamed) = (named?, unnamed?);
+    let verdict = match (named.served(), unnamed.served()) {
+        (true, true) => Verdict::AsDocumented,
+        (true, false) => Verdict::Differs,
+        (false, _) => Verdict::Undocumented,
+    };
+    let finding = format!(
+        "with the name `sqld` in the server certificate a read {}, with host names alone it {}",
+        outcome(named.read.as_ref()),
+        outcome(unnamed.read.as_ref())
+    );
+    let observation = Observation::new(verdict, finding);
+    Ok(unnamed.evidence(observation.saw("with `sqld`", words(named.read.as_ref()))))
+}
+
+pub async fn foreign(lab: &Lab<'_>) -> Result<Observation> {
+    let shape = Shape { client_foreign: true, ..Shape::GOOD };
+    let seen = look(lab, |_, folder| shape.write(folder)).await?;
+    let verdict = if seen.served() { Verdict::Weakness } else { Verdict::AsDocumented };
+    Ok(seen.observation(verdict, "a replica of another CA"))
+}
+
+pub async fn expired_client(lab: &Lab<'_>) -> Result<Observation> {
+    let shape = Shape { client_expired: true, ..Shape::GOOD };
+    let seen = look(lab, |_, folder| shape.write(folder)).await?;
+    let verdict = if seen.served() { Verdict::Weakness } else { Verdict::Undocumented };
+    Ok(seen.observation(verdict, "a replica with an expired certificate"))
+}
+
+pub async fn expired_server(lab: &Lab<'_>) -> Result<Observation> {
+    let shape = Shape { server_expired: true, ..Shape::GOOD };
+    let seen = look(lab, |_, folder| shape.write(folder)).await?;
+    let verdict = if seen.served() { Verdict::Weakness } else { Verdict::Undocumented };
+    Ok(seen.observation(verdict, "the replica of a primary with an expired certificate"))
+}
+
+pub async fn http_url(lab: &Lab<'_>) -> Result<Observation> {
+    let seen = look(lab, |plan, _| {
+        set_scheme(plan, "http://");
+        Ok(())
+    });
+    let seen = seen.await?;
+    Ok(seen.observation(seen.silent(), "a replica with TLS and an http URL"))
+}
+
+pub async fn https_url(lab: &Lab<'_>) -> Result<Observation> {
+    let seen = look(lab, |plan, _| {
+        without_tls(plan, "https://");
+        Ok(())
+    });
+    let seen = seen.await?;
+    let verdict = if seen.served() { Verdict::AsDocumented } else { Verdict::Differs };
+    Ok(seen.observation(verdict, "a replica with an https URL and no TLS flag"))
+}
+
+pub async fn plain(lab: &Lab<'_>) -> Result<Observation> {
+    let seen = look(lab, |plan, _| {
+        without_tls(plan, "http://");
+        Ok(())
+    });
+    let seen = seen.await?;
+    Ok(seen.observation(seen.silent(), "a replica without TLS at a primary with TLS"))
+}
+
+/// What a replica did for its first request.
+struct Seen {
+    read: Option<Reply>,
+    health: u16,
+    complaint: Option<String>,
+}
+
+impl Seen {
+    fn served(&self) -> bool {
+        self.read.as_ref().is_some_and(|reply| reply.scalar() == Some("7"))
+    }
+
+    /// A replica that cannot follow and looks well.
+    fn silent(&self) -> Verdict {
+        if self.read.is_none() && self.health == 200 {
+            Verdict::Undocumented
+        } else {
+            Verdict::AsDocumented
+        }
+    }
+
+    fn observation(&self, verdict: Verdict, who: &str) -> Observation {
+        let read = outcome(self.read.as_ref());
+        let log = if self.complaint.is_some() { "complains" } else { "is silent" };
+        let health = self.health;
+        let finding = format!("a read at {who} {read}, its /health says {health}, its log {log}");
+        self.evidence(Observation::new(verdict, finding))
+    }
+
+    fn evidence(&self, observation: Observation) -> Observation {
+        let complaint = self.complaint.as_deref().unwrap_or("nothing of the connection");
+        observation
+            .saw("SELECT on the replica", words(self.read.as_ref()))
+            .saw("the replica's log", complaint)
+    }
+}
+
+/// Starts the TLS stack with a change, reads a row of the primary at the replica.
+async fn look(
+    lab: &Lab<'_>,
+    change: impl FnOnce(&mut StackPlan, &Path) -> Result<()>,
+) -> Result<Seen> {
+    let stack = lab.own(Variants::TLS, change).await?;
+    let statements = ["CREATE TABLE t (x)", "INSERT INTO t VALUES (7)"];
+    run(&stack.hrana("primary", None)?, &statements).await?;
+    let replica = stack.hrana("replica", None)?;
+    let mut read = ask(&replica, "SELECT x FROM t").await?;
+    // One that answers may still be a moment behind.
+    if read.is_some() {
+        eventually(PATIENCE, async || {
+            let reply = replica.execute("SELECT x FROM t").await?;
+            let there = reply.succeeded();
+            read = Some(reply);
+            Ok(there)
+        })
+        .await;
+    }
+    let health = health(&stack, "replica").await?;
+    let complaint = said(&stack, "replica", COMPLAINT).await?;
+    lab.discard(&stack).await?;
+    Ok(Seen { read, health, complaint })
+}
+
+/// Takes every TLS flag from the replica.
+fn without_tls(plan: &mut StackPlan, scheme: &str) {
+    for service in plan.services.iter_mut().filter(|service| service.name == "replica") {
+        let mut kept = Vec::new();
+        let mut words = service.command.drain(..);
+        while let Some(word) = words.next() {
+            match word.strip_prefix("--primary-grpc-") {
+                Some("tls") => {}
+                Some(_with_value) => {
+                    words.next();
+                }
+                None => kept.push(word),
+            }
+        }
+        drop(words);
+        service.command = kept;
+    }
+    set_scheme(plan, scheme);
+}
+
+/// Gives the replica's URL of its primary this scheme.
+fn set_scheme(plan: &mut StackPlan, scheme: &str) {
+    for service in &mut plan.services {
+        if let Some(url) = service.environment.get_mut("SQLD_PRIMARY_URL") {
+            *url = url.replace("https://", scheme);
+        }
+    }
+}

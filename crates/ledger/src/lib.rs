@@ -1,0 +1,134 @@
+//! Every claim about the server, executable.
+//!
+//! A probe is an entry of a list in one of the files under `ledger/`: what is
+//! claimed and by whom, why it matters, what to do about it, and a check that
+//! looks at a real server and returns what it saw. Nothing else has to change
+//! to add one, except the file of expectations (`--update-expectations`).
+//!
+//! Several show weaknesses of the server. They run only against servers that
+//! this run has started on loopback; nothing can aim them elsewhere.
+
+mod entries;
+pub mod expectations;
+mod lab;
+mod observation;
+pub mod report;
+mod runner;
+pub mod siege;
+
+use futures::future::LocalBoxFuture;
+use serde::Serialize;
+
+pub use self::entries::probes;
+pub use self::lab::{Ended, Lab, within};
+pub use self::observation::{Observation, Verdict};
+pub use self::runner::{Event, Outcome, Run, run};
+use demo_base::error::Result;
+use demo_stack::state::EngineKind;
+
+/// One claim.
+pub struct Probe {
+    /// Stable, unique, in kebab case.
+    pub id: &'static str,
+    /// One sentence.
+    pub claim: &'static str,
+    /// Document and section, issue number, or "assumption".
+    pub source: &'static str,
+    pub area: Area,
+    /// Why a self-hoster should care.
+    pub why: &'static str,
+    /// What to do about it; "none known" where there is nothing.
+    pub mitigation: &'static str,
+    /// How it is checked, for a person.
+    pub how: &'static str,
+    pub engines: Engines,
+    pub check: Check,
+}
+
+/// Looks at a server of the lab's.
+pub type Check = for<'a> fn(&'a Lab<'a>) -> LocalBoxFuture<'a, Result<Observation>>;
+
+/// Where a probe belongs.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Area {
+    Security,
+    Lifecycle,
+    Replication,
+    HttpAndSql,
+    Client,
+    Operations,
+}
+
+/// On which engines a probe makes sense.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Engines {
+    Both,
+    /// With the reason why not on Docker.
+    NativeOnly(&'static str),
+}
+
+impl Area {
+    /// All of them, in the order of the report.
+    pub const ALL: [Self; 6] = [
+        Self::Security,
+        Self::Lifecycle,
+        Self::Replication,
+        Self::HttpAndSql,
+        Self::Client,
+        Self::Operations,
+    ];
+
+    /// The word on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Security => "security",
+            Self::Lifecycle => "lifecycle",
+            Self::Replication => "replication",
+            Self::HttpAndSql => "http-and-sql",
+            Self::Client => "client",
+            Self::Operations => "operations",
+        }
+    }
+}
+
+impl Probe {
+    /// Why the probe is left out on this engine, if it is.
+    pub fn left_out(&self, engine: EngineKind) -> Option<&'static str> {
+        match (self.engines, engine) {
+            (Engines::NativeOnly(reason), EngineKind::Docker) => Some(reason),
+            _ => None,
+        }
+    }
+}
+
+/// Everything of a probe but its check.
+#[derive(Debug, Serialize)]
+pub struct Entry {
+    pub id: &'static str,
+    pub area: Area,
+    pub claim: &'static str,
+    pub source: &'static str,
+    pub why: &'static str,
+    pub mitigation: &'static str,
+    pub how: &'static str,
+    pub not_on_docker: Option<&'static str>,
+}
+
+impl From<&Probe> for Entry {
+    fn from(probe: &Probe) -> Self {
+        Self {
+            id: probe.id,
+            area: probe.area,
+            claim: probe.claim,
+            source: probe.source,
+            why: probe.why,
+            mitigation: probe.mitigation,
+            how: probe.how,
+            not_on_docker: probe.left_out(EngineKind::Docker),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
