@@ -3,11 +3,11 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-cargo fmt --check
-cargo clippy --locked --all-targets -- -D warnings
+cargo fmt --all --check
+cargo clippy --locked --workspace --all-targets -- -D warnings
 if command -v shellcheck >/dev/null; then
   shellcheck .ci/run scripts/*.sh benches/*.sh
 else
   echo "note: shellcheck is not installed, so the shell scripts were not checked" >&2
 fi
-exec cargo test --locked "$@"
+exec cargo test --locked --workspace "$@"

@@ -1,15 +1,8 @@
-//! The harness with which people find out what a self-hosted libSQL server does.
+//! The command line: what a person types becomes values, the crates under `crates/` do
+//! the work, and what they return is printed.
 //!
-//! ```text
-//! compose files + .env + flags --> Settings --> StackPlan --> Engine --> running stack
-//!                                                   |
-//!            client, server::admin, server::hrana <-+-> smoke --> Report --> text, JSON, JUnit, Markdown
-//! ```
-//!
-//! Dependencies point downwards: `main`, `cli`, `commands`, then `smoke`, then
-//! `client`, `engine`, `credentials`, then `plan`, `ready`, `state`, `server`,
-//! then `compose`, then `files`, `hex`, `error`, `exit_code`. Only `output` prints;
-//! only `settings` reads the environment.
+//! `cli` knows clap, `settings` reads the environment, `output` prints; nothing else of
+//! the workspace does. `docs/architecture.md` draws the crates.
 
 pub mod cli;
 pub mod commands;

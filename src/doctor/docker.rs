@@ -1,6 +1,6 @@
 //! The docker engine: which daemon, its architecture, the image.
 
-use bollard::models::SystemInfo;
+use demo_stack::engine::docker::connect::SystemInfo;
 use jiff::Timestamp;
 
 use super::Finding;

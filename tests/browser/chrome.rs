@@ -15,7 +15,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::support::until;
+use demo_test_support::until;
 
 /// For all that is done on one page.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -32,7 +32,7 @@ impl Driver {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         drop(listener);
-        let root = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let root = demo_test_support::target::scratch();
         let profile = tempfile::Builder::new().prefix("chromium-").tempdir_in(root).unwrap();
         let spawned = Command::new("chromedriver")
             .arg(format!("--port={port}"))

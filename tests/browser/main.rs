@@ -6,6 +6,3 @@
 
 mod chrome;
 mod probe_report;
-#[path = "../integration/support/mod.rs"]
-#[allow(dead_code, unused_imports, reason = "shared with the other suite, which uses the rest")]
-mod support;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use fantoccini::{Client, Locator};
 
 use crate::chrome::on_page;
-use crate::support::Project;
+use demo_test_support::Project;
 
 /// Id, area and verdict: several of each.
 const ROWS: [(&str, &str, &str); 8] = [

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use rustix::process::Signal;
 
 use crate::site::{Site, image};
-use crate::support::{Background, until};
+use demo_test_support::{Background, until};
 
 /// `dockerd` with all its files on a tmpfs.
 struct Daemon {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use crate::site::{Site, image};
-use crate::support::until;
+use demo_test_support::until;
 
 #[test]
 fn a_tag_without_a_digest_is_never_pulled() {

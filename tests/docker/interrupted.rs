@@ -3,7 +3,7 @@
 use rustix::process::Signal;
 
 use crate::site::Site;
-use crate::support::{Background, until};
+use demo_test_support::{Background, until};
 
 /// Containers of ephemeral stacks in this site's own folder.
 fn ours(site: &Site) -> usize {

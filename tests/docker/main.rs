@@ -14,7 +14,4 @@ mod interrupted;
 mod site;
 mod smoke;
 mod stack;
-#[path = "../integration/support/mod.rs"]
-#[allow(dead_code, unused_imports, reason = "shared with the other suite, which uses the rest")]
-mod support;
 mod tenant;

@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 
-use crate::support::{Demo, Project};
+use demo_test_support::{Demo, Project};
 
 /// A project for the docker engine.
 pub struct Site {

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::site::Site;
-use crate::support::Project;
+use demo_test_support::Project;
 
 /// Scenario, check and outcome of every check, without what differs by time.
 fn outcomes(report: &Value) -> Vec<String> {

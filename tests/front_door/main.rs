@@ -10,9 +10,3 @@
 mod clients;
 mod door;
 mod mid_load;
-#[path = "../integration/support/mod.rs"]
-#[allow(dead_code, unused_imports, reason = "shared with the other suite, which uses the rest")]
-mod support;
-#[path = "../integration/mint/world.rs"]
-#[allow(dead_code, reason = "shared with the other suite, which uses the rest")]
-mod world;

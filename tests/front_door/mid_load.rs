@@ -10,8 +10,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::door::{Door, Person, open_gate};
-use crate::support::processes::{pid_in, servers_in};
-use crate::support::{Project, until};
+use demo_test_support::processes::{pid_in, servers_in};
+use demo_test_support::{Project, until};
 
 /// What one worker has seen.
 #[derive(Default)]

@@ -3,8 +3,8 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use crate::support::Project;
-use crate::support::processes::pid_in;
+use demo_test_support::Project;
+use demo_test_support::processes::pid_in;
 
 fn environment(project: &Project) -> String {
     let pid = pid_in(&project.local("run/standing/primary.pid"));
@@ -53,7 +53,7 @@ fn read_setup_makes_an_admin_key_that_the_stack_and_its_commands_use() {
 fn read_two_first_starts_agree_on_one_admin_key() {
     let project = Project::new();
     let starts: Vec<_> = (0..2)
-        .map(|_| crate::support::Background::start(project.command(["up", "--only", "primary"])))
+        .map(|_| demo_test_support::Background::start(project.command(["up", "--only", "primary"])))
         .collect();
     for mut start in starts {
         assert!(start.end().success(), "{}", start.said());

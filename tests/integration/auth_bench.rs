@@ -6,7 +6,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::smoke_green::well_formed;
-use crate::support::{Background, Project, until};
+use demo_test_support::{Background, Project, until};
 
 const SMALL: [&str; 8] =
     ["--seconds", "1", "--clients", "4", "--tokens", "40", "--sync-intervals", "1"];

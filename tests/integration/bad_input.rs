@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::TcpListener;
 
-use crate::support::Project;
+use demo_test_support::Project;
 
 /// Arguments, exit code, a part of the message, a part of the hint.
 type Row<'a> = (&'a [&'a str], i32, &'a str, Option<&'a str>);
@@ -150,7 +150,7 @@ fn a_damaged_download_is_refused() {
     project.write("empty", "");
     // A gzip header, and then nothing that was ever compressed.
     project.write("cut.tgz", [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 0xff, 0xff, 0xff]);
-    let whole = fs::read(crate::support::server_binary()).unwrap();
+    let whole = fs::read(demo_test_support::server_binary()).unwrap();
     project.write("cut-binary", &whole[..whole.len() / 2]);
     let mut changed = whole;
     let middle = changed.len() / 2;

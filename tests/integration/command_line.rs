@@ -7,7 +7,7 @@ use std::path::Path;
 use clap::CommandFactory;
 use demo::cli::App;
 
-use crate::support::{Demo, Project, tool_stdout};
+use demo_test_support::{Demo, Project, tool_stdout};
 
 /// The words of every command, the inner ones included.
 fn commands(command: &clap::Command, words: &[String]) -> Vec<Vec<String>> {

@@ -7,8 +7,8 @@ use std::path::Path;
 use demo_stack::engine::native::confinement::{SERVER_USER, available};
 use serde_json::Value;
 
-use crate::support::processes::{pid_in, servers_in};
-use crate::support::{Project, server_binary};
+use demo_test_support::processes::{pid_in, servers_in};
+use demo_test_support::{Project, server_binary};
 
 /// The one value that a statement gives, on a service of a stack.
 fn value(project: &Project, service: &str, sql: &str) -> Value {

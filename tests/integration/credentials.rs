@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 
-use crate::support::{Project, tool, tool_stdout};
+use demo_test_support::{Project, tool, tool_stdout};
 
 const KEY: &str = ".local/jwt/jwt.key";
 const PUBLIC: &str = ".local/jwt/jwt.pub";

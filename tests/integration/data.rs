@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::Project;
+use demo_test_support::Project;
 
 #[test]
 fn rows_go_in_at_either_server_and_come_out_at_both() {

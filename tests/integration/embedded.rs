@@ -8,8 +8,8 @@ use std::path::Path;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use crate::support::processes::{kill_server, pid_in};
-use crate::support::{Background, Demo, Project, until};
+use demo_test_support::processes::{kill_server, pid_in};
+use demo_test_support::{Background, Demo, Project, until};
 
 /// A data command on the embedded replica of the default namespace.
 fn embedded(project: &Project, args: &[&str]) -> Demo {

@@ -8,8 +8,8 @@ use demo_gate::routing::SERVED_BY;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use crate::support::processes::{pid_in, servers_in};
-use crate::support::{Background, Project, until};
+use demo_test_support::processes::{pid_in, servers_in};
+use demo_test_support::{Background, Project, until};
 
 /// Whom an answer came from, with which status, and its first value.
 #[derive(Debug)]

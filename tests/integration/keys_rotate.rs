@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{Project, tool_stdout};
+use demo_test_support::{Project, tool_stdout};
 
 const PUBLIC: &str = ".local/jwt/jwt.pub";
 

@@ -2,8 +2,8 @@
 
 use std::process::Command;
 
-use crate::support::processes::{pid_in, servers_in};
-use crate::support::{Background, Project, server_binary, until};
+use demo_test_support::processes::{pid_in, servers_in};
+use demo_test_support::{Background, Project, server_binary, until};
 
 /// `demo __exec` with the server behind it.
 fn launcher(project: &Project, lifeline: &[&str]) -> Command {
@@ -40,7 +40,7 @@ fn the_pid_file_belongs_to_one_server() {
     // The launcher has become the server.
     assert_eq!(pid_in(&project.join("server.pid")), server.id());
 
-    let second = crate::support::Demo::new(launcher(&project, &[]));
+    let second = demo_test_support::Demo::new(launcher(&project, &[]));
     second.says("a running server holds").fails(1);
     assert!(server.lives());
 }
@@ -52,7 +52,7 @@ fn an_owner_that_has_gone_is_noticed() {
     let owner = Background::start(Command::new("cat"));
     let orphan = launcher(&project, &["--owner", &owner.id().to_string()]);
     if cfg!(target_os = "linux") {
-        crate::support::Demo::new(orphan).says("has ended").fails(1);
+        demo_test_support::Demo::new(orphan).says("has ended").fails(1);
     }
     assert!(servers_in(project.path()).is_empty());
 }

@@ -4,8 +4,8 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use crate::support::Project;
-use crate::support::processes::servers_in;
+use demo_test_support::Project;
+use demo_test_support::processes::servers_in;
 
 /// A folder of somebody else's with all that a cleanup looks for.
 fn outside(project: &Project) -> PathBuf {

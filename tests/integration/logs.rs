@@ -2,7 +2,7 @@
 
 use rustix::process::Signal;
 
-use crate::support::{Background, Project};
+use demo_test_support::{Background, Project};
 
 #[test]
 fn logs_are_shown_and_followed_until_interrupted() {

@@ -1,10 +1,11 @@
 //! `demo` as its users run it: the real program, the real server.
 //!
 //! Every test has a project folder and ports of its own, waits for facts and
-//! never for time, and leaves nothing running. `support` has the builder.
+//! never for time, and leaves nothing running. `demo-test-support` has the builder.
 #![expect(clippy::unwrap_used, reason = "clippy lets tests unwrap, not what they call")]
 
 mod admin_key;
+mod architecture;
 mod auth_bench;
 mod bad_input;
 mod command_line;
@@ -37,5 +38,4 @@ mod smoke_red;
 mod stack;
 mod stale_state;
 mod supervisor;
-mod support;
 mod tenant;

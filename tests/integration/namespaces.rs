@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::Project;
+use demo_test_support::Project;
 
 #[test]
 fn another_variant_replaces_the_servers_and_says_so() {

@@ -2,12 +2,12 @@
 
 use serde_json::Value;
 
-use crate::support::Project;
-use crate::support::processes::servers_in;
+use demo_test_support::Project;
+use demo_test_support::processes::servers_in;
 
 const SECRET: &str = "s3cret-admin-key";
 
-fn dry_run(project: &Project, arguments: &[&str]) -> crate::support::Said {
+fn dry_run(project: &Project, arguments: &[&str]) -> demo_test_support::Said {
     let demo = project.demo(["up", "--dry-run"]).args(arguments);
     let said = demo.env("LIBSQL_ADMIN_AUTH_KEY", SECRET).success();
     assert!(!said.stdout.contains(SECRET) && !said.stderr.contains(SECRET), "{said:?}");

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::smoke_green::nothing_is_left;
-use crate::support::{Demo, Project, server_binary, tool_stdout};
+use demo_test_support::{Demo, Project, server_binary, tool_stdout};
 
 const EXPECTED: &str = include_str!("../../probes/expectations.json");
 

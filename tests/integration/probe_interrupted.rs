@@ -3,8 +3,8 @@
 use rustix::process::Signal;
 
 use crate::smoke_green::{ephemeral, nothing_is_left};
-use crate::support::processes::servers_in;
-use crate::support::{Background, Project, until};
+use demo_test_support::processes::servers_in;
+use demo_test_support::{Background, Project, until};
 
 /// Its probes wait for seconds, on several stacks.
 const LONG: [&str; 3] = ["probe", "--area", "replication"];

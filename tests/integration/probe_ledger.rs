@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use demo_ledger::expectations::Expectations;
 use demo_ledger::{Entry, probes};
 
-use crate::support::Project;
+use demo_test_support::Project;
 
 #[test]
 fn the_list_has_every_field_of_every_probe() {

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::smoke_green::{nothing_is_left, well_formed};
-use crate::support::Project;
+use demo_test_support::Project;
 
 const IDS: [&str; 3] = ["sqlite-version", "no-token-401", "empty-claims-full-access"];
 

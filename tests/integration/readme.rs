@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::support::{Demo, Project};
+use demo_test_support::{Demo, Project};
 
 /// The default ports, which the text names.
 const PORTS: [&str; 4] = ["18080", "18081", "18082", "18083"];

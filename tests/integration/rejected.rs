@@ -8,7 +8,7 @@ use demo_stack::credentials::store::Store;
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
 
-use crate::support::Project;
+use demo_test_support::Project;
 
 fn expired(project: &Project) -> String {
     let key = Store::new(project.local("")).signing_key().unwrap();

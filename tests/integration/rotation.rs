@@ -6,7 +6,7 @@ use demo_sqld::token;
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
 
-use crate::support::{Project, tool_stdout};
+use demo_test_support::{Project, tool_stdout};
 
 #[test]
 fn a_second_key_is_trusted_beside_the_first() {

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::gate::field;
-use crate::support::processes::{kill_server, pid_in};
-use crate::support::{Background, Project, tool, until};
+use demo_test_support::processes::{kill_server, pid_in};
+use demo_test_support::{Background, Project, tool, until};
 
 /// How late a revocation may be on another instance with an embedded replica, in seconds.
 const LATE: &str = "2";

@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use crate::support::processes::servers_in;
-use crate::support::{Background, Project};
+use demo_test_support::processes::servers_in;
+use demo_test_support::{Background, Project};
 
 const SCENARIOS: [&str; 6] = [
     "default-replication",

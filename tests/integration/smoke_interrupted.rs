@@ -5,8 +5,8 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use crate::smoke_green::{ephemeral, nothing_is_left};
-use crate::support::processes::servers_in;
-use crate::support::{Background, Project, until};
+use demo_test_support::processes::servers_in;
+use demo_test_support::{Background, Project, until};
 
 /// Long enough to be met in the middle: the replica has nobody to follow.
 fn slow_project() -> Project {

@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use crate::smoke_green::{ephemeral, nothing_is_left};
-use crate::support::processes::kill_server;
-use crate::support::{Background, Project, until};
+use demo_test_support::processes::kill_server;
+use demo_test_support::{Background, Project, until};
 
 const NAMESPACED: &str = "docker-compose.namespaced.yml";
 const FLAGS: &str = ", --enable-namespaces, --disable-default-namespace";

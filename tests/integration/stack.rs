@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use crate::support::processes::servers_in;
-use crate::support::{Project, tool_stdout};
+use demo_test_support::processes::servers_in;
+use demo_test_support::{Project, tool_stdout};
 
 /// Service to `pid N`.
 fn ids(project: &Project) -> BTreeMap<String, String> {

@@ -3,8 +3,8 @@
 use std::fs;
 use std::process::Command;
 
-use crate::support::processes::{kill_server, pid_in, servers_in};
-use crate::support::{Background, Project, until};
+use demo_test_support::processes::{kill_server, pid_in, servers_in};
+use demo_test_support::{Background, Project, until};
 
 #[test]
 fn a_killed_server_is_seen_and_started_again() {

@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use crate::support::processes::{kill_server, pid_in, servers_in};
-use crate::support::{Project, until, until_some};
+use demo_test_support::processes::{kill_server, pid_in, servers_in};
+use demo_test_support::{Project, until, until_some};
 
 /// A stack whose primary has this policy; the replica has `no`.
 fn with_policy(policy: &str) -> Project {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use crate::support::{Background, Project, processes, until};
+use demo_test_support::{Background, Project, processes, until};
 
 const SCHEMA: &str = "CREATE TABLE todo (id INTEGER PRIMARY KEY, text TEXT);\n\
     CREATE TABLE log (x);\n\
@@ -230,7 +230,7 @@ fn stop_replica(project: &Project) {
 
 fn copy(from: &std::path::Path, to: &std::path::Path) {
     let paths = [from.to_str().unwrap(), to.to_str().unwrap()];
-    crate::support::tool("cp", &["-r", paths[0], paths[1]], std::path::Path::new("/")).success();
+    demo_test_support::tool("cp", &["-r", paths[0], paths[1]], std::path::Path::new("/")).success();
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Every claim about the server, executable.
 //!
-//! A probe is an entry of a list in one of the files under `ledger/`: what is
+//! A probe is an entry of a list in one of the files under `entries/`: what is
 //! claimed and by whom, why it matters, what to do about it, and a check that
 //! looks at a real server and returns what it saw. Nothing else has to change
 //! to add one, except the file of expectations (`--update-expectations`).

@@ -1,5 +1,5 @@
 //! What every long-running service of `demo` has in common: a listener with
-//! deadlines and a graceful end, TLS, problem bodies, metrics, limits, logs.
+//! deadlines and a graceful end, TLS, problem bodies, metrics, limits.
 //!
 //! A service (`mint`, `gate`, `auth`) says where and how it listens with
 //! [`listen::Listen`], builds an [`axum::Router`] and hands it to

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::{Front, bin, now};
-use crate::support::until;
+use demo_test_support::until;
 
 #[test]
 fn compat4_a_long_answer_is_about_as_small_as_from_the_server() {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::{Answer, Front, execute};
-use crate::support::processes::servers_in;
+use demo_test_support::processes::servers_in;
 
 /// A small statement of alpha in a body of `size` bytes.
 fn send(front: &Front, size: usize) -> Answer {

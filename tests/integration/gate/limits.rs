@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::Front;
-use crate::support::processes::{kill_server, servers_in};
-use crate::support::until;
+use demo_test_support::processes::{kill_server, servers_in};
+use demo_test_support::until;
 
 #[test]
 fn limits_hold_and_pages_of_known_origins_may_ask() {

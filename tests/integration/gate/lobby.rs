@@ -9,7 +9,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use super::sockets::Socket;
 use super::{Front, now};
-use crate::support::until;
+use demo_test_support::until;
 
 /// In KiB.
 fn resident(pid: u32) -> u64 {

@@ -28,7 +28,7 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
 use self::sockets::Socket;
-use crate::support::{Background, Project};
+use demo_test_support::{Background, Project};
 
 /// A stack with the namespaces `alpha` and `beta`, each with a table `t` and one
 /// row, and a gate in front of it.

@@ -3,7 +3,7 @@
 use demo_sqld::keys::SigningKey;
 
 use super::{Front, bin};
-use crate::support::until;
+use demo_test_support::until;
 
 #[test]
 fn keys_come_and_go_without_a_restart() {

@@ -165,7 +165,7 @@ fn expiry(front: &Front) {
     let token = front.token(&json!({"id": "alpha", "exp": now() - 58}));
     let mut direct = Socket::ready(&front.server, "alpha", &token);
     let head = [("x-namespace-bin", "YWxwaGE")];
-    crate::support::until("the token is dead at the server", || {
+    demo_test_support::until("the token is dead at the server", || {
         front.pipeline(&front.server, &head, &token, &["SELECT 1"]).status == 401
     });
     let late = direct.execute("INSERT INTO t VALUES ('late-direct')");

@@ -12,7 +12,7 @@ use tokio_tungstenite::tungstenite::Message;
 use super::holes::program;
 use super::sockets::Socket;
 use super::{Front, bin, execute};
-use crate::support::until;
+use demo_test_support::until;
 
 /// Below this a difference is noise of the machine.
 const FLOOR: Duration = Duration::from_millis(10);

@@ -14,7 +14,7 @@ use jsonwebtoken::{Algorithm, EncodingKey};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
-use crate::support::Project;
+use demo_test_support::Project;
 
 /// What is answered, and how often it was asked for since it was set.
 #[derive(Default)]

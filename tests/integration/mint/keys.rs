@@ -5,8 +5,8 @@ use demo_sqld::keys::SigningKey;
 use serde_json::json;
 
 use super::jwks_server::{JwksServer, header, jwk, jwks, signed};
-use super::world::{Mint, block_on};
-use crate::support::{Project, until};
+use demo_test_support::issuer::{Mint, block_on};
+use demo_test_support::{Project, until};
 
 /// Documents in which there is no key to use, with a word of what is told.
 fn useless(key: &SigningKey) -> Vec<(u16, String, &'static str)> {
@@ -117,7 +117,7 @@ fn read_a_bare_template_is_told_by_mint_check() {
 }
 
 async fn ask(mint: &str, login: &str) -> (u16, String) {
-    let request = super::world::client().post(format!("{mint}/token")).bearer_auth(login);
-    let (status, body) = super::world::answer(request).await;
+    let request = demo_test_support::issuer::client().post(format!("{mint}/token")).bearer_auth(login);
+    let (status, body) = demo_test_support::issuer::answer(request).await;
     (status, body["code"].as_str().unwrap_or_default().to_owned())
 }

@@ -9,4 +9,3 @@ mod keys;
 mod logins;
 mod namespaces;
 mod recovery;
-mod world;

@@ -3,9 +3,9 @@
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use super::world::{Issuer, Mint, Yaml, answer, block_on, client};
-use crate::support::processes::{kill_server, pid_in};
-use crate::support::{Project, until};
+use demo_test_support::issuer::{Issuer, Mint, Yaml, answer, block_on, client};
+use demo_test_support::processes::{kill_server, pid_in};
+use demo_test_support::{Project, until};
 
 fn ask(mint: &Mint, login: &str) -> (u16, Value) {
     let request = client().post(format!("{}/token", mint.url)).bearer_auth(login);
@@ -53,7 +53,7 @@ fn the_issuer_may_come_late_go_away_and_change_its_keys() {
 
 fn new_key(project: &Project) -> String {
     let args = ["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"];
-    crate::support::tool_stdout("openssl", &args, project.path())
+    demo_test_support::tool_stdout("openssl", &args, project.path())
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn a_new_private_key_is_taken_without_a_restart() {
         jsonwebtoken::decode_header(token).unwrap().kid.unwrap()
     };
     let first = kid(&ask(&mint, &login).1);
-    let key = crate::support::tool_stdout(
+    let key = demo_test_support::tool_stdout(
         "openssl",
         &["genpkey", "-algorithm", "ed25519"],
         project.path(),

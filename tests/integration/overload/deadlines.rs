@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::silent::{FORMS, HANDSHAKES, silent};
 use super::{ALL, Kind, certificate, keys_only};
-use crate::support::until;
+use demo_test_support::until;
 
 /// An HTTP/2 connection that has had the answer to one request for `/`.
 const ONE_REQUEST: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0\

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::silent::silent;
 use super::{ALL, Kind, Service, keys_only};
-use crate::support::{Project, until};
+use demo_test_support::{Project, until};
 
 /// For how long the processor time is counted.
 const WATCHED: Duration = Duration::from_secs(5);

@@ -15,7 +15,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
 
 use crate::gate::field;
-use crate::support::{Background, Project};
+use demo_test_support::{Background, Project};
 
 /// What an honest client may have to wait, in the median.
 const PROMPT: Duration = Duration::from_millis(100);

@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::sync::{Mutex, PoisonError};
 
 use super::{Kind, Service, certificate, keys_only, raise_limit};
-use crate::support::Project;
+use demo_test_support::Project;
 
 /// More than a service takes at a time.
 const MANY: usize = 4200;

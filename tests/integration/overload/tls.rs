@@ -7,7 +7,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use super::{ALL, Service, block_on, certificate, keys_only, stranger};
-use crate::support::{Project, until};
+use demo_test_support::{Project, until};
 
 /// The certificate that a new client sees.
 fn shown(service: &Service) -> Vec<u8> {

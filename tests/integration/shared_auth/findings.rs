@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::{Instance, LOCAL, key_of, libsql, wait};
-use crate::support::Project;
+use demo_test_support::Project;
 
 const CLOSED: &str = "storage: ./s\n";
 

@@ -92,7 +92,7 @@ pub(in super::super) const PROBES: &[Probe] = &[
         source: "pragma_function_list, pragma_module_list, pragma_pragma_list (new)",
         area: Area::Security,
         why: "What is not on a list of what is allowed is one more way to files or memory",
-        mitigation: "Allow by name, as `demo gate serve` does (src/gate/sql/capabilities.txt)",
+        mitigation: "Allow by name, as `demo gate serve` does (crates/gate/src/sql/capabilities.txt)",
         how: "Counts the server's lists and what capabilities.txt keeps from everybody; calls \
               carray, lsmode and sqlite3mc_config with a token for reading",
         engines: Engines::Both,

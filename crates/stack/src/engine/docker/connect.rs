@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use bollard::Docker;
 use bollard::errors::Error;
+/// What a daemon says of itself.
+pub use bollard::models::SystemInfo;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 

@@ -5,12 +5,16 @@
 //! project.demo(["count"]).env("DEMO_TOKEN", token).says("nothing answers").fails(3);
 //! ```
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
+
 pub mod background;
 pub mod invocation;
+pub mod issuer;
 mod port_block;
 pub mod processes;
 pub mod project;
 mod server;
+pub mod target;
 pub mod wait;
 
 pub use background::Background;

@@ -1,19 +1,19 @@
 //! Issuer, mint and primary, as a user has them: real processes, real keys.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use demo_base::ready::{Attempt, poll};
 use reqwest::{Client, RequestBuilder};
 use serde_json::{Value, json};
 
-use crate::support::{Background, Project};
+use crate::{Background, Project, target};
 
 /// The secret of HS256 logins.
 pub const SECRET: &str = "a-secret-of-more-than-thirty-two-bytes";
 
 fn script(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/issuer").join(name)
+    target::repository().join("examples/issuer").join(name)
 }
 
 /// Runs a test's requests.

@@ -12,12 +12,12 @@ const FETCH_DEADLINE: Duration = Duration::from_secs(300);
 pub fn bin_dir() -> &'static Path {
     static BIN: OnceLock<PathBuf> = OnceLock::new();
     BIN.get_or_init(|| {
-        let shared = Path::new(env!("CARGO_TARGET_TMPDIR")).join("shared");
+        let shared = super::target::scratch().join("shared");
         fs::create_dir_all(&shared).unwrap();
         // nextest runs every test in a process of its own.
         let lock = File::create(shared.join("lock")).unwrap();
         lock.lock().unwrap();
-        assert_cmd::Command::new(env!("CARGO_BIN_EXE_demo"))
+        assert_cmd::Command::new(super::target::demo())
             .args(["sqld", "install", "--project-dir"])
             .arg(&shared)
             .timeout(FETCH_DEADLINE)

@@ -4,18 +4,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use demo::env_vars;
 use demo_stack::assets;
 use tempfile::TempDir;
 
 use super::port_block::PortBlock;
-use super::{Demo, server};
+use super::{Demo, server, target};
 
 const PORTS: [&str; 4] = [
-    env_vars::PRIMARY_HTTP_PORT,
-    env_vars::PRIMARY_GRPC_PORT,
-    env_vars::PRIMARY_ADMIN_PORT,
-    env_vars::REPLICA_HTTP_PORT,
+    "PRIMARY_HTTP_PORT",
+    "PRIMARY_GRPC_PORT",
+    "PRIMARY_ADMIN_PORT",
+    "REPLICA_HTTP_PORT",
 ];
 
 /// The compose files, free ports and the server binary. What a test leaves
@@ -35,7 +34,7 @@ impl Project {
 
     /// For what needs none.
     pub fn without_server() -> Self {
-        let root = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let root = target::scratch();
         let folder = tempfile::Builder::new().prefix("project-").tempdir_in(root).unwrap();
         let project = Self { folder, ports: PortBlock::take() };
         for asset in assets::ALL {
@@ -94,7 +93,7 @@ impl Project {
 
     /// The same, to be started by hand.
     pub fn command<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_demo"));
+        let mut command = Command::new(target::demo());
         self.furnish(&mut command);
         command.args(args);
         command
@@ -103,7 +102,7 @@ impl Project {
     /// Gives any command the folder and the environment of this project.
     pub fn furnish(&self, command: &mut Command) {
         command.current_dir(self.path());
-        for name in env_vars::ALL.into_iter().chain(["NO_COLOR", "CLICOLOR_FORCE"]) {
+        for name in variables().chain(["NO_COLOR", "CLICOLOR_FORCE"]) {
             command.env_remove(name);
         }
         for (name, port) in PORTS.into_iter().zip(self.ports()) {
@@ -121,6 +120,13 @@ impl Project {
         }
         settings
     }
+}
+
+/// The names of all variables that `demo` reads: `.env.example` has each of them.
+fn variables() -> impl Iterator<Item = &'static str> {
+    let lines = assets::ENV_EXAMPLE.text.lines();
+    let names = lines.filter_map(|line| Some(line.trim_start_matches('#').split_once('=')?.0));
+    names.filter(|name| name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_'))
 }
 
 impl Drop for Project {

@@ -19,7 +19,7 @@ pub struct PortBlock {
 
 impl PortBlock {
     pub fn take() -> Self {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("ports");
+        let folder = super::target::scratch().join("ports");
         std::fs::create_dir_all(&folder).unwrap();
         let start = std::process::id() * 37;
         let blocks = (0..BLOCKS).map(|step| (start + step) % BLOCKS);
