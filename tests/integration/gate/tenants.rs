@@ -186,6 +186,24 @@ fn h1_what_is_over_is_429_and_one_client_with_16_connections_is_never_refused() 
     assert!(wrong.is_empty(), "{wrong:?}");
 }
 
+/// The server gives the connection of such a request back at once, and so must the gate:
+/// a page that is loaded again a few times must not keep its own user out.
+#[test]
+fn clients_that_leave_in_mid_request_do_not_lock_their_namespace() {
+    let front = Front::with("limits: {requestsPerNamespace: 40}\n");
+    let bob = front.ro("beta");
+    let body = pipeline(ENDLESS);
+    let left: Vec<TcpStream> =
+        (0..32).map(|_| unread(&front, &bob, "/v2/pipeline", &body)).collect();
+    let served =
+        || front.pipeline(&front.address, &[("x-namespace", "beta")], &bob, &["SELECT 1"]).worked();
+    assert!(!served(), "32 of 32 connections are taken");
+    let started = Instant::now();
+    drop(left);
+    until("bob is served again", served);
+    assert!(started.elapsed() < Duration::from_secs(9), "{:?}", started.elapsed());
+}
+
 #[test]
 fn h1_an_idle_stream_of_a_websocket_expires_and_a_transaction_in_use_does_not() {
     let front = Front::with("limits: {idleStream: 2s}\n");

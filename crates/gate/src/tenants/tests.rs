@@ -38,7 +38,7 @@ async fn h1_streams_that_are_not_closed_are_counted_until_the_server_drops_them(
     // Its answer never came: the server may have it.
     drop(third);
     assert!(tenant.stream(None).await.is_err());
-    tokio::time::advance(STREAM).await;
+    tokio::time::advance(LOST).await;
     let _both = (tenant.stream(None).await.unwrap(), tenant.stream(None).await.unwrap());
     assert!(tenant.stream(None).await.is_err());
 }
