@@ -85,7 +85,7 @@ impl Output {
     }
 
     /// Says something to the person who watches.
-    pub fn talk(&self, text: impl Display) {
+    pub fn note(&self, text: impl Display) {
         if !self.quiet {
             self.stderr(text);
         }
@@ -116,7 +116,7 @@ impl Output {
             bar.enable_steady_tick(Duration::from_millis(80));
             Spinner { bar: Some(bar) }
         } else {
-            self.talk(text);
+            self.note(text);
             Spinner { bar: None }
         }
     }

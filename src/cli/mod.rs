@@ -162,7 +162,7 @@ pub enum Command {
     /// The logins of an npm registry, shared by several instances
     #[command(subcommand)]
     Auth(auth::AuthCommand),
-    /// What is missing or wrong on this machine, and the command that mends each
+    /// What is missing or wrong on this machine, and the command that fixes each
     Doctor,
     /// Print a completion script for a shell
     Completions {

@@ -23,7 +23,7 @@ pub async fn init(settings: &Settings, args: &TargetArgs, output: &Output) -> Re
     let made = session.init().await;
     session.tell(output);
     made?;
-    output.talk(format!("table `items` is ready at {}", session.describe()));
+    output.note(format!("table `items` is ready at {}", session.describe()));
     if output.format() == OutputFormat::Json {
         return output.json(&json!({ "table": "items" }));
     }

@@ -23,8 +23,8 @@ pub async fn run(settings: &Settings, output: &Output) -> Result<ExitCode> {
                 Severity::Problem => ("problem", style::BAD),
             };
             output.line(format!("{} {:<12} {}", paint(look, word), finding.area, finding.text))?;
-            if let Some(mend) = &finding.mend {
-                output.line(format!("{:>21}{} {mend}", "", paint(style::HINT, "mend:")))?;
+            if let Some(fix) = &finding.fix {
+                output.line(format!("{:>21}{} {fix}", "", paint(style::HINT, "fix:")))?;
             }
         }
         let verdict = if problems == 0 {
@@ -32,7 +32,7 @@ pub async fn run(settings: &Settings, output: &Output) -> Result<ExitCode> {
         } else {
             counted(problems, "problem")
         };
-        output.talk(format!("\n{verdict}"));
+        output.note(format!("\n{verdict}"));
     }
     Ok(if problems == 0 { ExitCode::Success } else { ExitCode::Failed })
 }

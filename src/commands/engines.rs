@@ -48,7 +48,7 @@ async fn auto(settings: &Settings, output: &Output) -> Result<Provider> {
     };
     match docker(settings, output).await {
         Ok(provider) => {
-            output.talk(format!("engine    docker, since native does not work here: {reason}"));
+            output.note(format!("engine    docker, since native does not work here: {reason}"));
             Ok(provider)
         }
         // Of the two failures the native one is easier to mend.
@@ -113,7 +113,7 @@ pub async fn server(settings: &Settings, output: &Output) -> Result<ServerBinary
     )
     .await?;
     drop(spinner);
-    output.talk(format!("server    fetched in {:.1} s", since.elapsed().as_secs_f64()));
+    output.note(format!("server    fetched in {:.1} s", since.elapsed().as_secs_f64()));
     let found = find(settings).await?;
     found.ok_or_else(|| Fault::failed("the server was fetched and is not there").into())
 }

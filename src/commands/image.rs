@@ -41,7 +41,7 @@ async fn build_image(settings: &Settings, args: &ImageBuildArgs, output: &Output
     let wanted = Build { platform, binary: &installed.path, base: &args.base };
     let (name, id) = build(&daemon, &wanted, &spinner).await?;
     drop(spinner);
-    output.talk(format!("image     {id}"));
+    output.note(format!("image     {id}"));
     if output.format() == OutputFormat::Json {
         return output.json(&json!({ "image": name, "id": id }));
     }

@@ -83,7 +83,7 @@ fn stage(settings: &Settings, output: &Output) -> Result<()> {
     }
     let word = if changed { "published" } else { "published already" };
     output.line(format!("next key   {thumbprint}  {word}"))?;
-    output.talk(format!(
+    output.note(format!(
         "next       `{RESTART}`, so that the servers trust it; then `demo keys rotate`"
     ));
     Ok(())
@@ -109,13 +109,13 @@ async fn rotate(settings: &Settings, args: &RotateArgs, output: &Output) -> Resu
         output.detail(change);
     }
     if !args.restart {
-        output.talk(format!(
+        output.note(format!(
             "note       servers that run since before the key was published refuse its tokens, \
              the project's own among them: `{RESTART}` now"
         ));
     }
-    output.talk("note       a mint and a gate read their keys again by themselves");
-    output.talk("note       once the old tokens have ended: `demo keys prune`");
+    output.note("note       a mint and a gate read their keys again by themselves");
+    output.note("note       once the old tokens have ended: `demo keys prune`");
     Ok(())
 }
 
@@ -131,14 +131,14 @@ fn prune(settings: &Settings, args: &PruneArgs, output: &Output) -> Result<()> {
         output.line(format!("dropped    {}", key.thumbprint()))?;
     }
     if dropped.is_empty() {
-        output.talk("no old key is without tokens that may be alive; nothing changed");
+        output.note("no old key is without tokens that may be alive; nothing changed");
     } else {
-        output.talk("note       a gate refuses its tokens within two seconds");
-        output.talk(format!("note       running servers trust it until `{RESTART}`"));
+        output.note("note       a gate refuses its tokens within two seconds");
+        output.note(format!("note       running servers trust it until `{RESTART}`"));
     }
     let now = Timestamp::now();
     for left in store.trusted_keys()?.iter().filter(|trusted| trusted.state == KeyState::Old) {
-        output.talk(format!(
+        output.note(format!(
             "kept       {}  {}",
             left.key.thumbprint(),
             &describe(left, now)[11..]

@@ -47,7 +47,7 @@ async fn check(settings: &Settings, args: &CheckArgs, output: &Output) -> Result
     if output.format() == OutputFormat::Json {
         output.json(&json!({ "good": true }))?;
     } else {
-        output.talk(format!("{} is good", path.display()));
+        output.note(format!("{} is good", path.display()));
     }
     Ok(ExitCode::Success)
 }

@@ -33,7 +33,7 @@ pub async fn run(settings: &Settings, command: NamespaceCommand, output: &Output
         NamespaceCommand::Delete(args) => {
             admin.delete(&args.name).await?;
             // Measured: the replica spins on it and goes on answering.
-            output.talk(format!(
+            output.note(format!(
                 "note      a replica that had it serves the old data until it restarts; \
                  `demo tenant drop {} --yes` sees to that",
                 args.name
@@ -93,7 +93,7 @@ fn said(output: &Output, text: &str, json: Value) -> Result<()> {
     if output.format() == OutputFormat::Json {
         return output.json(&json);
     }
-    output.talk(text);
+    output.note(text);
     Ok(())
 }
 

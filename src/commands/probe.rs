@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 
-use super::signals::interrupted;
+use super::signals::run_interruptible;
 use super::{engines, smoke};
 use crate::cli::OutputFormat;
 use crate::cli::probe::{AreaArg, ProbeArgs, ProbeCommand, ProbeReportFormat, ProbeRunArgs};
@@ -14,13 +14,13 @@ use demo_base::error::{Fault, Result};
 use demo_base::exit_code::ExitCode;
 use demo_base::files;
 use demo_ledger::expectations::Expectations;
+use demo_ledger::gate_audit::{self, Attack};
 use demo_ledger::report::{ProbeReport, progress};
-use demo_ledger::siege::{self, Attack};
 use demo_ledger::{Area, Entry, Event, Outcome, Probe, Run, run as run_probes};
 use demo_report::Format;
 use demo_sqld_client::http::loopback_client;
 use demo_sqld_dist::pins;
-use demo_stack::engine::ephemeral::Workshop;
+use demo_stack::engine::ephemeral::EphemeralStacks;
 use demo_stack::engine::provider::Provider;
 use demo_stack::plan::blueprint::Blueprint;
 use demo_stack::state::Local;
@@ -89,7 +89,7 @@ async fn probe(mut settings: Settings, args: &ProbeRunArgs, output: &Output) -> 
     let expectations = Expectations::load(&settings.project_dir)?;
     let provider = engines::choose(&settings, args.engine, output).await?;
     smoke::sweep_abandoned(&settings, &provider, output).await?;
-    output.talk(format!("engine    {}\n", provider.describe()));
+    output.note(format!("engine    {}\n", provider.describe()));
     let (probes, left_out): (Vec<_>, Vec<_>) =
         chosen.into_iter().partition(|probe| probe.left_out(provider.kind()).is_none());
     let server = version(&provider);
@@ -100,22 +100,12 @@ async fn probe(mut settings: Settings, args: &ProbeRunArgs, output: &Output) -> 
             Some((probe.id.to_owned(), probe.left_out(provider.kind())?.to_owned()))
         })
         .collect();
-    let workshop = workshop(&settings, provider)?;
-    let run = Run { probes, workshop: &workshop, jobs: args.jobs.unwrap_or(JOBS).into() };
+    let stacks = stacks(&settings, provider)?;
+    let run = Run { probes, stacks: &stacks, jobs: args.jobs.unwrap_or(JOBS).into() };
     let started_at = Timestamp::now();
     let since = Instant::now();
-    let outcomes = tokio::select! {
-        // Heard from before the first server starts.
-        biased;
-        signal = interrupted() => signal.map(|()| None),
-        outcomes = watched(&run, output) => Ok(Some(outcomes)),
-    };
-    // Whatever happened, first the servers go.
-    workshop.close_all().await?;
-    let Some(outcomes) = outcomes? else {
-        output.talk("interrupted; nothing left running");
-        return Err(Fault::interrupted().into());
-    };
+    let work = async { Ok(watched(&run, output).await) };
+    let (outcomes, _) = run_interruptible(&stacks, work, output).await?;
     let report = ProbeReport {
         schema: 1,
         started_at,
@@ -128,13 +118,13 @@ async fn probe(mut settings: Settings, args: &ProbeRunArgs, output: &Output) -> 
     };
     if args.update_expectations {
         expectations.updated(&server, &report.outcomes).save(&settings.project_dir)?;
-        output.talk("written   probes/expectations.json");
+        output.note("written   probes/expectations.json");
     }
     finish(&report, args, output)
 }
 
-fn workshop(settings: &Settings, provider: Provider) -> Result<Workshop> {
-    Ok(Workshop::new(
+fn stacks(settings: &Settings, provider: Provider) -> Result<EphemeralStacks> {
+    Ok(EphemeralStacks::new(
         provider,
         Blueprint::new(&settings.project_dir, &settings.plan_variables),
         Local::new(settings.local_dir()),
@@ -149,29 +139,23 @@ async fn through_gate(
     output: &Output,
 ) -> Result<ExitCode> {
     let wanted = |attack: &&Attack| args.id.is_empty() || args.id.iter().any(|id| id == attack.id);
-    if let Some(id) = args.id.iter().find(|id| !siege::attacks().any(|attack| attack.id == **id)) {
-        let known: Vec<_> = siege::attacks().map(|attack| attack.id).collect();
+    if let Some(id) =
+        args.id.iter().find(|id| !gate_audit::attacks().any(|attack| attack.id == **id))
+    {
+        let known: Vec<_> = gate_audit::attacks().map(|attack| attack.id).collect();
         return Err(Fault::input(format!("`{id}` is not a weakness that the gate closes"))
             .hint(format!("these are: {}", known.join(", ")))
             .into());
     }
-    let attacks: Vec<_> = siege::attacks().filter(wanted).collect();
+    let attacks: Vec<_> = gate_audit::attacks().filter(wanted).collect();
     let provider = engines::choose(settings, args.engine, output).await?;
     smoke::sweep_abandoned(settings, &provider, output).await?;
-    output.talk(format!("engine    {}\n", provider.describe()));
-    let workshop = workshop(settings, provider)?;
-    let report = tokio::select! {
-        report = siege::run(&attacks, &workshop) => report.map(Some),
-        signal = interrupted() => signal.map(|()| None),
-    };
-    // Whatever happened, first the servers go.
-    workshop.close_all().await?;
-    let Some(report) = report? else {
-        output.talk("interrupted; nothing left running");
-        return Err(Fault::interrupted().into());
-    };
+    output.note(format!("engine    {}\n", provider.describe()));
+    let stacks = stacks(settings, provider)?;
+    let (report, _) =
+        run_interruptible(&stacks, gate_audit::run(&attacks, &stacks), output).await?;
     output.result(&report)?;
-    output.talk(format!("{:.1} s. Nothing left running.", report.took_seconds));
+    output.note(format!("{:.1} s. Nothing left running.", report.took_seconds));
     Ok(if report.good() { ExitCode::Success } else { ExitCode::Failed })
 }
 
@@ -184,7 +168,7 @@ fn finish(report: &ProbeReport, args: &ProbeRunArgs, output: &Output) -> Result<
         output.json(report)?;
     } else {
         output.line(report.text(args.all))?;
-        output.talk(format!("{:.1} s. Nothing left running.", report.took_seconds));
+        output.note(format!("{:.1} s. Nothing left running.", report.took_seconds));
     }
     let undecided = report.outcomes.iter().any(|outcome| outcome.observation.is_none());
     let good = !undecided && (report.changes.is_empty() || args.update_expectations);

@@ -185,7 +185,7 @@ fn refuse_offline(freshness: Freshness) -> Result<()> {
 pub fn tell(replica: &mut Replica, output: &Output) {
     let file = replica.file().display().to_string();
     for notice in replica.notices() {
-        output.talk(match notice {
+        output.note(match notice {
             Notice::Stale { why, synced_at } => format!(
                 "warning   {why}: read from {file} as of the last sync, {} ({synced_at:.0})",
                 relative(synced_at, Timestamp::now())

@@ -32,7 +32,7 @@ pub fn setup(settings: &Settings, args: &SetupArgs, output: &Output) -> Result<(
         output.line(change)?;
     }
     if written.is_empty() && changes.is_empty() {
-        output.talk("everything is there; nothing changed");
+        output.note("everything is there; nothing changed");
     }
     Ok(())
 }
@@ -104,7 +104,7 @@ pub(super) fn tell(changes: &[Change], output: &Output) -> Result<()> {
         return output.json(&json!({ "changes": changes }));
     }
     if changes.is_empty() {
-        output.talk("everything is there; nothing changed");
+        output.note("everything is there; nothing changed");
     }
     changes.iter().try_for_each(|change| output.line(change))
 }

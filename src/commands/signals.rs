@@ -1,9 +1,13 @@
 //! Ctrl-C and its kin.
 
+use std::path::PathBuf;
+
 use tokio::signal::unix::{SignalKind, signal};
 
-use demo_base::error::Result;
+use crate::output::Output;
+use demo_base::error::{Fault, Result};
 use demo_base::exit_code::ExitCode;
+use demo_stack::engine::ephemeral::EphemeralStacks;
 
 /// Ends when the person, or the system, wants the run to end.
 ///
@@ -35,4 +39,29 @@ pub async fn end_of_service() -> Result<ExitCode> {
         _ = terminate.recv() => Ok(ExitCode::Success),
         _ = hang_up.recv() => Ok(ExitCode::Success),
     }
+}
+
+/// Does `work` on servers of `stacks` until it is done or a signal comes, and stops them
+/// all in either case. Returns what the work came to and the folders that stay.
+///
+/// # Errors
+/// Those of `work`; exit 130 after a signal; when a server does not end.
+pub async fn run_interruptible<T>(
+    stacks: &EphemeralStacks,
+    work: impl Future<Output = Result<T>>,
+    output: &Output,
+) -> Result<(T, Vec<PathBuf>)> {
+    let outcome = tokio::select! {
+        // A signal is listened for before the first server starts.
+        biased;
+        signal = interrupted() => signal.map(|()| None),
+        done = work => done.map(Some),
+    };
+    // Whatever happened, first the servers go.
+    let kept = stacks.close_all().await?;
+    let Some(done) = outcome? else {
+        output.note("interrupted; nothing left running");
+        return Err(Fault::interrupted().into());
+    };
+    Ok((done, kept))
 }

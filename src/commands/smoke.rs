@@ -1,7 +1,7 @@
 //! `smoke`.
 
 use super::engines;
-use super::signals::interrupted;
+use super::signals::run_interruptible;
 use crate::cli::OutputFormat;
 use crate::cli::smoke::{ReportFormat, ReportTarget, SmokeArgs};
 use crate::output::Output;
@@ -13,7 +13,7 @@ use demo_report::style::{self, paint};
 use demo_report::{Format, Report, counted, text};
 use demo_smoke::{Event, Run, Scenario, run as run_scenarios, scenarios};
 use demo_sqld_client::http::loopback_client;
-use demo_stack::engine::ephemeral::{Sweep, Workshop, sweep};
+use demo_stack::engine::ephemeral::{EphemeralStacks, Sweep, sweep};
 use demo_stack::engine::provider::Provider;
 use demo_stack::plan::blueprint::Blueprint;
 use demo_stack::state::Local;
@@ -27,8 +27,8 @@ pub async fn run(settings: &Settings, args: &SmokeArgs, output: &Output) -> Resu
     let local = Local::new(settings.local_dir());
     let provider = engines::choose(settings, args.engine, output).await?;
     sweep_abandoned(settings, &provider, output).await?;
-    output.talk(format!("engine    {}\n", provider.describe()));
-    let workshop = Workshop::new(
+    output.note(format!("engine    {}\n", provider.describe()));
+    let stacks = EphemeralStacks::new(
         provider,
         Blueprint::new(&settings.project_dir, &settings.plan_variables),
         local,
@@ -37,25 +37,14 @@ pub async fn run(settings: &Settings, args: &SmokeArgs, output: &Output) -> Resu
     );
     let run = Run {
         scenarios: chosen(&args.scenario),
-        workshop: &workshop,
+        stacks: &stacks,
         namespace_replica: settings.namespace_replica,
         jobs: args.jobs.map_or_else(default_jobs, usize::from),
     };
-    let outcome = tokio::select! {
-        // Heard from before the first server starts.
-        biased;
-        signal = interrupted() => signal.map(|()| None),
-        report = watched(&run, output) => report.map(Some),
-    };
-    // Whatever happened, first the servers go.
-    let kept = workshop.close_all().await?;
-    let Some(report) = outcome? else {
-        output.talk("interrupted; nothing left running");
-        return Err(Fault::interrupted().into());
-    };
+    let (report, kept) = run_interruptible(&stacks, watched(&run, output), output).await?;
     finish(&report, args, output)?;
     for folder in kept {
-        output.talk(format!("kept      {}", folder.display()));
+        output.note(format!("kept      {}", folder.display()));
     }
     Ok(if report.passed() { ExitCode::Success } else { ExitCode::Failed })
 }
@@ -76,7 +65,7 @@ pub async fn sweep_abandoned(
     };
     if swept.removed > 0 {
         let stacks = counted(swept.removed, "stack");
-        output.talk(format!("swept     {stacks} of a run that was killed"));
+        output.note(format!("swept     {stacks} of a run that was killed"));
     }
     Ok(())
 }
@@ -92,7 +81,7 @@ async fn watched(run: &Run<'_>, output: &Output) -> Result<Report> {
         Event::Finished(report) => {
             running.borrow_mut().retain(|name| *name != report.name);
             spinner.say(&running.borrow().join(", "));
-            spinner.above(|| output.talk(text::scenario_text(report)));
+            spinner.above(|| output.note(text::scenario_text(report)));
         }
     })
     .await;
@@ -108,13 +97,13 @@ fn finish(report: &Report, args: &SmokeArgs, output: &Output) -> Result<()> {
     if output.format() == OutputFormat::Json {
         return output.json(report);
     }
-    output.talk("");
+    output.note("");
     output.line(text::table(report))?;
     let left = if args.keep { "" } else { " Nothing left running." };
     output.line(format!("{}{left}", text::summary(report)))?;
     if report.passed() {
         let next = "demo up            a stack to play with on 127.0.0.1:18080 and :18083";
-        output.talk(format!("{} {next}", paint(style::HINT, "next:")));
+        output.note(format!("{} {next}", paint(style::HINT, "next:")));
     }
     Ok(())
 }

@@ -34,7 +34,7 @@ pub async fn run(settings: &Settings, args: &SqlArgs, output: &Output) -> Result
     match output.format() {
         OutputFormat::Json => output.json(&table.to_json()),
         _ if table.columns.is_empty() => {
-            output.talk("done");
+            output.note("done");
             Ok(())
         }
         _ if output.is_terminal() => output.line(draw(&table)),

@@ -47,7 +47,7 @@ async fn fetch(settings: &Settings, args: &InstallArgs, output: &Output) -> Resu
     .await?;
     drop(spinner);
     let word = if installed.fetched { "fetched, digest verified" } else { "there already" };
-    output.talk(format!("server    {platform}, {word}"));
+    output.note(format!("server    {platform}, {word}"));
     let path = installed.path.display().to_string();
     show(output, &path, &json!({ "path": path, "fetched": installed.fetched }))
 }
@@ -58,7 +58,7 @@ async fn present(settings: &Settings, output: &Output) -> Result<ServerBinary> {
         Fault::not_found("there is no server binary yet").hint("`demo sqld install` fetches it")
     })?;
     if let Some(note) = &binary.note {
-        output.talk(format!("note      {note}"));
+        output.note(format!("note      {note}"));
     }
     Ok(binary)
 }

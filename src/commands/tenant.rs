@@ -142,17 +142,17 @@ async fn create(site: &Site<'_>, args: &CreateArgs, output: &Output) -> Result<(
             "url": url, "replicaUrl": replica, "token": how,
         }));
     }
-    output.talk(format!("tenant    `{name}` {}", if made { "created" } else { "there already" }));
+    output.note(format!("tenant    `{name}` {}", if made { "created" } else { "there already" }));
     if let Some(applied) = applied {
         let word = match applied {
             Applied::Now => "applied",
             Applied::Before => "applied before",
         };
-        output.talk(format!("schema    {word}"));
+        output.note(format!("schema    {word}"));
     }
     output.line(url)?;
-    output.talk(format!("replica   {replica}"));
-    output.talk(format!("token     {how}"));
+    output.note(format!("replica   {replica}"));
+    output.note(format!("token     {how}"));
     Ok(())
 }
 
@@ -167,7 +167,7 @@ async fn print_token(site: &Site<'_>, args: TokenArgs, output: &Output) -> Resul
         }
         // A token can be made anywhere; only the look at the name needs a server.
         Err(error) if is_away(&error) => {
-            output.talk(format!("note      nobody was asked whether there is a `{name}`: {error}"));
+            output.note(format!("note      nobody was asked whether there is a `{name}`: {error}"));
         }
         Err(error) => return Err(error),
     }
@@ -201,15 +201,15 @@ async fn list(site: &Site<'_>, output: &Output) -> Result<()> {
         output.line(tenant)?;
     }
     if tenants.is_empty() {
-        output.talk("no tenants; `demo tenant create NAME` makes one");
+        output.note("no tenants; `demo tenant create NAME` makes one");
         return Ok(());
     }
-    output.talk(
+    output.note(
         "note      the server has no list: names are what demo made, its data folders and its \
          metrics have; the Admin API said which live",
     );
     for tenant in tenants.iter().filter(|tenant| tenant.state == State::Remains) {
-        output.talk(format!("note      `demo tenant drop {} --yes` finishes it", tenant.name));
+        output.note(format!("note      `demo tenant drop {} --yes` finishes it", tenant.name));
     }
     Ok(())
 }
@@ -227,14 +227,14 @@ async fn drop_one(site: &Site<'_>, args: &DropArgs, output: &Output) -> Result<(
         return output.json(&json!({ "tenant": name, "removed": removed }));
     }
     let word = if removed.deleted { "deleted" } else { "had been deleted; the rest is gone now" };
-    output.talk(format!("tenant    `{name}` {word}"));
+    output.note(format!("tenant    `{name}` {word}"));
     for service in &removed.restarted {
-        output.talk(format!("{service:<9} restarted without it"));
+        output.note(format!("{service:<9} restarted without it"));
     }
     for replica in &removed.checked {
-        output.talk(format!("{replica:<9} answers 404, its log is quiet, its files are gone"));
+        output.note(format!("{replica:<9} answers 404, its log is quiet, its files are gone"));
     }
-    output.talk(format!(
+    output.note(format!(
         "note      tokens for `{name}` that are alive would open a new tenant of that name; \
          copies elsewhere, such as embedded replicas, stay"
     ));
@@ -252,7 +252,7 @@ fn confirm(name: &NamespaceName, output: &Output) -> Result<()> {
             not_meant("dropping a tenant deletes all its data, and nobody can be asked").into()
         );
     }
-    output.talk(format!("This deletes all data of `{name}`. Type its name to go on:"));
+    output.note(format!("This deletes all data of `{name}`. Type its name to go on:"));
     let mut line = String::new();
     stdin.lock().read_line(&mut line).map_err(|e| not_meant("stdin cannot be read").because(e))?;
     if line.trim() == name.as_str() {

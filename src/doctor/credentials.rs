@@ -33,8 +33,8 @@ fn keys(store: &Store) -> Finding {
         ),
         Err(error) => {
             let diagnosis = Diagnosis::of(&error);
-            let mend = diagnosis.hint.unwrap_or_else(|| "demo setup".to_owned());
-            Finding::problem(AREA, diagnosis.message, &mend)
+            let fix = diagnosis.hint.unwrap_or_else(|| "demo setup".to_owned());
+            Finding::problem(AREA, diagnosis.message, &fix)
         }
     }
 }

@@ -20,8 +20,8 @@ pub(super) async fn findings(settings: &Settings) -> Vec<Finding> {
         Err(error) => {
             let diagnosis = Diagnosis::of(&error);
             let cause = diagnosis.causes.first().map(|c| format!(": {c}")).unwrap_or_default();
-            let mend = diagnosis.hint.unwrap_or_default();
-            return vec![Finding::problem(AREA, format!("{}{cause}", diagnosis.message), &mend)];
+            let fix = diagnosis.hint.unwrap_or_default();
+            return vec![Finding::problem(AREA, format!("{}{cause}", diagnosis.message), &fix)];
         }
     };
     let info = match daemon.docker.info().await {
@@ -85,9 +85,9 @@ async fn architecture(settings: &Settings, daemon: &Daemon, info: &SystemInfo) -
         return Finding::ok(AREA, format!("{text}: {wanted} runs natively"));
     }
     let how = emulation::of_amd64(daemon, &reference(settings)).await;
-    let mend =
+    let fix =
         "demo image build --platform linux-arm64 --base BASE, then LIBSQL_PLATFORM=linux/arm64";
-    Finding::note(AREA, format!("{text}: {wanted} runs {how}"), mend)
+    Finding::note(AREA, format!("{text}: {wanted} runs {how}"), fix)
 }
 
 fn reference(settings: &Settings) -> String {

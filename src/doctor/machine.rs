@@ -51,8 +51,8 @@ fn ports(settings: &Settings) -> Result<Vec<Finding>> {
             Ok(process) => format!("`{}` (pid {})", process.name, process.pid),
             Err(_) => "another program".to_owned(),
         };
-        let mend = format!("stop it, or set {variable} in .env");
-        Finding::problem(AREA, format!("port {port} is taken by {by}"), &mend)
+        let fix = format!("stop it, or set {variable} in .env");
+        Finding::problem(AREA, format!("port {port} is taken by {by}"), &fix)
     };
     Ok(wanted.into_iter().map(look).collect())
 }

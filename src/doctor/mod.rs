@@ -1,4 +1,4 @@
-//! What is missing or wrong on this machine, and the command that mends each.
+//! What is missing or wrong on this machine, and the command that fixes each.
 
 mod credentials;
 mod docker;
@@ -28,23 +28,23 @@ pub struct Finding {
     pub severity: Severity,
     pub area: &'static str,
     pub text: String,
-    /// The command that mends it.
+    /// The command that fixes it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub mend: Option<String>,
+    pub fix: Option<String>,
 }
 
 impl Finding {
     fn ok(area: &'static str, text: impl Into<String>) -> Self {
-        Self { severity: Severity::Ok, area, text: text.into(), mend: None }
+        Self { severity: Severity::Ok, area, text: text.into(), fix: None }
     }
 
-    fn note(area: &'static str, text: impl Into<String>, mend: &str) -> Self {
-        let mend = Some(mend.to_owned()).filter(|mend| !mend.is_empty());
-        Self { severity: Severity::Note, area, text: text.into(), mend }
+    fn note(area: &'static str, text: impl Into<String>, fix: &str) -> Self {
+        let fix = Some(fix.to_owned()).filter(|fix| !fix.is_empty());
+        Self { severity: Severity::Note, area, text: text.into(), fix }
     }
 
-    fn problem(area: &'static str, text: impl Into<String>, mend: &str) -> Self {
-        Self { severity: Severity::Problem, area, text: text.into(), mend: Some(mend.to_owned()) }
+    fn problem(area: &'static str, text: impl Into<String>, fix: &str) -> Self {
+        Self { severity: Severity::Problem, area, text: text.into(), fix: Some(fix.to_owned()) }
     }
 }
 

@@ -47,13 +47,13 @@ pub(super) async fn findings(settings: &Settings) -> Vec<Finding> {
         },
         Err(error) => {
             let diagnosis = Diagnosis::of(&error);
-            let mend = diagnosis.hint.unwrap_or_else(|| "demo sqld install --force".to_owned());
-            findings.push(Finding::problem(AREA, diagnosis.message, &mend));
+            let fix = diagnosis.hint.unwrap_or_else(|| "demo sqld install --force".to_owned());
+            findings.push(Finding::problem(AREA, diagnosis.message, &fix));
         }
     }
     findings.push(if rustix::process::geteuid().is_root() && !confinement::available() {
-        let mend = "start demo as another user than root, or give the container CAP_SYS_ADMIN";
-        Finding::note(AREA, confinement::describe(), mend)
+        let fix = "start demo as another user than root, or give the container CAP_SYS_ADMIN";
+        Finding::note(AREA, confinement::describe(), fix)
     } else {
         Finding::ok(AREA, confinement::describe())
     });

@@ -5,8 +5,8 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-use demo_test_support::{Background, Project};
 use demo_test_support::issuer::{Issuer, Mint, block_on};
+use demo_test_support::{Background, Project};
 
 /// Somebody who has signed in, and what the mint gave.
 pub struct Person {

@@ -6,7 +6,7 @@
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use super::door;
+use super::namespace_selector;
 use super::paths::Endpoint;
 use demo_sqld::namespace::NamespaceName;
 
@@ -72,7 +72,7 @@ pub fn request(
         }
         headers.insert(header::AUTHORIZATION, bearer);
     }
-    headers.insert(door::BINARY, door::encode(namespace));
+    headers.insert(namespace_selector::BINARY, namespace_selector::encode(namespace));
     headers
 }
 
@@ -226,7 +226,7 @@ mod tests {
             }
             let sent = request(&client, Endpoint::Proxy, &"a".parse().unwrap(), "t");
             for name in sent.keys() {
-                let ours = [header::AUTHORIZATION, GRPC_TOKEN, door::BINARY].contains(name);
+                let ours = [header::AUTHORIZATION, GRPC_TOKEN, namespace_selector::BINARY].contains(name);
                 prop_assert!(ours || PASSED.contains(name), "{name}");
             }
         }

@@ -12,9 +12,9 @@ use super::routing::{classify, scan};
 use super::sql::capabilities::{Class, known};
 use super::streams::{self, Sniffer};
 use super::token::{Required, Verifier};
-use super::trusted::Trusted;
+use super::trusted_keys::TrustedKeys;
 use super::websocket::{hello, messages};
-use super::{door, grpc, inspect, sql};
+use super::{grpc, inspect, namespace_selector, sql};
 use crate::revoked::Revoked;
 use demo_sqld::keys::KeySet;
 
@@ -140,7 +140,7 @@ pub fn token(data: &[u8]) {
             "fuzzing",
         )
         .ok()
-        .map(|keys| Verifier::new(Trusted::new(&keys), Required::default(), Revoked::nothing()));
+        .map(|keys| Verifier::new(TrustedKeys::new(&keys), Required::default(), Revoked::nothing()));
     }
     let Ok(text) = std::str::from_utf8(data) else { return };
     VERIFIER.with(|verifier| {
@@ -169,7 +169,7 @@ pub fn place(data: &[u8]) {
     }
     let uri: Uri = path.parse().unwrap_or_default();
     let within = found.and_then(|place| place.namespace);
-    if let Ok(name) = door::namespace("localhost", &uri, &headers, within) {
+    if let Ok(name) = namespace_selector::namespace("localhost", &uri, &headers, within) {
         assert!(name.as_str().parse::<demo_sqld::namespace::NamespaceName>().is_ok());
     }
 }

@@ -22,10 +22,10 @@ pub mod sql;
 mod answer;
 mod body;
 mod compression;
-mod door;
 mod forward;
 mod grpc;
 mod inspect;
+mod namespace_selector;
 mod paths;
 mod protobuf;
 mod response_body;
@@ -35,7 +35,7 @@ mod routes;
 mod streams;
 mod tenants;
 mod token;
-mod trusted;
+mod trusted_keys;
 mod upstream;
 mod websocket;
 
@@ -56,7 +56,7 @@ use self::rights::Right;
 use self::streams::Streams;
 use self::tenants::Tenants;
 use self::token::{Bad, Required, Verified, Verifier};
-use self::trusted::Trusted;
+use self::trusted_keys::TrustedKeys;
 use self::upstream::Upstream;
 use self::websocket::lobby::Lobby;
 use demo_base::error::Result;
@@ -130,7 +130,7 @@ pub async fn serve_on(
     config: Config,
     end: impl Future<Output = ()> + Send,
 ) -> Result<()> {
-    let trusted = Trusted::open(&config.keys)?;
+    let trusted = TrustedKeys::open(&config.keys)?;
     let revoked = Revoked::nothing();
     if let Some(path) = &config.revoked {
         revoked.read(path)?;

@@ -23,7 +23,9 @@ use super::response_body::{self, Rules, Watch};
 use super::rights::Right;
 use super::streams::{self, Asked, Sniffer, StreamId};
 use super::upstream::Outgoing;
-use super::{Gate, answer, compression, door, forward, grpc, problem, token, websocket};
+use super::{
+    Gate, answer, compression, forward, grpc, namespace_selector, problem, token, websocket,
+};
 use demo_service::observe::{Metrics, observed};
 use demo_service::problem::Problem;
 use demo_service::server::Answers;
@@ -124,16 +126,20 @@ async fn pass(
     if place.endpoint == Endpoint::Version {
         return Ok(version(place.path));
     }
-    let namespace =
-        door::namespace(&gate.config.domain, &parts.uri, &parts.headers, place.namespace)
-            .map_err(|closed| Problem::bad_request(closed.code(), said(closed, gate)))?;
+    let namespace = namespace_selector::namespace(
+        &gate.config.domain,
+        &parts.uri,
+        &parts.headers,
+        place.namespace,
+    )
+    .map_err(|closed| Problem::bad_request(closed.code(), said(closed, gate)))?;
     if parts.method == Method::GET {
         return socket(gate, namespace, parts);
     }
     forward_call(gate, place, namespace, parts, body).await
 }
 
-fn said(closed: door::Closed, gate: &Gate) -> String {
+fn said(closed: namespace_selector::Closed, gate: &Gate) -> String {
     closed.to_string().replace("{domain}", &gate.config.domain)
 }
 

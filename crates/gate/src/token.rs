@@ -8,7 +8,7 @@ use moka::sync::Cache;
 use sha2::{Digest, Sha256};
 
 use super::revoked::Revoked;
-use super::trusted::{Key, Trusted};
+use super::trusted_keys::{Key, TrustedKeys};
 use demo_sqld::claims::Claims;
 use demo_sqld::jws::Jws;
 
@@ -80,7 +80,7 @@ pub struct Required {
 
 /// Verifies tokens against the keys of the operator.
 pub struct Verifier {
-    trusted: Trusted,
+    trusted: TrustedKeys,
     required: Required,
     revoked: Revoked,
     /// By digest: a token itself is never kept.
@@ -88,7 +88,7 @@ pub struct Verifier {
 }
 
 impl Verifier {
-    pub fn new(trusted: Trusted, required: Required, revoked: Revoked) -> Self {
+    pub fn new(trusted: TrustedKeys, required: Required, revoked: Revoked) -> Self {
         let verified = Cache::builder().max_capacity(KEPT).time_to_idle(KEPT_IDLE).build();
         Self { trusted, required, revoked, verified }
     }

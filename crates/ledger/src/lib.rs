@@ -8,19 +8,19 @@
 //! Several show weaknesses of the server. They run only against servers that
 //! this run has started on loopback; nothing can aim them elsewhere.
 
+mod context;
 mod entries;
 pub mod expectations;
-mod lab;
+pub mod gate_audit;
 mod observation;
 pub mod report;
 mod runner;
-pub mod siege;
 
 use futures::future::LocalBoxFuture;
 use serde::Serialize;
 
+pub use self::context::{Ended, ProbeContext, within};
 pub use self::entries::probes;
-pub use self::lab::{Ended, Lab, within};
 pub use self::observation::{Observation, Verdict};
 pub use self::runner::{Event, Outcome, Run, run};
 use demo_base::error::Result;
@@ -45,8 +45,8 @@ pub struct Probe {
     pub check: Check,
 }
 
-/// Looks at a server of the lab's.
-pub type Check = for<'a> fn(&'a Lab<'a>) -> LocalBoxFuture<'a, Result<Observation>>;
+/// Looks at a server of the context's.
+pub type Check = for<'a> fn(&'a ProbeContext<'a>) -> LocalBoxFuture<'a, Result<Observation>>;
 
 /// Where a probe belongs.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]

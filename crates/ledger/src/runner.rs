@@ -6,8 +6,8 @@ use futures::StreamExt;
 use futures::stream;
 use serde::Serialize;
 
-use super::{Entry, Lab, Observation, Probe};
-use demo_stack::engine::ephemeral::Workshop;
+use super::{Entry, Observation, Probe, ProbeContext};
+use demo_stack::engine::ephemeral::EphemeralStacks;
 
 /// No probe takes longer; one that does has not been decided.
 const DEADLINE: Duration = Duration::from_secs(40);
@@ -15,7 +15,7 @@ const DEADLINE: Duration = Duration::from_secs(40);
 /// What is to be run, and how.
 pub struct Run<'a> {
     pub probes: Vec<&'static Probe>,
-    pub workshop: &'a Workshop,
+    pub stacks: &'a EphemeralStacks,
     /// Probes at once.
     pub jobs: usize,
 }
@@ -41,14 +41,14 @@ pub enum Event<'a> {
 }
 
 /// Runs the probes; the outcomes are in the order of the ledger. The caller
-/// closes the workshop.
+/// closes the stacks.
 pub async fn run(run: &Run<'_>, hear: impl Fn(Event<'_>)) -> Vec<Outcome> {
-    let lab = Lab::new(run.workshop);
-    let (lab, hear) = (&lab, &hear);
+    let context = ProbeContext::new(run.stacks);
+    let (context, hear) = (&context, &hear);
     let one = async |probe: &'static Probe| {
         hear(Event::Started(probe));
         let since = Instant::now();
-        let seen = tokio::time::timeout(DEADLINE, (probe.check)(lab)).await;
+        let seen = tokio::time::timeout(DEADLINE, (probe.check)(context)).await;
         let (observation, error) = match seen {
             Ok(Ok(observation)) => (Some(observation), None),
             Ok(Err(error)) => (None, Some(format!("{error:#}"))),

@@ -47,13 +47,13 @@ pub async fn serve(config: Config, end: impl Future<Output = ()> + Send) -> Resu
     }
     let metrics = Metrics::new("auth");
     let router = npm::router(store.clone(), config.max_users, config.limits.clone(), &metrics);
-    let tend = async {
-        store.tend().await;
+    let background = async {
+        store.run_in_background().await;
         // The service goes on when there is nothing to look after.
         std::future::pending::<()>().await;
     };
     tokio::select! {
         outcome = listening.serve(router, &metrics, None, end) => outcome,
-        () = tend => Ok(()),
+        () = background => Ok(()),
     }
 }

@@ -2,7 +2,7 @@
 //! own namespace comes out.
 //!
 //! ```text
-//! routes --> desk --> login/      is it good? (JWKS, shared secret, user endpoint)
+//! routes --> token_issuer --> login/      is it good? (JWKS, shared secret, user endpoint)
 //!                 --> mapping, template   what does it give?
 //!                 --> namespaces, schema  is the namespace there?
 //!                 --> keyring             sign
@@ -13,9 +13,9 @@
 //! either may answer.
 
 pub mod config;
-mod desk;
 mod keyring;
 mod login;
+mod token_issuer;
 #[cfg(fuzzing)]
 pub use self::login::fuzzing;
 mod mapping;
@@ -31,12 +31,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::config::{AdminConfig, Config};
-use self::desk::Desk;
 use self::keyring::Keyring;
 use self::login::Logins;
 use self::namespaces::Namespaces;
 use self::routes::Mint;
 use self::schema::Schema;
+use self::token_issuer::TokenIssuer;
 use axum::Router;
 use demo_base::error::Result;
 use demo_base::files;
@@ -52,7 +52,7 @@ const CONNECT_DEADLINE: Duration = Duration::from_secs(2);
 
 /// A mint that could be built: its configuration, keys and schema are good.
 pub struct Service {
-    desk: Arc<Desk>,
+    token_issuer: Arc<TokenIssuer>,
     router: Router,
     metrics: Metrics,
 }
@@ -72,9 +72,9 @@ impl Service {
         metrics.register("outcomes", "Requests for a token by how they ended", outcomes.clone());
         let proxies = Arc::new(config.limits.trusted_proxies.clone());
         let origins = config.origins.iter().map(|origin| origin.0.clone()).collect();
-        let desk = Arc::new(Desk::new(config, logins, keys.clone(), namespaces));
-        let mint = Mint { desk: desk.clone(), keys, outcomes, proxies };
-        Ok(Self { desk, router: routes::router(mint, origins, &metrics), metrics })
+        let token_issuer = Arc::new(TokenIssuer::new(config, logins, keys.clone(), namespaces));
+        let mint = Mint { token_issuer: token_issuer.clone(), keys, outcomes, proxies };
+        Ok(Self { token_issuer, router: routes::router(mint, origins, &metrics), metrics })
     }
 
     /// Asks the issuer for its keys, where it publishes them.
@@ -82,7 +82,7 @@ impl Service {
     /// # Errors
     /// Exit 3 when it does not answer, exit 2 when its answer has no usable key.
     pub async fn check(&self) -> Result<()> {
-        self.desk.check().await
+        self.token_issuer.check().await
     }
 
     /// Serves on `listening` until `end` is done, and the requests under way then.
@@ -95,8 +95,8 @@ impl Service {
         end: impl Future<Output = ()> + Send,
     ) -> Result<()> {
         let (address, admin) = (listening.address()?, listening.admin());
-        let desk = self.desk;
-        let beside = tokio::spawn(async move { desk.keep_fresh().await });
+        let token_issuer = self.token_issuer;
+        let beside = tokio::spawn(async move { token_issuer.keep_fresh().await });
         tracing::info!(%address, admin, "listening");
         let outcome = listening.serve(self.router, &self.metrics, None, end).await;
         beside.abort();

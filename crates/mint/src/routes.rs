@@ -16,9 +16,9 @@ use prometheus_client::metrics::family::Family;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-use super::desk::{Desk, Issued};
 use super::keyring::Keyring;
 use super::refusal::Refusal;
+use super::token_issuer::{Issued, TokenIssuer};
 use demo_service::observe::{self, Metrics};
 use demo_service::peer::TrustedProxies;
 use demo_service::problem::Problem;
@@ -34,7 +34,7 @@ const PREFLIGHT: Duration = Duration::from_secs(600);
 /// What the handlers share.
 #[derive(Clone)]
 pub struct Mint {
-    pub desk: Arc<Desk>,
+    pub token_issuer: Arc<TokenIssuer>,
     pub keys: Arc<Keyring>,
     pub outcomes: Family<Outcome, Counter>,
     pub proxies: Arc<TrustedProxies>,
@@ -77,7 +77,8 @@ pub fn router(mint: Mint, origins: Vec<HeaderValue>, metrics: &Metrics) -> Route
 async fn token(State(mint): State<Mint>, peer: Peer, request: Request) -> Response {
     let (head, body) = request.into_parts();
     let address = mint.proxies.client(peer.0.ip(), &head.headers);
-    let outcome = tokio::time::timeout(DEADLINE, issue(&mint.desk, address, &head.headers, body));
+    let outcome =
+        tokio::time::timeout(DEADLINE, issue(&mint.token_issuer, address, &head.headers, body));
     let outcome = outcome.await.unwrap_or(Err(Refusal::TooSlow));
     let code = outcome.as_ref().map_or_else(|refusal| refusal.code(), |_| "minted");
     mint.outcomes.get_or_create(&Outcome { code }).inc();
@@ -96,14 +97,14 @@ async fn token(State(mint): State<Mint>, peer: Peer, request: Request) -> Respon
 }
 
 async fn issue(
-    desk: &Desk,
+    token_issuer: &TokenIssuer,
     address: IpAddr,
     headers: &HeaderMap,
     body: Body,
 ) -> Result<Issued, Refusal> {
-    desk.admit(address)?;
+    token_issuer.admit(address)?;
     axum::body::to_bytes(body, LONGEST_BODY).await.map_err(|_| Refusal::Body)?;
-    desk.issue(bearer(headers)?).await
+    token_issuer.issue(bearer(headers)?).await
 }
 
 /// The token of the one `Authorization` header.

@@ -9,7 +9,7 @@ use demo_base::error::{Diagnosis, Result};
 use demo_base::exit_code::ExitCode;
 use demo_report::{Check, Outcome};
 use demo_sqld_client::hrana::Reply;
-use demo_stack::engine::ephemeral::{EphemeralStack, Workshop};
+use demo_stack::engine::ephemeral::{EphemeralStack, EphemeralStacks};
 use demo_stack::plan::StackPlan;
 use demo_stack::plan::blueprint::Variants;
 
@@ -28,12 +28,12 @@ pub enum NamespaceReplica {
 /// One scenario in progress.
 pub struct Context<'a> {
     name: &'static str,
-    workshop: &'a Workshop,
+    stacks: &'a EphemeralStacks,
     /// What is expected of upstream issue 1804.
     pub namespace_replica: NamespaceReplica,
     checks: RefCell<Vec<Check>>,
     note: RefCell<Option<String>>,
-    stacks: RefCell<Vec<Rc<EphemeralStack>>>,
+    started: RefCell<Vec<Rc<EphemeralStack>>>,
 }
 
 /// What a check saw, and whether that is as expected.
@@ -71,16 +71,16 @@ impl Seen {
 impl<'a> Context<'a> {
     pub(super) fn new(
         name: &'static str,
-        workshop: &'a Workshop,
+        stacks: &'a EphemeralStacks,
         namespace_replica: NamespaceReplica,
     ) -> Self {
         Self {
             name,
-            workshop,
+            stacks,
             namespace_replica,
             checks: RefCell::default(),
             note: RefCell::default(),
-            stacks: RefCell::default(),
+            started: RefCell::default(),
         }
     }
 
@@ -101,8 +101,8 @@ impl<'a> Context<'a> {
         variants: Variants,
         change: impl FnOnce(&mut StackPlan, &Path) -> Result<()>,
     ) -> Result<Rc<EphemeralStack>> {
-        let stack = self.workshop.start(self.name, variants, change).await?;
-        self.stacks.borrow_mut().push(Rc::clone(&stack));
+        let stack = self.stacks.start(self.name, variants, change).await?;
+        self.started.borrow_mut().push(Rc::clone(&stack));
         Ok(stack)
     }
 
@@ -165,7 +165,7 @@ impl<'a> Context<'a> {
 
     /// The last log lines of every server of the scenario.
     pub(super) async fn last_words(&self) -> String {
-        let stacks = self.stacks.borrow().clone();
+        let stacks = self.started.borrow().clone();
         let mut all = Vec::new();
         for stack in stacks {
             all.push(stack.last_words().await);
@@ -179,6 +179,6 @@ impl<'a> Context<'a> {
     }
 
     pub(super) fn finish(self) -> (Vec<Check>, Option<String>, Vec<Rc<EphemeralStack>>) {
-        (self.checks.into_inner(), self.note.into_inner(), self.stacks.into_inner())
+        (self.checks.into_inner(), self.note.into_inner(), self.started.into_inner())
     }
 }

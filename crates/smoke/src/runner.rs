@@ -10,7 +10,7 @@ use super::{Context, Scenario};
 use crate::context::NamespaceReplica;
 use demo_base::error::Result;
 use demo_report::{Report, SCHEMA, ScenarioReport, Stopped};
-use demo_stack::engine::ephemeral::Workshop;
+use demo_stack::engine::ephemeral::EphemeralStacks;
 
 /// No scenario takes longer, whatever the servers do.
 const SCENARIO_DEADLINE: Duration = Duration::from_secs(120);
@@ -18,7 +18,7 @@ const SCENARIO_DEADLINE: Duration = Duration::from_secs(120);
 /// What is to be run, and how.
 pub struct Run<'a> {
     pub scenarios: Vec<&'static Scenario>,
-    pub workshop: &'a Workshop,
+    pub stacks: &'a EphemeralStacks,
     pub namespace_replica: NamespaceReplica,
     /// Scenarios at once.
     pub jobs: usize,
@@ -55,7 +55,7 @@ pub async fn run(run: &Run<'_>, hear: impl Fn(Event<'_>)) -> Result<Report> {
     Ok(Report {
         schema: SCHEMA,
         started_at,
-        engine: run.workshop.provider.describe(),
+        engine: run.stacks.provider.describe(),
         scenarios: reports,
         took: since.elapsed(),
     })
@@ -63,7 +63,7 @@ pub async fn run(run: &Run<'_>, hear: impl Fn(Event<'_>)) -> Result<Report> {
 
 async fn run_scenario(run: &Run<'_>, scenario: &'static Scenario) -> Result<ScenarioReport> {
     let since = Instant::now();
-    let context = Context::new(scenario.name, run.workshop, run.namespace_replica);
+    let context = Context::new(scenario.name, run.stacks, run.namespace_replica);
     let outcome = tokio::time::timeout(SCENARIO_DEADLINE, (scenario.run)(&context)).await;
     let error = match outcome {
         Ok(Ok(())) => None,
@@ -78,9 +78,9 @@ async fn run_scenario(run: &Run<'_>, scenario: &'static Scenario) -> Result<Scen
         }
     };
     let (checks, note, stacks) = context.finish();
-    if !run.workshop.keep {
+    if !run.stacks.keep {
         for stack in &stacks {
-            run.workshop.close(stack).await?;
+            run.stacks.close(stack).await?;
         }
     }
     Ok(ScenarioReport {

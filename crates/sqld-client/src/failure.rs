@@ -61,7 +61,7 @@ pub fn explain(error: &libsql::Error, endpoint: &Endpoint) -> Fault {
         return if DAMAGE.contains(&(code & 0xff)) {
             Fault::failed(format!("{replica} is damaged"))
                 .because(Damaged(message.clone()))
-                .hint("`demo sync` mends it once the primary answers")
+                .hint("`demo sync` repairs it once the primary answers")
         } else {
             statement(&replica, message)
         };

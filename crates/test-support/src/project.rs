@@ -10,12 +10,8 @@ use tempfile::TempDir;
 use super::port_block::PortBlock;
 use super::{Demo, server, target};
 
-const PORTS: [&str; 4] = [
-    "PRIMARY_HTTP_PORT",
-    "PRIMARY_GRPC_PORT",
-    "PRIMARY_ADMIN_PORT",
-    "REPLICA_HTTP_PORT",
-];
+const PORTS: [&str; 4] =
+    ["PRIMARY_HTTP_PORT", "PRIMARY_GRPC_PORT", "PRIMARY_ADMIN_PORT", "REPLICA_HTTP_PORT"];
 
 /// The compose files, free ports and the server binary. What a test leaves
 /// running in it is stopped when it is dropped.

@@ -59,7 +59,7 @@ pub async fn run(settings: &Settings, args: &AuthBenchArgs, output: &Output) -> 
         None => Ok(()),
     };
     let Some(report) = bench::both(measured, cleaned)? else {
-        output.talk("interrupted; nothing is left behind");
+        output.note("interrupted; nothing is left behind");
         return Err(Fault::interrupted().into());
     };
     print(&report, args.svg.as_deref(), output)
@@ -71,10 +71,10 @@ fn print(report: &Report, svg: Option<&Path>, output: &Output) -> Result<ExitCod
     }
     output.result(report)?;
     if let Some(path) = svg {
-        output.talk(format!("plot      {}", path.display()));
+        output.note(format!("plot      {}", path.display()));
     }
     if report.debug_build {
-        output.talk(
+        output.note(
             "note      a debug build: its figures say little; \
              `cargo build --release` makes the program that people run",
         );
@@ -82,7 +82,7 @@ fn print(report: &Report, svg: Option<&Path>, output: &Output) -> Result<ExitCod
     if report.within_bounds() {
         return Ok(ExitCode::Success);
     }
-    output.talk("note      a revoked token was taken for longer than it may be");
+    output.note("note      a revoked token was taken for longer than it may be");
     Ok(ExitCode::Failed)
 }
 

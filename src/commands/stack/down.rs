@@ -21,25 +21,25 @@ pub async fn down(settings: &Settings, args: &DownArgs, output: &Output) -> Resu
         local.refuse_links(&[local.data_dir(), local.embedded_dir(), local.standing_dir()])?;
     }
     if !local.root().is_dir() {
-        output.talk("nothing runs");
+        output.note("nothing runs");
         return Ok(());
     }
     let _lock = local.lock().await?;
     let stopped = stop(settings, &local, output).await?;
     if !stopped {
-        output.talk("nothing runs");
+        output.note("nothing runs");
     }
     if args.volumes {
         let daemon = Daemon::connect(&settings.docker).await.ok();
         data::remove(daemon.as_ref(), local.project_dir(), &local.data_dir()).await?;
-        output.talk("removed   .local/data");
+        output.note("removed   .local/data");
         // Copies of what is gone; a command that is using one finds that out.
         if local.embedded_dir().exists() {
             data::remove(daemon.as_ref(), local.project_dir(), &local.embedded_dir()).await?;
-            output.talk("removed   .local/embedded");
+            output.note("removed   .local/embedded");
         }
     } else if stopped {
-        output.talk("the data stays in .local/data; `demo down --volumes` removes it");
+        output.note("the data stays in .local/data; `demo down --volumes` removes it");
     }
     Ok(())
 }
@@ -55,7 +55,7 @@ pub async fn cleanup(settings: &Settings, args: &CleanupArgs, output: &Output) -
     local.refuse_links(&targets)?;
     local.refuse_links(&[local.standing_dir(), local.ephemeral_dir()])?;
     if !local.root().is_dir() {
-        output.talk("there is nothing to clean up");
+        output.note("there is nothing to clean up");
         return Ok(());
     }
     let lock = local.lock().await?;
@@ -69,7 +69,7 @@ pub async fn cleanup(settings: &Settings, args: &CleanupArgs, output: &Output) -
     let daemon = Daemon::connect(&settings.docker).await.ok();
     let swept = sweep(&local, Sweep::KeptToo, daemon.as_ref()).await?;
     if swept.removed > 0 {
-        output.talk(format!("removed   {}", counted(swept.removed, "ephemeral stack")));
+        output.note(format!("removed   {}", counted(swept.removed, "ephemeral stack")));
     }
     let standing = local.standing_dir();
     for target in targets {
@@ -86,7 +86,7 @@ pub async fn cleanup(settings: &Settings, args: &CleanupArgs, output: &Output) -
     if args.all {
         std::fs::remove_dir(local.root()).ok();
     }
-    output.talk("removed   keys, token, certificates, data, replicas, logs");
+    output.note("removed   keys, token, certificates, data, replicas, logs");
     if let Some(left) = swept.left.first() {
         return Err(Fault::unreachable(format!("{} is a stack of Docker's", left.display()))
             .hint("start Docker, then `demo cleanup` again")
@@ -106,7 +106,7 @@ async fn stop(settings: &Settings, local: &Local, output: &Output) -> Result<boo
         standing.services.keys().partition(|name| *name == "primary");
     for service in others.into_iter().chain(primary) {
         if engine.stop(service, Stop::Graceful).await? {
-            output.talk(format!("{service:<9} stopped"));
+            output.note(format!("{service:<9} stopped"));
             any = true;
         }
     }

@@ -31,7 +31,7 @@ pub async fn run(settings: &Settings, args: &RestartArgs, output: &Output) -> Re
         until_ready(engine.as_ref(), service, &http).await?;
         drop(spinner);
         let took = since.elapsed().as_secs_f64();
-        output.talk(format!("{:<9} restarted in {took:.2} s", service.name));
+        output.note(format!("{:<9} restarted in {took:.2} s", service.name));
     }
     Ok(())
 }

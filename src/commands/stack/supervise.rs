@@ -185,13 +185,13 @@ async fn look(
         }
         if !known.policy.again(local.restarts(name)) {
             if known.policy != Restart::No && !known.given_up {
-                output.talk(format!("{name} has ended, and has had all its restarts"));
+                output.note(format!("{name} has ended, and has had all its restarts"));
             }
             known.given_up = true;
             continue;
         }
         let due = *known.due.get_or_insert_with(|| {
-            output.talk(format!("{name} has ended; it starts again in {:?}", known.delay));
+            output.note(format!("{name} has ended; it starts again in {:?}", known.delay));
             Instant::now() + known.delay
         });
         if due <= Instant::now() {
@@ -217,8 +217,8 @@ async fn start(
     let count = local.restarts(name).saturating_add(1);
     local.save_restarts(name, count)?;
     match engine.start(plan, plan.service(name)?).await {
-        Ok(()) => output.talk(format!("{name} started again, restart {count}; {words}")),
-        Err(error) => output.talk(format!("{name} cannot be started again: {error:#}")),
+        Ok(()) => output.note(format!("{name} started again, restart {count}; {words}")),
+        Err(error) => output.note(format!("{name} cannot be started again: {error:#}")),
     }
     known.due = None;
     known.started = Instant::now();

@@ -92,7 +92,7 @@ async fn start(
     local.save(&standing)?;
     let spinner = output.spinner("starting");
     let http = loopback_client()?;
-    let observer = Telling { spinner: &spinner, output, plan };
+    let observer = UpReporter { spinner: &spinner, output, plan };
     let outcome = tokio::select! {
         // Heard from before the first server starts.
         biased;
@@ -175,13 +175,13 @@ fn describe(plan: &StackPlan) -> String {
     lines.join("\n")
 }
 
-struct Telling<'a> {
+struct UpReporter<'a> {
     spinner: &'a crate::output::Spinner,
     output: &'a Output,
     plan: &'a StackPlan,
 }
 
-impl Observer for Telling<'_> {
+impl Observer for UpReporter<'_> {
     fn starting(&self, service: &str) {
         self.spinner.say(&format!("starting {service}"));
     }
@@ -197,7 +197,7 @@ impl Observer for Telling<'_> {
         let service = self.plan.service(&started.service).ok();
         let address = service.and_then(|service| service.endpoint(Interface::Http));
         let url = address.map(|address| format!("   http://{address}")).unwrap_or_default();
-        self.spinner.above(|| self.output.talk(format!("{:<9} {how}{url}", started.service)));
+        self.spinner.above(|| self.output.note(format!("{:<9} {how}{url}", started.service)));
     }
 }
 
@@ -205,17 +205,17 @@ impl Observer for Telling<'_> {
 fn footer(settings: &Settings, variants: Variants, output: &Output) {
     let token = settings.token_path.strip_prefix(&settings.project_dir);
     let token = token.unwrap_or(&settings.token_path).display();
-    output.talk(format!("token     {token}"));
+    output.note(format!("token     {token}"));
     if !variants.tls {
-        output.talk("note      the gRPC port has no authentication: it is bound to loopback");
+        output.note("note      the gRPC port has no authentication: it is bound to loopback");
     }
-    output.talk("");
+    output.note("");
     let namespace = if variants.namespaced {
-        output.talk("demo namespace create shop");
+        output.note("demo namespace create shop");
         " --namespace shop"
     } else {
         ""
     };
-    output.talk(format!("demo init{namespace} && demo insert{namespace} --label first"));
-    output.talk(format!("demo count{namespace} --target replica --wait"));
+    output.note(format!("demo init{namespace} && demo insert{namespace} --label first"));
+    output.note(format!("demo count{namespace} --target replica --wait"));
 }

@@ -6,8 +6,8 @@ use demo_sqld::keys::SigningKey;
 use serde_json::json;
 
 use super::jwks_server::{JwksServer, header, jwk, signed, signed_parts};
-use demo_test_support::issuer::{Mint, block_on};
 use demo_test_support::Project;
+use demo_test_support::issuer::{Mint, block_on};
 
 /// Claims that are good but for one thing; `start` are good ones without the brace.
 fn claims(start: &str) -> Vec<String> {

@@ -7,8 +7,8 @@ use futures::StreamExt;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde_json::{Value, json};
 
-use demo_test_support::issuer::{Issuer, Mint, Yaml, block_on};
 use demo_test_support::Project;
+use demo_test_support::issuer::{Issuer, Mint, Yaml, block_on};
 
 const LOGINS: usize = 10_000;
 /// A namespace each; 10,000 of them would measure the server, not the mint.

@@ -1,7 +1,7 @@
 //! A bad configuration is found at the start, and told without its secrets.
 
-use demo_test_support::issuer::{Issuer, Mint, Yaml};
 use demo_test_support::Project;
+use demo_test_support::issuer::{Issuer, Mint, Yaml};
 
 #[test]
 fn a_bad_configuration_is_told_with_file_and_key() {

@@ -3,8 +3,8 @@
 use reqwest::{Method, Response};
 use serde_json::json;
 
-use demo_test_support::issuer::{Issuer, Mint, Yaml, answer, block_on};
 use demo_test_support::Project;
+use demo_test_support::issuer::{Issuer, Mint, Yaml, answer, block_on};
 
 fn header<'a>(response: &'a Response, name: &str) -> &'a str {
     response.headers().get(name).map_or("", |value| value.to_str().unwrap())

@@ -117,7 +117,8 @@ fn read_a_bare_template_is_told_by_mint_check() {
 }
 
 async fn ask(mint: &str, login: &str) -> (u16, String) {
-    let request = demo_test_support::issuer::client().post(format!("{mint}/token")).bearer_auth(login);
+    let request =
+        demo_test_support::issuer::client().post(format!("{mint}/token")).bearer_auth(login);
     let (status, body) = demo_test_support::issuer::answer(request).await;
     (status, body["code"].as_str().unwrap_or_default().to_owned())
 }

@@ -9,8 +9,8 @@ use demo_sqld_client::http::loopback_client;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use demo_test_support::issuer::{Issuer, Mint, SECRET, Yaml, block_on};
 use demo_test_support::Project;
+use demo_test_support::issuer::{Issuer, Mint, SECRET, Yaml, block_on};
 
 /// What a token says, once the key of the project has verified it.
 fn claims(project: &Project, token: &str) -> Value {
@@ -148,13 +148,18 @@ fn the_user_endpoint_is_asked_once_for_many_requests() {
     assert_eq!(block_on(mint.token(&login)).0, 200);
     issuer.kill();
     // Within 30 s its word still counts; for somebody else it would be needed.
-    assert_eq!(block_on(async { demo_test_support::issuer::answer(fresh(&mint, &login)).await.0 }), 200);
+    assert_eq!(
+        block_on(async { demo_test_support::issuer::answer(fresh(&mint, &login)).await.0 }),
+        200
+    );
     let stranger = issuer.logins(1).remove(0);
-    let (status, body) = block_on(async { demo_test_support::issuer::answer(fresh(&mint, &stranger)).await });
+    let (status, body) =
+        block_on(async { demo_test_support::issuer::answer(fresh(&mint, &stranger)).await });
     assert_eq!((status, &body["code"]), (503, &json!("issuer-away")));
     issuer.start_again();
     // It has forgotten everybody: this login is signed well, and of no session.
-    let (status, body) = block_on(async { demo_test_support::issuer::answer(fresh(&mint, &stranger)).await });
+    let (status, body) =
+        block_on(async { demo_test_support::issuer::answer(fresh(&mint, &stranger)).await });
     assert_eq!((status, &body["code"]), (401, &json!("login-refused")));
 }
 

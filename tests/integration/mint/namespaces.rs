@@ -6,8 +6,8 @@ use demo_sqld_client::hrana::Hrana;
 use demo_sqld_client::http::loopback_client;
 use serde_json::Value;
 
-use demo_test_support::issuer::{Issuer, Mint, Yaml, block_on};
 use demo_test_support::Project;
+use demo_test_support::issuer::{Issuer, Mint, Yaml, block_on};
 
 /// Made twice, the row is there twice.
 const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS todos (id INTEGER PRIMARY KEY, text TEXT);\n\

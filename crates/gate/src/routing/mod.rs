@@ -4,7 +4,7 @@
 //! body --> classify (sql, wire): a read that any server may answer?
 //!      --> index: what must a replica have reached? does this gate know?
 //!      --> replicas: which one is well?      --> its answer: checked, then passed on
-//!      --> else the primary (primary: is it there?) --> watched: what its answer teaches
+//!      --> else the primary (primary: is it there?) --> response_tap: what its answer teaches
 //! ```
 //!
 //! A client of one gate sees every write that was acknowledged to anyone through this
@@ -17,8 +17,8 @@ pub mod primary;
 pub mod replicas;
 pub mod scan;
 
+mod response_tap;
 mod sql;
-mod watched;
 mod wire;
 
 use std::future::Future;
@@ -353,7 +353,7 @@ impl<T: Transport> Routing<T> {
         let (server, headers) = (&replica.server, call.headers.clone());
         let sent = self.transport.send(server, Method::POST, call.path, headers, body);
         let (head, body) = sent.await?.into_parts();
-        let body = watched::whole(body, LARGEST_ANSWER).await.map_err(|()| Lost::Broken)?;
+        let body = response_tap::whole(body, LARGEST_ANSWER).await.map_err(|()| Lost::Broken)?;
         Ok((head, body))
     }
 
@@ -375,7 +375,7 @@ impl<T: Transport> Routing<T> {
         };
         self.metrics.served(PRIMARY);
         let readable = matches!(call.form, Form::Pipeline | Form::Cursor);
-        let mut response = watched::watched(response, question, readable);
+        let mut response = response_tap::watched(response, question, readable);
         name(&mut response, HeaderValue::from_static(PRIMARY));
         Ok(response)
     }

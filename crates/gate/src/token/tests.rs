@@ -23,8 +23,8 @@ fn key_set(keys: &[&SigningKey]) -> KeySet {
     KeySet(keys.iter().map(|key| key.public()).collect())
 }
 
-fn trusted(keys: &[&SigningKey]) -> Trusted {
-    Trusted::new(&key_set(keys))
+fn trusted(keys: &[&SigningKey]) -> TrustedKeys {
+    TrustedKeys::new(&key_set(keys))
 }
 
 fn sign(key: &SigningKey, claims: &Value) -> String {

@@ -30,7 +30,7 @@ use self::lobby::Place;
 use self::relay::Server;
 use self::upgrade::{Client, Protocol, Traffic};
 use super::Gate;
-use super::door;
+use super::namespace_selector;
 use super::paths::Encoding;
 use super::rights::Right;
 use super::tenants::{Socket, Tenant};
@@ -240,7 +240,7 @@ async fn dial(
         .header(header::UPGRADE, "websocket")
         .header(header::SEC_WEBSOCKET_VERSION, "13")
         .header(header::SEC_WEBSOCKET_KEY, generate_key())
-        .header(door::BINARY, door::encode(namespace));
+        .header(namespace_selector::BINARY, namespace_selector::encode(namespace));
     if let Some((name, _)) = protocol {
         request = request.header(header::SEC_WEBSOCKET_PROTOCOL, name);
     }

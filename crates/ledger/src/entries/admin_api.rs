@@ -8,7 +8,7 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::tokens::answers::judge;
-use crate::{Area, Engines, Lab, Observation, Probe, Verdict};
+use crate::{Area, Engines, Observation, Probe, ProbeContext, Verdict};
 use demo_base::error::{Fault, Result};
 use demo_sqld_client::http::Answer;
 use demo_stack::engine::ephemeral::EphemeralStack;
@@ -37,146 +37,146 @@ pub(super) const PROBES: &[Probe] = &[
 const OPEN: Probe = Probe {
     id: "admin-api-open-without-key",
     claim: "The Admin API is closed until a key is set",
-    source: "docs/ADMIN_API says nothing of a key (P71)",
+    source: "docs/ADMIN_API says nothing of a key",
     area: Area::Security,
     why: "Whoever reaches the port makes, copies and deletes databases",
     mitigation: "Set LIBSQL_ADMIN_AUTH_KEY, and publish the port on loopback only",
     how: "A primary with --admin-listen-addr and no key gets a create, a delete and /metrics",
     engines: Engines::Both,
-    check: |lab| open(lab).boxed_local(),
+    check: |context| open(context).boxed_local(),
 };
 
 const RAW_KEY: Probe = Probe {
     id: "admin-key-is-not-basic-auth",
     claim: "The Admin API's key is sent as HTTP Basic authentication (RFC 7617)",
-    source: "flag help, \"Auth key for the admin API\"; the Compose demo article, \"raw key\" (P72)",
+    source: "flag help, \"Auth key for the admin API\"; the Compose demo article, \"raw key\"",
     area: Area::Operations,
     why: "`curl -u` and every HTTP library send base64 and are refused",
     mitigation: "Send `Authorization: basic KEY` with the key as it is",
     how: "GET config with the raw key, with two base64 forms of it, and with Bearer",
     engines: Engines::Both,
-    check: |lab| raw_key(lab).boxed_local(),
+    check: |context| raw_key(context).boxed_local(),
 };
 
 const TRAILING_TEXT: Probe = Probe {
     id: "admin-key-trailing-text-ignored",
     claim: "Text after the key makes the key a wrong one",
-    source: "assumption (P72)",
+    source: "assumption",
     area: Area::Security,
     why: "The key ends at its first space: one with spaces inside cannot be sent",
     mitigation: "Make a key of letters and digits, for example with `openssl rand -hex 32`",
     how: "GET config with the key and a word after it, and with the key cut by a letter",
     engines: Engines::Both,
-    check: |lab| trailing_text(lab).boxed_local(),
+    check: |context| trailing_text(context).boxed_local(),
 };
 
 const METRICS: Probe = Probe {
     id: "admin-metrics-need-the-key",
     claim: "A monitoring system may read /metrics without the key",
-    source: "assumption (P71)",
+    source: "assumption",
     area: Area::Operations,
     why: "Prometheus needs the key that also deletes databases",
     mitigation: "Give the scraper `authorization: {type: basic, credentials: KEY}`, or let a \
                  proxy on the same host add the header",
     how: "GET /metrics of a server that has a key, without it and with it",
     engines: Engines::Both,
-    check: |lab| metrics(lab).boxed_local(),
+    check: |context| metrics(context).boxed_local(),
 };
 
 const NO_TOKENS: Probe = Probe {
     id: "admin-api-takes-no-client-token",
     claim: "The Admin API has its own authentication, apart from clients' tokens",
-    source: "the Compose demo article, \"uses a separate auth scheme from this JWT\" (P72)",
+    source: "the Compose demo article, \"uses a separate auth scheme from this JWT\"",
     area: Area::Security,
     why: "A token for all databases must not be able to delete them",
     mitigation: "Nothing to do",
     how: "GET config with a client's token for everything",
     engines: Engines::Both,
-    check: |lab| no_tokens(lab).boxed_local(),
+    check: |context| no_tokens(context).boxed_local(),
 };
 
 const KEY_ALONE: Probe = Probe {
     id: "admin-key-without-admin-address",
     claim: "LIBSQL_ADMIN_AUTH_KEY does no harm to a server without an Admin API",
-    source: "assumption (P73)",
+    source: "assumption",
     area: Area::Operations,
     why: "One file of variables for primary and replica keeps the replica from starting",
     mitigation: "Give the variable to the primary only",
     how: "The server is started with the variable and without --admin-listen-addr",
     engines: Engines::NativeOnly("it looks at the exit code of the server binary itself"),
-    check: |lab| key_alone(lab).boxed_local(),
+    check: |context| key_alone(context).boxed_local(),
 };
 
 const UNKNOWN_ROUTE: Probe = Probe {
     id: "admin-unknown-route-200",
     claim: "An unknown route of the Admin API is answered 404",
-    source: "assumption (P68)",
+    source: "assumption",
     area: Area::Operations,
     why: "A script with a typo in the path believes that it has done its work",
     mitigation: "Look at the state afterwards: GET config of the namespace",
     how: "GET, POST and DELETE of routes that do not exist, with the key",
     engines: Engines::Both,
-    check: |lab| unknown_route(lab).boxed_local(),
+    check: |context| unknown_route(context).boxed_local(),
 };
 
 const NO_LIST: Probe = Probe {
     id: "admin-no-list-of-namespaces",
     claim: "The Admin API lists the namespaces",
-    source: "assumption; tursodatabase/libsql#1313 (P68)",
+    source: "assumption; tursodatabase/libsql#1313",
     area: Area::Operations,
     why: "No backup can ask which databases there are",
     mitigation: "Keep a list of your own, or list the folder `dbs` in the data path",
     how: "GET /v1/namespaces while a namespace exists",
     engines: Engines::Both,
-    check: |lab| no_list(lab).boxed_local(),
+    check: |context| no_list(context).boxed_local(),
 };
 
 const WRONG_METHOD: Probe = Probe {
     id: "admin-wrong-method-405",
     claim: "A wrong method on a route that exists is answered 405",
-    source: "RFC 9110, 15.5.6 (P68)",
+    source: "RFC 9110, 15.5.6",
     area: Area::Operations,
     why: "At least this mistake of a script is told",
     mitigation: "Nothing to do",
     how: "GET of /v1/namespaces/NS/create with the key",
     engines: Engines::Both,
-    check: |lab| wrong_method(lab).boxed_local(),
+    check: |context| wrong_method(context).boxed_local(),
 };
 
 const CLIENT_PORT: Probe = Probe {
     id: "create-namespace-on-client-port",
     claim: "`curl -X POST http://HOST:8080/v1/namespaces/NS/create` makes a namespace",
-    source: "docs/USER_GUIDE, Creating a namespace; tursodatabase/libsql#1622 (P69)",
+    source: "docs/USER_GUIDE, Creating a namespace; tursodatabase/libsql#1622",
     area: Area::Lifecycle,
     why: "The guide's command cannot work",
     mitigation: "Send it to the port of --admin-listen-addr",
     how: "The guide's request, with a JSON body and all rights, to the client port",
     engines: Engines::Both,
-    check: |lab| client_port(lab).boxed_local(),
+    check: |context| client_port(context).boxed_local(),
 };
 
 const JSON_BODY: Probe = Probe {
     id: "create-namespace-needs-json-body",
     claim: "A namespace is made by a POST without a body",
-    source: "docs/USER_GUIDE, Creating a namespace; tursodatabase/libsql#1622 (P69)",
+    source: "docs/USER_GUIDE, Creating a namespace; tursodatabase/libsql#1622",
     area: Area::Lifecycle,
     why: "The documented command is refused even on the right port",
     mitigation: "Send `-H 'Content-Type: application/json' -d '{}'`",
     how: "A create without a body, with the content type alone, and with {}",
     engines: Engines::Both,
-    check: |lab| json_body(lab).boxed_local(),
+    check: |context| json_body(context).boxed_local(),
 };
 
 /// A request to the primary's Admin API with these headers; `body` is JSON text.
 async fn ask(
-    lab: &Lab<'_>,
+    context: &ProbeContext<'_>,
     stack: &EphemeralStack,
     (method, path): (Method, &str),
     authorization: Option<&str>,
     body: Option<&str>,
 ) -> Result<Answer> {
     let base = format!("http://{}", stack.address("primary", Interface::Admin)?);
-    let mut request = lab.http().request(method, format!("{base}{path}"));
+    let mut request = context.http().request(method, format!("{base}{path}"));
     if let Some(value) = authorization {
         request = request.header(AUTHORIZATION, value);
     }
@@ -197,20 +197,20 @@ fn brief(answer: &Answer) -> String {
     format!("{} {body}", answer.status)
 }
 
-async fn open(lab: &Lab<'_>) -> Result<Observation> {
+async fn open(context: &ProbeContext<'_>) -> Result<Observation> {
     let without_key = |plan: &mut StackPlan| {
         for service in &mut plan.services {
             service.environment.remove("LIBSQL_ADMIN_AUTH_KEY");
         }
         Ok(())
     };
-    let stack = lab.primary(without_key).await?;
+    let stack = context.primary(without_key).await?;
     let path = "/v1/namespaces/anyone/create";
-    let create = ask(lab, &stack, (Method::POST, path), None, Some("{}")).await?;
+    let create = ask(context, &stack, (Method::POST, path), None, Some("{}")).await?;
     let path = "/v1/namespaces/anyone";
-    let delete = ask(lab, &stack, (Method::DELETE, path), None, None).await?;
-    let metrics = ask(lab, &stack, (Method::GET, "/metrics"), None, None).await?;
-    lab.discard(&stack).await?;
+    let delete = ask(context, &stack, (Method::DELETE, path), None, None).await?;
+    let metrics = ask(context, &stack, (Method::GET, "/metrics"), None, None).await?;
+    context.discard(&stack).await?;
     let answers = format!("{}, {}, {}", create.status, delete.status, metrics.status);
     let known = [
         (
@@ -226,12 +226,12 @@ async fn open(lab: &Lab<'_>) -> Result<Observation> {
         .saw("GET /metrics", metrics.status.to_string()))
 }
 
-async fn raw_key(lab: &Lab<'_>) -> Result<Observation> {
+async fn raw_key(context: &ProbeContext<'_>) -> Result<Observation> {
     use base64::Engine as _;
     use base64::engine::general_purpose::STANDARD;
 
-    let stack = lab.namespaced().await?;
-    let name = lab.namespace(&stack, "rawkey").await?;
+    let stack = context.namespaced().await?;
+    let name = context.namespace(&stack, "rawkey").await?;
     let path = format!("/v1/namespaces/{name}/config");
     let key = key(&stack)?;
     let forms = [
@@ -242,7 +242,7 @@ async fn raw_key(lab: &Lab<'_>) -> Result<Observation> {
     ];
     let mut statuses = Vec::new();
     for (_, value) in &forms {
-        let answer = ask(lab, &stack, (Method::GET, &path), Some(value), None).await?;
+        let answer = ask(context, &stack, (Method::GET, &path), Some(value), None).await?;
         statuses.push(answer.status.to_string());
     }
     let known = [
@@ -259,15 +259,15 @@ async fn raw_key(lab: &Lab<'_>) -> Result<Observation> {
     Ok(seen.fold(observation, |seen, ((what, _), status)| seen.saw(what, status)))
 }
 
-async fn trailing_text(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let name = lab.namespace(&stack, "trailing").await?;
+async fn trailing_text(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let name = context.namespace(&stack, "trailing").await?;
     let path = format!("/v1/namespaces/{name}/config");
     let key = key(&stack)?;
     let longer = format!("basic {key} and more");
-    let longer = ask(lab, &stack, (Method::GET, &path), Some(&longer), None).await?;
+    let longer = ask(context, &stack, (Method::GET, &path), Some(&longer), None).await?;
     let shorter = format!("basic {}", &key[..key.len() - 1]);
-    let shorter = ask(lab, &stack, (Method::GET, &path), Some(&shorter), None).await?;
+    let shorter = ask(context, &stack, (Method::GET, &path), Some(&shorter), None).await?;
     let known = [
         ("200 and 401", Verdict::Undocumented, "what follows a space after the key is ignored"),
         ("401 and 401", Verdict::AsDocumented, "a key with text after it is refused with 401"),
@@ -278,11 +278,11 @@ async fn trailing_text(lab: &Lab<'_>) -> Result<Observation> {
         .answered("GET config with the key cut by a letter", &shorter))
 }
 
-async fn metrics(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let without = ask(lab, &stack, (Method::GET, "/metrics"), None, None).await?;
+async fn metrics(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let without = ask(context, &stack, (Method::GET, "/metrics"), None, None).await?;
     let value = format!("basic {}", key(&stack)?);
-    let with = ask(lab, &stack, (Method::GET, "/metrics"), Some(&value), None).await?;
+    let with = ask(context, &stack, (Method::GET, "/metrics"), Some(&value), None).await?;
     let known = [
         ("401 and 200", Verdict::Undocumented, "/metrics needs the key of the Admin API"),
         ("200 and 200", Verdict::AsDocumented, "/metrics is open to all"),
@@ -292,13 +292,13 @@ async fn metrics(lab: &Lab<'_>) -> Result<Observation> {
         .saw("GET /metrics with the key", with.status.to_string()))
 }
 
-async fn no_tokens(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let name = lab.namespace(&stack, "notokens").await?;
+async fn no_tokens(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let name = context.namespace(&stack, "notokens").await?;
     let path = format!("/v1/namespaces/{name}/config");
     let token: SecretString = stack.full_token()?;
     let value = format!("Bearer {}", token.expose_secret());
-    let answer = ask(lab, &stack, (Method::GET, &path), Some(&value), None).await?;
+    let answer = ask(context, &stack, (Method::GET, &path), Some(&value), None).await?;
     let known = [
         ("401", Verdict::AsDocumented, "a client's token is refused by the Admin API with 401"),
         ("200", Verdict::Weakness, "a client's token opens the Admin API"),
@@ -306,11 +306,11 @@ async fn no_tokens(lab: &Lab<'_>) -> Result<Observation> {
     Ok(judge(&answer.status.to_string(), &known).answered("GET config with a token", &answer))
 }
 
-async fn key_alone(lab: &Lab<'_>) -> Result<Observation> {
-    let folder = lab.scratch()?;
+async fn key_alone(context: &ProbeContext<'_>) -> Result<Observation> {
+    let folder = context.scratch()?;
     let arguments = ["--no-welcome", "--http-listen-addr", "127.0.0.1:0", "--db-path", "data"];
     let key = [("LIBSQL_ADMIN_AUTH_KEY", "local")];
-    let ended = lab.run_binary(folder.path(), &arguments, &key).await?;
+    let ended = context.run_binary(folder.path(), &arguments, &key).await?;
     let named = ended.text.to_lowercase().contains("admin");
     Ok(match ended.code {
         Some(2) if named => Observation::new(
@@ -326,8 +326,8 @@ async fn key_alone(lab: &Lab<'_>) -> Result<Observation> {
     .saw("sqld with LIBSQL_ADMIN_AUTH_KEY alone", ended.text))
 }
 
-async fn unknown_route(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
+async fn unknown_route(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
     let value = format!("basic {}", key(&stack)?);
     let mut observation = None;
     for (method, path) in [
@@ -336,7 +336,7 @@ async fn unknown_route(lab: &Lab<'_>) -> Result<Observation> {
         (Method::DELETE, "/v1/namespaces/x/data"),
     ] {
         let request = (method.clone(), path);
-        let answer = ask(lab, &stack, request, Some(&value), Some("{}")).await?;
+        let answer = ask(context, &stack, request, Some(&value), Some("{}")).await?;
         let known = [
             (
                 "200 empty",
@@ -360,12 +360,12 @@ async fn unknown_route(lab: &Lab<'_>) -> Result<Observation> {
     Ok(observation.ok_or_else(|| Fault::failed("nothing was asked"))?)
 }
 
-async fn no_list(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let name = lab.namespace(&stack, "listed").await?;
+async fn no_list(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let name = context.namespace(&stack, "listed").await?;
     let value = format!("basic {}", key(&stack)?);
     let request = (Method::GET, "/v1/namespaces");
-    let answer = ask(lab, &stack, request, Some(&value), None).await?;
+    let answer = ask(context, &stack, request, Some(&value), None).await?;
     let listed = answer.body.contains(name.as_str());
     let known = [
         ("200 empty", Verdict::Undocumented, "there is no list of namespaces: 200, and nothing"),
@@ -376,11 +376,11 @@ async fn no_list(lab: &Lab<'_>) -> Result<Observation> {
     Ok(judge(&seen, &known).answered("GET /v1/namespaces", &answer))
 }
 
-async fn wrong_method(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
+async fn wrong_method(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
     let value = format!("basic {}", key(&stack)?);
     let request = (Method::GET, "/v1/namespaces/method/create");
-    let answer = ask(lab, &stack, request, Some(&value), None).await?;
+    let answer = ask(context, &stack, request, Some(&value), None).await?;
     let known = [
         ("405", Verdict::AsDocumented, "a wrong method is answered 405"),
         ("200", Verdict::Differs, "a wrong method is answered 200"),
@@ -389,13 +389,13 @@ async fn wrong_method(lab: &Lab<'_>) -> Result<Observation> {
     Ok(judge(&answer.status.to_string(), &known).answered("GET .../create", &answer))
 }
 
-async fn client_port(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let (host, new) = (lab.namespace(&stack, "clientport").await?, lab.name("byclient")?);
+async fn client_port(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let (host, new) = (context.namespace(&stack, "clientport").await?, context.name("byclient")?);
     let address = stack.address("primary", Interface::Http)?;
     let base = format!("http://{address}");
     let token = stack.full_token()?;
-    let request = lab
+    let request = context
         .http()
         .post(format!("{base}/v1/namespaces/{new}/create"))
         .header(reqwest::header::HOST, format!("{host}.localhost:{}", address.port()))
@@ -415,11 +415,11 @@ async fn client_port(lab: &Lab<'_>) -> Result<Observation> {
         .saw("the namespace afterwards", made))
 }
 
-async fn json_body(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let path = format!("/v1/namespaces/{}/create", lab.name("body")?);
+async fn json_body(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let path = format!("/v1/namespaces/{}/create", context.name("body")?);
     let value = format!("basic {}", key(&stack)?);
-    let post = async |body| ask(lab, &stack, (Method::POST, &path), Some(&value), body).await;
+    let post = async |body| ask(context, &stack, (Method::POST, &path), Some(&value), body).await;
     let (none, empty, object) = (post(None).await?, post(Some("")).await?, post(Some("{}")).await?);
     let answers = format!("{}, {}, {}", none.status, empty.status, object.status);
     let known = [

@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use super::embedded::support::{
     Opening, by_name, filled, is, read, rows, run, says, sync, told, write,
 };
-use crate::{Area, Engines, Lab, Observation, Probe, Verdict};
+use crate::{Area, Engines, Observation, Probe, ProbeContext, Verdict};
 use demo_base::error::{Fault, Result};
 use demo_sqld::claims::{Access, Grant};
 
@@ -22,7 +22,7 @@ pub(super) const PROBES: &[Probe] = &[
     Probe {
         id: "client-namespace-setter",
         claim: "`.namespace()` of the remote client selects the namespace",
-        source: "libsql crate 0.10.0, Builder::namespace (P60)",
+        source: "libsql crate 0.10.0, Builder::namespace",
         area: Area::Client,
         why: "Reads and writes meant for one tenant silently land in another database",
         mitigation: "Put the namespace into the URL's host (NAME.localhost), never into \
@@ -31,12 +31,12 @@ pub(super) const PROBES: &[Probe] = &[
         how: "new_remote with http://localhost:PORT and `.namespace(NAME)` on a server with both \
               namespaces; a listener of our own shows the header that the crate sends",
         engines: Engines::Both,
-        check: |lab| namespace_setter(lab).boxed_local(),
+        check: |context| namespace_setter(context).boxed_local(),
     },
     Probe {
         id: "client-localhost-names",
         claim: "http://NAME.localhost:PORT reaches the namespace NAME with the crate",
-        source: "docs/USER_GUIDE, namespaces (P104)",
+        source: "docs/USER_GUIDE, namespaces",
         area: Area::Client,
         why: "Many machines do not resolve NAME.localhost, and the crate's own connector asks DNS",
         mitigation: "Give the builder a `.connector()` that dials 127.0.0.1, or write the names \
@@ -44,57 +44,57 @@ pub(super) const PROBES: &[Probe] = &[
         how: "Remote client and embedded replica with a connector that dials loopback; this \
               machine's own answer for the name is evidence only",
         engines: Engines::Both,
-        check: |lab| localhost_names(lab).boxed_local(),
+        check: |context| localhost_names(context).boxed_local(),
     },
     Probe {
         id: "client-several-statements",
         claim: "`execute` with several statements runs them all, or none with an error",
-        source: "assumption; over HTTP the server answers SQL_MANY_STATEMENTS (P91)",
+        source: "assumption; over HTTP the server answers SQL_MANY_STATEMENTS",
         area: Area::Client,
         why: "A migration handed over as one string is carried out in part, and reported as done",
         mitigation: "Use `execute_batch` for scripts",
         how: "Two INSERTs in one `execute` and in one `execute_batch` of the remote client, and in \
               one `execute` of an embedded replica; the rows after each",
         engines: Engines::Both,
-        check: |lab| several_statements(lab).boxed_local(),
+        check: |context| several_statements(context).boxed_local(),
     },
     Probe {
         id: "client-refused-token",
         claim: "The remote client says that a token is refused",
-        source: "assumption (P105)",
+        source: "assumption",
         area: Area::Client,
         why: "The message decides whether the search begins at the token or at the network",
         mitigation: "Look for `status=401` in the text: the crate has no kind of error for it",
         how: "SELECT with a token that nobody signed",
         engines: Engines::Both,
-        check: |lab| refused_token(lab).boxed_local(),
+        check: |context| refused_token(context).boxed_local(),
     },
     Probe {
         id: "client-forbidden-write",
         claim: "The remote client says that a token may not write",
-        source: "assumption (P105)",
+        source: "assumption",
         area: Area::Client,
         why: "A forbidden write that looks like a broken connection is retried for ever",
         mitigation: "Try the statement over /v3/pipeline, which answers 403; `demo sql` does",
         how: "INSERT with a read-only token, with `execute` and with `query`",
         engines: Engines::Both,
-        check: |lab| forbidden_write(lab).boxed_local(),
+        check: |context| forbidden_write(context).boxed_local(),
     },
     Probe {
         id: "client-get-of-another-type",
         claim: "`row.get::<String>()` on an INTEGER is an error",
-        source: "libsql crate 0.10.0, Row::get returns a Result (P114)",
+        source: "libsql crate 0.10.0, Row::get returns a Result",
         area: Area::Client,
         why: "SQLite's columns hold any type: one odd row ends the program of whoever reads it",
         mitigation: "Use `get_value` and match on `Value`",
         how: "`get::<String>` on the result of SELECT 1, with panics caught",
         engines: Engines::Both,
-        check: |lab| get_of_another_type(lab).boxed_local(),
+        check: |context| get_of_another_type(context).boxed_local(),
     },
     Probe {
         id: "client-without-connector",
         claim: "Built without the feature `tls`, the crate still reaches http:// servers",
-        source: "libsql crate 0.10.0, its features; seen in @pnpm/pnpr (P60)",
+        source: "libsql crate 0.10.0, its features; seen in @pnpm/pnpr",
         area: Area::Client,
         why: "A program without `tls` ends at its first use of the crate, not with an error",
         mitigation: "With `tls` off, every builder needs `.connector()`",
@@ -104,8 +104,8 @@ pub(super) const PROBES: &[Probe] = &[
     },
 ];
 
-async fn namespace_setter(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab
+async fn namespace_setter(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context
         .primary(|plan| {
             for service in &mut plan.services {
                 service.command.retain(|word| word != "--disable-default-namespace");
@@ -113,14 +113,14 @@ async fn namespace_setter(lab: &Lab<'_>) -> Result<Observation> {
             Ok(())
         })
         .await?;
-    let name = filled(lab, &stack, "chosen").await?;
+    let name = filled(context, &stack, "chosen").await?;
     let default = stack.hrana("primary", None)?;
     run(&default, "CREATE TABLE t (x)").await?;
     run(&default, "INSERT INTO t VALUES ('of the default')").await?;
     let url = by_name(&stack, "primary", "localhost")?;
     let opening = Opening::of(&stack, url)?.namespace(&name);
     let seen = rows(&opening.remote().await?).await;
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
 
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     let url = format!("http://{}", listener.local_addr()?);
@@ -160,13 +160,13 @@ async fn namespace_header(listener: &TcpListener) -> Result<String> {
     Ok(header.unwrap_or("no such header").to_owned())
 }
 
-async fn localhost_names(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let name = filled(lab, &stack, "named").await?;
+async fn localhost_names(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let name = filled(context, &stack, "named").await?;
     let host = format!("{name}.localhost");
     let opening = Opening::of(&stack, by_name(&stack, "primary", &host)?)?;
     let remote = rows(&opening.remote().await?).await;
-    let folder = lab.scratch()?;
+    let folder = context.scratch()?;
     let replica = opening.replica(&folder.path().join("r.db")).await??;
     let embedded = match sync(&replica).await {
         Ok(_) => rows(&replica).await,
@@ -190,14 +190,14 @@ async fn localhost_names(lab: &Lab<'_>) -> Result<Observation> {
         .saw("this machine's lookup of NAME.localhost", looked_up))
 }
 
-async fn several_statements(lab: &Lab<'_>) -> Result<Observation> {
+async fn several_statements(context: &ProbeContext<'_>) -> Result<Observation> {
     const TWO: &str = "INSERT INTO t VALUES ('one'); INSERT INTO t VALUES ('two')";
-    let stack = lab.namespaced().await?;
-    let name = filled(lab, &stack, "several").await?;
+    let stack = context.namespaced().await?;
+    let name = filled(context, &stack, "several").await?;
     let url = by_name(&stack, "primary", &format!("{name}.localhost"))?;
     let opening = Opening::of(&stack, url)?;
     let remote = opening.remote().await?;
-    let folder = lab.scratch()?;
+    let folder = context.scratch()?;
     let embedded = opening.replica(&folder.path().join("r.db")).await??;
     sync(&embedded).await?;
     let mut observation = Observation::new(Verdict::Weakness, "");
@@ -245,9 +245,9 @@ async fn count(database: &libsql::Database) -> Result<i64> {
     text.parse().map_err(|_| Fault::failed(format!("a count of rows is `{text}`")).into())
 }
 
-async fn refused_token(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let name = filled(lab, &stack, "refused").await?;
+async fn refused_token(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let name = filled(context, &stack, "refused").await?;
     let url = by_name(&stack, "primary", &format!("{name}.localhost"))?;
     let opening = Opening::of(&stack, url)?.token(SecretString::from("of-nobody".to_owned()));
     let seen = rows(&opening.remote().await?).await;
@@ -262,10 +262,10 @@ async fn refused_token(lab: &Lab<'_>) -> Result<Observation> {
     Ok(observation.saw("SELECT x FROM t with a token that nobody signed", told(&seen)))
 }
 
-async fn forbidden_write(lab: &Lab<'_>) -> Result<Observation> {
+async fn forbidden_write(context: &ProbeContext<'_>) -> Result<Observation> {
     const INSERT: &str = "INSERT INTO t VALUES ('second')";
-    let stack = lab.namespaced().await?;
-    let name = filled(lab, &stack, "readonly").await?;
+    let stack = context.namespaced().await?;
+    let name = filled(context, &stack, "readonly").await?;
     let grant = Grant { access: Access::ReadOnly, ..Grant::full(Duration::from_secs(600)) };
     let token = stack.token(&grant)?;
     let url = by_name(&stack, "primary", &format!("{name}.localhost"))?;
@@ -291,9 +291,9 @@ async fn forbidden_write(lab: &Lab<'_>) -> Result<Observation> {
         .saw("count of rows", count.scalar().unwrap_or("none")))
 }
 
-async fn get_of_another_type(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let name = lab.namespace(&stack, "typed").await?;
+async fn get_of_another_type(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let name = context.namespace(&stack, "typed").await?;
     let url = by_name(&stack, "primary", &format!("{name}.localhost"))?;
     let remote = Opening::of(&stack, url)?.remote().await?;
     let text = read(&remote, "SELECT typeof(1)").await;

@@ -6,8 +6,8 @@ use std::rc::Rc;
 use futures::FutureExt;
 use serde_json::json;
 
-use super::recovery::hands::{ask, create, default_name, get, given, outcome};
-use crate::{Area, Engines, Lab, Observation, Probe, Verdict};
+use super::recovery::fixtures::{ask, create, default_name, get, given, outcome};
+use crate::{Area, Engines, Observation, Probe, ProbeContext, Verdict};
 use demo_base::error::{Fault, Result};
 use demo_base::files;
 use demo_sqld::namespace::NamespaceName;
@@ -24,106 +24,106 @@ pub(super) const PROBES: &[Probe] = &[
     Probe {
         id: "dump-with-trigger-loads",
         claim: "A dump of a database with a trigger of several lines can be loaded again",
-        source: "issue libsql#1562, GET /dump and dump_url (P40)",
+        source: "issue libsql#1562, GET /dump and dump_url",
         area: Area::Lifecycle,
         why: "The backup that nobody has tried to load is found out on the day that it is needed",
         mitigation: "Write triggers on one line, or back up the database file instead of a dump",
         how: "Dumps a namespace with a trigger, once of one line and once of several, and creates \
               namespaces from the dumps",
         engines: Engines::Both,
-        check: |lab| trigger(lab).boxed_local(),
+        check: |context| trigger(context).boxed_local(),
     },
     Probe {
         id: "dump-with-comment-loads",
         claim: "A dump of a table whose DDL has a comment with a semicolon can be loaded again",
-        source: "a comment in libsql-server's namespace/configurator/helpers.rs (P41)",
+        source: "a comment in libsql-server's namespace/configurator/helpers.rs",
         area: Area::Lifecycle,
         why: "One comment in a schema makes every dump of it useless",
         mitigation: "Keep semicolons out of comments in DDL; try every dump by loading it",
         how: "Dumps a namespace whose table has `-- a comment;` in it and creates another from it",
         engines: Engines::Both,
-        check: |lab| comment(lab).boxed_local(),
+        check: |context| comment(context).boxed_local(),
     },
     Probe {
         id: "dump-keeps-rowids",
         claim: "A dump that is loaded again has the same rowids",
-        source: "assumption; GET /dump (P42)",
+        source: "assumption; GET /dump",
         area: Area::Lifecycle,
         why: "Tables that refer to rowids point at other rows after a restore",
         mitigation: "Declare INTEGER PRIMARY KEY, or ask for /dump?preserve_row_ids=true",
         how: "Deletes the middle one of three rows, and compares rowids after a dump and a load, \
               with and without preserve_row_ids",
         engines: Engines::Both,
-        check: |lab| rowids(lab).boxed_local(),
+        check: |context| rowids(context).boxed_local(),
     },
     Probe {
         id: "dump-keeps-user-version",
         claim: "A dump that is loaded again has the same PRAGMA user_version",
-        source: "assumption; GET /dump (P42)",
+        source: "assumption; GET /dump",
         area: Area::Lifecycle,
         why: "Migration tools that count in user_version run all migrations again after a restore",
         mitigation: "Keep the schema's version in a table, or set the pragma after a restore",
         how: "Sets user_version to 7, dumps, loads and reads it",
         engines: Engines::Both,
-        check: |lab| user_version(lab).boxed_local(),
+        check: |context| user_version(context).boxed_local(),
     },
     Probe {
         id: "dump-keeps-values",
         claim: "A dump that is loaded again has the same blobs, reals, texts and views",
-        source: "assumption; GET /dump (P42)",
+        source: "assumption; GET /dump",
         area: Area::Lifecycle,
         why: "A backup must give back what went in",
         mitigation: "Compare a restored database with its origin before relying on dumps",
         how: "Dumps and loads rows with blobs, reals, quotes, newlines and NULL, a view, a \
               generated column and a table without rowid, and compares them",
         engines: Engines::Both,
-        check: |lab| values(lab).boxed_local(),
+        check: |context| values(context).boxed_local(),
     },
     Probe {
         id: "failed-load-leaves-namespace",
         claim: "A creation from a broken dump leaves nothing behind",
-        source: "docs/ADMIN_API, create with dump_url (P43)",
+        source: "docs/ADMIN_API, create with dump_url",
         area: Area::Lifecycle,
         why: "A second try with a good dump is refused, and an empty database is served meanwhile",
         mitigation: "DELETE the namespace after a failed load, before the next try",
         how: "Creates a namespace from a file with an SQL error, queries it, creates it again",
         engines: Engines::Both,
-        check: |lab| failed_load(lab).boxed_local(),
+        check: |context| failed_load(context).boxed_local(),
     },
     Probe {
         id: "dump-url-not-found",
         claim: "A creation from a dump_url that is answered 404 fails",
-        source: "docs/ADMIN_API, create with dump_url (P44)",
+        source: "docs/ADMIN_API, create with dump_url",
         area: Area::Lifecycle,
         why: "A restore from an expired download link succeeds, with nothing in it",
         mitigation: "Load dumps from files, and look at the tables afterwards",
         how: "Creates a namespace from a URL of the server itself that it answers with 404",
         engines: Engines::Both,
-        check: |lab| url_not_found(lab).boxed_local(),
+        check: |context| url_not_found(context).boxed_local(),
     },
     Probe {
         id: "dump-into-default-is-ignored",
         claim: "`default` can be made from a dump, or the attempt is refused",
-        source: "docs/ADMIN_API, create with dump_url (P45)",
+        source: "docs/ADMIN_API, create with dump_url",
         area: Area::Lifecycle,
         why: "A restore of the only database of a small installation reports success and does \
               nothing",
         mitigation: "Restore into a namespace with a name of its own",
         how: "Queries `default`, creates it from a dump with one table, and looks for the table",
         engines: Engines::Both,
-        check: |lab| into_default(lab).boxed_local(),
+        check: |context| into_default(context).boxed_local(),
     },
     Probe {
         id: "dump-url-reads-server-files",
         claim: "A dump_url names only what the caller could read himself",
-        source: "docs/ADMIN_API, create with dump_url (P46)",
+        source: "docs/ADMIN_API, create with dump_url",
         area: Area::Security,
         why: "Whoever holds the Admin key makes the server open any file that its user can read",
         mitigation: "Treat the Admin key as an account on the machine; keep the port on loopback",
         how: "Creates namespaces from a file:// URL of a file outside the data folder, of a file \
               that is not there, and from an ftp:// URL",
         engines: Engines::Both,
-        check: |lab| server_files(lab).boxed_local(),
+        check: |context| server_files(context).boxed_local(),
     },
 ];
 
@@ -131,25 +131,26 @@ pub(super) const PROBES: &[Probe] = &[
 const INSIDE: &str = "/run/demo/dumps";
 
 /// A throw-away primary that can read a folder of dumps.
-async fn primary_with_dumps(lab: &Lab<'_>) -> Result<Rc<EphemeralStack>> {
-    primary_without(lab, &[]).await
+async fn primary_with_dumps(context: &ProbeContext<'_>) -> Result<Rc<EphemeralStack>> {
+    primary_without(context, &[]).await
 }
 
 /// The same without some flags.
-async fn primary_without(lab: &Lab<'_>, flags: &[&str]) -> Result<Rc<EphemeralStack>> {
-    lab.own(Variants::NAMESPACED, |plan, folder| {
-        let source = dumps_of(folder);
-        files::create_dir(&source, files::MODE_SHARED_DIR)?;
-        plan.services.retain(|service| service.name == "primary");
-        for service in &mut plan.services {
-            service.command.retain(|word| !flags.contains(&word.as_str()));
-            let source = source.clone();
-            let target = INSIDE.to_owned();
-            service.mounts.push(MountPlan { source, target, read_only: true });
-        }
-        Ok(())
-    })
-    .await
+async fn primary_without(context: &ProbeContext<'_>, flags: &[&str]) -> Result<Rc<EphemeralStack>> {
+    context
+        .own(Variants::NAMESPACED, |plan, folder| {
+            let source = dumps_of(folder);
+            files::create_dir(&source, files::MODE_SHARED_DIR)?;
+            plan.services.retain(|service| service.name == "primary");
+            for service in &mut plan.services {
+                service.command.retain(|word| !flags.contains(&word.as_str()));
+                let source = source.clone();
+                let target = INSIDE.to_owned();
+                service.mounts.push(MountPlan { source, target, read_only: true });
+            }
+            Ok(())
+        })
+        .await
 }
 
 fn dumps_of(folder: &Path) -> std::path::PathBuf {
@@ -203,24 +204,24 @@ const ONE_LINE: &str = "CREATE TRIGGER a AFTER INSERT ON t BEGIN UPDATE t SET x 
 const SEVERAL_LINES: &str =
     "CREATE TRIGGER a AFTER INSERT ON t\nBEGIN\n  UPDATE t SET x = 1;\n  DELETE FROM t;\nEND";
 
-async fn trigger(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = primary_with_dumps(lab).await?;
+async fn trigger(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = primary_with_dumps(context).await?;
     let [a, b, c, d]: [NamespaceName; 4] =
         ["one".parse()?, "one-back".parse()?, "more".parse()?, "more-back".parse()?];
     let one = round_trip(&stack, [&a, &b], &[TABLE, ONE_LINE], "/dump").await?;
     let several = round_trip(&stack, [&c, &d], &[TABLE, SEVERAL_LINES], "/dump").await?;
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     Ok(loaded(&several, Some(&one), "a trigger of several lines")
         .answered("create from a dump with a trigger of one line", &one)
         .answered("create from a dump with a trigger of several lines", &several))
 }
 
-async fn comment(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = primary_with_dumps(lab).await?;
+async fn comment(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = primary_with_dumps(context).await?;
     let [a, b]: [NamespaceName; 2] = ["from".parse()?, "back".parse()?];
     let table = "CREATE TABLE t (\n  x, -- a comment;\n  y\n)";
     let created = round_trip(&stack, [&a, &b], &[table], "/dump").await?;
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     Ok(loaded(&created, None, "a comment that ends in a semicolon")
         .answered("create from a dump with `-- a comment;`", &created))
 }
@@ -244,16 +245,16 @@ fn loaded(answer: &Answer, control: Option<&Answer>, what: &str) -> Observation 
     Observation::new(verdict, finding)
 }
 
-async fn rowids(lab: &Lab<'_>) -> Result<Observation> {
+async fn rowids(context: &ProbeContext<'_>) -> Result<Observation> {
     const ROWIDS: &str = "SELECT group_concat(rowid) FROM (SELECT rowid FROM t ORDER BY rowid)";
-    let stack = primary_with_dumps(lab).await?;
+    let stack = primary_with_dumps(context).await?;
     let [a, b, c]: [NamespaceName; 3] = ["from".parse()?, "plain".parse()?, "kept".parse()?];
     let rows = &[TABLE, "INSERT INTO t VALUES (1), (2), (3)", "DELETE FROM t WHERE x = 2"];
     let one = round_trip(&stack, [&a, &b], rows, "/dump").await?;
     let other = again(&stack, [&a, &c], "/dump?preserve_row_ids=true").await?;
     let plain = ask(&stack, &b, ROWIDS).await?;
     let kept = ask(&stack, &c, ROWIDS).await?;
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     let ids = |reply: &Reply| reply.scalar().map_or_else(|| outcome(reply), str::to_owned);
     let verdict = if ids(&plain) == "1,3" { Verdict::AsDocumented } else { Verdict::Undocumented };
     let finding = format!(
@@ -268,14 +269,14 @@ async fn rowids(lab: &Lab<'_>) -> Result<Observation> {
         .replied("its rowids", &kept))
 }
 
-async fn user_version(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = primary_with_dumps(lab).await?;
+async fn user_version(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = primary_with_dumps(context).await?;
     let [a, b]: [NamespaceName; 2] = ["from".parse()?, "back".parse()?];
     let created =
         round_trip(&stack, [&a, &b], &[TABLE, "PRAGMA user_version = 7"], "/dump").await?;
     let before = ask(&stack, &a, "PRAGMA user_version").await?;
     let after = ask(&stack, &b, "PRAGMA user_version").await?;
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     let (verdict, finding) = match (before.scalar(), after.scalar()) {
         (Some("7"), Some("7")) => (Verdict::AsDocumented, "user_version survives".to_owned()),
         (Some(before), Some(after)) => {
@@ -293,7 +294,7 @@ async fn user_version(lab: &Lab<'_>) -> Result<Observation> {
         .replied("PRAGMA user_version after", &after))
 }
 
-async fn values(lab: &Lab<'_>) -> Result<Observation> {
+async fn values(context: &ProbeContext<'_>) -> Result<Observation> {
     const VALUES: &[&str] = &[
         "CREATE TABLE v (id INTEGER PRIMARY KEY, x, twice AS (x || x))",
         "INSERT INTO v (x) VALUES (x'00ff27'), (1e-300), (0.1), ('it''s\nso;'), (NULL), (-9)",
@@ -303,12 +304,12 @@ async fn values(lab: &Lab<'_>) -> Result<Observation> {
          UNION ALL SELECT k, quote(n), NULL FROM w",
     ];
     const ALL: &str = "SELECT group_concat(k || '=' || n || '/' || ifnull(t, ''), ' ') FROM both";
-    let stack = primary_with_dumps(lab).await?;
+    let stack = primary_with_dumps(context).await?;
     let [a, b]: [NamespaceName; 2] = ["from".parse()?, "back".parse()?];
     let created = round_trip(&stack, [&a, &b], VALUES, "/dump").await?;
     let before = ask(&stack, &a, ALL).await?;
     let after = ask(&stack, &b, ALL).await?;
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     let same = before.succeeded() && before.scalar() == after.scalar();
     Ok(Observation::either(
         same,
@@ -320,14 +321,14 @@ async fn values(lab: &Lab<'_>) -> Result<Observation> {
     .replied("values after", &after))
 }
 
-async fn failed_load(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = primary_with_dumps(lab).await?;
+async fn failed_load(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = primary_with_dumps(context).await?;
     let name: NamespaceName = "broken".parse()?;
     let broken =
         load(&stack, &name, "CREATE TABLE t (x);\nINSERT INTO nowhere VALUES (1);\n").await?;
     let read = ask(&stack, &name, "SELECT 1").await?;
     let second = create(&stack, &name, &json!({})).await?;
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     let clean = broken.status != 200 && second.status == 200;
     let verdict = if clean { Verdict::AsDocumented } else { Verdict::Differs };
     let finding = format!(
@@ -342,9 +343,9 @@ async fn failed_load(lab: &Lab<'_>) -> Result<Observation> {
         .answered("create again", &second))
 }
 
-async fn url_not_found(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let name = lab.name("nowhere")?;
+async fn url_not_found(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let name = context.name("nowhere")?;
     let address = stack.address("primary", Interface::Http)?;
     let missing = Answer::to(stack.http.get(format!("http://{address}/nope")), "/nope").await?;
     // As the server itself sees it.
@@ -378,13 +379,13 @@ async fn url_not_found(lab: &Lab<'_>) -> Result<Observation> {
         .replied("SELECT count(*) FROM sqlite_schema", &tables))
 }
 
-async fn into_default(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = primary_without(lab, &["--disable-default-namespace"]).await?;
+async fn into_default(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = primary_without(context, &["--disable-default-namespace"]).await?;
     let default = default_name()?;
     let first = ask(&stack, &default, "SELECT 1").await?;
     let created = load(&stack, &default, "CREATE TABLE restored (x);\n").await?;
     let table = ask(&stack, &default, "SELECT count(*) FROM restored").await?;
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     let observation = match (created.status, table.succeeded()) {
         (200, false) => Observation::new(
             Verdict::Weakness,
@@ -401,8 +402,8 @@ async fn into_default(lab: &Lab<'_>) -> Result<Observation> {
         .replied("SELECT count(*) FROM restored", &table))
 }
 
-async fn server_files(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = primary_with_dumps(lab).await?;
+async fn server_files(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = primary_with_dumps(context).await?;
     let [a, b, c]: [NamespaceName; 3] = ["file".parse()?, "missing".parse()?, "ftp".parse()?];
     let file = load(&stack, &a, "CREATE TABLE t (x);\nINSERT INTO t VALUES ('from the file');\n");
     let file = file.await?;
@@ -410,7 +411,7 @@ async fn server_files(lab: &Lab<'_>) -> Result<Observation> {
     let url = file_url(&stack, "not-there.sql");
     let missing = create(&stack, &b, &json!({ "dump_url": url })).await?;
     let ftp = create(&stack, &c, &json!({ "dump_url": "ftp://127.0.0.1/x.sql" })).await?;
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     let verdict = if read.succeeded() { Verdict::Weakness } else { Verdict::AsDocumented };
     let fate = if read.scalar() == Some("from the file") { "can be queried" } else { "cannot" };
     let finding = format!(

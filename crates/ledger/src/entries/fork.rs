@@ -3,10 +3,10 @@
 use futures::FutureExt;
 use serde_json::json;
 
-use super::recovery::hands::{
+use super::recovery::fixtures::{
     ask, create, default_name, folder_of, given, outcome, post, primary_with_default,
 };
-use crate::{Area, Engines, Lab, Observation, Probe, Verdict};
+use crate::{Area, Engines, Observation, Probe, ProbeContext, Verdict};
 use demo_base::error::Result;
 use demo_sqld::namespace::NamespaceName;
 use demo_stack::engine::Stop;
@@ -15,92 +15,92 @@ pub(super) const PROBES: &[Probe] = &[
     Probe {
         id: "fork-onto-unloaded-namespace",
         claim: "A fork onto a namespace that exists is refused and leaves it alone",
-        source: "the server's own error NamespaceAlreadyExist (P20)",
+        source: "the server's own error NamespaceAlreadyExist",
         area: Area::Lifecycle,
         why: "One mistyped name in a fork, right after a restart, destroys another tenant's data",
         mitigation: "Query the target first and refuse when it exists, as `demo namespace fork` does",
         how: "Restarts the primary, forks one namespace onto another that has a row and that nobody \
               has used since, and looks for the row, also after a new `create` and a restart",
         engines: Engines::Both,
-        check: |lab| fork_onto_unloaded(lab).boxed_local(),
+        check: |context| fork_onto_unloaded(context).boxed_local(),
     },
     Probe {
         id: "fork-onto-loaded-namespace",
         claim: "A fork onto a namespace that exists and is in use is refused and leaves it alone",
-        source: "the server's own error NamespaceAlreadyExist (P20)",
+        source: "the server's own error NamespaceAlreadyExist",
         area: Area::Lifecycle,
         why: "Only a query since the last start stands between a wrong target and its loss",
         mitigation: "Query the target before a fork",
         how: "Forks one namespace onto another that has just been queried, and reads its row",
         engines: Engines::Both,
-        check: |lab| fork_onto_loaded(lab).boxed_local(),
+        check: |context| fork_onto_loaded(context).boxed_local(),
     },
     Probe {
         id: "fork-onto-default-after-boot",
         claim: "A fork onto `default` is refused and leaves it alone",
-        source: "the server's own error NamespaceAlreadyExist (P20)",
+        source: "the server's own error NamespaceAlreadyExist",
         area: Area::Lifecycle,
         why: "The namespace that a server without further settings keeps everything in can be wiped",
         mitigation: "Start with --disable-default-namespace; never fork onto `default`",
         how: "Restarts the primary, forks a namespace onto `default`, and reads the row that \
               `default` had",
         engines: Engines::Both,
-        check: |lab| fork_onto_default(lab).boxed_local(),
+        check: |context| fork_onto_default(context).boxed_local(),
     },
     Probe {
         id: "failed-fork-blocks-the-name",
         claim: "A fork that fails leaves nothing behind, and its target can be made afterwards",
-        source: "assumption; docs/ADMIN_API is silent (P23)",
+        source: "assumption; docs/ADMIN_API is silent",
         area: Area::Lifecycle,
         why: "A retry that succeeds by its status makes a namespace that nobody can reach",
         mitigation: "Fork without a timestamp unless bottomless is on; restart after a failure",
         how: "Forks to a point in time without bottomless, creates the target, queries it, and \
               queries it again after a restart",
         engines: Engines::Both,
-        check: |lab| failed_fork(lab).boxed_local(),
+        check: |context| failed_fork(context).boxed_local(),
     },
     Probe {
         id: "checkpoint-unloaded-namespace",
         claim: "A checkpoint of an idle namespace is harmless",
-        source: "assumption; the endpoint is in no document (P21)",
+        source: "assumption; the endpoint is in no document",
         area: Area::Lifecycle,
         why: "A nightly checkpoint after a restart takes a whole database off the air",
         mitigation: "Query the namespace before its checkpoint",
         how: "Restarts the primary, POSTs a checkpoint of a namespace that nobody has used since, \
               queries it, restarts and queries it again",
         engines: Engines::Both,
-        check: |lab| checkpoint_unloaded(lab).boxed_local(),
+        check: |context| checkpoint_unloaded(context).boxed_local(),
     },
     Probe {
         id: "checkpoint-unknown-namespace",
         claim: "A checkpoint of a namespace that does not exist is answered 404",
-        source: "assumption; the endpoint is in no document (P22)",
+        source: "assumption; the endpoint is in no document",
         area: Area::Lifecycle,
         why: "A typo looks like success, and the name cannot be used until the next restart",
         mitigation: "Query the namespace before its checkpoint",
         how: "POSTs a checkpoint of a name that nobody made, creates it, queries it, restarts and \
               queries it again",
         engines: Engines::Both,
-        check: |lab| checkpoint_unknown(lab).boxed_local(),
+        check: |context| checkpoint_unknown(context).boxed_local(),
     },
     Probe {
         id: "deleted-default-comes-back-empty",
         claim: "A deleted `default` namespace is gone, as any other",
-        source: "docs/ADMIN_API, DELETE /v1/namespaces/:namespace (P47)",
+        source: "docs/ADMIN_API, DELETE /v1/namespaces/:namespace",
         area: Area::Lifecycle,
         why: "Applications go on after the deletion, in a database that has silently become empty",
         mitigation: "Start with --disable-default-namespace; never delete `default`",
         how: "Writes a row to `default`, deletes it over the Admin API, and queries it",
         engines: Engines::Both,
-        check: |lab| deleted_default(lab).boxed_local(),
+        check: |context| deleted_default(context).boxed_local(),
     },
 ];
 
 const ROW: &[&str] = &["CREATE TABLE t (x)", "INSERT INTO t VALUES ('kept')"];
 const READ: &str = "SELECT x FROM t";
 
-async fn fork_onto_unloaded(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.primary(|_| Ok(())).await?;
+async fn fork_onto_unloaded(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.primary(|_| Ok(())).await?;
     let [source, victim]: [NamespaceName; 2] = ["source".parse()?, "victim".parse()?];
     for name in [&source, &victim] {
         stack.admin()?.create(name).await?;
@@ -114,7 +114,7 @@ async fn fork_onto_unloaded(lab: &Lab<'_>) -> Result<Observation> {
     let created = create(&stack, &victim, &json!({})).await?;
     stack.restart("primary", Stop::Graceful).await?;
     let last = ask(&stack, &victim, READ).await?;
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     let (verdict, finding) = match (forked.status, last.scalar() == Some("kept")) {
         (500, false) if read.status == 404 && !there => (
             Verdict::Weakness,
@@ -140,10 +140,10 @@ async fn fork_onto_unloaded(lab: &Lab<'_>) -> Result<Observation> {
         .replied(format!("{READ} on victim after another restart"), &last))
 }
 
-async fn fork_onto_loaded(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let source = lab.namespace(&stack, "source").await?;
-    let target = lab.namespace(&stack, "target").await?;
+async fn fork_onto_loaded(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let source = context.namespace(&stack, "source").await?;
+    let target = context.namespace(&stack, "target").await?;
     given(&stack, &target, ROW).await?;
     let forked = post(&stack, &format!("{source}/fork/{target}"), &json!({})).await?;
     let read = ask(&stack, &target, READ).await?;
@@ -160,8 +160,8 @@ async fn fork_onto_loaded(lab: &Lab<'_>) -> Result<Observation> {
         .replied(format!("{READ} on TARGET"), &read))
 }
 
-async fn fork_onto_default(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = primary_with_default(lab).await?;
+async fn fork_onto_default(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = primary_with_default(context).await?;
     let (source, default): (NamespaceName, _) = ("source".parse()?, default_name()?);
     stack.admin()?.create(&source).await?;
     given(&stack, &default, ROW).await?;
@@ -170,7 +170,7 @@ async fn fork_onto_default(lab: &Lab<'_>) -> Result<Observation> {
     let read = ask(&stack, &default, READ).await?;
     stack.restart("primary", Stop::Graceful).await?;
     let last = ask(&stack, &default, READ).await?;
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     let kept = last.scalar() == Some("kept");
     let (verdict, finding) = if kept && forked.status == 400 {
         (Verdict::AsDocumented, "the fork is refused and `default` keeps its rows".into())
@@ -186,8 +186,8 @@ async fn fork_onto_default(lab: &Lab<'_>) -> Result<Observation> {
         .replied(format!("{READ} on default after another restart"), &last))
 }
 
-async fn failed_fork(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.primary(|_| Ok(())).await?;
+async fn failed_fork(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.primary(|_| Ok(())).await?;
     let [source, target]: [NamespaceName; 2] = ["source".parse()?, "target".parse()?];
     stack.admin()?.create(&source).await?;
     given(&stack, &source, ROW).await?;
@@ -197,7 +197,7 @@ async fn failed_fork(lab: &Lab<'_>) -> Result<Observation> {
     let read = ask(&stack, &target, "SELECT 1").await?;
     stack.restart("primary", Stop::Graceful).await?;
     let last = ask(&stack, &target, "SELECT 1").await?;
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     let verdict = match (created.status, read.succeeded()) {
         (200, false) => Verdict::Weakness,
         _ => Verdict::Undocumented,
@@ -216,8 +216,8 @@ async fn failed_fork(lab: &Lab<'_>) -> Result<Observation> {
         .replied("SELECT 1 on target after a restart", &last))
 }
 
-async fn checkpoint_unloaded(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.primary(|_| Ok(())).await?;
+async fn checkpoint_unloaded(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.primary(|_| Ok(())).await?;
     let name: NamespaceName = "idle".parse()?;
     stack.admin()?.create(&name).await?;
     given(&stack, &name, ROW).await?;
@@ -226,7 +226,7 @@ async fn checkpoint_unloaded(lab: &Lab<'_>) -> Result<Observation> {
     let read = ask(&stack, &name, READ).await?;
     stack.restart("primary", Stop::Graceful).await?;
     let last = ask(&stack, &name, READ).await?;
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     let verdict = if read.succeeded() { Verdict::AsDocumented } else { Verdict::Weakness };
     let kept = if last.scalar() == Some("kept") { "there" } else { "lost" };
     let finding = format!(
@@ -240,15 +240,15 @@ async fn checkpoint_unloaded(lab: &Lab<'_>) -> Result<Observation> {
         .replied(format!("{READ} after another restart"), &last))
 }
 
-async fn checkpoint_unknown(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.primary(|_| Ok(())).await?;
+async fn checkpoint_unknown(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.primary(|_| Ok(())).await?;
     let name: NamespaceName = "ghost".parse()?;
     let checkpoint = post(&stack, "ghost/checkpoint", &json!({})).await?;
     let created = create(&stack, &name, &json!({})).await?;
     let read = ask(&stack, &name, "SELECT 1").await?;
     stack.restart("primary", Stop::Graceful).await?;
     let last = ask(&stack, &name, "SELECT 1").await?;
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     let verdict =
         if checkpoint.status == 404 { Verdict::AsDocumented } else { Verdict::Undocumented };
     let finding = format!(
@@ -265,15 +265,15 @@ async fn checkpoint_unknown(lab: &Lab<'_>) -> Result<Observation> {
         .replied("SELECT 1 on ghost after a restart", &last))
 }
 
-async fn deleted_default(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = primary_with_default(lab).await?;
+async fn deleted_default(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = primary_with_default(context).await?;
     let default = default_name()?;
     given(&stack, &default, ROW).await?;
     let admin = stack.admin()?;
     let deleted = admin.raw(reqwest::Method::DELETE, "/v1/namespaces/default", None).await?;
     let alive = ask(&stack, &default, "SELECT 1").await?;
     let read = ask(&stack, &default, READ).await?;
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     let finding = match (alive.succeeded(), read.scalar() == Some("kept")) {
         (true, false) => "the deletion is answered with success and `default` is back, empty",
         (true, true) => "`default` keeps its rows in spite of the deletion",

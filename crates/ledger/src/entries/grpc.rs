@@ -12,7 +12,7 @@ use futures::FutureExt;
 use serde_json::json;
 
 use self::wire::{Caller, Reply};
-use crate::{Area, Engines, Lab, Observation, Probe, Verdict};
+use crate::{Area, Engines, Observation, Probe, ProbeContext, Verdict};
 use demo_base::error::{Fault, Result};
 use demo_sqld::namespace::NamespaceName;
 use demo_stack::engine::ephemeral::EphemeralStack;
@@ -21,7 +21,7 @@ pub(super) const PROBES: &[Probe] = &[
     Probe {
         id: "grpc-reads-without-token",
         claim: "A JWT key keeps everybody without a token from reading the database",
-        source: "docs/USER_GUIDE, Client Authentication (P03)",
+        source: "docs/USER_GUIDE, Client Authentication",
         area: Area::Security,
         why: "Who reaches the gRPC port copies every namespace whose name he knows",
         mitigation: "Bind the gRPC port to loopback or demand client certificates \
@@ -29,12 +29,12 @@ pub(super) const PROBES: &[Probe] = &[
         how: "Hello and BatchLogEntries on the gRPC port without a token; the answer is searched \
               for a row",
         engines: Engines::Both,
-        check: |lab| reads_without_token(lab).boxed_local(),
+        check: |context| reads_without_token(context).boxed_local(),
     },
     Probe {
         id: "grpc-writes-without-token",
         claim: "A JWT key keeps everybody without a token from writing to the database",
-        source: "docs/USER_GUIDE, Client Authentication (P04)",
+        source: "docs/USER_GUIDE, Client Authentication",
         area: Area::Security,
         why: "Who reaches the gRPC port names his own rights in a header and is believed",
         mitigation: "Bind the gRPC port to loopback or demand client certificates \
@@ -42,35 +42,35 @@ pub(super) const PROBES: &[Probe] = &[
         how: "Proxy/Execute on the gRPC port with x-proxy-authorization: \"FullAccess\" inserts a \
               row, which is then read over HTTP",
         engines: Engines::Both,
-        check: |lab| writes_without_token(lab).boxed_local(),
+        check: |context| writes_without_token(context).boxed_local(),
     },
     Probe {
         id: "grpc-writes-need-header",
         claim: "The gRPC port runs no statement for a caller that says nothing of his rights",
-        source: "assumption (P04)",
+        source: "assumption",
         area: Area::Security,
         why: "The only obstacle on the gRPC port is a header that anybody can send",
         mitigation: "Do not rely on it: see grpc-writes-without-token",
         how: "Proxy/Execute on the gRPC port without x-proxy-authorization",
         engines: Engines::Both,
-        check: |lab| writes_without_header(lab).boxed_local(),
+        check: |context| writes_without_header(context).boxed_local(),
     },
     Probe {
         id: "http-port-asks-replicas-for-token",
         claim: "On the HTTP port embedded replicas need a token, and none believes their headers",
-        source: "docs/USER_GUIDE, Client Authentication (P04)",
+        source: "docs/USER_GUIDE, Client Authentication",
         area: Area::Security,
         why: "The HTTP port is the one that is published; it serves replication as well",
         mitigation: "none needed",
         how: "On the HTTP port, without a token: Hello, and Proxy/Execute with \
               x-proxy-authorization: \"FullAccess\"",
         engines: Engines::Both,
-        check: |lab| http_port_without_token(lab).boxed_local(),
+        check: |context| http_port_without_token(context).boxed_local(),
     },
     Probe {
         id: "scoped-token-copies-other-namespace",
         claim: "A token limited to one namespace cannot read another",
-        source: "sqld issue 590 and the server's tests of the `id` claim (P01)",
+        source: "sqld issue 590 and the server's tests of the `id` claim",
         area: Area::Security,
         why: "Tenants who get a token for their own namespace copy everybody's",
         mitigation: "Give every namespace its own `jwt_key`, or let a proxy pass only /v2 and /v3 \
@@ -78,31 +78,31 @@ pub(super) const PROBES: &[Probe] = &[
         how: "With a token {\"id\": A, \"a\": \"ro\"}: Hello and BatchLogEntries for B on the HTTP \
               port; SQL on B is the control",
         engines: Engines::Both,
-        check: |lab| scoped_token_reads(lab).boxed_local(),
+        check: |context| scoped_token_reads(context).boxed_local(),
     },
     Probe {
         id: "scoped-token-writes-other-namespace",
         claim: "A token limited to one namespace cannot write to another over replication",
-        source: "assumption; the write path of embedded replicas (P02)",
+        source: "assumption; the write path of embedded replicas",
         area: Area::Security,
         why: "Reads are not confined there (scoped-token-copies-other-namespace)",
         mitigation: "Give every namespace its own `jwt_key`",
         how: "With a token {\"id\": A, \"a\": \"rw\"}: Proxy/Execute inserts into B on the HTTP \
               port",
         engines: Engines::Both,
-        check: |lab| scoped_token_writes(lab).boxed_local(),
+        check: |context| scoped_token_writes(context).boxed_local(),
     },
     Probe {
         id: "read-only-token-writes-as-replica",
         claim: "A read-only token cannot write through the services of embedded replicas",
-        source: "assumption; the write path of embedded replicas (P04)",
+        source: "assumption; the write path of embedded replicas",
         area: Area::Security,
         why: "A second way to write must keep to the same rights",
         mitigation: "none needed",
         how: "With a token {\"a\": \"ro\"}: Proxy/Execute inserts a row on the HTTP port; a token \
               {\"a\": \"rw\"} does the same as the control",
         engines: Engines::Both,
-        check: |lab| read_only_token_writes(lab).boxed_local(),
+        check: |context| read_only_token_writes(context).boxed_local(),
     },
     own_key::REPLICATION,
     own_key::ON_GRPC_PORT,
@@ -123,8 +123,8 @@ const ROW: &str = "row-4d1f-of-the-grpc-probes";
 pub(super) const GRANT: (&str, &str) = ("x-proxy-authorization", "\"FullAccess\"");
 
 /// A new namespace with one row.
-async fn filled(lab: &Lab<'_>, stack: &EphemeralStack) -> Result<NamespaceName> {
-    let name = lab.namespace(stack, "grpc").await?;
+async fn filled(context: &ProbeContext<'_>, stack: &EphemeralStack) -> Result<NamespaceName> {
+    let name = context.namespace(stack, "grpc").await?;
     let hrana = stack.hrana("primary", Some(&name))?;
     for sql in ["CREATE TABLE t (x)", &format!("INSERT INTO t VALUES ('{ROW}')")] {
         must(&hrana.execute(sql).await?)?;
@@ -171,19 +171,19 @@ fn written(there: bool, reply: &Reply, yes: &str, no: &str) -> Observation {
     }
 }
 
-async fn reads_without_token(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let name = filled(lab, &stack).await?;
-    let reply = Caller::at_grpc_port(lab, &stack)?.namespace(&name).copy_log().await?;
+async fn reads_without_token(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let name = filled(context, &stack).await?;
+    let reply = Caller::at_grpc_port(context, &stack)?.namespace(&name).copy_log().await?;
     let yes = "the gRPC port hands out the whole log of a namespace without a token";
     Ok(copied(&reply, yes, "the gRPC port refuses a caller without a token")
         .saw("Hello, BatchLogEntries on the gRPC port, no token", reply.describe()))
 }
 
-async fn writes_without_token(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let name = filled(lab, &stack).await?;
-    let caller = Caller::at_grpc_port(lab, &stack)?.namespace(&name).with(GRANT.0, GRANT.1);
+async fn writes_without_token(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let name = filled(context, &stack).await?;
+    let caller = Caller::at_grpc_port(context, &stack)?.namespace(&name).with(GRANT.0, GRANT.1);
     let reply = caller.execute("INSERT INTO t VALUES ('stranger')").await?;
     let there = is_there(&stack, &name, "stranger").await?;
     let yes = "the gRPC port believes a caller without a token that he has full access: the row \
@@ -192,10 +192,10 @@ async fn writes_without_token(lab: &Lab<'_>) -> Result<Observation> {
         .saw("INSERT over Proxy/Execute on the gRPC port, no token", reply.describe()))
 }
 
-async fn writes_without_header(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let name = filled(lab, &stack).await?;
-    let caller = Caller::at_grpc_port(lab, &stack)?.namespace(&name);
+async fn writes_without_header(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let name = filled(context, &stack).await?;
+    let caller = Caller::at_grpc_port(context, &stack)?.namespace(&name);
     let reply = caller.execute("INSERT INTO t VALUES ('stranger')").await?;
     let there = is_there(&stack, &name, "stranger").await?;
     let yes = "a caller that says nothing of his rights writes";
@@ -203,11 +203,11 @@ async fn writes_without_header(lab: &Lab<'_>) -> Result<Observation> {
         .saw("INSERT over Proxy/Execute without x-proxy-authorization", reply.describe()))
 }
 
-async fn http_port_without_token(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let name = filled(lab, &stack).await?;
-    let log = Caller::at_http_port(lab, &stack)?.namespace(&name).copy_log().await?;
-    let caller = Caller::at_http_port(lab, &stack)?.namespace(&name).with(GRANT.0, GRANT.1);
+async fn http_port_without_token(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let name = filled(context, &stack).await?;
+    let log = Caller::at_http_port(context, &stack)?.namespace(&name).copy_log().await?;
+    let caller = Caller::at_http_port(context, &stack)?.namespace(&name).with(GRANT.0, GRANT.1);
     let write = caller.execute("INSERT INTO t VALUES ('stranger')").await?;
     let there = is_there(&stack, &name, "stranger").await?;
     let closed = !log.granted() && !there;
@@ -223,13 +223,13 @@ async fn http_port_without_token(lab: &Lab<'_>) -> Result<Observation> {
         .saw("INSERT over Proxy/Execute on the HTTP port, no token", write.describe()))
 }
 
-async fn scoped_token_reads(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let (own, other) = (lab.name("grpc")?, filled(lab, &stack).await?);
+async fn scoped_token_reads(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let (own, other) = (context.name("grpc")?, filled(context, &stack).await?);
     let token = stack.token_with(&json!({ "id": own, "a": "ro" }))?;
     let sql = stack.anonymous("primary", Some(&other))?.token(&token);
     let control = sql.execute("SELECT x FROM t").await?;
-    let caller = Caller::at_http_port(lab, &stack)?.namespace(&other).token(&token);
+    let caller = Caller::at_http_port(context, &stack)?.namespace(&other).token(&token);
     let reply = caller.copy_log().await?;
     let yes = if control.succeeded() {
         "a token for one namespace reads another, over SQL and over replication"
@@ -241,11 +241,11 @@ async fn scoped_token_reads(lab: &Lab<'_>) -> Result<Observation> {
         .replied("SELECT with the same token", &control))
 }
 
-async fn scoped_token_writes(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let (own, other) = (lab.name("grpc")?, filled(lab, &stack).await?);
+async fn scoped_token_writes(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let (own, other) = (context.name("grpc")?, filled(context, &stack).await?);
     let token = stack.token_with(&json!({ "id": own, "a": "rw" }))?;
-    let caller = Caller::at_http_port(lab, &stack)?.namespace(&other).token(&token);
+    let caller = Caller::at_http_port(context, &stack)?.namespace(&other).token(&token);
     let reply = caller.execute("INSERT INTO t VALUES ('stranger')").await?;
     let there = is_there(&stack, &other, "stranger").await?;
     let yes = "a token for one namespace writes to another over Proxy/Execute";
@@ -253,10 +253,10 @@ async fn scoped_token_writes(lab: &Lab<'_>) -> Result<Observation> {
         .saw("INSERT over Proxy/Execute on the HTTP port", reply.describe()))
 }
 
-async fn read_only_token_writes(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let name = filled(lab, &stack).await?;
-    let caller = || Ok::<_, anyhow::Error>(Caller::at_http_port(lab, &stack)?.namespace(&name));
+async fn read_only_token_writes(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let name = filled(context, &stack).await?;
+    let caller = || Ok::<_, anyhow::Error>(Caller::at_http_port(context, &stack)?.namespace(&name));
     let token = stack.token_with(&json!({ "a": "ro" }))?;
     let reply = caller()?.token(&token).execute("INSERT INTO t VALUES ('reader')").await?;
     let there = is_there(&stack, &name, "reader").await?;

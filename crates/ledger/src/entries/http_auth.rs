@@ -11,7 +11,7 @@ use secrecy::ExposeSecret;
 use serde_json::json;
 
 use super::tokens::answers::judge;
-use crate::{Area, Engines, Lab, Observation, Probe, Verdict};
+use crate::{Area, Engines, Observation, Probe, ProbeContext, Verdict};
 use demo_base::error::Result;
 use demo_sqld_client::http::Answer;
 use demo_stack::engine::ephemeral::EphemeralStack;
@@ -42,73 +42,73 @@ pub(super) const PROBES: &[Probe] = &[
 const SCHEME: Probe = Probe {
     id: "http-auth-ignores-the-scheme",
     claim: "With --http-auth a client authenticates by HTTP Basic",
-    source: "docs/DOCKER, SQLD_HTTP_AUTH (P74)",
+    source: "docs/DOCKER, SQLD_HTTP_AUTH",
     area: Area::Security,
     why: "A proxy that filters `Basic` lets the same password through under another word",
     mitigation: "Use --auth-jwt-key-file instead",
     how: "The right base64 under Basic and under Bearer, a wrong one under Basic",
     engines: Engines::Both,
-    check: |lab| scheme(lab).boxed_local(),
+    check: |context| scheme(context).boxed_local(),
 };
 
 const SUBSTRING: Probe = Probe {
     id: "http-auth-finds-the-key-anywhere",
     claim: "With --http-auth the credentials must be exactly the configured ones",
-    source: "docs/DOCKER, SQLD_HTTP_AUTH (P74)",
+    source: "docs/DOCKER, SQLD_HTTP_AUTH",
     area: Area::Security,
     why: "A short password is contained in a long guess: one request tries many",
     mitigation: "Use --auth-jwt-key-file instead; else a long random password",
     how: "The right base64 with letters before and after it",
     engines: Engines::Both,
-    check: |lab| substring(lab).boxed_local(),
+    check: |context| substring(context).boxed_local(),
 };
 
 const BEATS_JWT: Probe = Probe {
     id: "http-auth-beats-the-jwt-key",
     claim: "With --http-auth and a JWT key a client may use either",
-    source: "assumption (P75)",
+    source: "assumption",
     area: Area::Security,
     why: "A forgotten SQLD_HTTP_AUTH turns every token away, and one password opens everything",
     mitigation: "Remove SQLD_HTTP_AUTH when moving to tokens",
     how: "A server with both gets a valid token, then the password",
     engines: Engines::Both,
-    check: |lab| beats_jwt(lab).boxed_local(),
+    check: |context| beats_jwt(context).boxed_local(),
 };
 
 const EMPTY: Probe = Probe {
     id: "http-auth-empty-opens-the-server",
     claim: "--http-auth basic: without credentials lets nobody in",
-    source: "assumption (P76)",
+    source: "assumption",
     area: Area::Security,
     why: "`basic:$SECRET` with an unset variable opens the server to any word",
     mitigation: "Let the shell fail for unset variables (`${SECRET:?}`); use a JWT key",
     how: "A server with `basic:` gets a request without credentials and one with nonsense",
     engines: Engines::Both,
-    check: |lab| empty(lab).boxed_local(),
+    check: |context| empty(context).boxed_local(),
 };
 
 const ALWAYS: Probe = Probe {
     id: "http-auth-always-is-a-password",
     claim: "--http-auth always lets everybody in",
-    source: "older documents of sqld (P76)",
+    source: "older documents of sqld",
     area: Area::Security,
     why: "The word of older guides has become a password that everybody knows",
     mitigation: "Leave the flag out for an open server",
     how: "A server with `always` gets no credentials, nonsense, and `always` as credentials",
     engines: Engines::Both,
-    check: |lab| always(lab).boxed_local(),
+    check: |context| always(context).boxed_local(),
 };
 
 const CORS: Probe = Probe {
     id: "cors-open-to-every-origin",
     claim: "A page of another site cannot use the server from a browser",
-    source: "assumption (P83)",
+    source: "assumption",
     area: Area::Security,
     why: "With a server that has no key, any web page reads and writes a developer's database",
     mitigation: "Always set a key, on localhost too; let a proxy set the CORS headers",
     how: "The preflight request of a browser from a foreign origin",
     engines: Engines::Both,
-    check: |lab| cors(lab).boxed_local(),
+    check: |context| cors(context).boxed_local(),
 };
 
 /// The credentials that the probes configure.
@@ -118,26 +118,27 @@ fn password() -> String {
 
 /// One database with this `--http-auth`, and with a JWT key if the probe is about both.
 async fn with_http_auth(
-    lab: &Lab<'_>,
+    context: &ProbeContext<'_>,
     parameter: &str,
     jwt_key: bool,
 ) -> Result<std::rc::Rc<EphemeralStack>> {
-    lab.own(Variants::DEFAULT, |plan, _| {
-        plan.services.retain(|service| service.name == "primary");
-        for service in &mut plan.services {
-            service.environment.insert("SQLD_HTTP_AUTH".to_owned(), parameter.to_owned());
-            if !jwt_key {
-                service.environment.remove("SQLD_AUTH_JWT_KEY_FILE");
+    context
+        .own(Variants::DEFAULT, |plan, _| {
+            plan.services.retain(|service| service.name == "primary");
+            for service in &mut plan.services {
+                service.environment.insert("SQLD_HTTP_AUTH".to_owned(), parameter.to_owned());
+                if !jwt_key {
+                    service.environment.remove("SQLD_AUTH_JWT_KEY_FILE");
+                }
             }
-        }
-        Ok(())
-    })
-    .await
+            Ok(())
+        })
+        .await
 }
 
 /// The statuses of a SELECT with each of these `Authorization` headers.
 async fn statuses(
-    lab: &Lab<'_>,
+    context: &ProbeContext<'_>,
     stack: &EphemeralStack,
     headers: &[Option<&str>],
 ) -> Result<String> {
@@ -145,7 +146,7 @@ async fn statuses(
     let select = json!({ "requests": [{ "type": "execute", "stmt": { "sql": "SELECT 1" } }] });
     let mut statuses = Vec::new();
     for header in headers {
-        let mut request = lab.http().post(format!("{base}/v2/pipeline")).json(&select);
+        let mut request = context.http().post(format!("{base}/v2/pipeline")).json(&select);
         if let Some(value) = header {
             request = request.header(AUTHORIZATION, *value);
         }
@@ -154,13 +155,13 @@ async fn statuses(
     Ok(statuses.join(", "))
 }
 
-async fn scheme(lab: &Lab<'_>) -> Result<Observation> {
+async fn scheme(context: &ProbeContext<'_>) -> Result<Observation> {
     let password = password();
-    let stack = with_http_auth(lab, &format!("basic:{password}"), false).await?;
+    let stack = with_http_auth(context, &format!("basic:{password}"), false).await?;
     let (basic, bearer) = (format!("Basic {password}"), format!("Bearer {password}"));
     let headers = [Some(basic.as_str()), Some(&bearer), Some("Basic d3Jvbmc="), None];
-    let seen = statuses(lab, &stack, &headers).await?;
-    lab.discard(&stack).await?;
+    let seen = statuses(context, &stack, &headers).await?;
+    context.discard(&stack).await?;
     let known = [
         (
             "200, 200, 401, 401",
@@ -172,13 +173,13 @@ async fn scheme(lab: &Lab<'_>) -> Result<Observation> {
     Ok(judge(&seen, &known).saw("Basic RIGHT, Bearer RIGHT, Basic WRONG, nothing", seen))
 }
 
-async fn substring(lab: &Lab<'_>) -> Result<Observation> {
+async fn substring(context: &ProbeContext<'_>) -> Result<Observation> {
     let password = password();
-    let stack = with_http_auth(lab, &format!("basic:{password}"), false).await?;
+    let stack = with_http_auth(context, &format!("basic:{password}"), false).await?;
     let around = format!("Basic xx{password}yy");
     let part = format!("Basic {}", &password[..password.len() - 4]);
-    let seen = statuses(lab, &stack, &[Some(&around), Some(&part)]).await?;
-    lab.discard(&stack).await?;
+    let seen = statuses(context, &stack, &[Some(&around), Some(&part)]).await?;
+    context.discard(&stack).await?;
     let known = [
         (
             "200, 401",
@@ -191,14 +192,14 @@ async fn substring(lab: &Lab<'_>) -> Result<Observation> {
     Ok(judge(&seen, &known).saw("Basic xxRIGHTyy, Basic RIGH", seen))
 }
 
-async fn beats_jwt(lab: &Lab<'_>) -> Result<Observation> {
+async fn beats_jwt(context: &ProbeContext<'_>) -> Result<Observation> {
     let password = password();
-    let stack = with_http_auth(lab, &format!("basic:{password}"), true).await?;
+    let stack = with_http_auth(context, &format!("basic:{password}"), true).await?;
     let token = stack.full_token()?;
     let (bearer, basic) =
         (format!("Bearer {}", token.expose_secret()), format!("Basic {password}"));
-    let seen = statuses(lab, &stack, &[Some(&bearer), Some(&basic), None]).await?;
-    lab.discard(&stack).await?;
+    let seen = statuses(context, &stack, &[Some(&bearer), Some(&basic), None]).await?;
+    context.discard(&stack).await?;
     let known = [
         (
             "401, 200, 401",
@@ -211,10 +212,10 @@ async fn beats_jwt(lab: &Lab<'_>) -> Result<Observation> {
     Ok(judge(&seen, &known).saw("a valid token, the password, nothing", seen))
 }
 
-async fn empty(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = with_http_auth(lab, "basic:", false).await?;
-    let seen = statuses(lab, &stack, &[None, Some("Basic nonsense")]).await?;
-    lab.discard(&stack).await?;
+async fn empty(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = with_http_auth(context, "basic:", false).await?;
+    let seen = statuses(context, &stack, &[None, Some("Basic nonsense")]).await?;
+    context.discard(&stack).await?;
     let known = [
         (
             "401, 200",
@@ -227,11 +228,11 @@ async fn empty(lab: &Lab<'_>) -> Result<Observation> {
     Ok(judge(&seen, &known).saw("nothing, Basic nonsense", seen))
 }
 
-async fn always(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = with_http_auth(lab, "always", false).await?;
+async fn always(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = with_http_auth(context, "always", false).await?;
     let headers = [None, Some("Basic nonsense"), Some("Basic always")];
-    let seen = statuses(lab, &stack, &headers).await?;
-    lab.discard(&stack).await?;
+    let seen = statuses(context, &stack, &headers).await?;
+    context.discard(&stack).await?;
     let known = [
         ("401, 401, 200", Verdict::Differs, "`--http-auth always` makes `always` the password"),
         ("200, 200, 200", Verdict::AsDocumented, "`--http-auth always` lets everybody in"),
@@ -239,15 +240,15 @@ async fn always(lab: &Lab<'_>) -> Result<Observation> {
     Ok(judge(&seen, &known).saw("nothing, Basic nonsense, Basic always", seen))
 }
 
-async fn cors(lab: &Lab<'_>) -> Result<Observation> {
+async fn cors(context: &ProbeContext<'_>) -> Result<Observation> {
     const ALLOWED: [&str; 3] = [
         "access-control-allow-origin",
         "access-control-allow-methods",
         "access-control-allow-headers",
     ];
-    let stack = lab.plain().await?;
+    let stack = context.plain().await?;
     let url = format!("http://{}/v2/pipeline", stack.address("primary", Interface::Http)?);
-    let request = lab
+    let request = context
         .http()
         .request(Method::OPTIONS, &url)
         .header("origin", "https://elsewhere.invalid")

@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use super::following::support::{
     HANG, PATIENCE, ask, eventually, health, outcome, run, said, words,
 };
-use crate::{Area, Ended, Engines, Lab, Observation, Probe, Verdict, within};
+use crate::{Area, Ended, Engines, Observation, Probe, ProbeContext, Verdict, within};
 use demo_base::error::Result;
 use demo_sqld_client::hrana::Hrana;
 use demo_stack::engine::ephemeral::EphemeralStack;
@@ -29,7 +29,7 @@ pub(super) const PROBES: &[Probe] = &[
     Probe {
         id: "primary-url-variable",
         claim: "SQLD_NODE=replica and SQLD_PRIMARY_URL make a server a replica",
-        source: "DOCKER, Environment variables (P64, P65)",
+        source: "DOCKER, Environment variables",
         area: Area::Operations,
         why: "Outside the image, or with a command that its entrypoint does not know, two servers \
               take writes and nobody says so",
@@ -37,69 +37,69 @@ pub(super) const PROBES: &[Probe] = &[
                      for the binary use SQLD_PRIMARY_GRPC_URL",
         how: "Starts the binary with these two variables, writes to it, looks at the primary",
         engines: Engines::NativeOnly(NO_ENTRYPOINT),
-        check: |lab| primary_url(lab).boxed_local(),
+        check: |context| primary_url(context).boxed_local(),
     },
     Probe {
         id: "primary-grpc-url-variable",
         claim: "SQLD_PRIMARY_GRPC_URL makes a server a replica",
-        source: "`sqld --help` (P64)",
+        source: "`sqld --help`",
         area: Area::Operations,
         why: "It is the variable for whoever runs the binary without the image",
         mitigation: "Nothing to do",
         how: "Starts the binary with the variable, writes to it, looks at the primary",
         engines: Engines::NativeOnly(NO_ENTRYPOINT),
-        check: |lab| primary_grpc_url(lab).boxed_local(),
+        check: |context| primary_grpc_url(context).boxed_local(),
     },
     Probe {
         id: "primary-url-not-checked",
         claim: "A replica whose primary URL is no URL does not start",
-        source: "assumption (P63, P95)",
+        source: "assumption",
         area: Area::Operations,
         why: "A typo in the URL shows only in requests that fail, and health checks stay green",
         mitigation: "Read one row at every replica after each start; /health proves nothing",
         how: "Starts a replica with the URL `nonsense`, reads, asks /health",
         engines: Engines::Both,
-        check: |lab| nonsense_url(lab).boxed_local(),
+        check: |context| nonsense_url(context).boxed_local(),
     },
     Probe {
         id: "replica-grpc-listen-variable",
         claim: "A replica ignores SQLD_GRPC_LISTEN_ADDR",
-        source: "assumption; sqld issue 74 (P66)",
+        source: "assumption; sqld issue 74",
         area: Area::Operations,
         why: "One file of variables for all servers ends every replica at its start",
         mitigation: "Give SQLD_GRPC_LISTEN_ADDR to the primary only",
         how: "Runs the server with both SQLD_PRIMARY_GRPC_URL and SQLD_GRPC_LISTEN_ADDR",
         engines: Engines::NativeOnly(NEEDS_BINARY),
-        check: |lab| listening_replica(lab).boxed_local(),
+        check: |context| listening_replica(context).boxed_local(),
     },
     Probe {
         id: "replica-of-a-replica",
         claim: "A replica can itself have replicas",
-        source: "assumption; CONSISTENCY_MODEL and USER_GUIDE do not say (P66)",
+        source: "assumption; CONSISTENCY_MODEL and USER_GUIDE do not say",
         area: Area::Replication,
         why: "Every replica must reach the primary: there is no tree of servers",
         mitigation: "Point every replica at the primary",
         how: "Runs the server with both --primary-grpc-url and --grpc-listen-addr",
         engines: Engines::NativeOnly(NEEDS_BINARY),
-        check: |lab| chained(lab).boxed_local(),
+        check: |context| chained(context).boxed_local(),
     },
     Probe {
         id: "grpc-only-when-asked",
         claim: "A server listens for replicas only when it is told to",
-        source: "`sqld --help`; DOCKER has 0.0.0.0:5001 as the image's default (P06)",
+        source: "`sqld --help`; DOCKER has 0.0.0.0:5001 as the image's default",
         area: Area::Security,
         why: "The port has no lock but TLS, and the image opens it for every primary",
         mitigation: "Set SQLD_NODE=standalone in a container that has no replicas",
         how: "Starts a server without SQLD_GRPC_LISTEN_ADDR and speaks HTTP/2 to the port",
         engines: Engines::Both,
-        check: |lab| no_grpc(lab).boxed_local(),
+        check: |context| no_grpc(context).boxed_local(),
     },
 ];
 
-async fn primary_url(lab: &Lab<'_>) -> Result<Observation> {
+async fn primary_url(context: &ProbeContext<'_>) -> Result<Observation> {
     let kept = |_: &mut StackPlan| {};
-    let (stack, arrived) = written_to_second(lab, kept).await?;
-    lab.discard(&stack).await?;
+    let (stack, arrived) = written_to_second(context, kept).await?;
+    context.discard(&stack).await?;
     Ok(Observation::either(
         arrived,
         (Verdict::AsDocumented, "the binary with these variables is a replica"),
@@ -108,7 +108,7 @@ async fn primary_url(lab: &Lab<'_>) -> Result<Observation> {
     .saw("a row written to it reaches the primary", arrived.to_string()))
 }
 
-async fn primary_grpc_url(lab: &Lab<'_>) -> Result<Observation> {
+async fn primary_grpc_url(context: &ProbeContext<'_>) -> Result<Observation> {
     let renamed = |plan: &mut StackPlan| {
         for service in &mut plan.services {
             if let Some(url) = service.environment.remove("SQLD_PRIMARY_URL") {
@@ -116,8 +116,8 @@ async fn primary_grpc_url(lab: &Lab<'_>) -> Result<Observation> {
             }
         }
     };
-    let (stack, arrived) = written_to_second(lab, renamed).await?;
-    lab.discard(&stack).await?;
+    let (stack, arrived) = written_to_second(context, renamed).await?;
+    context.discard(&stack).await?;
     Ok(Observation::either(
         arrived,
         (Verdict::AsDocumented, "the binary with this variable is a replica"),
@@ -129,10 +129,10 @@ async fn primary_grpc_url(lab: &Lab<'_>) -> Result<Observation> {
 /// Starts the service `replica` from its variables alone, without the flags of
 /// an entrypoint; whether what is written to it is then on the primary.
 async fn written_to_second(
-    lab: &Lab<'_>,
+    context: &ProbeContext<'_>,
     change: impl FnOnce(&mut StackPlan),
 ) -> Result<(Rc<EphemeralStack>, bool)> {
-    let stack = lab
+    let stack = context
         .own(Variants::DEFAULT, |plan, _| {
             for service in plan.services.iter_mut().filter(|service| service.name == "replica") {
                 // The native engine does the entrypoint's work by the role.
@@ -159,8 +159,8 @@ async fn written_to_second(
     Ok((stack, up && down))
 }
 
-async fn nonsense_url(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab
+async fn nonsense_url(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context
         .own(Variants::DEFAULT, |plan, _| {
             for service in plan.services.iter_mut().filter(|service| service.name == "replica") {
                 service.environment.insert("SQLD_PRIMARY_URL".to_owned(), "nonsense".to_owned());
@@ -177,26 +177,26 @@ async fn nonsense_url(lab: &Lab<'_>) -> Result<Observation> {
     // A server that has ended answers nothing.
     let health = health(&stack, "replica").await.map_or("nothing".to_owned(), |s| s.to_string());
     let panic = said(&stack, "replica", "panicked at").await?;
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     let finding = format!("a read at a replica with a senseless URL {read}; /health says {health}");
     Ok(Observation::new(Verdict::Undocumented, finding)
         .saw("SELECT 1 on the replica", evidence)
         .saw("the replica's log", panic.as_deref().unwrap_or("no panic")))
 }
 
-async fn listening_replica(lab: &Lab<'_>) -> Result<Observation> {
-    let folder = lab.scratch()?;
+async fn listening_replica(context: &ProbeContext<'_>) -> Result<Observation> {
+    let folder = context.scratch()?;
     let variables =
         [("SQLD_PRIMARY_GRPC_URL", "http://127.0.0.1:9"), ("SQLD_GRPC_LISTEN_ADDR", "127.0.0.1:0")];
-    let ended = lab.run_binary(folder.path(), &HTTP_ALONE, &variables).await?;
+    let ended = context.run_binary(folder.path(), &HTTP_ALONE, &variables).await?;
     Ok(refused(&ended, "with both variables"))
 }
 
-async fn chained(lab: &Lab<'_>) -> Result<Observation> {
-    let folder = lab.scratch()?;
+async fn chained(context: &ProbeContext<'_>) -> Result<Observation> {
+    let folder = context.scratch()?;
     let flags = ["--primary-grpc-url=http://127.0.0.1:9", "--grpc-listen-addr=127.0.0.1:0"];
     let arguments: Vec<&str> = HTTP_ALONE.iter().chain(&flags).copied().collect();
-    let ended = lab.run_binary(folder.path(), &arguments, &[]).await?;
+    let ended = context.run_binary(folder.path(), &arguments, &[]).await?;
     Ok(refused(&ended, "with both flags"))
 }
 
@@ -219,13 +219,13 @@ fn refused(ended: &Ended, when: &str) -> Observation {
     seen.saw("the server's output", &ended.text)
 }
 
-async fn no_grpc(lab: &Lab<'_>) -> Result<Observation> {
+async fn no_grpc(context: &ProbeContext<'_>) -> Result<Observation> {
     const VARIABLE: &str = "SQLD_GRPC_LISTEN_ADDR";
-    let told = lab.primary(|_| Ok(())).await?;
+    let told = context.primary(|_| Ok(())).await?;
     // What the port says when there is a server behind it.
     let control = speaks_http2(&told).await?;
-    lab.discard(&told).await?;
-    let stack = lab
+    context.discard(&told).await?;
+    let stack = context
         .primary(|plan| {
             for service in &mut plan.services {
                 service.role = Role::Standalone;
@@ -237,7 +237,7 @@ async fn no_grpc(lab: &Lab<'_>) -> Result<Observation> {
         })
         .await?;
     let open = speaks_http2(&stack).await?;
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     let seen = match (control, open) {
         (true, false) => Observation::new(
             Verdict::AsDocumented,

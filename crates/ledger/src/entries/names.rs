@@ -8,7 +8,7 @@ use secrecy::ExposeSecret;
 use serde_json::json;
 
 use super::tokens::answers::judge;
-use crate::{Area, Engines, Lab, Observation, Probe, Verdict};
+use crate::{Area, Engines, Observation, Probe, ProbeContext, Verdict};
 use demo_base::error::Result;
 use demo_sqld_client::http::Answer;
 use demo_stack::engine::ephemeral::EphemeralStack;
@@ -28,13 +28,13 @@ pub(super) const PROBES: &[Probe] = &[
 const ENUMERATION: Probe = Probe {
     id: "namespaces-told-without-token",
     claim: "Without a token a server does not tell which namespaces there are",
-    source: "the Configuration Guide article, \"the server will reject their connection with 401\" (P70)",
+    source: "the Configuration Guide article, \"the server will reject their connection with 401\"",
     area: Area::Security,
     why: "Namespaces are often named after customers: anybody can try the names",
     mitigation: "Give namespaces names that cannot be guessed",
     how: "A SELECT without a token on a namespace that exists and on one that does not",
     engines: Engines::Both,
-    check: |lab| enumeration(lab).boxed_local(),
+    check: |context| enumeration(context).boxed_local(),
 };
 
 const ANY_DOMAIN: Probe = Probe {
@@ -46,7 +46,7 @@ const ANY_DOMAIN: Probe = Probe {
     mitigation: "Let a proxy answer for its own host names only",
     how: "A SELECT with Host NAME.elsewhere.invalid",
     engines: Engines::Both,
-    check: |lab| any_domain(lab).boxed_local(),
+    check: |context| any_domain(context).boxed_local(),
 };
 
 const UPPER_CASE: Probe = Probe {
@@ -58,12 +58,12 @@ const UPPER_CASE: Probe = Probe {
     mitigation: "Name namespaces with a-z, 0-9 and - only; `demo` takes no others",
     how: "A SELECT on a namespace by its name in capital letters",
     engines: Engines::Both,
-    check: |lab| upper_case(lab).boxed_local(),
+    check: |context| upper_case(context).boxed_local(),
 };
 
 /// A SELECT on the primary with these headers and a token for everything.
 async fn select(
-    lab: &Lab<'_>,
+    context: &ProbeContext<'_>,
     stack: &EphemeralStack,
     host: &str,
     extra: Option<(&str, &str)>,
@@ -72,7 +72,7 @@ async fn select(
     let base = format!("http://{}", stack.address("primary", Interface::Http)?);
     let token = stack.full_token()?;
     let body = json!({ "requests": [{ "type": "execute", "stmt": { "sql": sql } }] });
-    let mut request = lab
+    let mut request = context
         .http()
         .post(format!("{base}/v2/pipeline"))
         .json(&body)
@@ -84,10 +84,10 @@ async fn select(
     Answer::to(request, &base).await
 }
 
-async fn enumeration(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let there = lab.namespace(&stack, "customer").await?;
-    let missing = lab.name("customer")?;
+async fn enumeration(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let there = context.namespace(&stack, "customer").await?;
+    let missing = context.name("customer")?;
     let there = stack.anonymous("primary", Some(&there))?.execute("SELECT 1").await?;
     let missing = stack.anonymous("primary", Some(&missing))?.execute("SELECT 1").await?;
     let known = [
@@ -103,11 +103,11 @@ async fn enumeration(lab: &Lab<'_>) -> Result<Observation> {
         .replied("SELECT without a token where none is", &missing))
 }
 
-async fn any_domain(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let name = lab.namespace(&stack, "domain").await?;
+async fn any_domain(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let name = context.namespace(&stack, "domain").await?;
     let host = format!("{name}.elsewhere.invalid");
-    let answer = select(lab, &stack, &host, None, "SELECT 1").await?;
+    let answer = select(context, &stack, &host, None, "SELECT 1").await?;
     let known = [
         ("200", Verdict::Undocumented, "the first label of any host name names the namespace"),
         ("404", Verdict::AsDocumented, "a host of another domain is answered 404"),
@@ -117,11 +117,11 @@ async fn any_domain(lab: &Lab<'_>) -> Result<Observation> {
         .answered(format!("SELECT with Host: {host}"), &answer))
 }
 
-async fn upper_case(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let name = lab.namespace(&stack, "capital").await?;
+async fn upper_case(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let name = context.namespace(&stack, "capital").await?;
     let host = format!("{}.localhost", name.as_str().to_uppercase());
-    let answer = select(lab, &stack, &host, None, "SELECT 1").await?;
+    let answer = select(context, &stack, &host, None, "SELECT 1").await?;
     let known = [
         ("404", Verdict::Differs, "a host name in capital letters names another namespace: 404"),
         ("200", Verdict::AsDocumented, "capital letters in a host name do not matter"),

@@ -9,7 +9,7 @@ use reqwest::header::{AUTHORIZATION, HOST};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value, json};
 
-use crate::{Area, Engines, Lab, Observation, Probe, Verdict};
+use crate::{Area, Engines, Observation, Probe, ProbeContext, Verdict};
 use demo_base::error::{Fault, Result};
 use demo_sqld::keys::SigningKey;
 use demo_sqld::namespace::NamespaceName;
@@ -24,55 +24,55 @@ pub(super) const PROBES: &[Probe] = &[
     Probe {
         id: "own-key-without-server-key",
         claim: "A namespace with its own key is closed though the server has none",
-        source: "sqld issue 500 and the Admin API's `jwt_key` (P07)",
+        source: "sqld issue 500 and the Admin API's `jwt_key`",
         area: Area::Security,
         why: "It is the obvious way to protect one namespace of an open server",
         mitigation: "Do not rely on it alone: see dev-path-opens-namespace",
         how: "A server without a key, a namespace with one: SELECT by Host without a token, and \
               with a token of the namespace's key",
         engines: Engines::Both,
-        check: |lab| without_server_key(lab).boxed_local(),
+        check: |context| without_server_key(context).boxed_local(),
     },
     Probe {
         id: "dev-path-opens-namespace",
         claim: "A namespace with its own key is closed by every path when the server has none",
-        source: "sqld issue 500 and docs/USER_GUIDE, path routing (P07)",
+        source: "sqld issue 500 and docs/USER_GUIDE, path routing",
         area: Area::Security,
         why: "/dev/NS/ asks for the rights on the namespace of Host and then uses NS",
         mitigation: "Give the server a key as well, and let a proxy refuse /dev/",
         how: "A server without a key, a namespace with one: INSERT over /dev/NS/v2/pipeline with \
               the Host of another namespace and no token",
         engines: Engines::Both,
-        check: |lab| dev_path_without_token(lab).boxed_local(),
+        check: |context| dev_path_without_token(context).boxed_local(),
     },
     Probe {
         id: "dev-path-takes-foreign-key",
         claim: "A token of one namespace's own key opens no other namespace",
-        source: "sqld issue 500 and docs/USER_GUIDE, path routing (P08)",
+        source: "sqld issue 500 and docs/USER_GUIDE, path routing",
         area: Area::Security,
         why: "A tenant who signs his own tokens gets at every other tenant",
         mitigation: "Let a proxy refuse /dev/",
         how: "INSERT into A over /dev/A/v2/pipeline with Host B and a token {} of B's own key; the \
               same token with Host A is the control",
         engines: Engines::Both,
-        check: |lab| dev_path_foreign_key(lab).boxed_local(),
+        check: |context| dev_path_foreign_key(context).boxed_local(),
     },
     Probe {
         id: "dev-path-writes-read-only",
         claim: "A token that may only read a namespace cannot write to it",
-        source: "docs/USER_GUIDE, path routing (P09)",
+        source: "docs/USER_GUIDE, path routing",
         area: Area::Security,
         why: "The right to write to one namespace is used on another",
         mitigation: "Let a proxy refuse /dev/, or give each client one namespace and no more",
         how: "INSERT into A over /dev/A/v2/pipeline with Host B and a token that may read A and \
               write B; the same token with Host A is the control",
         engines: Engines::Both,
-        check: |lab| dev_path_read_only(lab).boxed_local(),
+        check: |context| dev_path_read_only(context).boxed_local(),
     },
     Probe {
         id: "own-key-replaces-server-key",
         claim: "A namespace with its own key takes tokens of that key and no others",
-        source: "sqld issue 500 and the Admin API's `jwt_key` (P01)",
+        source: "sqld issue 500 and the Admin API's `jwt_key`",
         area: Area::Security,
         why: "The operator locks himself out of SQL on that namespace as well",
         mitigation: "Keep the private key of every namespace, or reset `jwt_key` through the \
@@ -80,19 +80,19 @@ pub(super) const PROBES: &[Probe] = &[
         how: "SELECT with the server's full token before and after POST config with jwt_key, and \
               with a token of the new key",
         engines: Engines::Both,
-        check: |lab| replaces_server_key(lab).boxed_local(),
+        check: |context| replaces_server_key(context).boxed_local(),
     },
     Probe {
         id: "own-key-survives-restart",
         claim: "The key of a namespace is still in force after a restart",
-        source: "the Admin API's `jwt_key` (P07)",
+        source: "the Admin API's `jwt_key`",
         area: Area::Security,
         why: "A key that is forgotten would open the namespace to the server's tokens",
         mitigation: "none needed",
         how: "After SIGKILL and a restart: SELECT with the server's full token and with a token of \
               the namespace's key",
         engines: Engines::Both,
-        check: |lab| survives_restart(lab).boxed_local(),
+        check: |context| survives_restart(context).boxed_local(),
     },
     claims::TENANT_ELSEWHERE,
     claims::FORK,
@@ -130,8 +130,8 @@ impl TenantKey {
 }
 
 /// A new namespace with a table `t (x)`.
-async fn with_table(lab: &Lab<'_>, stack: &EphemeralStack) -> Result<NamespaceName> {
-    let name = lab.namespace(stack, "keys").await?;
+async fn with_table(context: &ProbeContext<'_>, stack: &EphemeralStack) -> Result<NamespaceName> {
+    let name = context.namespace(stack, "keys").await?;
     must(&stack.hrana("primary", Some(&name))?.execute("CREATE TABLE t (x)").await?)?;
     Ok(name)
 }
@@ -145,14 +145,15 @@ fn must(reply: &Reply) -> Result<()> {
 }
 
 /// A primary without a key.
-async fn open_primary(lab: &Lab<'_>) -> Result<std::rc::Rc<EphemeralStack>> {
-    lab.primary(|plan| {
-        for service in &mut plan.services {
-            service.environment.remove("SQLD_AUTH_JWT_KEY_FILE");
-        }
-        Ok(())
-    })
-    .await
+async fn open_primary(context: &ProbeContext<'_>) -> Result<std::rc::Rc<EphemeralStack>> {
+    context
+        .primary(|plan| {
+            for service in &mut plan.services {
+                service.environment.remove("SQLD_AUTH_JWT_KEY_FILE");
+            }
+            Ok(())
+        })
+        .await
 }
 
 /// How a statement ended, in a word that is the same in every run.
@@ -163,14 +164,14 @@ fn outcome(reply: &Reply) -> String {
     }
 }
 
-async fn without_server_key(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = open_primary(lab).await?;
-    let name = with_table(lab, &stack).await?;
+async fn without_server_key(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = open_primary(context).await?;
+    let name = with_table(context, &stack).await?;
     let key = TenantKey::give(&stack, &name).await?;
     let anonymous = stack.anonymous("primary", Some(&name))?;
     let without = anonymous.execute("SELECT x FROM t").await?;
     let with = anonymous.token(&key.token(&json!({ "a": "rw" }))?).execute("SELECT 1").await?;
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     let verdict = match (without.succeeded(), with.succeeded()) {
         (true, _) => Verdict::Weakness,
         (false, true) => Verdict::AsDocumented,
@@ -190,7 +191,7 @@ async fn without_server_key(lab: &Lab<'_>) -> Result<Observation> {
 /// `INSERT` into `target` over `/dev/`, with the `Host` of another namespace,
 /// as an answer and whether the row is there.
 async fn insert_by_path(
-    lab: &Lab<'_>,
+    context: &ProbeContext<'_>,
     stack: &EphemeralStack,
     host: &NamespaceName,
     target: &NamespaceName,
@@ -200,7 +201,7 @@ async fn insert_by_path(
     let url = format!("http://{address}/dev/{target}/v2/pipeline");
     let statement = json!({ "sql": "INSERT INTO t VALUES ('by path')" });
     let requests = json!([{ "type": "execute", "stmt": statement }, { "type": "close" }]);
-    let request = lab.http().post(&url).header(HOST, host_header(Some(host), address));
+    let request = context.http().post(&url).header(HOST, host_header(Some(host), address));
     let mut request = request.json(&json!({ "requests": requests }));
     if let Some(token) = token {
         request = request.header(AUTHORIZATION, format!("Bearer {}", token.expose_secret()));
@@ -222,26 +223,26 @@ fn by_path(answer: &Answer, rows: &Reply, yes: &str, no: &str) -> Result<Observa
 
 const COUNT: &str = "SELECT count(*) FROM t";
 
-async fn dev_path_without_token(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = open_primary(lab).await?;
-    let (closed, open) = (with_table(lab, &stack).await?, with_table(lab, &stack).await?);
+async fn dev_path_without_token(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = open_primary(context).await?;
+    let (closed, open) = (with_table(context, &stack).await?, with_table(context, &stack).await?);
     let key = TenantKey::give(&stack, &closed).await?;
-    let answer = insert_by_path(lab, &stack, &open, &closed, None).await?;
+    let answer = insert_by_path(context, &stack, &open, &closed, None).await?;
     let token = key.token(&json!({ "a": "rw" }))?;
     let rows = stack.anonymous("primary", Some(&closed))?.token(&token).execute(COUNT).await?;
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     let yes = "on a server without a key, /dev/NS/ with the Host of another namespace writes to a \
                namespace that has a key without a token";
     by_path(&answer, &rows, yes, "/dev/NS/ asks for a token of the namespace's key")
 }
 
-async fn dev_path_foreign_key(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let (target, own) = (with_table(lab, &stack).await?, with_table(lab, &stack).await?);
+async fn dev_path_foreign_key(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let (target, own) = (with_table(context, &stack).await?, with_table(context, &stack).await?);
     let token = TenantKey::give(&stack, &own).await?.token(&json!({}))?;
     let hrana = stack.anonymous("primary", Some(&target))?.token(&token);
     let control = hrana.execute(COUNT).await?;
-    let answer = insert_by_path(lab, &stack, &own, &target, Some(&token)).await?;
+    let answer = insert_by_path(context, &stack, &own, &target, Some(&token)).await?;
     let rows = stack.hrana("primary", Some(&target))?.execute(COUNT).await?;
     let yes = if control.succeeded() {
         "a token of one namespace's own key opens every namespace"
@@ -252,9 +253,9 @@ async fn dev_path_foreign_key(lab: &Lab<'_>) -> Result<Observation> {
     Ok(by_path(&answer, &rows, yes, no)?.replied("SELECT with Host A, the same token", &control))
 }
 
-async fn dev_path_read_only(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let (target, own) = (with_table(lab, &stack).await?, with_table(lab, &stack).await?);
+async fn dev_path_read_only(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let (target, own) = (with_table(context, &stack).await?, with_table(context, &stack).await?);
     let claims = json!({ "p": { "ro": { "ns": [target] }, "rw": { "ns": [own] } } });
     let token = stack.token_with(&claims)?;
     let hrana = stack.anonymous("primary", Some(&target))?.token(&token);
@@ -263,7 +264,7 @@ async fn dev_path_read_only(lab: &Lab<'_>) -> Result<Observation> {
         let finding = "a token that may only read a namespace writes to it, by Host too";
         return Ok(Observation::new(Verdict::Weakness, finding).replied("INSERT", &control));
     }
-    let answer = insert_by_path(lab, &stack, &own, &target, Some(&token)).await?;
+    let answer = insert_by_path(context, &stack, &own, &target, Some(&token)).await?;
     let rows = stack.hrana("primary", Some(&target))?.execute(COUNT).await?;
     let yes = "a token that may only read a namespace writes to it over /dev/ with the Host of \
                one that it may write";
@@ -271,20 +272,20 @@ async fn dev_path_read_only(lab: &Lab<'_>) -> Result<Observation> {
     Ok(by_path(&answer, &rows, yes, no)?.replied("INSERT with Host A, the same token", &control))
 }
 
-async fn replaces_server_key(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let name = with_table(lab, &stack).await?;
+async fn replaces_server_key(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let name = with_table(context, &stack).await?;
     let key = TenantKey::give(&stack, &name).await?;
     key_in_force(&stack, &name, &key, "after POST config").await
 }
 
-async fn survives_restart(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.primary(|_| Ok(())).await?;
-    let name = with_table(lab, &stack).await?;
+async fn survives_restart(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.primary(|_| Ok(())).await?;
+    let name = with_table(context, &stack).await?;
     let key = TenantKey::give(&stack, &name).await?;
     stack.restart("primary", Stop::Kill).await?;
     let observation = key_in_force(&stack, &name, &key, "after SIGKILL and a restart").await?;
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     Ok(observation)
 }
 

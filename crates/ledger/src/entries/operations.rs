@@ -6,8 +6,8 @@ use futures::FutureExt;
 use reqwest::Method;
 
 use super::http_api::wire::{Wire, scalar, verdict_of};
-use super::recovery::hands::{ask, data_dir, given};
-use crate::{Area, Ended, Engines, Lab, Observation, Probe, Verdict};
+use super::recovery::fixtures::{ask, data_dir, given};
+use crate::{Area, Ended, Engines, Observation, Probe, ProbeContext, Verdict};
 use demo_base::error::{Fault, Result};
 use demo_base::ready::{Attempt, poll};
 use demo_stack::engine::ephemeral::EphemeralStack;
@@ -22,134 +22,134 @@ pub(super) const PROBES: &[Probe] = &[
     Probe {
         id: "no-variables-for-namespaces",
         claim: "Every flag of the server has a variable",
-        source: "docs/DOCKER: configured by the environment (P90)",
+        source: "docs/DOCKER: configured by the environment",
         area: Area::Operations,
         why: "A container that is configured by variables alone cannot have namespaces or TLS",
         mitigation: "Give the flags in `command`, whose first word must be /bin/sqld",
         how: "Reads sqld --help for flags without [env: …]",
         engines: BINARY_ONLY,
-        check: |lab| variables(lab).boxed_local(),
+        check: |context| variables(context).boxed_local(),
     },
     Probe {
         id: "health-is-not-readiness",
         claim: "/health says that the server is up and running",
-        source: "docs/http_api.md, /health (P95)",
+        source: "docs/http_api.md, /health",
         area: Area::Operations,
         why: "A load balancer sends requests to a replica where they hang",
         mitigation: "Check with a SELECT and a deadline; watch the replication index",
         how: "Kills the primary, then asks the replica's /health, and writes through it",
         engines: Engines::Both,
-        check: |lab| health(lab).boxed_local(),
+        check: |context| health(context).boxed_local(),
     },
     Probe {
         id: "health-says-nothing-of-replication",
         claim: "A replica's /health tells whether and how far it follows",
-        source: "assumption (server-facts, P95)",
+        source: "assumption (server-facts)",
         area: Area::Operations,
         why: "Nothing on the HTTP port shows the lag of a replica",
         mitigation: "Compare `replication_index` of both servers: `demo status` does",
         how: "Reads the body of /health on both servers",
         engines: Engines::Both,
-        check: |lab| health_body(lab).boxed_local(),
+        check: |context| health_body(context).boxed_local(),
     },
     Probe {
         id: "no-periodic-checkpoint",
         claim: "By default the database is checkpointed every hour",
-        source: "sqld --help: \"By default, the interval is 1 hour\" (P96)",
+        source: "sqld --help: \"By default, the interval is 1 hour\"",
         area: Area::Operations,
         why: "Write-ahead logs of quiet databases are never folded into the database",
         mitigation: "Set SQLD_CHECKPOINT_INTERVAL_S",
         how: "Reads the log, which names the interval at the first use of a namespace if there is \
               one, without and with the variable",
         engines: Engines::Both,
-        check: |lab| checkpoint(lab).boxed_local(),
+        check: |context| checkpoint(context).boxed_local(),
     },
     Probe {
         id: "bottomless-region-variable",
         claim: "The backup's region is set by LIBSQL_BOTTOMLESS_AWS_REGION",
-        source: "libsql-server/README (P97)",
+        source: "libsql-server/README",
         area: Area::Operations,
         why: "With the documented variable the server does not start",
         mitigation: "Set LIBSQL_BOTTOMLESS_AWS_DEFAULT_REGION",
         how: "Starts the binary with the documented variables",
         engines: BINARY_ONLY,
-        check: |lab| bottomless(lab).boxed_local(),
+        check: |context| bottomless(context).boxed_local(),
     },
     Probe {
         id: "failed-backup-start-keeps-data",
         claim: "A start that fails for its backup's settings leaves the data alone",
-        source: "assumption; libsql-server/README (P97)",
+        source: "assumption; libsql-server/README",
         area: Area::Lifecycle,
         why: "The first try with backups is made on a database that matters",
         mitigation: "Nothing to do; try it on a copy all the same",
         how: "Starts the binary with incomplete settings of a backup on the folder of a stopped \
               primary, then the primary again, and reads its row",
         engines: BINARY_ONLY,
-        check: |lab| failed_backup(lab).boxed_local(),
+        check: |context| failed_backup(context).boxed_local(),
     },
     Probe {
         id: "custom-wal-excludes-replicas",
         claim: "--use-custom-wal libsql-wal works for a primary with replicas",
-        source: "sqld --help; assumption (P98)",
+        source: "sqld --help; assumption",
         area: Area::Operations,
         why: "A flag of the help that ends the server",
         mitigation: "Leave it off",
         how: "Starts the binary with it and --grpc-listen-addr",
         engines: BINARY_ONLY,
-        check: |lab| custom_wal(lab).boxed_local(),
+        check: |context| custom_wal(context).boxed_local(),
     },
     Probe {
         id: "descriptors-per-namespace",
         claim: "A namespace that is in use costs a few file descriptors",
-        source: "#1781 (P100)",
+        source: "#1781",
         area: Area::Operations,
         why: "The usual limit of 1024 ends at about 190 namespaces in use",
         mitigation: "Raise the limit of open files with the number of namespaces in use",
         how: "Counts /proc/PID/fd before and after twenty namespaces are used",
         engines: Engines::NativeOnly("the files of a container's process belong to another user"),
-        check: |lab| descriptors(lab).boxed_local(),
+        check: |context| descriptors(context).boxed_local(),
     },
     Probe {
         id: "jobs-endpoint-refused",
         claim: "GET /v1/jobs, which older clients ask, is answered",
-        source: "#1918 (P101)",
+        source: "#1918",
         area: Area::Operations,
         why: "It fills the log with errors that are none",
         mitigation: "Ignore the lines, or update @libsql/client beyond 0.6",
         how: "Asks for it on a normal namespace, and reads the log",
         engines: Engines::Both,
-        check: |lab| jobs(lab).boxed_local(),
+        check: |context| jobs(context).boxed_local(),
     },
     Probe {
         id: "client-errors-logged-as-errors",
         claim: "The log's level ERROR means that the server has a problem",
-        source: "assumption (P101)",
+        source: "assumption",
         area: Area::Operations,
         why: "Anybody can raise an alarm by asking for what is not there",
         mitigation: "Alert on status 500 at the proxy rather than on the log's level",
         how: "Asks for a namespace that does not exist, and reads the log",
         engines: Engines::Both,
-        check: |lab| logged_errors(lab).boxed_local(),
+        check: |context| logged_errors(context).boxed_local(),
     },
 ];
 
-async fn help(lab: &Lab<'_>) -> Result<String> {
-    let folder = lab.scratch()?;
-    let ended = lab.run_binary(folder.path(), &["--help"], &[]).await?;
+async fn help(context: &ProbeContext<'_>) -> Result<String> {
+    let folder = context.scratch()?;
+    let ended = context.run_binary(folder.path(), &["--help"], &[]).await?;
     match ended.code {
         Some(0) => Ok(ended.text),
         _ => Err(Fault::failed("sqld --help failed").because(ended.text).into()),
     }
 }
 
-async fn variables(lab: &Lab<'_>) -> Result<Observation> {
+async fn variables(context: &ProbeContext<'_>) -> Result<Observation> {
     const TELLING: [&str; 4] = [
         "--enable-namespaces",
         "--disable-default-namespace",
         "--grpc-tls",
         "--enable-http-console",
     ];
-    let text = help(lab).await?;
+    let text = help(context).await?;
     let mut without = Vec::new();
     // A flag's variable stands below it, before the next flag.
     for line in text.lines().map(str::trim_start) {
@@ -170,9 +170,9 @@ async fn variables(lab: &Lab<'_>) -> Result<Observation> {
     Ok(Observation::new(verdict, finding).saw("flags without a variable", without.join(" ")))
 }
 
-async fn health(lab: &Lab<'_>) -> Result<Observation> {
+async fn health(context: &ProbeContext<'_>) -> Result<Observation> {
     const PATIENCE: Duration = Duration::from_secs(2);
-    let stack = lab.own(Variants::DEFAULT, |_, _| Ok(())).await?;
+    let stack = context.own(Variants::DEFAULT, |_, _| Ok(())).await?;
     let replica = Wire::new(&stack, "replica")?;
     let before = replica.execute("SELECT 1").await?;
     if verdict_of(&before) != "ok" {
@@ -185,15 +185,15 @@ async fn health(lab: &Lab<'_>) -> Result<Observation> {
         None => "hangs".to_owned(),
         Some(answer) => verdict_of(&answer?),
     };
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     let fooled = health.status == 200 && write != "ok";
     let verdict = if fooled { Verdict::Differs } else { Verdict::AsDocumented };
     let finding = format!("without a primary: /health {}, a write {write}", health.status);
     Ok(Observation::new(verdict, finding).answered("GET /health on the replica", &health))
 }
 
-async fn health_body(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
+async fn health_body(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
     let primary = Wire::new(&stack, "primary")?.get("/health").await?;
     let replica = Wire::new(&stack, "replica")?.get("/health").await?;
     let silent = primary.body.is_empty() && replica.body.is_empty();
@@ -209,7 +209,7 @@ async fn health_body(lab: &Lab<'_>) -> Result<Observation> {
 
 /// What the log says of checkpoints once a namespace is in use, with the
 /// variable at 1 s or without it.
-async fn interval(lab: &Lab<'_>, variable: bool) -> Result<(bool, Option<String>)> {
+async fn interval(context: &ProbeContext<'_>, variable: bool) -> Result<(bool, Option<String>)> {
     const SAID: &str = "setting checkpoint interval";
     const AUTOMATIC: &str = "SQLite autocheckpoint";
     let change = |plan: &mut StackPlan| {
@@ -221,8 +221,8 @@ async fn interval(lab: &Lab<'_>, variable: bool) -> Result<(bool, Option<String>
         }
         Ok(())
     };
-    let stack = lab.primary(change).await?;
-    let name = lab.namespace(&stack, "checkpoint").await?;
+    let stack = context.primary(change).await?;
+    let name = context.namespace(&stack, "checkpoint").await?;
     let wire = Wire::new(&stack, "primary")?.namespace(&name);
     wire.execute("CREATE TABLE t (x)").await?;
     let pages = scalar(&wire.execute("PRAGMA wal_autocheckpoint").await?);
@@ -233,13 +233,13 @@ async fn interval(lab: &Lab<'_>, variable: bool) -> Result<(bool, Option<String>
         Ok(if log.contains(SAID) { Attempt::Done(()) } else { Attempt::Again("none".into()) })
     });
     let periodic = waited.await.is_ok();
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     Ok((periodic, pages))
 }
 
-async fn checkpoint(lab: &Lab<'_>) -> Result<Observation> {
-    let (by_default, pages) = interval(lab, false).await?;
-    let (with_variable, _) = interval(lab, true).await?;
+async fn checkpoint(context: &ProbeContext<'_>) -> Result<Observation> {
+    let (by_default, pages) = interval(context, false).await?;
+    let (with_variable, _) = interval(context, true).await?;
     if !with_variable {
         return Err(Fault::failed("the log does not name the interval when there is one").into());
     }
@@ -269,20 +269,20 @@ fn outcome(ended: &Ended) -> String {
     }
 }
 
-async fn failed_backup(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.primary(|_| Ok(())).await?;
-    let name = lab.namespace(&stack, "kept").await?;
+async fn failed_backup(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.primary(|_| Ok(())).await?;
+    let name = context.namespace(&stack, "kept").await?;
     given(&stack, &name, &["CREATE TABLE t (x)", "INSERT INTO t VALUES ('kept')"]).await?;
     stack.engine.stop("primary", Stop::Graceful).await?;
-    let folder = lab.scratch()?;
+    let folder = context.scratch()?;
     let data = data_dir(&stack)?.display().to_string();
     let mut arguments = vec!["--no-welcome", "--http-listen-addr", "127.0.0.1:0"];
     arguments.extend(["--enable-namespaces", "--enable-bottomless-replication"]);
     arguments.extend(["--db-path", data.as_str()]);
-    let ended = lab.run_binary(folder.path(), &arguments, &[]).await?;
+    let ended = context.run_binary(folder.path(), &arguments, &[]).await?;
     stack.resume("primary").await?;
     let read = ask(&stack, &name, "SELECT x FROM t").await?;
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     let kept = read.scalar() == Some("kept");
     let verdict = if kept { Verdict::AsDocumented } else { Verdict::Weakness };
     let fate = if kept { "the row is there" } else { "the row is gone" };
@@ -292,8 +292,8 @@ async fn failed_backup(lab: &Lab<'_>) -> Result<Observation> {
         .replied("SELECT x FROM t", &read))
 }
 
-async fn bottomless(lab: &Lab<'_>) -> Result<Observation> {
-    let folder = lab.scratch()?;
+async fn bottomless(context: &ProbeContext<'_>) -> Result<Observation> {
+    let folder = context.scratch()?;
     let arguments =
         ["--no-welcome", "--http-listen-addr", "127.0.0.1:0", "--enable-bottomless-replication"];
     // Port 9 of loopback: whatever is sent goes nowhere.
@@ -304,13 +304,13 @@ async fn bottomless(lab: &Lab<'_>) -> Result<Observation> {
         ("LIBSQL_BOTTOMLESS_AWS_ACCESS_KEY_ID", "id"),
         ("LIBSQL_BOTTOMLESS_AWS_SECRET_ACCESS_KEY", "secret"),
     ];
-    let ended = lab.run_binary(folder.path(), &arguments, &variables).await?;
+    let ended = context.run_binary(folder.path(), &arguments, &variables).await?;
     let verdict = if ended.code.is_some() { Verdict::Differs } else { Verdict::AsDocumented };
     Ok(Observation::new(verdict, outcome(&ended)).saw("sqld", reason(&ended)))
 }
 
-async fn custom_wal(lab: &Lab<'_>) -> Result<Observation> {
-    let folder = lab.scratch()?;
+async fn custom_wal(context: &ProbeContext<'_>) -> Result<Observation> {
+    let folder = context.scratch()?;
     let arguments = [
         "--no-welcome",
         "--http-listen-addr",
@@ -320,22 +320,22 @@ async fn custom_wal(lab: &Lab<'_>) -> Result<Observation> {
         "--use-custom-wal",
         "libsql-wal",
     ];
-    let ended = lab.run_binary(folder.path(), &arguments, &[]).await?;
+    let ended = context.run_binary(folder.path(), &arguments, &[]).await?;
     let verdict = if ended.code.is_some() { Verdict::Differs } else { Verdict::AsDocumented };
     Ok(Observation::new(verdict, outcome(&ended)).saw("sqld", reason(&ended)))
 }
 
-async fn descriptors(lab: &Lab<'_>) -> Result<Observation> {
+async fn descriptors(context: &ProbeContext<'_>) -> Result<Observation> {
     const NAMESPACES: usize = 20;
-    let stack = lab.primary(|_| Ok(())).await?;
+    let stack = context.primary(|_| Ok(())).await?;
     let before = open_files(&stack).await?;
     let wire = Wire::new(&stack, "primary")?;
     for _ in 0..NAMESPACES {
-        let name = lab.namespace(&stack, "many").await?;
+        let name = context.namespace(&stack, "many").await?;
         wire.clone().namespace(&name).execute("CREATE TABLE t (x)").await?;
     }
     let after = open_files(&stack).await?;
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     // Connections of this program's own make a few of them.
     let each = after.saturating_sub(before) / NAMESPACES;
     let finding = match each {
@@ -369,9 +369,9 @@ async fn until_logged(stack: &EphemeralStack, text: &str) -> Result<String> {
     .await
 }
 
-async fn jobs(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let name = lab.namespace(&stack, "jobs").await?;
+async fn jobs(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let name = context.namespace(&stack, "jobs").await?;
     let answer = Wire::new(&stack, "primary")?.namespace(&name).get("/v1/jobs").await?;
     let line = until_logged(&stack, "InvalidNamespace").await.unwrap_or_default();
     let level = level(&line);
@@ -380,9 +380,9 @@ async fn jobs(lab: &Lab<'_>) -> Result<Observation> {
     Ok(Observation::new(verdict, finding).answered("GET /v1/jobs", &answer))
 }
 
-async fn logged_errors(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let name = lab.name("nobody")?;
+async fn logged_errors(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let name = context.name("nobody")?;
     let wire = Wire::new(&stack, "primary")?.namespace(&name);
     let answer = demo_sqld_client::http::Answer::to(
         wire.request(Method::POST, "/v3/pipeline").body(r#"{"requests":[]}"#),

@@ -9,15 +9,15 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::http_api::wire::{Wire, execute, scalar, verdict_of};
-use crate::{Area, Engines, Lab, Observation, Probe, Verdict};
+use crate::{Area, Engines, Observation, Probe, ProbeContext, Verdict};
 use demo_base::error::{Fault, Result};
 use demo_sqld::namespace::NamespaceName;
 use demo_sqld_client::http::Answer;
 use demo_stack::engine::ephemeral::EphemeralStack;
 use demo_stack::plan::{Interface, StackPlan};
 
-const GUIDE: &str = "docs/USER_GUIDE, Multitenancy: http://db1.local:8080 (P87)";
-const GUIDE_HEADER: &str = "docs/USER_GUIDE, Multitenancy, by omission (P88)";
+const GUIDE: &str = "docs/USER_GUIDE, Multitenancy: http://db1.local:8080";
+const GUIDE_HEADER: &str = "docs/USER_GUIDE, Multitenancy, by omission";
 
 pub(super) const PROBES: &[Probe] = &[
     Probe {
@@ -29,29 +29,29 @@ pub(super) const PROBES: &[Probe] = &[
         mitigation: "Let the proxy accept only the one domain, and rewrite `Host` itself",
         how: "The same namespace is asked for as NAME.localhost and as NAME.other.example",
         engines: Engines::Both,
-        check: |lab| first_label(lab).boxed_local(),
+        check: |context| first_label(context).boxed_local(),
     },
     Probe {
         id: "host-ip-address-names-a-namespace",
         claim: "A server that is addressed by its IP address answers with the default namespace",
-        source: "docs/USER_GUIDE, Multitenancy, by omission; assumption (P87)",
+        source: "docs/USER_GUIDE, Multitenancy, by omission; assumption",
         area: Area::HttpAndSql,
         why: "With namespaces on, every client with http://127.0.0.1:PORT gets 404",
         mitigation: "Address the server by a host name, or send `x-namespace-bin`",
         how: "Host: 127.0.0.1, with the default namespace on",
         engines: Engines::Both,
-        check: |lab| one_host(lab, "127.0.0.1:8080", "an IPv4 address").boxed_local(),
+        check: |context| one_host(context, "127.0.0.1:8080", "an IPv4 address").boxed_local(),
     },
     Probe {
         id: "host-ipv6-address-is-default",
         claim: "An IPv6 address as host is treated as an IPv4 address is",
-        source: "assumption (P87)",
+        source: "assumption",
         area: Area::HttpAndSql,
         why: "The same client reaches another database over the other protocol",
         mitigation: "Address the server by a host name",
         how: "Host: [::1]:8080, with the default namespace on",
         engines: Engines::Both,
-        check: |lab| one_host(lab, "[::1]:8080", "an IPv6 address").boxed_local(),
+        check: |context| one_host(context, "[::1]:8080", "an IPv6 address").boxed_local(),
     },
     Probe {
         id: "host-without-dot-is-default",
@@ -62,62 +62,62 @@ pub(super) const PROBES: &[Probe] = &[
         mitigation: "Start with --disable-default-namespace: such a request is then refused",
         how: "Host: alpha, where there is a namespace `alpha` and a default one",
         engines: Engines::Both,
-        check: |lab| one_host(lab, "alpha", "the one label of a namespace").boxed_local(),
+        check: |context| one_host(context, "alpha", "the one label of a namespace").boxed_local(),
     },
     Probe {
         id: "host-empty-label-is-default",
         claim: "A host with an empty first label is refused",
-        source: "assumption (P87)",
+        source: "assumption",
         area: Area::HttpAndSql,
         why: "A proxy whose variable is empty sends everything to the database that all share",
         mitigation: "Start with --disable-default-namespace",
         how: "Host: .example, with the default namespace on",
         engines: Engines::Both,
-        check: |lab| one_host(lab, ".example", "an empty first label").boxed_local(),
+        check: |context| one_host(context, ".example", "an empty first label").boxed_local(),
     },
     Probe {
         id: "host-missing-is-default",
         claim: "A request without a Host header is refused",
-        source: "RFC 9112, 3.2: a server must answer 400 (P87)",
+        source: "RFC 9112, 3.2: a server must answer 400",
         area: Area::HttpAndSql,
         why: "A broken client lands in the database that all share",
         mitigation: "Start with --disable-default-namespace",
         how: "A request by hand, HTTP/1.1 without Host, with the default namespace on",
         engines: Engines::Both,
-        check: |lab| without_host(lab).boxed_local(),
+        check: |context| without_host(context).boxed_local(),
     },
     Probe {
         id: "host-unknown-is-404",
         claim: "A namespace that does not exist is refused with 404",
-        source: "article \"Self-Hosting libSQL\": \"A nonexistent namespace errors out\" (P87)",
+        source: "article \"Self-Hosting libSQL\": \"A nonexistent namespace errors out\"",
         area: Area::HttpAndSql,
         why: "Nothing is made by asking for it, and a typo shows",
         mitigation: "Nothing to do",
         how: "A host whose first label no namespace has, with a token for everything",
         engines: Engines::Both,
-        check: |lab| unknown_name(lab).boxed_local(),
+        check: |context| unknown_name(context).boxed_local(),
     },
     Probe {
         id: "host-is-case-sensitive",
         claim: "Host names are compared without regard to case",
-        source: "RFC 9110, 4.2.3 (P87)",
+        source: "RFC 9110, 4.2.3",
         area: Area::HttpAndSql,
         why: "Clients write hosts in lower case, so that a name with capitals is out of reach",
         mitigation: "Name namespaces in lower case only; `demo namespace create` insists on it",
         how: "Creates a namespace `MiXed` and asks for it as MiXed.localhost and mixed.localhost",
         engines: Engines::Both,
-        check: |lab| capitals(lab).boxed_local(),
+        check: |context| capitals(context).boxed_local(),
     },
     Probe {
         id: "x-namespace-header-ignored",
         claim: "The header `x-namespace: NAME` selects the namespace",
-        source: "article \"Self-Hosted libSQL (sqld) Configuration Guide\"; Drizzle #4924 (P88)",
+        source: "article \"Self-Hosted libSQL (sqld) Configuration Guide\"; Drizzle #4924",
         area: Area::HttpAndSql,
         why: "Every tenant writes into the default database, with status 200",
         mitigation: "Use the host name or `x-namespace-bin`, and --disable-default-namespace",
         how: "The header names `alpha`, the host names none; which database answers?",
         engines: Engines::Both,
-        check: |lab| plain_header(lab).boxed_local(),
+        check: |context| plain_header(context).boxed_local(),
     },
     Probe {
         id: "x-namespace-bin-beats-host",
@@ -128,75 +128,75 @@ pub(super) const PROBES: &[Probe] = &[
         mitigation: "Strip `x-namespace-bin` at the proxy",
         how: "The host names one namespace, the header, in base64, another",
         engines: Engines::Both,
-        check: |lab| binary_header(lab).boxed_local(),
+        check: |context| binary_header(context).boxed_local(),
     },
     Probe {
         id: "x-namespace-bin-without-padding",
         claim: "`x-namespace-bin` takes base64",
-        source: "gRPC, binary headers: accept padded and unpadded (P88)",
+        source: "gRPC, binary headers: accept padded and unpadded",
         area: Area::HttpAndSql,
         why: "A client with an ordinary base64 encoder fails for two names out of three",
         mitigation: "Encode without padding",
         how: "The same name with and without `=`",
         engines: Engines::Both,
-        check: |lab| padding(lab).boxed_local(),
+        check: |context| padding(context).boxed_local(),
     },
     Probe {
         id: "dev-path-is-partial",
         claim: "With /dev/NAME in the path every interface of a namespace is reached",
-        source: "docs/USER_GUIDE, Path based routing: http://local:8080/dev/db1 (P86)",
+        source: "docs/USER_GUIDE, Path based routing: http://local:8080/dev/db1",
         area: Area::HttpAndSql,
         why: "A client that uses the cursor interface or asks what there is gets 404",
         mitigation: "Use host names",
         how: "GET /dev/NAME, and a pipeline and a cursor under it",
         engines: Engines::Both,
-        check: |lab| dev_path(lab).boxed_local(),
+        check: |context| dev_path(context).boxed_local(),
     },
     Probe {
         id: "dev-path-needs-host-too",
         claim: "With /dev/NAME in the path the host name does not matter",
-        source: "docs/USER_GUIDE, Path based routing: http://local:8080/dev/db1 (P86)",
+        source: "docs/USER_GUIDE, Path based routing: http://local:8080/dev/db1",
         area: Area::HttpAndSql,
         why: "With --disable-default-namespace the documented URL answers 400",
         mitigation: "Use host names",
         how: "The documented URL on a server without a default namespace",
         engines: Engines::Both,
-        check: |lab| dev_path_host(lab).boxed_local(),
+        check: |context| dev_path_host(context).boxed_local(),
     },
     Probe {
         id: "disabled-default-namespace-still-there",
         claim: "--disable-default-namespace leaves no namespace `default`",
-        source: "sqld --help (P89)",
+        source: "sqld --help",
         area: Area::HttpAndSql,
         why: "Who names it outright still gets a database that nobody has made",
         mitigation: "Give tokens that name their namespace; refuse `default` at the proxy",
         how: "Asks as localhost and as default.localhost, and /health",
         engines: Engines::Both,
-        check: |lab| disabled_default(lab).boxed_local(),
+        check: |context| disabled_default(context).boxed_local(),
     },
     Probe {
         id: "create-without-namespaces-flag",
         claim: "Creating a namespace fails on a server without --enable-namespaces",
-        source: "docs/ADMIN_API: the flag is needed; assumption (server-facts, P29)",
+        source: "docs/ADMIN_API: the flag is needed; assumption (server-facts)",
         area: Area::HttpAndSql,
         why: "The forgotten flag shows nowhere: every tenant shares one database",
         mitigation: "After a create, look whether the new namespace is empty",
         how: "Creates one, writes to it by host name, and looks for the table in the default one",
         engines: Engines::Both,
-        check: |lab| create_without_flag(lab).boxed_local(),
+        check: |context| create_without_flag(context).boxed_local(),
     },
 ];
 
 /// A server with the default namespace on, and `alpha`; each has a table that
 /// says which database it is.
-async fn with_default(lab: &Lab<'_>) -> Result<std::rc::Rc<EphemeralStack>> {
+async fn with_default(context: &ProbeContext<'_>) -> Result<std::rc::Rc<EphemeralStack>> {
     let change = |plan: &mut StackPlan| {
         for service in &mut plan.services {
             service.command.retain(|word| word != "--disable-default-namespace");
         }
         Ok(())
     };
-    let stack = lab.primary(change).await?;
+    let stack = context.primary(change).await?;
     let alpha: NamespaceName = "alpha".parse()?;
     stack.admin()?.create(&alpha).await?;
     let wire = Wire::new(&stack, "primary")?;
@@ -226,9 +226,9 @@ fn who(answer: &Answer) -> String {
 
 const WHO: &str = "SELECT name FROM who";
 
-async fn first_label(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let name = lab.namespace(&stack, "label").await?;
+async fn first_label(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let name = context.namespace(&stack, "label").await?;
     let wire = Wire::new(&stack, "primary")?;
     sign(&wire.clone().namespace(&name), "it").await?;
     let answer = wire.host(format!("{name}.other.example")).execute(WHO).await?;
@@ -240,16 +240,16 @@ async fn first_label(lab: &Lab<'_>) -> Result<Observation> {
     .answered("the same namespace under another domain", &answer))
 }
 
-async fn one_host(lab: &Lab<'_>, host: &str, what: &str) -> Result<Observation> {
-    let stack = with_default(lab).await?;
+async fn one_host(context: &ProbeContext<'_>, host: &str, what: &str) -> Result<Observation> {
+    let stack = with_default(context).await?;
     let answer = Wire::new(&stack, "primary")?.host(host).execute(WHO).await?;
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     let finding = format!("{what} is {}", who(&answer));
     Ok(Observation::new(Verdict::Undocumented, finding).answered(format!("Host: {host}"), &answer))
 }
 
-async fn without_host(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = with_default(lab).await?;
+async fn without_host(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = with_default(context).await?;
     let wire = Wire::new(&stack, "primary")?;
     let body = json!({ "requests": [execute(WHO), { "type": "close" }] }).to_string();
     let text = format!(
@@ -262,7 +262,7 @@ async fn without_host(lab: &Lab<'_>) -> Result<Observation> {
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).await?;
     let reply = String::from_utf8_lossy(&bytes).into_owned();
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
 
     let status = reply.split(' ').nth(1).unwrap_or("nothing").to_owned();
     let default = reply.contains(r#""value":"default""#);
@@ -274,9 +274,9 @@ async fn without_host(lab: &Lab<'_>) -> Result<Observation> {
     Ok(Observation::new(verdict, finding).saw("no Host", reply))
 }
 
-async fn unknown_name(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let answer = Wire::new(&stack, "primary")?.namespace(&lab.name("nobody")?);
+async fn unknown_name(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let answer = Wire::new(&stack, "primary")?.namespace(&context.name("nobody")?);
     let answer = answer.execute("SELECT 1").await?;
     Ok(Observation::either(
         answer.status == 404,
@@ -286,9 +286,9 @@ async fn unknown_name(lab: &Lab<'_>) -> Result<Observation> {
     .answered("SELECT 1", &answer))
 }
 
-async fn capitals(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let name = format!("MiXed-{}", lab.name("x")?);
+async fn capitals(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let name = format!("MiXed-{}", context.name("x")?);
     let path = format!("/v1/namespaces/{name}/create");
     let created = stack.admin()?.raw(Method::POST, &path, Some(&json!({}))).await?;
     let wire = Wire::new(&stack, "primary")?;
@@ -308,11 +308,11 @@ async fn capitals(lab: &Lab<'_>) -> Result<Observation> {
         .answered("mixed.localhost", &lower))
 }
 
-async fn plain_header(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = with_default(lab).await?;
+async fn plain_header(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = with_default(context).await?;
     let wire = Wire::new(&stack, "primary")?.header("x-namespace", "alpha");
     let answer = wire.execute(WHO).await?;
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     let verdict = match scalar(&answer).as_deref() {
         Some("alpha") => Verdict::AsDocumented,
         Some(_) => Verdict::Weakness,
@@ -322,9 +322,10 @@ async fn plain_header(lab: &Lab<'_>) -> Result<Observation> {
     Ok(Observation::new(verdict, finding).answered("SELECT with x-namespace: alpha", &answer))
 }
 
-async fn binary_header(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let (one, other) = (lab.namespace(&stack, "host").await?, lab.namespace(&stack, "bin").await?);
+async fn binary_header(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let (one, other) =
+        (context.namespace(&stack, "host").await?, context.namespace(&stack, "bin").await?);
     let wire = Wire::new(&stack, "primary")?;
     sign(&wire.clone().namespace(&one), "the host").await?;
     sign(&wire.clone().namespace(&other), "the header").await?;
@@ -338,10 +339,10 @@ async fn binary_header(lab: &Lab<'_>) -> Result<Observation> {
     Ok(Observation::new(verdict, finding).answered("Host and x-namespace-bin", &answer))
 }
 
-async fn padding(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
+async fn padding(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
     // A length that is no multiple of three makes padding.
-    let name = lab.namespace(&stack, "pad").await?;
+    let name = context.namespace(&stack, "pad").await?;
     let word = format!("{name}{}", &"xx"[..usize::from(name.as_str().len() % 3 == 0)]);
     let name: NamespaceName = word.parse()?;
     stack.admin()?.create(&name).await?;
@@ -364,9 +365,9 @@ fn cursor() -> Value {
     json!({ "batch": { "steps": [{ "stmt": { "sql": "SELECT 1" } }] } })
 }
 
-async fn dev_path(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let name = lab.namespace(&stack, "dev").await?;
+async fn dev_path(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let name = context.namespace(&stack, "dev").await?;
     let wire = Wire::new(&stack, "primary")?.namespace(&name);
     let requests = json!({ "requests": [execute("SELECT 1"), { "type": "close" }] });
     let root = wire.get(&format!("/dev/{name}")).await?;
@@ -384,9 +385,9 @@ async fn dev_path(lab: &Lab<'_>) -> Result<Observation> {
         .answered("POST /dev/NAME/v3/cursor", &through))
 }
 
-async fn dev_path_host(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let name = lab.namespace(&stack, "dev").await?;
+async fn dev_path_host(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let name = context.namespace(&stack, "dev").await?;
     let wire = Wire::new(&stack, "primary")?;
     let requests = json!({ "requests": [execute("SELECT 1"), { "type": "close" }] });
     let path = format!("/dev/{name}/v2/pipeline");
@@ -406,8 +407,8 @@ async fn dev_path_host(lab: &Lab<'_>) -> Result<Observation> {
         .answered("Host: no-such-namespace.localhost", &foreign))
 }
 
-async fn disabled_default(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
+async fn disabled_default(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
     let wire = Wire::new(&stack, "primary")?;
     let unnamed = wire.execute("SELECT 1").await?;
     let health = wire.get("/health").await?;
@@ -422,9 +423,9 @@ async fn disabled_default(lab: &Lab<'_>) -> Result<Observation> {
         .answered("Host: default.localhost", &named))
 }
 
-async fn create_without_flag(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.plain().await?;
-    let name = lab.name("unreachable")?;
+async fn create_without_flag(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.plain().await?;
+    let name = context.name("unreachable")?;
     let created = stack.admin()?.create(&name).await;
     let wire = Wire::new(&stack, "primary")?;
     let mark = format!("CREATE TABLE of_{name} (x)");

@@ -9,7 +9,7 @@ use futures::FutureExt;
 use serde_json::{Value, json};
 
 use self::answers::{judge, outcome};
-use crate::{Area, Engines, Lab, Observation, Probe, Verdict};
+use crate::{Area, Engines, Observation, Probe, ProbeContext, Verdict};
 use demo_base::error::Result;
 use demo_sqld::namespace::NamespaceName;
 use demo_sqld_client::hrana::Reply;
@@ -44,86 +44,86 @@ pub(super) const PROBES: &[Probe] = &[
 const EMPTY_CLAIMS: Probe = Probe {
     id: "empty-claims-full-access",
     claim: "A token without `a`, `id` and `p` allows little or nothing",
-    source: "assumption; gen_jwt.py calls it \"Full access\" (P10)",
+    source: "assumption; gen_jwt.py calls it \"Full access\"",
     area: Area::Security,
     why: "A mint that forgets the claim hands out the keys to every namespace",
     mitigation: "Always mint an explicit `a` or `p` claim; `demo token mint` never makes an \
                  empty one",
     how: "A token {\"sub\":\"user-1\"} writes to a namespace that it does not name",
     engines: Engines::Both,
-    check: |lab| empty_claims(lab).boxed_local(),
+    check: |context| empty_claims(context).boxed_local(),
 };
 
 const OTHER_NAMESPACE: Probe = Probe {
     id: "token-for-other-namespace-404",
     claim: "A token for one namespace is answered 403 on another",
-    source: "assumption (P11)",
+    source: "assumption",
     area: Area::Security,
     why: "A wrong token looks like a namespace that is gone: a client may go and make it anew",
     mitigation: "Take a 404 as \"not there, or not yours\"; ask the Admin API which of the two",
     how: "A token {\"id\":A} reads namespace B, which exists",
     engines: Engines::Both,
-    check: |lab| other_namespace(lab).boxed_local(),
+    check: |context| other_namespace(context).boxed_local(),
 };
 
 const READ_ONLY: Probe = Probe {
     id: "token-read-only-403",
     claim: "A token with `a` = `ro` reads and cannot write",
-    source: "docs/USER_GUIDE, Client Authentication (P11)",
+    source: "docs/USER_GUIDE, Client Authentication",
     area: Area::Security,
     why: "Read-only tokens are given to reports and dashboards",
     mitigation: "Nothing to do on a client's own port; see the probes of the gRPC port",
     how: "A token {\"a\":\"ro\"} reads, then creates a table",
     engines: Engines::Both,
-    check: |lab| read_only(lab).boxed_local(),
+    check: |context| read_only(context).boxed_local(),
 };
 
 const PERMISSIONS_WIN: Probe = Probe {
     id: "token-p-beats-id-and-a",
     claim: "The claims `p`, `id` and `a` of one token add up",
-    source: "assumption (P12)",
+    source: "assumption",
     area: Area::Security,
     why: "Adding `p` to a token takes away what the other claims gave",
     mitigation: "Use either `p` or `a` with `id`, never both",
     how: "A token with p for A and id for B writes to A and reads B",
     engines: Engines::Both,
-    check: |lab| permissions_win(lab).boxed_local(),
+    check: |context| permissions_win(context).boxed_local(),
 };
 
 const PERMISSIONS_EMPTY: Probe = Probe {
     id: "token-empty-p-allows-nothing",
     claim: "A token with an empty `p` falls back to its `a`",
-    source: "assumption (P12)",
+    source: "assumption",
     area: Area::Security,
     why: "Unlike a token without claims, one with an empty list of permissions is harmless",
     mitigation: "A mint should always write `p`, even an empty one: it fails closed",
     how: "A token {\"p\":{},\"a\":\"rw\"} reads an existing namespace",
     engines: Engines::Both,
-    check: |lab| permissions_empty(lab).boxed_local(),
+    check: |context| permissions_empty(context).boxed_local(),
 };
 
 const PERMISSIONS_MIXED: Probe = Probe {
     id: "token-p-per-namespace",
     claim: "One token can read one namespace and write another",
-    source: "no document; the server's own tests (P12)",
+    source: "no document; the server's own tests",
     area: Area::Security,
     why: "It is the only claim that limits a token to several namespaces",
     mitigation: "Mint `p` for such clients; it holds on the server's HTTP port by Host only",
     how: "A token {\"p\":{\"ro\":A,\"rw\":B}} reads A, writes A and writes B",
     engines: Engines::Both,
-    check: |lab| permissions_mixed(lab).boxed_local(),
+    check: |context| permissions_mixed(context).boxed_local(),
 };
 
 const UNKNOWN_ACCESS: Probe = Probe {
     id: "token-unknown-access-refused",
     claim: "A word that `a` does not know is ignored",
-    source: "assumption (P16)",
+    source: "assumption",
     area: Area::Security,
     why: "Ignored, a typo in `a` would be a token for everything",
     mitigation: "Nothing to do: the words are `rw`, `ro` and `roa`",
     how: "A token {\"a\":\"admin\"} reads a namespace",
     engines: Engines::Both,
-    check: |lab| unknown_access(lab).boxed_local(),
+    check: |context| unknown_access(context).boxed_local(),
 };
 
 const READ: &str = "SELECT 1";
@@ -140,9 +140,9 @@ async fn with_claims(
     stack.anonymous("primary", Some(name))?.token(&token).execute(sql).await
 }
 
-async fn empty_claims(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let name = lab.namespace(&stack, "empty").await?;
+async fn empty_claims(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let name = context.namespace(&stack, "empty").await?;
     let reply = with_claims(&stack, &name, &json!({ "sub": "user-1" }), WRITE).await?;
     let known = [
         ("200", Verdict::Weakness, "a token without claims reads and writes every namespace"),
@@ -153,10 +153,10 @@ async fn empty_claims(lab: &Lab<'_>) -> Result<Observation> {
     Ok(judge(&outcome(&reply), &known).replied("CREATE TABLE with {\"sub\":\"user-1\"}", &reply))
 }
 
-async fn other_namespace(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let own = lab.namespace(&stack, "own").await?;
-    let foreign = lab.namespace(&stack, "foreign").await?;
+async fn other_namespace(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let own = context.namespace(&stack, "own").await?;
+    let foreign = context.namespace(&stack, "foreign").await?;
     let claims = json!({ "id": own.as_str(), "a": "rw" });
     let control = with_claims(&stack, &own, &claims, READ).await?;
     let reply = with_claims(&stack, &foreign, &claims, READ).await?;
@@ -175,9 +175,9 @@ async fn other_namespace(lab: &Lab<'_>) -> Result<Observation> {
         .replied("SELECT on another", &reply))
 }
 
-async fn read_only(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let name = lab.namespace(&stack, "readonly").await?;
+async fn read_only(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let name = context.namespace(&stack, "readonly").await?;
     let claims = json!({ "a": "ro" });
     let read = with_claims(&stack, &name, &claims, READ).await?;
     let write = with_claims(&stack, &name, &claims, WRITE).await?;
@@ -193,10 +193,10 @@ async fn read_only(lab: &Lab<'_>) -> Result<Observation> {
     Ok(judge(&answers, &known).replied("SELECT", &read).replied("CREATE TABLE", &write))
 }
 
-async fn permissions_win(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let named = lab.namespace(&stack, "named").await?;
-    let other = lab.namespace(&stack, "other").await?;
+async fn permissions_win(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let named = context.namespace(&stack, "named").await?;
+    let other = context.namespace(&stack, "other").await?;
     let claims = json!({
         "p": { "rw": { "ns": [named.as_str()] } }, "id": other.as_str(), "a": "rw",
     });
@@ -213,9 +213,9 @@ async fn permissions_win(lab: &Lab<'_>) -> Result<Observation> {
         .replied("SELECT in the namespace of `id`", &in_id))
 }
 
-async fn permissions_empty(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let name = lab.namespace(&stack, "nothing").await?;
+async fn permissions_empty(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let name = context.namespace(&stack, "nothing").await?;
     let reply = with_claims(&stack, &name, &json!({ "p": {}, "a": "rw" }), READ).await?;
     let known = [
         ("404", Verdict::Undocumented, "a token with an empty `p` is answered 404 everywhere"),
@@ -226,10 +226,10 @@ async fn permissions_empty(lab: &Lab<'_>) -> Result<Observation> {
     Ok(judge(&outcome(&reply), &known).replied("SELECT with {\"p\":{},\"a\":\"rw\"}", &reply))
 }
 
-async fn permissions_mixed(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let reads = lab.namespace(&stack, "reads").await?;
-    let writes = lab.namespace(&stack, "writes").await?;
+async fn permissions_mixed(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let reads = context.namespace(&stack, "reads").await?;
+    let writes = context.namespace(&stack, "writes").await?;
     let claims = json!({
         "p": { "ro": { "ns": [reads.as_str()] }, "rw": { "ns": [writes.as_str()] } },
     });
@@ -251,9 +251,9 @@ async fn permissions_mixed(lab: &Lab<'_>) -> Result<Observation> {
         .replied("CREATE TABLE where `p` says rw", &written))
 }
 
-async fn unknown_access(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let name = lab.namespace(&stack, "unknown").await?;
+async fn unknown_access(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let name = context.namespace(&stack, "unknown").await?;
     let reply = with_claims(&stack, &name, &json!({ "a": "admin" }), READ).await?;
     let known = [
         ("401", Verdict::Undocumented, "a token with an unknown `a` is refused with 401"),

@@ -7,7 +7,7 @@ use hdrhistogram::Histogram;
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
-use super::guest::away;
+use super::bench_user::away;
 use crate::store::Store;
 use crate::tokens::Presented;
 use demo_base::error::{Fault, Result};

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::future::try_join_all;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::guest::{Guest, Guests};
+use super::bench_user::{BenchUser, Guests};
 use super::report::{LookupRow, Report, RevocationRow, tenths};
 use super::{Plan, Say, Source, lookups, revocations};
 use crate::config::{Backend, Config, Libsql, Replica, SYNC_INTERVAL};
@@ -48,19 +48,20 @@ impl Measurement<'_> {
         let name = backend.to_string();
         (self.say)(&format!("{name}: {} tokens", self.plan.tokens));
         let config = Config::of(backend);
-        let guest = self.guests.enter(Arc::new(Store::open(&config).await?)).await?;
-        let tokens: Arc<[Presented]> = guest.tokens(self.plan.tokens).await?.into();
+        let bench_user = self.guests.enter(Arc::new(Store::open(&config).await?)).await?;
+        let tokens: Arc<[Presented]> = bench_user.tokens(self.plan.tokens).await?.into();
         (self.say)(&format!("{name}: lookups"));
-        let row = self.lookups(name.clone(), &guest.store, &tokens).await?;
+        let row = self.lookups(name.clone(), &bench_user.store, &tokens).await?;
         let remote = row.per_second;
         report.lookups.push(row);
         (self.say)(&format!("{name}: revocations"));
         let other = Arc::new(Store::open(&config).await?);
-        let revoked = guest.tokens(REVOCATIONS.into()).await?;
-        let lags = revocations::measure(&guest, &other, revoked, MOMENT, Duration::ZERO).await?;
+        let revoked = bench_user.tokens(REVOCATIONS.into()).await?;
+        let lags =
+            revocations::measure(&bench_user, &other, revoked, MOMENT, Duration::ZERO).await?;
         report.revocations.push(RevocationRow::new(name, self.from(), None, lags));
         if let Backend::Libsql(libsql) = &self.source.config.backend {
-            self.with_replica(libsql, &guest, &tokens, remote, report).await?;
+            self.with_replica(libsql, &bench_user, &tokens, remote, report).await?;
         }
         Ok(())
     }
@@ -69,7 +70,7 @@ impl Measurement<'_> {
     async fn with_replica(
         &self,
         libsql: &Libsql,
-        guest: &Guest,
+        bench_user: &BenchUser,
         tokens: &Arc<[Presented]>,
         remote: f64,
         report: &mut Report,
@@ -91,7 +92,7 @@ impl Measurement<'_> {
         // All intervals at once: what one of them waits for costs nothing.
         let mut of_each = Vec::new();
         for interval in &self.plan.intervals {
-            of_each.push((interval, guest.tokens(REVOCATIONS.into()).await?));
+            of_each.push((interval, bench_user.tokens(REVOCATIONS.into()).await?));
         }
         let rows = of_each.into_iter().map(|(interval, revoked)| async {
             let path = folder.path().join(format!("every-{}-s/auth.db", interval.as_secs()));
@@ -99,7 +100,7 @@ impl Measurement<'_> {
             // Spread over an interval, so that every moment between two syncs is met.
             let pace = *interval / u32::from(REVOCATIONS);
             let lags =
-                revocations::measure(guest, &watcher.store, revoked, pace, *interval).await?;
+                revocations::measure(bench_user, &watcher.store, revoked, pace, *interval).await?;
             Ok::<_, anyhow::Error>(RevocationRow::new(
                 watcher.name.clone(),
                 self.from(),
@@ -139,8 +140,8 @@ impl Tended {
         let backend = Backend::Libsql(Libsql { replica: Some(replica), ..libsql.clone() });
         let name = backend.to_string();
         let store = Arc::new(Store::open(&Config::of(backend)).await?);
-        let tended = store.clone();
-        let syncs = tokio::spawn(async move { tended.tend().await });
+        let in_background = store.clone();
+        let syncs = tokio::spawn(async move { in_background.run_in_background().await });
         Ok(Self { store, name, _syncs: AbortOnDropHandle::new(syncs) })
     }
 }

@@ -2,7 +2,7 @@
 //! revocation is.
 //!
 //! ```text
-//! sources --> guest: a user of its own, with tokens; gone at the end
+//! sources --> bench_user: a user of its own, with tokens; gone at the end
 //!               |--> lookups: clients that look tokens up, on one instance
 //!               '--> revocations: revoked on one instance, looked up on another
 //!                          both --> report: figures as text and JSON --> plot: SVG
@@ -10,7 +10,7 @@
 //!
 //! Everything goes through [`super::store::Store`]: HTTP is left out, on purpose.
 
-mod guest;
+mod bench_user;
 mod lookups;
 mod measure;
 pub mod plot;
@@ -20,7 +20,7 @@ mod revocations;
 use std::future::Future;
 use std::time::Duration;
 
-use self::guest::Guests;
+use self::bench_user::Guests;
 use self::report::Report;
 use super::config::Config;
 use demo_base::error::Result;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::guest::{Guest, away};
+use super::bench_user::{BenchUser, away};
 use crate::store::Store;
 use crate::tokens::Presented;
 use demo_base::error::{Fault, Result};
@@ -16,7 +16,7 @@ const PAUSE: Duration = Duration::from_millis(2);
 /// Beyond the bound, before a token that stays known is an error.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Revokes each of `tokens` on the guest's own instance, one each `pace`, and looks
+/// Revokes each of `tokens` on the bench_user's own instance, one each `pace`, and looks
 /// it up on `watcher` until that one refuses it. The lag is the time from the
 /// revocation's answer to the last lookup that still found the token; zero if none
 /// did. In the order in which they were known.
@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Exit 3 when the database goes away; exit 1 when the watcher does not know a
 /// token to begin with, or still knows it long after `bound`.
 pub async fn measure(
-    guest: &Guest,
+    bench_user: &BenchUser,
     watcher: &Arc<Store>,
     tokens: Vec<Presented>,
     pace: Duration,
@@ -40,7 +40,7 @@ pub async fn measure(
         if watcher.look_up(&token).await.map_err(away)?.is_none() {
             return Err(Fault::failed("a token that was just made is not known").into());
         }
-        guest.store.revoke(&guest.name, token.id()).await.map_err(away)?;
+        bench_user.store.revoke(&bench_user.name, token.id()).await.map_err(away)?;
         running.spawn(taken_for(watcher.clone(), token, bound + PATIENCE));
     }
     let mut lags = Vec::new();

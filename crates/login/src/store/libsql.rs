@@ -218,9 +218,9 @@ impl LibsqlStore {
     }
 
     /// Syncs the embedded replica again and again.
-    pub async fn tend(&self) {
+    pub async fn run_in_background(&self) {
         if let Some(replica) = &self.replica {
-            replica.tend().await;
+            replica.run_in_background().await;
         }
     }
 
@@ -233,9 +233,9 @@ impl LibsqlStore {
 fn explained(cause: &::libsql::Error, endpoint: &Endpoint) -> anyhow::Error {
     let fault = demo_sqld_client::explain(cause, endpoint);
     let fault = match fault.code() {
-        ExitCode::Rejected => fault.hint("mend `backend.libsql.authToken`"),
+        ExitCode::Rejected => fault.hint("correct `backend.libsql.authToken`"),
         ExitCode::NotFound | ExitCode::Input | ExitCode::Unreachable => {
-            fault.hint("mend `backend.libsql.url`, or start the database")
+            fault.hint("correct `backend.libsql.url`, or start the database")
         }
         _ => fault,
     };

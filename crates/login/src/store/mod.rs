@@ -210,9 +210,9 @@ impl Store {
 
     /// Looks after itself until it is dropped: the background sync of an
     /// embedded replica; for other stores this ends at once.
-    pub async fn tend(&self) {
+    pub async fn run_in_background(&self) {
         if let Self::Libsql(store) = self {
-            store.tend().await;
+            store.run_in_background().await;
         }
     }
 

@@ -165,7 +165,7 @@ impl LocalReplica {
     }
 
     /// Syncs at the interval, and after own writes.
-    pub async fn tend(&self) {
+    pub async fn run_in_background(&self) {
         // A little early, so that a file that is kept up is always young enough.
         let period = self.interval.map(|interval| interval * 9 / 10);
         let mut ticks = interval(period.unwrap_or(Duration::from_secs(3600)));

@@ -38,7 +38,7 @@ async fn within<T>(call: impl Future<Output = Result<T>> + Send) -> Stored<T> {
 /// Why there is no connection at the start. The URL is not repeated: it may have
 /// a password in it.
 fn unusable(name: &str, error: sqlx::Error) -> anyhow::Error {
-    let hint = format!("mend `backend.{name}.url`, or start the database");
+    let hint = format!("correct `backend.{name}.url`, or start the database");
     let fault = match &error {
         sqlx::Error::Configuration(_) => {
             // Its own text may repeat the URL.

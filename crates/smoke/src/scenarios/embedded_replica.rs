@@ -28,7 +28,7 @@ use demo_stack::plan::blueprint::Variants;
 
 pub const SCENARIO: Scenario = Scenario {
     name: "embedded-replica",
-    about: "an embedded replica is fresh within a bound, readable offline, and mends itself",
+    about: "an embedded replica is fresh within a bound, readable offline, and repairs itself",
     run: |context| run(context).boxed_local(),
 };
 

@@ -86,7 +86,7 @@ pub struct Replica {
     files: Files,
     source: Source,
     notices: Vec<Notice>,
-    /// Whether the primary may be asked to mend what is damaged.
+    /// Whether the primary may be asked to repair what is damaged.
     online: bool,
     _lock: File,
 }
@@ -212,7 +212,7 @@ impl Replica {
     fn damaged(&self, error: libsql::Error) -> Fault {
         Fault::failed(format!("the embedded replica {} cannot be opened", self.file().display()))
             .because(Damaged(error.to_string()))
-            .hint("`demo sync` mends it once the primary answers")
+            .hint("`demo sync` repairs it once the primary answers")
     }
 
     fn url(&self) -> String {

@@ -1,6 +1,6 @@
 //! Stacks that exist for one run: own name, own folder, own keys, free ports.
 //!
-//! Whatever happens, they are gone afterwards. The [`Workshop`] removes them on
+//! Whatever happens, they are gone afterwards. The [`EphemeralStacks`] removes them on
 //! success, failure and Ctrl-C; the kernel ends their servers when this process
 //! is killed; and the folder that then stays is swept by the next run, which
 //! knows from its lock that nobody owns it.
@@ -38,7 +38,7 @@ const ATTEMPTS: u32 = 4;
 const TRIES_FOR_PORTS: u32 = 20;
 
 /// Makes ephemeral stacks and sees to it that they go.
-pub struct Workshop {
+pub struct EphemeralStacks {
     pub provider: Provider,
     pub blueprint: Blueprint,
     pub local: Local,
@@ -51,7 +51,7 @@ pub struct Workshop {
     given: RefCell<HashSet<u16>>,
 }
 
-impl Workshop {
+impl EphemeralStacks {
     /// Nothing is made yet.
     pub fn new(
         provider: Provider,
@@ -147,7 +147,7 @@ impl Workshop {
                 plan: plan.clone().with_ports(&self.fresh_ports(plan.port_count())?),
                 engine: self.provider.engine(&place),
                 http: self.http.clone(),
-                companions: self.provider.companions(&place)?,
+                sidecars: self.provider.sidecars(&place)?,
                 key: store.signing_key()?,
                 folder: folder.clone(),
                 owned,
@@ -269,7 +269,7 @@ pub async fn sweep(local: &Local, what: Sweep, docker: Option<&Daemon>) -> Resul
             continue;
         }
         let Some(_owned) = try_lock(&path.join("owner.lock"))? else { continue };
-        // Companions are processes on every engine.
+        // Sidecars are processes on every engine.
         end_servers(&path.join("run"))?;
         let engine = fs::read_to_string(path.join(ENGINE)).unwrap_or_default();
         if engine == EngineKind::Docker.to_string() {

@@ -5,11 +5,11 @@
 //! [`start`] and [`ephemeral`]. To add an engine, implement [`Engine`] and
 //! name it in [`provider`].
 
-pub mod companions;
 pub mod docker;
 pub mod ephemeral;
 pub mod native;
 pub mod provider;
+pub mod sidecars;
 pub mod start;
 
 use std::path::Path;

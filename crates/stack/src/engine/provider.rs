@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use super::Engine;
-use super::companions::Companions;
 use super::docker::DockerEngine;
 use super::docker::connect::Daemon;
 use super::native::launcher::Lifeline;
 use super::native::{NativeEngine, Site};
+use super::sidecars::Sidecars;
 use crate::state::{EngineKind, Local};
 use demo_base::error::{Fault, Result};
 use demo_sqld_dist::binary::{ServerBinary, Source};
@@ -122,12 +122,12 @@ impl Provider {
     ///
     /// # Errors
     /// When this program does not find itself.
-    pub fn companions(&self, place: &Place) -> Result<Companions> {
+    pub fn sidecars(&self, place: &Place) -> Result<Sidecars> {
         let (program, lifeline) = match self {
             Self::Native(native) => (native.launcher.clone(), native.lifeline),
             Self::Docker(_) => (this_program()?, Lifeline::HERE),
         };
-        Ok(Companions::new(place.site(lifeline), program))
+        Ok(Sidecars::new(place.site(lifeline), program))
     }
 
     /// An engine for the stack at `place`.

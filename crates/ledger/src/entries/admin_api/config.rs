@@ -7,7 +7,7 @@ use secrecy::ExposeSecret;
 use serde_json::{Map, Value, json};
 
 use super::super::tokens::answers::{judge, outcome};
-use crate::{Area, Engines, Lab, Observation, Probe, Verdict};
+use crate::{Area, Engines, Observation, Probe, ProbeContext, Verdict};
 use demo_base::error::{Fault, Result};
 use demo_sqld::keys::SigningKey;
 use demo_sqld::namespace::NamespaceName;
@@ -18,74 +18,74 @@ use demo_stack::plan::Interface;
 pub(super) const RESETS: Probe = Probe {
     id: "config-post-resets-the-rest",
     claim: "A POST to config changes the fields that it names",
-    source: "assumption; docs/ADMIN_API, config (P79)",
+    source: "assumption; docs/ADMIN_API, config",
     area: Area::Security,
     why: "Blocking writes for a minute drops the namespace's own key: the server's key, or \
           none, counts again",
     mitigation: "GET the configuration first and send all of it back; `demo` does",
     how: "All fields are set, then only block_reads and block_writes are sent",
     engines: Engines::Both,
-    check: |lab| resets(lab).boxed_local(),
+    check: |context| resets(context).boxed_local(),
 };
 
 pub(super) const REQUIRED: Probe = Probe {
     id: "config-needs-both-block-fields",
     claim: "Every field of a POST to config may be left out",
-    source: "assumption (P79)",
+    source: "assumption",
     area: Area::Operations,
     why: "A script that sends one field is refused",
     mitigation: "Always send block_reads and block_writes",
     how: "A POST of {\"block_reads\":false}",
     engines: Engines::Both,
-    check: |lab| required(lab).boxed_local(),
+    check: |context| required(context).boxed_local(),
 };
 
 pub(super) const UNKNOWN_FIELD: Probe = Probe {
     id: "config-ignores-unknown-fields",
     claim: "A field that config does not know is refused",
-    source: "assumption (P79)",
+    source: "assumption",
     area: Area::Operations,
     why: "A typo, such as `block_write`, passes for success",
     mitigation: "GET the configuration afterwards and compare",
     how: "A POST with block_wirtes beside what is required",
     engines: Engines::Both,
-    check: |lab| unknown_field(lab).boxed_local(),
+    check: |context| unknown_field(context).boxed_local(),
 };
 
 pub(super) const ROUNDED: Probe = Probe {
     id: "config-size-is-rounded",
     claim: "What GET config shows of max_db_size can be sent back as it is",
-    source: "assumption (P80)",
+    source: "assumption",
     area: Area::Operations,
     why: "A tool that reads, changes and writes the configuration changes the limit",
     mitigation: "Keep max_db_size elsewhere, and send it in every POST",
     how: "max_db_size is set to 1048576, read, and what was read is sent back",
     engines: Engines::Both,
-    check: |lab| rounded(lab).boxed_local(),
+    check: |context| rounded(context).boxed_local(),
 };
 
 pub(super) const HIDDEN: Probe = Probe {
     id: "config-hides-fields",
     claim: "GET config shows every field that POST config takes",
-    source: "assumption (P80)",
+    source: "assumption",
     area: Area::Operations,
     why: "What is not shown is lost in the next POST, and nobody can see that it is",
     mitigation: "Keep these values elsewhere, and send them in every POST",
     how: "bottomless_db_id and max_row_size are sent, then GET config is read",
     engines: Engines::Both,
-    check: |lab| hidden(lab).boxed_local(),
+    check: |context| hidden(context).boxed_local(),
 };
 
 pub(super) const BLOCKED_DUMP: Probe = Probe {
     id: "block-reads-leaves-dump",
     claim: "block_reads keeps everybody from reading a namespace",
-    source: "assumption; docs/ADMIN_API, config (P81)",
+    source: "assumption; docs/ADMIN_API, config",
     area: Area::Security,
     why: "A tenant that is locked out still gets all of the data",
     mitigation: "Refuse /dump at a proxy, or take the tenant's token away",
     how: "With block_reads on, a SELECT and GET /dump of a namespace with a row",
     engines: Engines::Both,
-    check: |lab| blocked_dump(lab).boxed_local(),
+    check: |context| blocked_dump(context).boxed_local(),
 };
 
 /// Sends exactly this configuration.
@@ -104,9 +104,9 @@ async fn set(stack: &EphemeralStack, name: &NamespaceName, config: &Value) -> Re
     Err(Fault::failed("the server refuses the configuration").because(why).into())
 }
 
-async fn resets(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let name = lab.namespace(&stack, "config").await?;
+async fn resets(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let name = context.namespace(&stack, "config").await?;
     let all = json!({
         "block_reads": false, "block_writes": false, "block_reason": "because",
         "allow_attach": true, "txn_timeout_s": 7, "max_db_size": 1_048_576,
@@ -135,9 +135,9 @@ async fn resets(lab: &Lab<'_>) -> Result<Observation> {
         .saw("changed by a POST of {block_reads, block_writes}", lost))
 }
 
-async fn required(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let name = lab.namespace(&stack, "required").await?;
+async fn required(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let name = context.namespace(&stack, "required").await?;
     let one = post(&stack, &name, &json!({ "block_reads": false })).await?;
     let other = post(&stack, &name, &json!({ "block_writes": false })).await?;
     let known = [
@@ -153,9 +153,9 @@ async fn required(lab: &Lab<'_>) -> Result<Observation> {
         .answered("POST without block_reads", &other))
 }
 
-async fn unknown_field(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let name = lab.namespace(&stack, "typo").await?;
+async fn unknown_field(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let name = context.namespace(&stack, "typo").await?;
     let config = json!({ "block_reads": false, "block_writes": false, "block_wirtes": true });
     let answer = post(&stack, &name, &config).await?;
     let known = [
@@ -166,9 +166,9 @@ async fn unknown_field(lab: &Lab<'_>) -> Result<Observation> {
     Ok(judge(&answer.status.to_string(), &known).answered("POST with block_wirtes", &answer))
 }
 
-async fn rounded(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let name = lab.namespace(&stack, "size").await?;
+async fn rounded(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let name = context.namespace(&stack, "size").await?;
     let config = |size: Value| {
         json!({
             "block_reads": false, "block_writes": false, "max_db_size": size,
@@ -192,9 +192,9 @@ async fn rounded(lab: &Lab<'_>) -> Result<Observation> {
         .answered("POST of what was shown", &back))
 }
 
-async fn hidden(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let name = lab.namespace(&stack, "hidden").await?;
+async fn hidden(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let name = context.namespace(&stack, "hidden").await?;
     let config = json!({
         "block_reads": false, "block_writes": false,
         "bottomless_db_id": "01234567-89ab-cdef-0123-456789abcdef",
@@ -215,11 +215,11 @@ async fn hidden(lab: &Lab<'_>) -> Result<Observation> {
     Ok(observation.answered("POST with all three", &answer).saw("GET config", shown))
 }
 
-async fn blocked_dump(lab: &Lab<'_>) -> Result<Observation> {
+async fn blocked_dump(context: &ProbeContext<'_>) -> Result<Observation> {
     const MARKER: &str = "behind-the-lock";
 
-    let stack = lab.namespaced().await?;
-    let name = lab.namespace(&stack, "blocked").await?;
+    let stack = context.namespaced().await?;
+    let name = context.namespace(&stack, "blocked").await?;
     let hrana = stack.hrana("primary", Some(&name))?;
     hrana.execute("CREATE TABLE t (x)").await?;
     hrana.execute(&format!("INSERT INTO t VALUES ('{MARKER}')")).await?;
@@ -229,7 +229,7 @@ async fn blocked_dump(lab: &Lab<'_>) -> Result<Observation> {
     let address = stack.address("primary", Interface::Http)?;
     let base = format!("http://{address}");
     let token = stack.full_token()?;
-    let request = lab
+    let request = context
         .http()
         .get(format!("{base}/dump"))
         .header(HOST, format!("{name}.localhost:{}", address.port()))

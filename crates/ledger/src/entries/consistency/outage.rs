@@ -5,7 +5,7 @@ use std::rc::Rc;
 use crate::entries::following::support::{
     PATIENCE, ask, eventually, health, outcome, replicated, run, shows, words,
 };
-use crate::{Lab, Observation, Verdict};
+use crate::{Observation, ProbeContext, Verdict};
 use demo_base::error::Result;
 use demo_stack::engine::Stop;
 use demo_stack::engine::ephemeral::EphemeralStack;
@@ -13,12 +13,12 @@ use demo_stack::plan::blueprint::Variants;
 
 const READ: &str = "SELECT max(x) FROM t";
 
-pub async fn reads(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = pair(lab).await?;
+pub async fn reads(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = pair(context).await?;
     stack.engine.stop("primary", Stop::Kill).await?;
     let read = ask(&stack.hrana("replica", None)?, READ).await?;
     let health = health(&stack, "replica").await?;
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     let served = read.as_ref().is_some_and(|reply| reply.scalar() == Some("1"));
     let verdict = if served { Verdict::AsDocumented } else { Verdict::Weakness };
     let read_outcome = outcome(read.as_ref());
@@ -27,12 +27,12 @@ pub async fn reads(lab: &Lab<'_>) -> Result<Observation> {
     Ok(Observation::new(verdict, finding).saw("SELECT on the replica", words(read.as_ref())))
 }
 
-pub async fn writes(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = pair(lab).await?;
+pub async fn writes(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = pair(context).await?;
     stack.engine.stop("primary", Stop::Kill).await?;
     let write = ask(&stack.hrana("replica", None)?, "INSERT INTO t VALUES (2)").await?;
     let health = health(&stack, "replica").await?;
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     let verdict = if write.is_none() { Verdict::Undocumented } else { Verdict::AsDocumented };
     let write_outcome = outcome(write.as_ref());
     let finding = format!(
@@ -41,8 +41,8 @@ pub async fn writes(lab: &Lab<'_>) -> Result<Observation> {
     Ok(Observation::new(verdict, finding).saw("INSERT on the replica", words(write.as_ref())))
 }
 
-pub async fn abandoned(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = pair(lab).await?;
+pub async fn abandoned(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = pair(context).await?;
     let (primary, replica) = (stack.hrana("primary", None)?, stack.hrana("replica", None)?);
     stack.engine.stop("primary", Stop::Kill).await?;
     let write = ask(&replica, "INSERT INTO t VALUES (2)").await?;
@@ -53,7 +53,7 @@ pub async fn abandoned(lab: &Lab<'_>) -> Result<Observation> {
     });
     let later = later.await;
     let count = primary.execute("SELECT count(*) FROM t WHERE x = 2").await?;
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     let seen = match (write.as_ref(), later, count.scalar()) {
         (Some(reply), ..) => Observation::new(
             Verdict::AsDocumented,
@@ -76,13 +76,13 @@ pub async fn abandoned(lab: &Lab<'_>) -> Result<Observation> {
         .saw("count of that row on the primary", words(Some(&count))))
 }
 
-pub async fn new_namespace(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.own(Variants::NAMESPACED, |_, _| Ok(())).await?;
-    let name = lab.namespace(&stack, "unasked").await?;
+pub async fn new_namespace(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.own(Variants::NAMESPACED, |_, _| Ok(())).await?;
+    let name = context.namespace(&stack, "unasked").await?;
     run(&stack.hrana("primary", Some(&name))?, &["CREATE TABLE t (x)"]).await?;
     stack.engine.stop("primary", Stop::Kill).await?;
     let read = ask(&stack.hrana("replica", Some(&name))?, "SELECT x FROM t").await?;
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     let verdict = if read.is_none() { Verdict::Undocumented } else { Verdict::AsDocumented };
     let read_outcome = outcome(read.as_ref());
     let finding =
@@ -90,13 +90,13 @@ pub async fn new_namespace(lab: &Lab<'_>) -> Result<Observation> {
     Ok(Observation::new(verdict, finding).saw("SELECT on the replica", words(read.as_ref())))
 }
 
-pub async fn restarted_replica(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = pair(lab).await?;
+pub async fn restarted_replica(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = pair(context).await?;
     stack.engine.stop("primary", Stop::Kill).await?;
     stack.restart("replica", Stop::Graceful).await?;
     let health = health(&stack, "replica").await?;
     let read = ask(&stack.hrana("replica", None)?, READ).await?;
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     let served = read.as_ref().is_some_and(|reply| reply.scalar() == Some("1"));
     let verdict = if served { Verdict::AsDocumented } else { Verdict::Weakness };
     let read_outcome = outcome(read.as_ref());
@@ -106,8 +106,8 @@ pub async fn restarted_replica(lab: &Lab<'_>) -> Result<Observation> {
     Ok(Observation::new(verdict, finding).saw("SELECT on the replica", words(read.as_ref())))
 }
 
-pub async fn early_replica(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = pair(lab).await?;
+pub async fn early_replica(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = pair(context).await?;
     stack.engine.stop("replica", Stop::Kill).await?;
     stack.engine.stop("primary", Stop::Graceful).await?;
     stack.resume("replica").await?;
@@ -122,7 +122,7 @@ pub async fn early_replica(lab: &Lab<'_>) -> Result<Observation> {
     let waiting = resumed?;
     let early = early.ok();
     let joined = shows(&replica, READ, "1").await;
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     let finding = format!(
         "a replica that is up first says {health} at /health; a read {} until the primary is \
          there, then {}, and later reads {}",
@@ -136,8 +136,8 @@ pub async fn early_replica(lab: &Lab<'_>) -> Result<Observation> {
         .saw("the one that waited", words(early.as_ref())))
 }
 
-pub async fn follows(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = pair(lab).await?;
+pub async fn follows(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = pair(context).await?;
     stack.restart("primary", Stop::Kill).await?;
     run(&stack.hrana("primary", None)?, &["INSERT INTO t VALUES (2)"]).await?;
     let replica = stack.hrana("replica", None)?;
@@ -145,7 +145,7 @@ pub async fn follows(lab: &Lab<'_>) -> Result<Observation> {
     let told = stack.engine.logs("replica", None).await?;
     let told = told.lines().rfind(|line| line.contains("WARN") || line.contains("ERROR"));
     let told = told.unwrap_or("no WARN or ERROR").to_owned();
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     Ok(Observation::either(
         follows,
         (Verdict::Undocumented, "after the primary's crash the replica follows again by itself"),
@@ -155,8 +155,8 @@ pub async fn follows(lab: &Lab<'_>) -> Result<Observation> {
 }
 
 /// Primary and replica without namespaces; both show 1 as the largest `x` of `t`.
-async fn pair(lab: &Lab<'_>) -> Result<Rc<EphemeralStack>> {
-    let stack = lab.own(Variants::DEFAULT, |_, _| Ok(())).await?;
+async fn pair(context: &ProbeContext<'_>) -> Result<Rc<EphemeralStack>> {
+    let stack = context.own(Variants::DEFAULT, |_, _| Ok(())).await?;
     replicated(&stack.hrana("primary", None)?, &stack.hrana("replica", None)?, "1").await?;
     Ok(stack)
 }

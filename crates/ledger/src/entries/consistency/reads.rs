@@ -6,7 +6,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 use crate::entries::following::support::{PATIENCE, eventually, run, shows};
-use crate::{Lab, Observation, Verdict};
+use crate::{Observation, ProbeContext, Verdict};
 use demo_base::error::{Fault, Result};
 use demo_stack::engine::ephemeral::EphemeralStack;
 use demo_stack::plan::Interface;
@@ -16,9 +16,9 @@ const SHORT: Duration = Duration::from_millis(100);
 /// One miss decides; these many are enough to meet one where it is likely.
 const ROUNDS: u32 = 20;
 
-pub async fn lag(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.plain().await?;
-    let table = table(lab, &stack).await?;
+pub async fn lag(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.plain().await?;
+    let table = table(context, &stack).await?;
     let (primary, replica) = (stack.hrana("primary", None)?, stack.hrana("replica", None)?);
     let mut delays = Vec::new();
     for number in 1..=11 {
@@ -44,21 +44,21 @@ pub async fn lag(lab: &Lab<'_>) -> Result<Observation> {
     .saw("the median of eleven rows", format!("{:.1} ms", median.as_secs_f64() * 1e3)))
 }
 
-pub async fn one_pipeline(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.plain().await?;
-    let table = table(lab, &stack).await?;
+pub async fn one_pipeline(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.plain().await?;
+    let table = table(context, &stack).await?;
     let missed = first_miss(60, async |number| {
         let [insert, select] = statements(&table, number);
-        let results = once(lab, &stack, &[insert, select]).await?;
+        let results = once(context, &stack, &[insert, select]).await?;
         Ok(results.get(1).and_then(first_value).as_deref() == Some("1"))
     });
     Ok(own_write(missed.await?, "the pipeline that made it"))
 }
 
-pub async fn same_stream(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.plain().await?;
-    let table = table(lab, &stack).await?;
-    let mut stream = Stream::new(lab, &stack)?;
+pub async fn same_stream(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.plain().await?;
+    let table = table(context, &stack).await?;
+    let mut stream = Stream::new(context, &stack)?;
     let missed = first_miss(200, async |number| {
         let [insert, select] = statements(&table, number);
         stream.send(&[insert]).await?;
@@ -70,31 +70,31 @@ pub async fn same_stream(lab: &Lab<'_>) -> Result<Observation> {
     Ok(own_write(missed, "the next request of the stream that made it"))
 }
 
-pub async fn next_stream(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.plain().await?;
-    let table = table(lab, &stack).await?;
+pub async fn next_stream(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.plain().await?;
+    let table = table(context, &stack).await?;
     let missed = first_miss(300, async |number| {
         let [insert, select] = statements(&table, number);
-        once(lab, &stack, &[insert]).await?;
-        let results = once(lab, &stack, &[select]).await?;
+        once(context, &stack, &[insert]).await?;
+        let results = once(context, &stack, &[select]).await?;
         Ok(results.first().and_then(first_value).as_deref() == Some("1"))
     });
     Ok(own_write(missed.await?, "a stream opened after it was answered"))
 }
 
-pub async fn with_index(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.plain().await?;
-    let table = table(lab, &stack).await?;
+pub async fn with_index(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.plain().await?;
+    let table = table(context, &stack).await?;
     let missed = first_miss(ROUNDS, async |number| {
         let [insert, mut select] = statements(&table, number);
-        let results = once(lab, &stack, &[insert]).await?;
+        let results = once(context, &stack, &[insert]).await?;
         let index =
             results.first().map(|result| &result["response"]["result"]["replication_index"]);
         let Some(index) = index.filter(|index| !index.is_null()) else {
             return Err(Fault::failed("the INSERT returned no replication_index").into());
         };
         select["replication_index"] = index.clone();
-        let results = once(lab, &stack, &[select]).await?;
+        let results = once(context, &stack, &[select]).await?;
         Ok(results.first().and_then(first_value).as_deref() == Some("1"))
     });
     Ok(match missed.await? {
@@ -110,23 +110,23 @@ pub async fn with_index(lab: &Lab<'_>) -> Result<Observation> {
     .saw("rounds", ROUNDS.to_string()))
 }
 
-pub async fn in_transaction(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.plain().await?;
-    let table = table(lab, &stack).await?;
+pub async fn in_transaction(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.plain().await?;
+    let table = table(context, &stack).await?;
     let missed = first_miss(ROUNDS, async |number| {
         let [insert, select] = statements(&table, number);
         let (begin, commit) = (json!({ "sql": "BEGIN" }), json!({ "sql": "COMMIT" }));
-        let results = once(lab, &stack, &[begin, insert, select, commit]).await?;
+        let results = once(context, &stack, &[begin, insert, select, commit]).await?;
         Ok(results.get(2).and_then(first_value).as_deref() == Some("1"))
     });
     Ok(own_write(missed.await?, "its own transaction"))
 }
 
-pub async fn frozen(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.plain().await?;
-    let table = table(lab, &stack).await?;
+pub async fn frozen(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.plain().await?;
+    let table = table(context, &stack).await?;
     let count = json!({ "sql": format!("SELECT count(*) FROM {table}") });
-    let mut stream = Stream::new(lab, &stack)?;
+    let mut stream = Stream::new(context, &stack)?;
     let begun = stream.send(&[json!({ "sql": "BEGIN DEFERRED" }), count.clone()]).await?;
     let before = begun.get(1).and_then(first_value).unwrap_or_default();
     run(&stack.hrana("primary", None)?, &[&format!("INSERT INTO {table} VALUES (1)")]).await?;
@@ -189,8 +189,8 @@ fn statements(table: &str, number: u32) -> [Value; 2] {
 }
 
 /// A table of the probe's own that the replica has.
-async fn table(lab: &Lab<'_>, stack: &EphemeralStack) -> Result<String> {
-    let table = lab.name("fresh")?.to_string();
+async fn table(context: &ProbeContext<'_>, stack: &EphemeralStack) -> Result<String> {
+    let table = context.name("fresh")?.to_string();
     run(&stack.hrana("primary", None)?, &[&format!("CREATE TABLE {table} (x)")]).await?;
     let read = format!("SELECT count(*) FROM {table}");
     if !shows(&stack.hrana("replica", None)?, &read, "0").await {
@@ -208,10 +208,10 @@ struct Stream<'a> {
 }
 
 impl<'a> Stream<'a> {
-    fn new(lab: &'a Lab<'_>, stack: &EphemeralStack) -> Result<Self> {
+    fn new(context: &'a ProbeContext<'_>, stack: &EphemeralStack) -> Result<Self> {
         let address = stack.address("replica", Interface::Http)?;
         let url = format!("http://{address}/v3/pipeline");
-        Ok(Self { http: lab.http(), url, token: stack.full_token()?, baton: Value::Null })
+        Ok(Self { http: context.http(), url, token: stack.full_token()?, baton: Value::Null })
     }
 
     /// Runs `statements`; the results are in their order.
@@ -239,10 +239,14 @@ impl<'a> Stream<'a> {
 }
 
 /// Runs `statements` in a stream of their own, in one pipeline.
-async fn once(lab: &Lab<'_>, stack: &EphemeralStack, statements: &[Value]) -> Result<Vec<Value>> {
+async fn once(
+    context: &ProbeContext<'_>,
+    stack: &EphemeralStack,
+    statements: &[Value],
+) -> Result<Vec<Value>> {
     let mut requests = executions(statements);
     requests.push(json!({ "type": "close" }));
-    Stream::new(lab, stack)?.post(requests).await
+    Stream::new(context, stack)?.post(requests).await
 }
 
 fn executions(statements: &[Value]) -> Vec<Value> {

@@ -3,9 +3,9 @@
 use futures::FutureExt;
 use serde_json::json;
 
-use super::super::recovery::hands::{ask, create, outcome};
+use super::super::recovery::fixtures::{ask, create, outcome};
 use super::{file_url, load, primary_with_dumps, round_trip};
-use crate::{Area, Engines, Lab, Observation, Probe, Verdict};
+use crate::{Area, Engines, Observation, Probe, ProbeContext, Verdict};
 use demo_base::error::Result;
 use demo_sqld::namespace::NamespaceName;
 
@@ -13,29 +13,29 @@ pub(in super::super) const PROBES: &[Probe] = &[
     Probe {
         id: "dump-keeps-schema",
         claim: "A dump that is loaded again has the same full-text index, references and sequence",
-        source: "assumption; GET /dump (P42)",
+        source: "assumption; GET /dump",
         area: Area::Lifecycle,
         why: "Virtual tables, orders of creation and sqlite_sequence are where dumps break",
         mitigation: "Compare a restored database with its origin before relying on dumps",
         how: "Dumps and loads an FTS5 table, a child table that is older than its parent, and an \
               AUTOINCREMENT whose last row was deleted; searches, breaks the reference, inserts",
         engines: Engines::Both,
-        check: |lab| schema(lab).boxed_local(),
+        check: |context| schema(context).boxed_local(),
     },
     Probe {
         id: "dump-url-relative-path",
         claim: "A relative path in a file: URL begins at the server's folder, or is refused",
-        source: "assumption; docs/ADMIN_API, create with dump_url (P46)",
+        source: "assumption; docs/ADMIN_API, create with dump_url",
         area: Area::Lifecycle,
         why: "The file that is loaded is another one than the one that was meant",
         mitigation: "Write three slashes and an absolute path",
         how: "Creates a namespace from an absolute path whose leading slash is left out",
         engines: Engines::Both,
-        check: |lab| relative(lab).boxed_local(),
+        check: |context| relative(context).boxed_local(),
     },
 ];
 
-async fn schema(lab: &Lab<'_>) -> Result<Observation> {
+async fn schema(context: &ProbeContext<'_>) -> Result<Observation> {
     const SCHEMA: &[&str] = &[
         "CREATE TABLE child (id INTEGER PRIMARY KEY, parent REFERENCES parent (id))",
         "CREATE TABLE parent (id INTEGER PRIMARY KEY AUTOINCREMENT)",
@@ -45,7 +45,7 @@ async fn schema(lab: &Lab<'_>) -> Result<Observation> {
         "CREATE VIRTUAL TABLE notes USING fts5 (words)",
         "INSERT INTO notes VALUES ('the quick fox'), ('a slow snail')",
     ];
-    let stack = primary_with_dumps(lab).await?;
+    let stack = primary_with_dumps(context).await?;
     let [from, back]: [NamespaceName; 2] = ["from".parse()?, "back".parse()?];
     let created = round_trip(&stack, [&from, &back], SCHEMA, "/dump").await?;
     let found =
@@ -53,7 +53,7 @@ async fn schema(lab: &Lab<'_>) -> Result<Observation> {
     let found = found.await?;
     let orphan = ask(&stack, &back, "INSERT INTO child VALUES (2, 99)").await?;
     let next = ask(&stack, &back, "INSERT INTO parent VALUES (NULL) RETURNING id").await?;
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     let good = [
         found.scalar() == Some("the quick fox"),
         orphan.sql_error().is_some(),
@@ -79,15 +79,15 @@ async fn schema(lab: &Lab<'_>) -> Result<Observation> {
         .replied("INSERT INTO parent … RETURNING id", &next))
 }
 
-async fn relative(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = primary_with_dumps(lab).await?;
+async fn relative(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = primary_with_dumps(context).await?;
     let [whole, part]: [NamespaceName; 2] = ["whole".parse()?, "part".parse()?];
     let text = "CREATE TABLE t (x);\nINSERT INTO t VALUES ('from the root');\n";
     let control = load(&stack, &whole, text).await?;
     let url = file_url(&stack, "whole.sql").replacen("file:///", "file:", 1);
     let created = create(&stack, &part, &json!({ "dump_url": url })).await?;
     let read = ask(&stack, &part, "SELECT x FROM t").await?;
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     let from_root = read.scalar() == Some("from the root");
     let finding = format!(
         "file:///PATH is answered {}; file:PATH {}, and {}",

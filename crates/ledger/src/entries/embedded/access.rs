@@ -9,7 +9,7 @@ use secrecy::SecretString;
 use super::support::{
     Opening, by_name, by_number, filled, is, read, rows, run, says, sync, told, write,
 };
-use crate::{Area, Engines, Lab, Observation, Probe, Verdict};
+use crate::{Area, Engines, Observation, Probe, ProbeContext, Verdict};
 use demo_base::error::Result;
 use demo_sqld::claims::Grant;
 
@@ -25,22 +25,22 @@ const NO_NAMESPACE: &str = "Requested namespace doesn't exist";
 pub(super) const SCOPED_TOKEN: Probe = Probe {
     id: "embedded-scoped-token",
     claim: "A token for one namespace lets an embedded replica replicate that namespace only",
-    source: "docs/USER_GUIDE, Client Authentication (P02)",
+    source: "docs/USER_GUIDE, Client Authentication",
     area: Area::Security,
     why: "Every holder of any valid token copies every namespace with the official client",
     mitigation: "One server for each tenant, or a gateway that lets no gRPC-web call \
                  (`/wal_log.ReplicationLog/`, `/proxy.Proxy/`) through to the HTTP port",
     how: "An embedded replica with a token for one namespace asks for another: sync, read, write",
     engines: Engines::Both,
-    check: |lab| scoped_token(lab).boxed_local(),
+    check: |context| scoped_token(context).boxed_local(),
 };
 
-async fn scoped_token(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let own = lab.namespace(&stack, "own").await?;
-    let foreign = filled(lab, &stack, "foreign").await?;
+async fn scoped_token(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let own = context.namespace(&stack, "own").await?;
+    let foreign = filled(context, &stack, "foreign").await?;
     let grant = Grant { namespaces: vec![own], lifetime: Some(TOKEN_LIFE), ..Grant::default() };
-    let folder = lab.scratch()?;
+    let folder = context.scratch()?;
     let opening = Opening::of(&stack, by_number(&stack, "primary")?)?;
     let opening = opening.namespace(&foreign).token(stack.token(&grant)?);
     let replica = opening.replica(&folder.path().join("r.db")).await??;
@@ -75,20 +75,20 @@ async fn scoped_token(lab: &Lab<'_>) -> Result<Observation> {
 pub(super) const REFUSED_TOKEN: Probe = Probe {
     id: "embedded-refused-token",
     claim: "An embedded replica reports a token that the server refuses as such",
-    source: "assumption (P105)",
+    source: "assumption",
     area: Area::Client,
     why: "An expired token looks like a network fault, and the search begins at the wrong end",
     mitigation: "On this message try the same token over HTTP first: `demo sql` tells the \
                  two apart",
     how: "sync() with an expired token, with an empty one, and to a port where nobody listens",
     engines: Engines::Both,
-    check: |lab| refused_token(lab).boxed_local(),
+    check: |context| refused_token(context).boxed_local(),
 };
 
-async fn refused_token(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let name = filled(lab, &stack, "refused").await?;
-    let folder = lab.scratch()?;
+async fn refused_token(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let name = filled(context, &stack, "refused").await?;
+    let folder = context.scratch()?;
     let hour_ago = Timestamp::now() - Duration::from_secs(3600);
     let expired = stack.token_at(&Grant::full(Duration::from_secs(60)), hour_ago)?;
     // A bound socket that does not listen refuses, and nobody else gets its port.
@@ -135,40 +135,44 @@ async fn refused_token(lab: &Lab<'_>) -> Result<Observation> {
 pub(super) const NAMESPACE: Probe = Probe {
     id: "embedded-namespace",
     claim: "`.namespace()` of an embedded replica selects the namespace, writes included",
-    source: "libsql crate 0.10.0, Builder::namespace (P102)",
+    source: "libsql crate 0.10.0, Builder::namespace",
     area: Area::Client,
     why: "It needs no name in DNS for each namespace, unlike the remote client",
     mitigation: "Use `.namespace()` with embedded replicas, and the host's name with `new_remote`",
     how: "url http://127.0.0.1:PORT and `.namespace(NAME)`: sync, read, write, read at the primary",
     engines: Engines::Both,
-    check: |lab| namespace(lab).boxed_local(),
+    check: |context| namespace(context).boxed_local(),
 };
 
-async fn namespace(lab: &Lab<'_>) -> Result<Observation> {
-    sync_read_write(lab, "primary", "an embedded replica with `.namespace()`").await
+async fn namespace(context: &ProbeContext<'_>) -> Result<Observation> {
+    sync_read_write(context, "primary", "an embedded replica with `.namespace()`").await
 }
 
 pub(super) const REPLICA_NODE: Probe = Probe {
     id: "embedded-replica-of-a-replica",
     claim: "An embedded replica can follow a replica instead of the primary",
-    source: "assumption (P108)",
+    source: "assumption",
     area: Area::Client,
     why: "Readers far from the primary can sync from a server near them",
     mitigation: "None needed; the writes still need the primary",
     how: "An embedded replica with the URL of a replica: sync, read, write, read at the primary",
     engines: Engines::Both,
-    check: |lab| replica_node(lab).boxed_local(),
+    check: |context| replica_node(context).boxed_local(),
 };
 
-async fn replica_node(lab: &Lab<'_>) -> Result<Observation> {
-    sync_read_write(lab, "replica", "an embedded replica of a replica").await
+async fn replica_node(context: &ProbeContext<'_>) -> Result<Observation> {
+    sync_read_write(context, "replica", "an embedded replica of a replica").await
 }
 
 /// Sync, read and write through `service`, and look for the write at the primary.
-async fn sync_read_write(lab: &Lab<'_>, service: &str, who: &str) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let name = filled(lab, &stack, "embedded").await?;
-    let folder = lab.scratch()?;
+async fn sync_read_write(
+    context: &ProbeContext<'_>,
+    service: &str,
+    who: &str,
+) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let name = filled(context, &stack, "embedded").await?;
+    let folder = context.scratch()?;
     let opening = Opening::of(&stack, by_number(&stack, service)?)?.namespace(&name);
     let replica = opening.replica(&folder.path().join("r.db")).await??;
     let synced = sync(&replica).await;
@@ -202,17 +206,17 @@ async fn sync_read_write(lab: &Lab<'_>, service: &str, who: &str) -> Result<Obse
 pub(super) const NAMESPACE_OF_HOST: Probe = Probe {
     id: "embedded-namespace-of-an-address",
     claim: "An embedded replica without `.namespace()` follows the default namespace",
-    source: "assumption (P103)",
+    source: "assumption",
     area: Area::Client,
     why: "The crate takes all before the URL's first dot, so 127.0.0.1 means namespace `127`",
     mitigation: "Always set `.namespace()`, or write the URL with localhost",
     how: "sync() from http://127.0.0.1:PORT and from http://localhost:PORT of the same server",
     engines: Engines::Both,
-    check: |lab| namespace_of_host(lab).boxed_local(),
+    check: |context| namespace_of_host(context).boxed_local(),
 };
 
-async fn namespace_of_host(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab
+async fn namespace_of_host(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context
         .primary(|plan| {
             for service in &mut plan.services {
                 service.command.retain(|word| word != "--disable-default-namespace");
@@ -223,7 +227,7 @@ async fn namespace_of_host(lab: &Lab<'_>) -> Result<Observation> {
     let default = stack.hrana("primary", None)?;
     run(&default, "CREATE TABLE t (x)").await?;
     run(&default, "INSERT INTO t VALUES ('of the default')").await?;
-    let folder = lab.scratch()?;
+    let folder = context.scratch()?;
     let mut outcomes = Vec::new();
     for (file, url) in [
         ("number.db", by_number(&stack, "primary")?),
@@ -235,7 +239,7 @@ async fn namespace_of_host(lab: &Lab<'_>) -> Result<Observation> {
             Err(error) => Err(error),
         });
     }
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     let finding = match (&outcomes[0], &outcomes[1]) {
         (number, name) if says(number, NO_NAMESPACE) && is(name, "of the default") => {
             "with 127.0.0.1 in the URL the namespace `127` is asked for, which does not exist; \
@@ -256,20 +260,20 @@ async fn namespace_of_host(lab: &Lab<'_>) -> Result<Observation> {
 pub(super) const OWN_WRITES: Probe = Probe {
     id: "embedded-read-your-writes",
     claim: "An embedded replica sees its own write at once, unless `read_your_writes(false)`",
-    source: "libsql crate 0.10.0, Builder::read_your_writes (P109)",
+    source: "libsql crate 0.10.0, Builder::read_your_writes",
     area: Area::Client,
     why: "Switched off, code that reads back what it has just written finds the old state",
     mitigation: "Leave `read_your_writes` on, or `sync()` before reading back",
     how: "A write and a read of it with the default, with `false`, and with `false` after sync()",
     engines: Engines::Both,
-    check: |lab| own_writes(lab).boxed_local(),
+    check: |context| own_writes(context).boxed_local(),
 };
 
-async fn own_writes(lab: &Lab<'_>) -> Result<Observation> {
+async fn own_writes(context: &ProbeContext<'_>) -> Result<Observation> {
     const COUNT: &str = "SELECT count(*) FROM t";
-    let stack = lab.namespaced().await?;
-    let name = filled(lab, &stack, "own").await?;
-    let folder = lab.scratch()?;
+    let stack = context.namespaced().await?;
+    let name = filled(context, &stack, "own").await?;
+    let folder = context.scratch()?;
     let on = Opening::of(&stack, by_number(&stack, "primary")?)?.namespace(&name);
     let off = Opening { read_your_writes: false, ..on.clone() };
     let on = on.replica(&folder.path().join("on.db")).await??;

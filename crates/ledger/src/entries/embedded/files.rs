@@ -4,26 +4,26 @@ use futures::FutureExt;
 use libsql::Builder;
 
 use super::support::{Opening, by_number, filled, is, rows, run, says, sync, told, write};
-use crate::{Area, Engines, Lab, Observation, Probe, Verdict};
+use crate::{Area, Engines, Observation, Probe, ProbeContext, Verdict};
 use demo_base::error::Result;
 
 pub(super) const PLAIN_FILE: Probe = Probe {
     id: "embedded-over-a-plain-file",
     claim: "An embedded replica does not overwrite a file that is no replica",
-    source: "libsql crate 0.10.0, Builder: \"will throw an error to prevent any misuse\" (P110)",
+    source: "libsql crate 0.10.0, Builder: \"will throw an error to prevent any misuse\"",
     area: Area::Client,
     why: "The path of a local database in the wrong place must not cost its rows",
     mitigation: "Give replicas a folder of their own; delete a file that lost its \
                  `-client_wal_index`",
     how: "build() with the path of a plain SQLite file, then a look at its rows",
     engines: Engines::Both,
-    check: |lab| plain_file(lab).boxed_local(),
+    check: |context| plain_file(context).boxed_local(),
 };
 
-async fn plain_file(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let name = filled(lab, &stack, "plain").await?;
-    let folder = lab.scratch()?;
+async fn plain_file(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let name = filled(context, &stack, "plain").await?;
+    let folder = context.scratch()?;
     let file = folder.path().join("plain.db");
     let plain = Builder::new_local(&file).build().await?;
     write(&plain, "CREATE TABLE t (x)").await?;
@@ -56,20 +56,20 @@ async fn plain_file(lab: &Lab<'_>) -> Result<Observation> {
 pub(super) const LOCAL_CHANGE: Probe = Probe {
     id: "embedded-file-changed-locally",
     claim: "A replica's file that another program changed is noticed",
-    source: "assumption (P111)",
+    source: "assumption",
     area: Area::Client,
     why: "A cron job or a shell that writes to the file loses its rows, and nobody is told",
     mitigation: "Open replicas' files elsewhere read-only, or not at all",
     how: "A row written to the closed file as to any SQLite file; sync() before and after the \
           primary has a new row of its own",
     engines: Engines::Both,
-    check: |lab| local_change(lab).boxed_local(),
+    check: |context| local_change(context).boxed_local(),
 };
 
-async fn local_change(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let name = filled(lab, &stack, "changed").await?;
-    let folder = lab.scratch()?;
+async fn local_change(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let name = filled(context, &stack, "changed").await?;
+    let folder = context.scratch()?;
     let file = folder.path().join("r.db");
     let opening = Opening::of(&stack, by_number(&stack, "primary")?)?.namespace(&name);
     let replica = opening.replica(&file).await??;

@@ -6,7 +6,7 @@ use futures::FutureExt;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::support::{Opening, by_number, filled, is, read, rows, run, says, sync, told, write};
-use crate::{Area, Engines, Lab, Observation, Probe, Verdict};
+use crate::{Area, Engines, Observation, Probe, ProbeContext, Verdict};
 use demo_base::error::Result;
 use demo_base::ready::{Attempt, poll};
 use demo_sqld_client::http::Answer;
@@ -16,20 +16,20 @@ use demo_stack::plan::Interface;
 pub(super) const OFFLINE_OPEN: Probe = Probe {
     id: "embedded-offline-open",
     claim: "An embedded replica opens and reads while its server is away",
-    source: "assumption (P106)",
+    source: "assumption",
     area: Area::Client,
     why: "A restart of the program during an outage must not lose the local copy",
     mitigation: "Leave the crate's feature `sync` off, or set SyncProtocol::V1: else build() asks \
                  the server first",
     how: "sync(), close, stop the server, then build(), read and write (feature `sync` off)",
     engines: Engines::Both,
-    check: |lab| offline_open(lab).boxed_local(),
+    check: |context| offline_open(context).boxed_local(),
 };
 
-async fn offline_open(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.primary(|_| Ok(())).await?;
-    let name = filled(lab, &stack, "offline").await?;
-    let folder = lab.scratch()?;
+async fn offline_open(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.primary(|_| Ok(())).await?;
+    let name = filled(context, &stack, "offline").await?;
+    let folder = context.scratch()?;
     let file = folder.path().join("r.db");
     let opening = Opening::of(&stack, by_number(&stack, "primary")?)?.namespace(&name);
     let replica = opening.replica(&file).await??;
@@ -43,7 +43,7 @@ async fn offline_open(lab: &Lab<'_>) -> Result<Observation> {
             (seen, Some(write(&replica, "INSERT INTO t VALUES ('second')").await))
         }
     };
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     let write_told = written.as_ref().map_or_else(|| "not tried".to_owned(), told);
     let observation = match (is(&seen, "first"), written) {
         (true, Some(Err(_))) => Observation::new(
@@ -64,23 +64,23 @@ async fn offline_open(lab: &Lab<'_>) -> Result<Observation> {
 pub(super) const OFFLINE_WRITES: Probe = Probe {
     id: "offline-writes-endpoints",
     claim: "The server takes part in the crate's offline writes (`new_synced_database`)",
-    source: "libsql crate 0.10.0, Builder::new_synced_database (P107)",
+    source: "libsql crate 0.10.0, Builder::new_synced_database",
     area: Area::Client,
     why: "Rows written offline could never reach this server",
     mitigation: "Use `new_remote_replica`; offline writes need another server",
     how: "GET of what that client asks for, with a token for everything: /info, /export/0, \
           /sync/0/0/0",
     engines: Engines::Both,
-    check: |lab| offline_writes(lab).boxed_local(),
+    check: |context| offline_writes(context).boxed_local(),
 };
 
-async fn offline_writes(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.plain().await?;
+async fn offline_writes(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.plain().await?;
     let base = format!("http://{}", stack.address("primary", Interface::Http)?);
     let token = stack.full_token()?;
     let mut answers = Vec::new();
     for path in ["/info", "/export/0", "/sync/0/0/0"] {
-        let request = lab.http().get(format!("{base}{path}"));
+        let request = context.http().get(format!("{base}{path}"));
         let request = request.bearer_auth(token.expose_secret());
         answers.push((path, Answer::to(request, &base).await?));
     }
@@ -103,20 +103,20 @@ async fn offline_writes(lab: &Lab<'_>) -> Result<Observation> {
 pub(super) const RECREATED: Probe = Probe {
     id: "embedded-namespace-recreated",
     claim: "An embedded replica notices that its namespace was deleted, and follows a new one",
-    source: "assumption (P112)",
+    source: "assumption",
     area: Area::Client,
     why: "After the delete every reader still has all the rows, and goes on reading them",
     mitigation: "Treat an error of sync() as the end of the local copy where a delete must count",
     how: "sync(), delete the namespace, sync() and read, make it again with other rows, sync()",
     engines: Engines::Both,
-    check: |lab| recreated(lab).boxed_local(),
+    check: |context| recreated(context).boxed_local(),
 };
 
-async fn recreated(lab: &Lab<'_>) -> Result<Observation> {
+async fn recreated(context: &ProbeContext<'_>) -> Result<Observation> {
     // Only the primary has ever loaded the namespace, so no replica is harmed.
-    let stack = lab.namespaced().await?;
-    let name = filled(lab, &stack, "deleted").await?;
-    let folder = lab.scratch()?;
+    let stack = context.namespaced().await?;
+    let name = filled(context, &stack, "deleted").await?;
+    let folder = context.scratch()?;
     let opening = Opening::of(&stack, by_number(&stack, "primary")?)?.namespace(&name);
     let replica = opening.replica(&folder.path().join("r.db")).await??;
     sync(&replica).await?;
@@ -162,23 +162,23 @@ async fn recreated(lab: &Lab<'_>) -> Result<Observation> {
 pub(super) const KILLED: Probe = Probe {
     id: "embedded-primary-killed",
     claim: "After a crash of the primary an embedded replica goes on where it stood",
-    source: "assumption (P113)",
+    source: "assumption",
     area: Area::Client,
     why: "One crash makes every embedded replica download the whole database again",
     mitigation: "Stop the server with SIGTERM; plan for the traffic after a crash",
     how: "sync(), kill the primary, start it again, sync() and count the frames; the same with a \
           graceful restart as the control",
     engines: Engines::Both,
-    check: |lab| killed(lab).boxed_local(),
+    check: |context| killed(context).boxed_local(),
 };
 
-async fn killed(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.primary(|_| Ok(())).await?;
-    let name = filled(lab, &stack, "killed").await?;
+async fn killed(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.primary(|_| Ok(())).await?;
+    let name = filled(context, &stack, "killed").await?;
     // Some 50 pages, so that a part can be told from the whole.
     let primary = stack.hrana("primary", Some(&name))?;
     run(&primary, "CREATE TABLE large AS SELECT zeroblob(200000) AS x").await?;
-    let folder = lab.scratch()?;
+    let folder = context.scratch()?;
     let opening = Opening::of(&stack, by_number(&stack, "primary")?)?.namespace(&name);
     let replica = opening.replica(&folder.path().join("r.db")).await??;
     let first = sync(&replica).await;
@@ -191,7 +191,7 @@ async fn killed(lab: &Lab<'_>) -> Result<Observation> {
     stack.restart("primary", Stop::Kill).await?;
     let killed = sync(&replica).await;
     let seen = rows(&replica).await;
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     // Each frame is a page; a snapshot has each page once.
     let share = |outcome: &libsql::Result<usize>| match (outcome, pages.parse::<usize>()) {
         (Ok(0), _) => "nothing".to_owned(),
@@ -222,20 +222,20 @@ async fn killed(lab: &Lab<'_>) -> Result<Observation> {
 pub(super) const BACKGROUND: Probe = Probe {
     id: "embedded-sync-interval",
     claim: "With `sync_interval` a program learns that syncing fails",
-    source: "assumption (P105)",
+    source: "assumption",
     area: Area::Client,
     why: "After the token expires the program serves older and older rows, and nobody is told",
     mitigation: "Call sync() yourself and look at its result, or watch `replication_index()`",
     how: "Two replicas with an interval of 20 ms, one with an empty token; once the good one has \
           the rows, read both",
     engines: Engines::Both,
-    check: |lab| background(lab).boxed_local(),
+    check: |context| background(context).boxed_local(),
 };
 
-async fn background(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let name = filled(lab, &stack, "interval").await?;
-    let folder = lab.scratch()?;
+async fn background(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let name = filled(context, &stack, "interval").await?;
+    let folder = context.scratch()?;
     let good = Opening::of(&stack, by_number(&stack, "primary")?)?.namespace(&name);
     let good = Opening { sync_interval: Some(Duration::from_millis(20)), ..good };
     let refused = good.clone().token(SecretString::from(String::new()));

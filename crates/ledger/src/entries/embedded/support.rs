@@ -7,7 +7,7 @@ use std::time::Duration;
 use libsql::{Builder, Database, Value};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::Lab;
+use crate::ProbeContext;
 use demo_base::error::{Fault, Result};
 use demo_sqld::namespace::NamespaceName;
 use demo_sqld_client::connector::Connector;
@@ -90,8 +90,12 @@ pub fn by_name(stack: &EphemeralStack, service: &str, host: &str) -> Result<Stri
 }
 
 /// A new namespace whose table `t` has the one row `first`.
-pub async fn filled(lab: &Lab<'_>, stack: &EphemeralStack, word: &str) -> Result<NamespaceName> {
-    let name = lab.namespace(stack, word).await?;
+pub async fn filled(
+    context: &ProbeContext<'_>,
+    stack: &EphemeralStack,
+    word: &str,
+) -> Result<NamespaceName> {
+    let name = context.namespace(stack, word).await?;
     let primary = stack.hrana("primary", Some(&name))?;
     run(&primary, "CREATE TABLE t (x)").await?;
     run(&primary, "INSERT INTO t VALUES ('first')").await?;

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::support::{ask, database, eventually, outcome, replicated, words};
-use crate::{Lab, Observation, Verdict};
+use crate::{Observation, ProbeContext, Verdict};
 use demo_base::error::Result;
 use demo_sqld::namespace::NamespaceName;
 use demo_sqld_client::hrana::Reply;
@@ -16,14 +16,14 @@ const READ: &str = "SELECT x FROM t";
 /// How long the replica has to hear of the delete.
 const NEWS: Duration = Duration::from_secs(2);
 
-pub async fn stays(lab: &Lab<'_>) -> Result<Observation> {
-    let (stack, name) = with_deleted(lab).await?;
+pub async fn stays(context: &ProbeContext<'_>) -> Result<Observation> {
+    let (stack, name) = with_deleted(context).await?;
     let replica = stack.hrana("replica", Some(&name))?;
     let refused = eventually(NEWS, async || Ok(!replica.execute(READ).await?.succeeded())).await;
     let read = ask(&replica, READ).await?;
     let write = ask(&replica, "INSERT INTO t VALUES (8)").await?;
     let folder = database(stack.service("replica")?, name.as_str())?.exists();
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     let verdict = if refused { Verdict::AsDocumented } else { Verdict::Weakness };
     let files = if folder { "stay" } else { "go" };
     let finding = format!(
@@ -36,17 +36,17 @@ pub async fn stays(lab: &Lab<'_>) -> Result<Observation> {
         .saw("INSERT on the replica", words(write.as_ref())))
 }
 
-pub async fn spins(lab: &Lab<'_>) -> Result<Observation> {
+pub async fn spins(context: &ProbeContext<'_>) -> Result<Observation> {
     // An idle replica writes nothing; one that tries again once a second a few lines.
     const MANY: usize = 200;
-    let (stack, _) = with_deleted(lab).await?;
+    let (stack, _) = with_deleted(context).await?;
     let lines = async || Ok::<_, anyhow::Error>(stack.engine.logs("replica", None).await?);
     let before = lines().await?.lines().count();
     let many = eventually(NEWS, async || Ok(lines().await?.lines().count() > before + MANY)).await;
     stack.engine.stop("replica", Stop::Kill).await?;
     let log = lines().await?;
     let last = log.lines().rfind(|line| line.contains("ERROR")).unwrap_or("no ERROR").to_owned();
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     Ok(Observation::either(
         many,
         (Verdict::Weakness, "the replica fills its log without a pause until it is restarted"),
@@ -55,12 +55,12 @@ pub async fn spins(lab: &Lab<'_>) -> Result<Observation> {
     .saw("the log of the replica", last))
 }
 
-pub async fn restarted(lab: &Lab<'_>) -> Result<Observation> {
-    let (stack, name) = with_deleted(lab).await?;
+pub async fn restarted(context: &ProbeContext<'_>) -> Result<Observation> {
+    let (stack, name) = with_deleted(context).await?;
     stack.restart("replica", Stop::Kill).await?;
     let read = ask(&stack.hrana("replica", Some(&name))?, READ).await?;
     let folder = database(stack.service("replica")?, name.as_str())?.join("data").exists();
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     let shown = read.as_ref().is_some_and(Reply::succeeded);
     let verdict = match (shown, folder) {
         (true, _) => Verdict::Weakness,
@@ -74,9 +74,9 @@ pub async fn restarted(lab: &Lab<'_>) -> Result<Observation> {
 }
 
 /// A stack whose primary has deleted a namespace that the replica has.
-async fn with_deleted(lab: &Lab<'_>) -> Result<(Rc<EphemeralStack>, NamespaceName)> {
-    let stack = lab.own(Variants::NAMESPACED, |_, _| Ok(())).await?;
-    let name = lab.namespace(&stack, "gone").await?;
+async fn with_deleted(context: &ProbeContext<'_>) -> Result<(Rc<EphemeralStack>, NamespaceName)> {
+    let stack = context.own(Variants::NAMESPACED, |_, _| Ok(())).await?;
+    let name = context.namespace(&stack, "gone").await?;
     let (primary, replica) =
         (stack.hrana("primary", Some(&name))?, stack.hrana("replica", Some(&name))?);
     replicated(&primary, &replica, "'old'").await?;

@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
 use super::support::{run, shows};
-use crate::{Lab, Observation, Verdict, within};
+use crate::{Observation, ProbeContext, Verdict, within};
 use demo_base::error::{Fault, Result};
 use demo_sqld::namespace::NamespaceName;
 use demo_sqld_client::admin::Admin;
@@ -21,15 +21,15 @@ const READ: &str = "SELECT x FROM t";
 /// An event comes within milliseconds, where one comes.
 const EVENT: Duration = Duration::from_millis(1500);
 
-pub async fn admin(lab: &Lab<'_>) -> Result<Observation> {
-    let (stack, name) = with_admin_replica(lab).await?;
+pub async fn admin(context: &ProbeContext<'_>) -> Result<Observation> {
+    let (stack, name) = with_admin_replica(context).await?;
     let replica = admin_of_replica(&stack)?;
     let create = replica.raw(Method::POST, "/v1/namespaces/made/create", Some(&json!({}))).await?;
     let fork = format!("/v1/namespaces/{name}/fork/forked");
     let fork = replica.raw(Method::POST, &fork, None).await?;
     let dump = stack.address("replica", Interface::Http)?;
     let token = stack.full_token()?;
-    let dump = lab
+    let dump = context
         .http()
         .get(format!("http://{dump}/dump"))
         .bearer_auth(token.expose_secret())
@@ -40,7 +40,7 @@ pub async fn admin(lab: &Lab<'_>) -> Result<Observation> {
         let name: NamespaceName = text.parse()?;
         made += usize::from(stack.admin()?.exists(&name).await?);
     }
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     let effect = if made == 0 { "nothing is made" } else { "namespaces are made" };
     let finding = format!(
         "a replica answers create {}, fork {} and dump {}, and {effect}",
@@ -54,9 +54,9 @@ pub async fn admin(lab: &Lab<'_>) -> Result<Observation> {
         .answered("GET /dump on the replica", &dump))
 }
 
-pub async fn listen(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.plain().await?;
-    let table = lab.name("listen")?;
+pub async fn listen(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.plain().await?;
+    let table = context.name("listen")?;
     let primary = stack.hrana("primary", None)?;
     run(&primary, &[&format!("CREATE TABLE {table} (x)")]).await?;
     let replica = stack.hrana("replica", None)?;
@@ -65,7 +65,7 @@ pub async fn listen(lab: &Lab<'_>) -> Result<Observation> {
     }
     let mut streams = Vec::new();
     for service in ["primary", "replica"] {
-        let response = listening(lab, &stack, service, table.as_str()).await?;
+        let response = listening(context, &stack, service, table.as_str()).await?;
         streams.push((service, response.status().as_u16(), response));
     }
     run(&primary, &[&format!("INSERT INTO {table} VALUES (1)")]).await?;
@@ -89,8 +89,8 @@ pub async fn listen(lab: &Lab<'_>) -> Result<Observation> {
         .saw("the row reached the replica", followed.to_string()))
 }
 
-pub async fn redirects(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab
+pub async fn redirects(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context
         .own(Variants::DEFAULT, |plan, _| {
             for service in plan.services.iter_mut().filter(|service| service.name == "replica") {
                 let words = ["--http-primary-url", "http://primary:8080"];
@@ -102,11 +102,11 @@ pub async fn redirects(lab: &Lab<'_>) -> Result<Observation> {
     let statements = ["CREATE TABLE t (x)", "INSERT INTO t VALUES (7)"];
     run(&stack.hrana("primary", None)?, &statements).await?;
     shows(&stack.hrana("replica", None)?, READ, "7").await;
-    let response = listening(lab, &stack, "replica", "t").await?;
+    let response = listening(context, &stack, "replica", "t").await?;
     let status = response.status().as_u16();
     let place = response.headers().get("location").and_then(|value| value.to_str().ok());
     let place = place.unwrap_or("no location").to_owned();
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     let seen = match status {
         307 => Observation::new(
             Verdict::Undocumented,
@@ -122,7 +122,7 @@ pub async fn redirects(lab: &Lab<'_>) -> Result<Observation> {
 
 /// Begins to listen for changes of `table`.
 async fn listening(
-    lab: &Lab<'_>,
+    context: &ProbeContext<'_>,
     stack: &EphemeralStack,
     service: &str,
     table: &str,
@@ -130,13 +130,15 @@ async fn listening(
     let address = stack.address(service, Interface::Http)?;
     let url = format!("http://{address}/beta/listen?table={table}");
     let token = stack.full_token()?;
-    Ok(lab.http().get(url).bearer_auth(token.expose_secret()).send().await?)
+    Ok(context.http().get(url).bearer_auth(token.expose_secret()).send().await?)
 }
 
 /// A stack whose replica has an Admin API, and a namespace that the replica has.
-async fn with_admin_replica(lab: &Lab<'_>) -> Result<(Rc<EphemeralStack>, NamespaceName)> {
+async fn with_admin_replica(
+    context: &ProbeContext<'_>,
+) -> Result<(Rc<EphemeralStack>, NamespaceName)> {
     const PORT: u16 = 8082;
-    let stack = lab
+    let stack = context
         .own(Variants::NAMESPACED, |plan, _| {
             let key = plan.admin_key().map(str::to_owned).unwrap_or_default();
             for service in plan.services.iter_mut().filter(|service| service.name == "replica") {
@@ -149,7 +151,7 @@ async fn with_admin_replica(lab: &Lab<'_>) -> Result<(Rc<EphemeralStack>, Namesp
             Ok(())
         })
         .await?;
-    let name = lab.namespace(&stack, "admin").await?;
+    let name = context.namespace(&stack, "admin").await?;
     let statements = ["CREATE TABLE t (x)", "INSERT INTO t VALUES (7)"];
     run(&stack.hrana("primary", Some(&name))?, &statements).await?;
     if !shows(&stack.hrana("replica", Some(&name))?, READ, "7").await {

@@ -1,7 +1,7 @@
 //! Namespaces on a replica.
 
 use super::support::{ask, database, outcome, run, shows, words};
-use crate::{Lab, Observation, Verdict};
+use crate::{Observation, ProbeContext, Verdict};
 use demo_base::error::Result;
 use demo_sqld::namespace::NamespaceName;
 use demo_stack::plan::StackPlan;
@@ -10,9 +10,9 @@ use demo_stack::plan::blueprint::Variants;
 const ENABLE: &str = "--enable-namespaces";
 const NO_DEFAULT: &str = "--disable-default-namespace";
 
-pub async fn replicates(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let name = lab.namespace(&stack, "follow").await?;
+pub async fn replicates(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let name = context.namespace(&stack, "follow").await?;
     let replica = stack.hrana("replica", Some(&name))?;
     run(&stack.hrana("primary", Some(&name))?, &["CREATE TABLE t (x)", "INSERT INTO t VALUES (7)"])
         .await?;
@@ -26,10 +26,10 @@ pub async fn replicates(lab: &Lab<'_>) -> Result<Observation> {
     .saw("SELECT on the replica", words(reply.as_ref())))
 }
 
-pub async fn lazily(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let asked = lab.namespace(&stack, "asked").await?;
-    let other = lab.namespace(&stack, "other").await?;
+pub async fn lazily(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let asked = context.namespace(&stack, "asked").await?;
+    let other = context.namespace(&stack, "other").await?;
     for name in [&asked, &other] {
         let statements = ["CREATE TABLE t (x)", "INSERT INTO t VALUES (7)"];
         run(&stack.hrana("primary", Some(name))?, &statements).await?;
@@ -59,8 +59,8 @@ pub async fn lazily(lab: &Lab<'_>) -> Result<Observation> {
         .saw("the folder after it", format!("there: {after}")))
 }
 
-pub async fn without_flag(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab
+pub async fn without_flag(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context
         .own(Variants::NAMESPACED, |plan, _| {
             drop_flag(plan, "primary", NO_DEFAULT);
             drop_flag(plan, "replica", NO_DEFAULT);
@@ -68,7 +68,7 @@ pub async fn without_flag(lab: &Lab<'_>) -> Result<Observation> {
             Ok(())
         })
         .await?;
-    let tenant = lab.namespace(&stack, "tenant").await?;
+    let tenant = context.namespace(&stack, "tenant").await?;
     for (name, row) in [(None, "of-default"), (Some(&tenant), "of-the-tenant")] {
         let insert = format!("INSERT INTO t VALUES ('{row}')");
         run(&stack.hrana("primary", name)?, &["CREATE TABLE t (x)", &insert]).await?;
@@ -92,14 +92,14 @@ pub async fn without_flag(lab: &Lab<'_>) -> Result<Observation> {
             format!("a read at a replica without the flag {}", outcome(reply.as_ref())),
         ),
     };
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     Ok(seen
         .saw("the replica shows the rows of `default`", caught_up.to_string())
         .saw("SELECT of the tenant on the replica", words(reply.as_ref())))
 }
 
-pub async fn flag_on_replica(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab
+pub async fn flag_on_replica(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context
         .own(Variants::DEFAULT, |plan, _| {
             for service in plan.services.iter_mut().filter(|service| service.name == "replica") {
                 service.command.push(ENABLE.to_owned());
@@ -119,7 +119,7 @@ pub async fn flag_on_replica(lab: &Lab<'_>) -> Result<Observation> {
         copies += usize::from(shown && folder);
         evidence.push((text, words(ask(&replica, "SELECT x FROM t").await?.as_ref())));
     }
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     let seen = match copies {
         2 => Observation::new(
             Verdict::Weakness,
@@ -131,9 +131,9 @@ pub async fn flag_on_replica(lab: &Lab<'_>) -> Result<Observation> {
     Ok(evidence.iter().fold(seen, |seen, (name, said)| seen.saw(format!("SELECT in {name}"), said)))
 }
 
-pub async fn unknown(lab: &Lab<'_>) -> Result<Observation> {
+pub async fn unknown(context: &ProbeContext<'_>) -> Result<Observation> {
     const NAMES: [&str; 3] = ["ghost-a", "ghost-b", "ghost-c"];
-    let stack = lab.own(Variants::NAMESPACED, |_, _| Ok(())).await?;
+    let stack = context.own(Variants::NAMESPACED, |_, _| Ok(())).await?;
     let mut left = 0;
     let mut outcomes = Vec::new();
     for text in NAMES {
@@ -142,7 +142,7 @@ pub async fn unknown(lab: &Lab<'_>) -> Result<Observation> {
         left += usize::from(database(stack.service("replica")?, text)?.exists());
         outcomes.push((outcome(reply.as_ref()), words(reply.as_ref())));
     }
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     outcomes.dedup_by(|one, other| one.0 == other.0);
     let kinds: Vec<&str> = outcomes.iter().map(|(outcome, _)| outcome.as_str()).collect();
     let (verdict, folders) = match left {

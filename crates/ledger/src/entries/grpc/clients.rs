@@ -5,13 +5,13 @@ use serde_json::json;
 
 use super::wire::{Caller, new_client_id};
 use super::{filled, is_there};
-use crate::{Area, Engines, Lab, Observation, Probe, Verdict};
+use crate::{Area, Engines, Observation, Probe, ProbeContext, Verdict};
 use demo_base::error::Result;
 
 pub(super) const PROBE: Probe = Probe {
     id: "client-id-crosses-namespaces",
     claim: "A write with a token for one namespace never lands in another",
-    source: "assumption; the write path of embedded replicas (P01)",
+    source: "assumption; the write path of embedded replicas",
     area: Area::Security,
     why: "The rights are checked for the namespace of the request, and the statement runs on the \
           connection of whoever used the client id first",
@@ -19,14 +19,15 @@ pub(super) const PROBE: Probe = Probe {
     how: "On the HTTP port: a client of B runs a statement over Proxy/Execute; then a client with \
           a token {\"id\": A, \"a\": \"rw\"} inserts into A with the same client id",
     engines: Engines::Both,
-    check: |lab| crosses(lab).boxed_local(),
+    check: |context| crosses(context).boxed_local(),
 };
 
-async fn crosses(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let (own, other) = (filled(lab, &stack).await?, filled(lab, &stack).await?);
+async fn crosses(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let (own, other) = (filled(context, &stack).await?, filled(context, &stack).await?);
     let id = new_client_id()?;
-    let caller = |name| Ok::<_, anyhow::Error>(Caller::at_http_port(lab, &stack)?.namespace(name));
+    let caller =
+        |name| Ok::<_, anyhow::Error>(Caller::at_http_port(context, &stack)?.namespace(name));
     let owner = stack.token_with(&json!({ "id": other, "a": "rw" }))?;
     let first = caller(&other)?.token(&owner).client_id(&id).execute("SELECT 1").await?;
     let token = stack.token_with(&json!({ "id": own, "a": "rw" }))?;

@@ -6,7 +6,7 @@ use futures::FutureExt;
 
 use super::filled;
 use super::wire::Caller;
-use crate::{Area, Engines, Lab, Observation, Probe, Verdict};
+use crate::{Area, Engines, Observation, Probe, ProbeContext, Verdict};
 use demo_base::error::Result;
 use demo_base::ready::{Attempt, poll};
 use demo_sqld_client::replication::catch_up;
@@ -16,43 +16,43 @@ use demo_stack::plan::blueprint::Variants;
 pub(super) const SIGTERM: Probe = Probe {
     id: "log-survives-sigterm",
     claim: "After a clean stop the primary goes on with the same log",
-    source: "issues 826 and 449 (P27)",
+    source: "issues 826 and 449",
     area: Area::Replication,
     why: "A new log makes every replica start from nothing",
     mitigation: "Always stop with SIGTERM and wait for the end",
     how: "The log id in the answer to Hello, before SIGTERM and a restart and after",
     engines: Engines::Both,
-    check: |lab| log_id(lab, Stop::Graceful, false).boxed_local(),
+    check: |context| log_id(context, Stop::Graceful, false).boxed_local(),
 };
 
 pub(super) const SIGKILL: Probe = Probe {
     id: "log-replaced-after-sigkill",
     claim: "After an unclean stop the primary goes on with the same log",
-    source: "issues 826 and 449 (P27)",
+    source: "issues 826 and 449",
     area: Area::Replication,
     why: "After a crash or an out-of-memory kill every replica copies everything again",
     mitigation: "Give the server time to stop; LIBSQL_IGNORE_DIRTY_LOG=1 keeps the log",
     how: "The log id in the answer to Hello, before SIGKILL and a restart and after",
     engines: Engines::Both,
-    check: |lab| log_id(lab, Stop::Kill, false).boxed_local(),
+    check: |context| log_id(context, Stop::Kill, false).boxed_local(),
 };
 
 pub(super) const IGNORED: Probe = Probe {
     id: "log-kept-with-ignore-dirty-log",
     claim: "With LIBSQL_IGNORE_DIRTY_LOG=1 the primary keeps its log after an unclean stop",
-    source: "only in the source (P27)",
+    source: "only in the source",
     area: Area::Replication,
     why: "It spares the replicas a full copy after a crash",
     mitigation: "none needed; a log that is really damaged is then not noticed",
     how: "As log-replaced-after-sigkill, with the variable set",
     engines: Engines::Both,
-    check: |lab| log_id(lab, Stop::Kill, true).boxed_local(),
+    check: |context| log_id(context, Stop::Kill, true).boxed_local(),
 };
 
 pub(super) const RESYNC: Probe = Probe {
     id: "replica-wipes-itself-after-sigkill",
     claim: "A replica goes on where it was when its primary comes back after a crash",
-    source: "issues 826 and 449 (P27)",
+    source: "issues 826 and 449",
     area: Area::Replication,
     why: "While it copies everything again the replica costs the primary bandwidth, and it has \
           nothing to fall back on",
@@ -60,15 +60,15 @@ pub(super) const RESYNC: Probe = Probe {
     how: "SIGKILL and a restart of the primary and a write; then whichever comes first, the \
           replica's decision to remove its database in its log, or the new row without it",
     engines: Engines::Both,
-    check: |lab| resync(lab).boxed_local(),
+    check: |context| resync(context).boxed_local(),
 };
 
 /// What a replica says when it begins anew.
 const WIPES: &str = "trying to replicate incompatible logs";
 const RESYNC_DEADLINE: Duration = Duration::from_secs(5);
 
-async fn log_id(lab: &Lab<'_>, how: Stop, ignore: bool) -> Result<Observation> {
-    let stack = lab
+async fn log_id(context: &ProbeContext<'_>, how: Stop, ignore: bool) -> Result<Observation> {
+    let stack = context
         .primary(|plan| {
             for service in plan.services.iter_mut().filter(|_| ignore) {
                 service.environment.insert("LIBSQL_IGNORE_DIRTY_LOG".to_owned(), "1".to_owned());
@@ -76,13 +76,13 @@ async fn log_id(lab: &Lab<'_>, how: Stop, ignore: bool) -> Result<Observation> {
             Ok(())
         })
         .await?;
-    let name = filled(lab, &stack).await?;
-    let caller = Caller::at_grpc_port(lab, &stack)?.namespace(&name);
+    let name = filled(context, &stack).await?;
+    let caller = Caller::at_grpc_port(context, &stack)?.namespace(&name);
     let before = caller.hello().await?.log_id()?;
     stack.restart("primary", how).await?;
     let after = caller.hello().await?.log_id()?;
     let row = super::is_there(&stack, &name, super::ROW).await?;
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     let same = before == after;
     let signal = match (how, ignore) {
         (Stop::Graceful, _) => "SIGTERM",
@@ -105,9 +105,9 @@ async fn log_id(lab: &Lab<'_>, how: Stop, ignore: bool) -> Result<Observation> {
         .saw(format!("log id after {signal}"), &after))
 }
 
-async fn resync(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.own(Variants::NAMESPACED, |_, _| Ok(())).await?;
-    let name = filled(lab, &stack).await?;
+async fn resync(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.own(Variants::NAMESPACED, |_, _| Ok(())).await?;
+    let name = filled(context, &stack).await?;
     let (primary, replica) =
         (stack.hrana("primary", Some(&name))?, stack.hrana("replica", Some(&name))?);
     catch_up(&primary, &replica).await?;
@@ -126,7 +126,7 @@ async fn resync(lab: &Lab<'_>) -> Result<Observation> {
         })
     })
     .await?;
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     Ok(Observation::either(
         line.is_some(),
         (

@@ -6,7 +6,7 @@ use futures::FutureExt;
 
 use super::wire::Caller;
 use super::{filled, is_there};
-use crate::{Area, Engines, Lab, Observation, Probe, Verdict, within};
+use crate::{Area, Engines, Observation, Probe, ProbeContext, Verdict, within};
 use demo_base::error::{Fault, Result};
 use demo_stack::plan::Interface;
 use demo_stack::plan::blueprint::Variants;
@@ -14,7 +14,7 @@ use demo_stack::plan::blueprint::Variants;
 pub(super) const WITHOUT_KEY: Probe = Probe {
     id: "replica-needs-no-permission",
     claim: "The primary lets in only replicas that may read it",
-    source: "docs/USER_GUIDE, replication: TLS is only recommended (P05)",
+    source: "docs/USER_GUIDE, replication: TLS is only recommended",
     area: Area::Security,
     why: "A replica that somebody else starts without a key opens every namespace to everybody, \
           for writing too",
@@ -23,20 +23,20 @@ pub(super) const WITHOUT_KEY: Probe = Probe {
     how: "A replica without SQLD_AUTH_JWT_KEY_FILE joins a primary with one; SELECT and INSERT on \
           it without a token",
     engines: Engines::Both,
-    check: |lab| without_key(lab).boxed_local(),
+    check: |context| without_key(context).boxed_local(),
 };
 
 pub(super) const TLS: Probe = Probe {
     id: "grpc-tls-demands-certificate",
     claim: "With --grpc-tls only holders of a client certificate reach the gRPC port",
-    source: "docs/USER_GUIDE, TLS between primary and replicas (P03)",
+    source: "docs/USER_GUIDE, TLS between primary and replicas",
     area: Area::Security,
     why: "It is the only authentication that the gRPC port has",
     mitigation: "none needed",
     how: "Hello and BatchLogEntries on the gRPC port of a primary with mutual TLS: in the clear, \
           over TLS without a certificate, and, as the control, with the replica's",
     engines: Engines::Both,
-    check: |lab| without_certificate(lab).boxed_local(),
+    check: |context| without_certificate(context).boxed_local(),
 };
 
 /// A stranger's handshake takes milliseconds.
@@ -44,8 +44,8 @@ const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(2);
 /// Longer than a first request to a replica takes under load.
 const FIRST_REQUEST: Duration = Duration::from_secs(4);
 
-async fn without_key(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab
+async fn without_key(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context
         .own(Variants::NAMESPACED, |plan, _| {
             for service in plan.services.iter_mut().filter(|service| service.name == "replica") {
                 service.environment.remove("SQLD_AUTH_JWT_KEY_FILE");
@@ -53,14 +53,14 @@ async fn without_key(lab: &Lab<'_>) -> Result<Observation> {
             Ok(())
         })
         .await?;
-    let name = filled(lab, &stack).await?;
+    let name = filled(context, &stack).await?;
     let stranger = stack.anonymous("replica", Some(&name))?;
     let insert = "INSERT INTO t VALUES ('stranger')";
     let read = within(FIRST_REQUEST, stranger.execute("SELECT x FROM t")).await.transpose()?;
     let write = within(FIRST_REQUEST, stranger.execute(insert)).await.transpose()?;
     let read_it = read.as_ref().is_some_and(|reply| reply.scalar() == Some(super::ROW));
     let wrote_it = is_there(&stack, &name, "stranger").await?;
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     let (verdict, finding) = match (read_it, wrote_it) {
         (true, true) => (
             Verdict::Weakness,
@@ -83,9 +83,9 @@ async fn without_key(lab: &Lab<'_>) -> Result<Observation> {
         .saw("INSERT on the replica, no token", said(write)))
 }
 
-async fn without_certificate(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.own(Variants { namespaced: true, tls: true }, |_, _| Ok(())).await?;
-    let name = filled(lab, &stack).await?;
+async fn without_certificate(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.own(Variants { namespaced: true, tls: true }, |_, _| Ok(())).await?;
+    let name = filled(context, &stack).await?;
     // The callers do not even look whose certificate the server has.
     let trusting = || {
         reqwest::Client::builder()
@@ -103,7 +103,7 @@ async fn without_certificate(lab: &Lab<'_>) -> Result<Observation> {
     let identity = reqwest::Identity::from_pem(&pem)?;
     let address = stack.address("primary", Interface::Grpc)?;
     let callers = [
-        ("in the clear", Caller::at_grpc_port(lab, &stack)?),
+        ("in the clear", Caller::at_grpc_port(context, &stack)?),
         ("without a certificate", Caller::with_tls(trusting().build()?, address)),
         ("with the replica's", Caller::with_tls(trusting().identity(identity).build()?, address)),
     ];
@@ -117,7 +117,7 @@ async fn without_certificate(lab: &Lab<'_>) -> Result<Observation> {
         };
         answers.push((who, text, proof));
     }
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     let let_in = |index: usize| answers[index].1 == "success";
     let verdict = match (let_in(0) || let_in(1), let_in(2)) {
         (true, _) => Verdict::Weakness,

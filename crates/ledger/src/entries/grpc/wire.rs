@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::Lab;
+use crate::ProbeContext;
 use demo_base::error::{Fault, Result};
 use demo_base::hex;
 use demo_sqld::namespace::NamespaceName;
@@ -37,23 +37,23 @@ pub(in crate::entries) struct Caller {
 
 impl Caller {
     /// On the gRPC port of the primary.
-    pub fn at_grpc_port(lab: &Lab<'_>, stack: &EphemeralStack) -> Result<Self> {
-        Ok(Self::over_grpc(lab, stack.address("primary", Interface::Grpc)?))
+    pub fn at_grpc_port(context: &ProbeContext<'_>, stack: &EphemeralStack) -> Result<Self> {
+        Ok(Self::over_grpc(context, stack.address("primary", Interface::Grpc)?))
     }
 
     /// On the HTTP port of the primary, which clients use.
-    pub fn at_http_port(lab: &Lab<'_>, stack: &EphemeralStack) -> Result<Self> {
-        Ok(Self::over_http(lab, stack.address("primary", Interface::Http)?))
+    pub fn at_http_port(context: &ProbeContext<'_>, stack: &EphemeralStack) -> Result<Self> {
+        Ok(Self::over_http(context, stack.address("primary", Interface::Http)?))
     }
 
     /// On a gRPC port, wherever it is.
-    pub fn over_grpc(lab: &Lab<'_>, address: SocketAddr) -> Self {
-        Self::at(lab.http().clone(), format!("http://{address}"), "application/grpc")
+    pub fn over_grpc(context: &ProbeContext<'_>, address: SocketAddr) -> Self {
+        Self::at(context.http().clone(), format!("http://{address}"), "application/grpc")
     }
 
     /// On an HTTP port, wherever it is.
-    pub fn over_http(lab: &Lab<'_>, address: SocketAddr) -> Self {
-        Self::at(lab.http().clone(), format!("http://{address}"), "application/grpc-web+proto")
+    pub fn over_http(context: &ProbeContext<'_>, address: SocketAddr) -> Self {
+        Self::at(context.http().clone(), format!("http://{address}"), "application/grpc-web+proto")
     }
 
     /// On the gRPC port at `address`, with TLS.

@@ -5,15 +5,15 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::wire::{Wire, execute, scalar, verdict_of};
-use crate::{Lab, Observation, Verdict};
+use crate::{Observation, ProbeContext, Verdict};
 use demo_base::error::{Fault, Result};
 use demo_base::ready::{Attempt, poll};
 use demo_sqld_client::http::Answer;
 
 /// A namespace of its own with an empty table `t`.
-async fn table(lab: &Lab<'_>) -> Result<Wire> {
-    let stack = lab.namespaced().await?;
-    let name = lab.namespace(&stack, "batch").await?;
+async fn table(context: &ProbeContext<'_>) -> Result<Wire> {
+    let stack = context.namespaced().await?;
+    let name = context.namespace(&stack, "batch").await?;
     let wire = Wire::new(&stack, "primary")?.namespace(&name);
     let made = wire.execute("CREATE TABLE t (x)").await?;
     if verdict_of(&made) != "ok" {
@@ -29,8 +29,8 @@ async fn stored(wire: &Wire) -> Result<String> {
         .ok_or_else(|| Fault::failed("cannot read the table").because(answer.body).into())
 }
 
-pub(super) async fn keeps_what_precedes(lab: &Lab<'_>) -> Result<Observation> {
-    let wire = table(lab).await?;
+pub(super) async fn keeps_what_precedes(context: &ProbeContext<'_>) -> Result<Observation> {
+    let wire = table(context).await?;
     let statements =
         ["INSERT INTO t VALUES (1)", "INSERT INTO missing VALUES (2)", "INSERT INTO t VALUES (3)"];
     let answer = wire.batch(&statements).await?;
@@ -46,8 +46,8 @@ pub(super) async fn keeps_what_precedes(lab: &Lab<'_>) -> Result<Observation> {
     Ok(Observation::new(verdict, finding).answered("POST /", &answer))
 }
 
-pub(super) async fn takes_transactions(lab: &Lab<'_>) -> Result<Observation> {
-    let wire = table(lab).await?;
+pub(super) async fn takes_transactions(context: &ProbeContext<'_>) -> Result<Observation> {
+    let wire = table(context).await?;
     let whole = wire.batch(&["BEGIN", "INSERT INTO t VALUES (1)", "COMMIT"]).await?;
     let open = wire.batch(&["BEGIN", "INSERT INTO t VALUES (2)"]).await?;
     let stored = stored(&wire).await?;
@@ -61,8 +61,8 @@ pub(super) async fn takes_transactions(lab: &Lab<'_>) -> Result<Observation> {
         .answered("BEGIN, INSERT 2", &open))
 }
 
-pub(super) async fn answers_json(lab: &Lab<'_>) -> Result<Observation> {
-    let wire = table(lab).await?;
+pub(super) async fn answers_json(context: &ProbeContext<'_>) -> Result<Observation> {
+    let wire = table(context).await?;
     let statements =
         ["BEGIN", "INSERT INTO t VALUES (1)", "INSERT INTO missing VALUES (2)", "COMMIT"];
     let answer = wire.batch(&statements).await?;
@@ -76,8 +76,8 @@ pub(super) async fn answers_json(lab: &Lab<'_>) -> Result<Observation> {
     Ok(Observation::new(verdict, finding).saw("POST /, the end of the body", end))
 }
 
-pub(super) async fn errors_inside_200(lab: &Lab<'_>) -> Result<Observation> {
-    let wire = table(lab).await?;
+pub(super) async fn errors_inside_200(context: &ProbeContext<'_>) -> Result<Observation> {
+    let wire = table(context).await?;
     let batch = wire.batch(&["INSERT INTO missing VALUES (1)"]).await?;
     let pipeline = wire.execute("INSERT INTO missing VALUES (1)").await?;
     let silent = batch.status == 200 || pipeline.status == 200;
@@ -91,8 +91,8 @@ pub(super) async fn errors_inside_200(lab: &Lab<'_>) -> Result<Observation> {
         .answered("POST /v3/pipeline", &pipeline))
 }
 
-pub(super) async fn syntax_error(lab: &Lab<'_>) -> Result<Observation> {
-    let wire = table(lab).await?;
+pub(super) async fn syntax_error(context: &ProbeContext<'_>) -> Result<Observation> {
+    let wire = table(context).await?;
     let batch = wire.batch(&["SELEC 1"]).await?;
     let pipeline = wire.execute("SELEC 1").await?;
     let steps = json!({ "batch": { "steps": [{ "stmt": { "sql": "SELEC 1" } }] } });
@@ -110,8 +110,8 @@ pub(super) async fn syntax_error(lab: &Lab<'_>) -> Result<Observation> {
         .answered("POST /v3/cursor", &cursor))
 }
 
-pub(super) async fn documented_routes(lab: &Lab<'_>) -> Result<Observation> {
-    let wire = table(lab).await?;
+pub(super) async fn documented_routes(context: &ProbeContext<'_>) -> Result<Observation> {
+    let wire = table(context).await?;
     let statements = json!({ "statements": ["SELECT 1"] });
     let queries = wire.post("/queries", &statements).await?;
     let root = wire.post("/", &statements).await?;
@@ -127,8 +127,8 @@ pub(super) async fn documented_routes(lab: &Lab<'_>) -> Result<Observation> {
         .answered("POST /load-dump", &load))
 }
 
-pub(super) async fn body_limit(lab: &Lab<'_>) -> Result<Observation> {
-    let wire = table(lab).await?;
+pub(super) async fn body_limit(context: &ProbeContext<'_>) -> Result<Observation> {
+    let wire = table(context).await?;
     // A comment, so that nothing but the body is large.
     let padded = |megabytes: usize| format!("SELECT 1 /* {} */", "x".repeat(megabytes << 20));
     let body = json!({ "requests": [{ "type": "close" }, execute(&padded(12))] });

@@ -7,16 +7,16 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::wire::{Wire, baton, execute, result, verdict_of};
-use crate::{Lab, Observation, Verdict};
+use crate::{Observation, ProbeContext, Verdict};
 use demo_base::error::{Fault, Result};
 use demo_base::ready::{Attempt, poll};
 use demo_sqld_client::http::Answer;
 use demo_stack::engine::ephemeral::EphemeralStack;
 
 /// A wire to a namespace of its own.
-async fn own(lab: &Lab<'_>, word: &str) -> Result<Wire> {
-    let stack = lab.namespaced().await?;
-    let name = lab.namespace(&stack, word).await?;
+async fn own(context: &ProbeContext<'_>, word: &str) -> Result<Wire> {
+    let stack = context.namespaced().await?;
+    let name = context.namespace(&stack, word).await?;
     Ok(Wire::new(&stack, "primary")?.namespace(&name))
 }
 
@@ -31,8 +31,8 @@ async fn continue_with(wire: &Wire, baton: &str, sql: &str) -> Result<Answer> {
     wire.post("/v3/pipeline", &json!({ "baton": baton, "requests": [execute(sql)] })).await
 }
 
-pub(super) async fn response_limit(lab: &Lab<'_>) -> Result<Observation> {
-    let wire = own(lab, "response").await?;
+pub(super) async fn response_limit(context: &ProbeContext<'_>) -> Result<Observation> {
+    let wire = own(context, "response").await?;
     let sql = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 11)
                SELECT hex(zeroblob(524288)) FROM n";
     let pipeline = wire.execute(sql).await?;
@@ -51,9 +51,9 @@ pub(super) async fn response_limit(lab: &Lab<'_>) -> Result<Observation> {
     Ok(Observation::new(verdict, finding).answered("POST /v3/pipeline", &pipeline))
 }
 
-pub(super) async fn cursor_refusal(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let name = lab.namespace(&stack, "cursor").await?;
+pub(super) async fn cursor_refusal(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let name = context.namespace(&stack, "cursor").await?;
     let reader = stack.token_with(&json!({ "a": "ro" }))?;
     let wire = Wire::new(&stack, "primary")?.namespace(&name).token(Some(reader));
     let steps = json!({ "batch": { "steps": [{ "stmt": { "sql": "CREATE TABLE t (x)" } }] } });
@@ -77,8 +77,8 @@ pub(super) async fn cursor_refusal(lab: &Lab<'_>) -> Result<Observation> {
         .saw("POST /v3/cursor", body))
 }
 
-pub(super) async fn baton_once(lab: &Lab<'_>) -> Result<Observation> {
-    let wire = own(lab, "baton").await?;
+pub(super) async fn baton_once(context: &ProbeContext<'_>) -> Result<Observation> {
+    let wire = own(context, "baton").await?;
     let first = open(&wire, "BEGIN").await?;
     let used = continue_with(&wire, &first, "SELECT 1").await?;
     let again = continue_with(&wire, &first, "SELECT 1").await?;
@@ -92,10 +92,10 @@ pub(super) async fn baton_once(lab: &Lab<'_>) -> Result<Observation> {
     .answered("one made up", &made_up))
 }
 
-pub(super) async fn baton_crosses(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
+pub(super) async fn baton_crosses(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
     let (victim, other) =
-        (lab.namespace(&stack, "victim").await?, lab.namespace(&stack, "other").await?);
+        (context.namespace(&stack, "victim").await?, context.namespace(&stack, "other").await?);
     let wire = Wire::new(&stack, "primary")?;
     let made = wire.clone().namespace(&victim).execute("CREATE TABLE secret (x)").await?;
     if verdict_of(&made) != "ok" {
@@ -119,9 +119,9 @@ pub(super) async fn baton_crosses(lab: &Lab<'_>) -> Result<Observation> {
     Ok(Observation::new(verdict, finding).answered("SELECT", &read).answered("INSERT", &write))
 }
 
-pub(super) async fn idle_stream(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = limited(lab, 1).await?;
-    let name = lab.namespace(&stack, "idle").await?;
+pub(super) async fn idle_stream(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = limited(context, 1).await?;
+    let name = context.namespace(&stack, "idle").await?;
     let wire = Wire::new(&stack, "primary")?.namespace(&name);
     let since = Instant::now();
     let left = open(&wire, "BEGIN").await?;
@@ -137,7 +137,7 @@ pub(super) async fn idle_stream(lab: &Lab<'_>) -> Result<Observation> {
     .await?;
     let about_ten = (8..14).contains(&since.elapsed().as_secs());
     let answer = continue_with(&wire, &left, "COMMIT").await?;
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     let (verdict, finding) = match (answer.body.contains("STREAM_EXPIRED"), about_ten) {
         (true, true) => (Verdict::Undocumented, "an idle stream expires after about 10 s"),
         (true, false) => (Verdict::Undocumented, "an idle stream expires, not after 10 s"),
@@ -148,29 +148,30 @@ pub(super) async fn idle_stream(lab: &Lab<'_>) -> Result<Observation> {
 }
 
 /// A primary that lets no more than `limit` connections be open.
-async fn limited(lab: &Lab<'_>, limit: usize) -> Result<Rc<EphemeralStack>> {
-    lab.primary(|plan| {
-        for service in &mut plan.services {
-            let flag = ["--max-concurrent-connections".to_owned(), limit.to_string()];
-            service.command.extend(flag);
-        }
-        Ok(())
-    })
-    .await
+async fn limited(context: &ProbeContext<'_>, limit: usize) -> Result<Rc<EphemeralStack>> {
+    context
+        .primary(|plan| {
+            for service in &mut plan.services {
+                let flag = ["--max-concurrent-connections".to_owned(), limit.to_string()];
+                service.command.extend(flag);
+            }
+            Ok(())
+        })
+        .await
 }
 
-pub(super) async fn connection_limit(lab: &Lab<'_>) -> Result<Observation> {
+pub(super) async fn connection_limit(context: &ProbeContext<'_>) -> Result<Observation> {
     const LIMIT: usize = 8;
-    let stack = limited(lab, LIMIT).await?;
+    let stack = limited(context, LIMIT).await?;
     let (greedy, other) =
-        (lab.namespace(&stack, "greedy").await?, lab.namespace(&stack, "other").await?);
+        (context.namespace(&stack, "greedy").await?, context.namespace(&stack, "other").await?);
     let wire = Wire::new(&stack, "primary")?;
     for _ in 0..LIMIT {
         open(&wire.clone().namespace(&greedy), "SELECT 1").await?;
     }
     let answer = wire.clone().namespace(&other).execute("SELECT 1").await?;
     let health = wire.get("/health").await?;
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     let verdict = if answer.status == 200 { Verdict::AsDocumented } else { Verdict::Weakness };
     let finding = format!(
         "with the limit used up by one namespace, another is answered {}, /health {}",
@@ -179,8 +180,8 @@ pub(super) async fn connection_limit(lab: &Lab<'_>) -> Result<Observation> {
     Ok(Observation::new(verdict, finding).answered("SELECT 1 elsewhere", &answer))
 }
 
-pub(super) async fn null_index(lab: &Lab<'_>) -> Result<Observation> {
-    let wire = own(lab, "index").await?;
+pub(super) async fn null_index(context: &ProbeContext<'_>) -> Result<Observation> {
+    let wire = own(context, "index").await?;
     let index = |answer: &Answer| {
         result(answer, 0)["response"]["result"].get("replication_index").map_or("absent", |value| {
             match value {
@@ -204,9 +205,9 @@ pub(super) async fn null_index(lab: &Lab<'_>) -> Result<Observation> {
 }
 
 /// A wire to a namespace of its own on the replica, which knows it.
-async fn known_replica(lab: &Lab<'_>) -> Result<Wire> {
-    let stack = lab.namespaced().await?;
-    let name = lab.namespace(&stack, "describe").await?;
+async fn known_replica(context: &ProbeContext<'_>) -> Result<Wire> {
+    let stack = context.namespaced().await?;
+    let name = context.namespace(&stack, "describe").await?;
     let replica = Wire::new(&stack, "replica")?.namespace(&name);
     // The first request loads the namespace, which the replica may not know yet.
     poll("the replica knows the namespace", Duration::from_secs(5), async || {
@@ -220,9 +221,9 @@ async fn known_replica(lab: &Lab<'_>) -> Result<Wire> {
     Ok(replica)
 }
 
-pub(super) async fn stale_describe(lab: &Lab<'_>) -> Result<Observation> {
+pub(super) async fn stale_describe(context: &ProbeContext<'_>) -> Result<Observation> {
     const ROUNDS: usize = 20;
-    let replica = known_replica(lab).await?;
+    let replica = known_replica(context).await?;
     let mut missed = 0;
     let mut last = None;
     for round in 0..ROUNDS {

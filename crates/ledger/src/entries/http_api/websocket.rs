@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::{Lab, Observation, Verdict, within};
+use crate::{Observation, ProbeContext, Verdict, within};
 use demo_base::error::{Fault, Result};
 use demo_stack::plan::Interface;
 
@@ -125,10 +125,11 @@ async fn greet(address: SocketAddr, host: &str, token: &str) -> Result<String> {
     Ok(format!("{}, then {}", hello.describe(), opened.describe()))
 }
 
-pub(super) async fn refusals(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let (own, other) = (lab.namespace(&stack, "own").await?, lab.namespace(&stack, "other").await?);
-    let nobody = lab.name("nobody")?;
+pub(super) async fn refusals(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let (own, other) =
+        (context.namespace(&stack, "own").await?, context.namespace(&stack, "other").await?);
+    let nobody = context.name("nobody")?;
     let token = stack.token_with(&json!({ "a": "rw", "id": own.as_str() }))?;
     let address = stack.address("primary", Interface::Http)?;
     let ask = async |host: String| greet(address, &host, token.expose_secret()).await;

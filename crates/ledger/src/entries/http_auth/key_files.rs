@@ -9,7 +9,7 @@ use secrecy::ExposeSecret;
 use serde_json::json;
 
 use super::super::tokens::answers::{judge, outcome};
-use crate::{Area, Ended, Engines, Lab, Observation, Probe, Verdict};
+use crate::{Area, Ended, Engines, Observation, Probe, ProbeContext, Verdict};
 use demo_base::error::Result;
 use demo_base::files;
 use demo_sqld::keys::SigningKey;
@@ -35,7 +35,7 @@ const fn taken(id: &'static str, claim: &'static str, check: crate::Check) -> Pr
     Probe {
         id,
         claim,
-        source: "flag help, --auth-jwt-key-file (P77)",
+        source: "flag help, --auth-jwt-key-file",
         area: Area::Operations,
         why: "A server that does not know its key does not start, or refuses everybody",
         mitigation: "Use the PEM that `openssl pkey -pubout` writes, or what `demo setup` makes",
@@ -50,7 +50,7 @@ const fn expected(id: &'static str, claim: &'static str, check: crate::Check) ->
     Probe {
         id,
         claim,
-        source: "assumption; flag help, --auth-jwt-key-file (P77)",
+        source: "assumption; flag help, --auth-jwt-key-file",
         area: Area::Operations,
         why: "The server does not start, and its message speaks of base64, not of the file",
         mitigation: "Use the PEM that `openssl pkey -pubout` writes, or what `demo setup` makes",
@@ -61,26 +61,26 @@ const fn expected(id: &'static str, claim: &'static str, check: crate::Check) ->
 }
 
 pub(super) const PEM: Probe =
-    taken("key-file-pem", "The key file may be an Ed25519 public key as PEM", |lab| {
-        alone(lab, |key| key.public().to_pem(), "PEM").boxed_local()
+    taken("key-file-pem", "The key file may be an Ed25519 public key as PEM", |context| {
+        alone(context, |key| key.public().to_pem(), "PEM").boxed_local()
     });
 
 pub(super) const BASE64: Probe =
-    taken("key-file-base64url", "The key file may be the 32 bytes in URL-safe base64", |lab| {
-        alone(lab, base64url, "43 characters of base64url").boxed_local()
+    taken("key-file-base64url", "The key file may be the 32 bytes in URL-safe base64", |context| {
+        alone(context, base64url, "43 characters of base64url").boxed_local()
     });
 
 pub(super) const ENVIRONMENT: Probe = Probe {
     how: "A server with the key in SQLD_AUTH_JWT_KEY and without a file gets a token",
-    ..taken("key-in-the-environment", "The key may be in SQLD_AUTH_JWT_KEY itself", |lab| {
-        environment(lab).boxed_local()
+    ..taken("key-in-the-environment", "The key may be in SQLD_AUTH_JWT_KEY itself", |context| {
+        environment(context).boxed_local()
     })
 };
 
 pub(super) const NEWLINE: Probe =
-    expected("key-file-base64-newline", "A base64 key file may end with a newline", |lab| {
+    expected("key-file-base64-newline", "A base64 key file may end with a newline", |context| {
         refused(
-            lab,
+            context,
             |key| format!("{}\n", base64url(key)),
             "a base64 key with a newline",
             Verdict::Undocumented,
@@ -89,9 +89,9 @@ pub(super) const NEWLINE: Probe =
     });
 
 pub(super) const PADDED: Probe =
-    expected("key-file-base64-padded", "A base64 key file may be padded with `=`", |lab| {
+    expected("key-file-base64-padded", "A base64 key file may be padded with `=`", |context| {
         refused(
-            lab,
+            context,
             |key| format!("{}=", base64url(key)),
             "a base64 key with padding",
             Verdict::Undocumented,
@@ -100,9 +100,9 @@ pub(super) const PADDED: Probe =
     });
 
 pub(super) const STANDARD_ALPHABET: Probe =
-    expected("key-file-standard-base64", "A key file may be in standard base64", |lab| {
+    expected("key-file-standard-base64", "A key file may be in standard base64", |context| {
         refused(
-            lab,
+            context,
             standard_base64,
             "a key in the standard base64 alphabet",
             Verdict::AsDocumented,
@@ -111,9 +111,9 @@ pub(super) const STANDARD_ALPHABET: Probe =
     });
 
 pub(super) const LEADING_LINE: Probe =
-    expected("key-file-leading-line", "A PEM file may begin with an empty line", |lab| {
+    expected("key-file-leading-line", "A PEM file may begin with an empty line", |context| {
         refused(
-            lab,
+            context,
             |key| format!("\n{}", key.public().to_pem()),
             "a PEM after an empty line",
             Verdict::Undocumented,
@@ -122,9 +122,9 @@ pub(super) const LEADING_LINE: Probe =
     });
 
 pub(super) const PRIVATE: Probe =
-    expected("key-file-private-key", "A private key does as well as a public one", |lab| {
+    expected("key-file-private-key", "A private key does as well as a public one", |context| {
         refused(
-            lab,
+            context,
             |key| key.to_pem().expose_secret().to_owned(),
             "a private key",
             Verdict::AsDocumented,
@@ -133,46 +133,46 @@ pub(super) const PRIVATE: Probe =
     });
 
 pub(super) const RSA: Probe =
-    expected("key-file-rsa", "Tokens may be signed with RSA, as most providers do", |lab| {
-        refused(lab, |_| RSA_PUBLIC.to_owned(), "an RSA public key", Verdict::AsDocumented)
+    expected("key-file-rsa", "Tokens may be signed with RSA, as most providers do", |context| {
+        refused(context, |_| RSA_PUBLIC.to_owned(), "an RSA public key", Verdict::AsDocumented)
             .boxed_local()
     });
 
 pub(super) const NOTHING: Probe = Probe {
     id: "key-file-empty-locks-everybody-out",
     claim: "The server does not start with an empty key file",
-    source: "assumption (P77)",
+    source: "assumption",
     area: Area::Operations,
     why: "A secret that was not filled in is told by 401 to every client, and not at the start",
     mitigation: "Check that the file is not empty before the start",
     how: "A server with an empty file gets a valid token, and a request without one",
     engines: Engines::Both,
-    check: |lab| nothing(lab).boxed_local(),
+    check: |context| nothing(context).boxed_local(),
 };
 
 pub(super) const SEVERAL: Probe = Probe {
     id: "key-file-several-keys",
     claim: "Several keys may stand in one file, and tokens of all of them count",
-    source: "flag help, --auth-jwt-key-file (P78)",
+    source: "flag help, --auth-jwt-key-file",
     area: Area::Operations,
     why: "It is what makes a change of keys possible without locking clients out",
     mitigation: "Add the new key, restart, change the tokens, remove the old key, restart",
     how: "A server with two PEMs in its file gets a token of each, and one of a third key",
     engines: Engines::Both,
-    check: |lab| several(lab).boxed_local(),
+    check: |context| several(context).boxed_local(),
 };
 
 pub(super) const ROTATION: Probe = Probe {
     id: "key-file-read-at-start-only",
     claim: "A key that is replaced in the file counts at once",
-    source: "assumption (P78)",
+    source: "assumption",
     area: Area::Security,
     why: "A leaked key still opens the server after it was taken out of the file",
     mitigation: "Restart every server after a change of its key file",
     how: "The key in the file is replaced under a running server, which is then restarted; \
           tokens of both keys read before and after",
     engines: Engines::Both,
-    check: |lab| rotation(lab).boxed_local(),
+    check: |context| rotation(context).boxed_local(),
 };
 
 fn base64url(key: &SigningKey) -> String {
@@ -186,20 +186,21 @@ fn standard_base64(key: &SigningKey) -> String {
 }
 
 /// A primary with one database whose key file has this text.
-async fn with_key_file(lab: &Lab<'_>, text: &str) -> Result<Rc<EphemeralStack>> {
-    lab.own(Variants::DEFAULT, |plan, folder| {
-        let path = folder.join("key");
-        files::write_atomic(&path, text.as_bytes(), files::MODE_SHARED)?;
-        plan.services.retain(|service| service.name == "primary");
-        for service in &mut plan.services {
-            let target = service.environment.get(KEY_FILE).cloned().unwrap_or_default();
-            for mount in service.mounts.iter_mut().filter(|mount| mount.target == target) {
-                mount.source.clone_from(&path);
+async fn with_key_file(context: &ProbeContext<'_>, text: &str) -> Result<Rc<EphemeralStack>> {
+    context
+        .own(Variants::DEFAULT, |plan, folder| {
+            let path = folder.join("key");
+            files::write_atomic(&path, text.as_bytes(), files::MODE_SHARED)?;
+            plan.services.retain(|service| service.name == "primary");
+            for service in &mut plan.services {
+                let target = service.environment.get(KEY_FILE).cloned().unwrap_or_default();
+                for mount in service.mounts.iter_mut().filter(|mount| mount.target == target) {
+                    mount.source.clone_from(&path);
+                }
             }
-        }
-        Ok(())
-    })
-    .await
+            Ok(())
+        })
+        .await
 }
 
 /// What the server makes of a token of this key.
@@ -219,21 +220,21 @@ fn judge_taken(answers: &str, form: &str) -> Observation {
 }
 
 async fn alone(
-    lab: &Lab<'_>,
+    context: &ProbeContext<'_>,
     write: impl Fn(&SigningKey) -> String,
     form: &str,
 ) -> Result<Observation> {
     let key = SigningKey::generate()?;
-    let stack = with_key_file(lab, &write(&key)).await?;
+    let stack = with_key_file(context, &write(&key)).await?;
     let answers = (ask(&stack, &key).await?, ask(&stack, &SigningKey::generate()?).await?);
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     Ok(judge_taken(&format!("{} and {}", answers.0, answers.1), form))
 }
 
-async fn environment(lab: &Lab<'_>) -> Result<Observation> {
+async fn environment(context: &ProbeContext<'_>) -> Result<Observation> {
     let key = SigningKey::generate()?;
     let text = base64url(&key);
-    let stack = lab
+    let stack = context
         .own(Variants::DEFAULT, |plan, _| {
             plan.services.retain(|service| service.name == "primary");
             for service in &mut plan.services {
@@ -244,19 +245,19 @@ async fn environment(lab: &Lab<'_>) -> Result<Observation> {
         })
         .await?;
     let answers = (ask(&stack, &key).await?, ask(&stack, &SigningKey::generate()?).await?);
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     Ok(judge_taken(&format!("{} and {}", answers.0, answers.1), "SQLD_AUTH_JWT_KEY"))
 }
 
 /// The binary with this file: it ends at once, or it had taken the key. `verdict`
 /// is that of the refusal: the flag's help rules out some forms, and is silent on others.
 async fn refused(
-    lab: &Lab<'_>,
+    context: &ProbeContext<'_>,
     write: impl Fn(&SigningKey) -> String,
     what: &str,
     verdict: Verdict,
 ) -> Result<Observation> {
-    let folder = lab.scratch()?;
+    let folder = context.scratch()?;
     let text = write(&SigningKey::generate()?);
     files::write_atomic(&folder.path().join("key"), text.as_bytes(), files::MODE_SHARED)?;
     let arguments = [
@@ -268,7 +269,7 @@ async fn refused(
         "--auth-jwt-key-file",
         "key",
     ];
-    let ended = lab.run_binary(folder.path(), &arguments, &[]).await?;
+    let ended = context.run_binary(folder.path(), &arguments, &[]).await?;
     let why = reason(&ended);
     let about_the_key = why.to_lowercase().contains("key");
     Ok(match ended.code {
@@ -293,11 +294,11 @@ fn reason(ended: &Ended) -> String {
     lines.collect::<Vec<_>>().join(" ")
 }
 
-async fn nothing(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = with_key_file(lab, "").await?;
+async fn nothing(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = with_key_file(context, "").await?;
     let with = ask(&stack, &SigningKey::generate()?).await?;
     let without = outcome(&stack.anonymous("primary", None)?.execute("SELECT 1").await?);
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     let answers = format!("{with} and {without}");
     let known = [
         (
@@ -310,13 +311,13 @@ async fn nothing(lab: &Lab<'_>) -> Result<Observation> {
     Ok(judge(&answers, &known).saw("an empty file: a token, no token", answers))
 }
 
-async fn several(lab: &Lab<'_>) -> Result<Observation> {
+async fn several(context: &ProbeContext<'_>) -> Result<Observation> {
     let keys = [SigningKey::generate()?, SigningKey::generate()?];
     let text = keys.each_ref().map(|key| key.public().to_pem()).concat();
-    let stack = with_key_file(lab, &text).await?;
+    let stack = with_key_file(context, &text).await?;
     let (first, second) = (ask(&stack, &keys[0]).await?, ask(&stack, &keys[1]).await?);
     let third = ask(&stack, &SigningKey::generate()?).await?;
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     let answers = format!("{first}, {second}, {third}");
     let known = [
         ("200, 200, 401", Verdict::AsDocumented, "tokens of all keys in the file are accepted"),
@@ -327,15 +328,15 @@ async fn several(lab: &Lab<'_>) -> Result<Observation> {
     Ok(judge(&answers, &known).saw("a token of the first, the second, a third key", answers))
 }
 
-async fn rotation(lab: &Lab<'_>) -> Result<Observation> {
+async fn rotation(context: &ProbeContext<'_>) -> Result<Observation> {
     let (old, new) = (SigningKey::generate()?, SigningKey::generate()?);
-    let stack = with_key_file(lab, &old.public().to_pem()).await?;
+    let stack = with_key_file(context, &old.public().to_pem()).await?;
     // In place: a container sees the file that was mounted, not one of its name.
     std::fs::write(stack.folder().join("key"), new.public().to_pem())?;
     let running = format!("{} and {}", ask(&stack, &old).await?, ask(&stack, &new).await?);
     stack.restart("primary", Stop::Graceful).await?;
     let restarted = format!("{} and {}", ask(&stack, &old).await?, ask(&stack, &new).await?);
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     let known = [
         (
             "200 and 401; 401 and 200",

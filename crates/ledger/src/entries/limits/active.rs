@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use futures::future::{join_all, try_join_all};
 
-use super::super::recovery::hands::{Stream, ask, outcome, primary_with};
-use crate::{Lab, Observation, Verdict};
+use super::super::recovery::fixtures::{Stream, ask, outcome, primary_with};
+use crate::{Observation, ProbeContext, Verdict};
 use demo_base::error::Result;
 use demo_base::ready::{Attempt, poll};
 use demo_sqld::namespace::NamespaceName;
@@ -17,11 +17,11 @@ use demo_stack::engine::ephemeral::EphemeralStack;
 /// Enough to press one namespace out of memory while another comes in.
 const READERS: usize = 8;
 
-pub(super) async fn reachable(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = primary_with(lab, &["--max-active-namespaces", "2"]).await?;
+pub(super) async fn reachable(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = primary_with(context, &["--max-active-namespaces", "2"]).await?;
     let names = make(&stack, 8).await?;
     let missed = read_until_missed(&stack, &names, Duration::from_secs(5)).await?;
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     Ok(judged(missed.as_ref()))
 }
 
@@ -93,10 +93,10 @@ const TRIED: Duration = Duration::from_secs(6);
 /// go, and about one in seven loses no transaction (2 of 14 seen).
 const SERVERS: usize = 4;
 
-pub(super) async fn transaction(lab: &Lab<'_>) -> Result<Observation> {
+pub(super) async fn transaction(context: &ProbeContext<'_>) -> Result<Observation> {
     let mut lost = None;
     for _ in 0..SERVERS {
-        lost = lost_transaction(lab).await?;
+        lost = lost_transaction(context).await?;
         if lost.is_some() {
             break;
         }
@@ -116,8 +116,8 @@ pub(super) async fn transaction(lab: &Lab<'_>) -> Result<Observation> {
 }
 
 /// Tries transactions on a server of their own until one is lost.
-async fn lost_transaction(lab: &Lab<'_>) -> Result<Option<Interrupted>> {
-    let stack = primary_with(lab, &["--max-active-namespaces", "2"]).await?;
+async fn lost_transaction(context: &ProbeContext<'_>) -> Result<Option<Interrupted>> {
+    let stack = primary_with(context, &["--max-active-namespaces", "2"]).await?;
     let names = make(&stack, FIRSTS + 4).await?;
     let (firsts, others) = names.split_at(FIRSTS);
     for first in firsts {
@@ -131,7 +131,7 @@ async fn lost_transaction(lab: &Lab<'_>) -> Result<Option<Interrupted>> {
         }
         lost = interrupted(&stack, first, others, number).await?;
     }
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     Ok(lost)
 }
 

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::entries::http_api::wire::{Wire, execute, verdict_of};
 use crate::entries::sql::deadly::reader;
-use crate::{Lab, Observation, Verdict};
+use crate::{Observation, ProbeContext, Verdict};
 use demo_base::error::{Fault, Result};
 use demo_sqld_client::http::Answer;
 
@@ -43,17 +43,17 @@ fn said(answer: &Answer) -> String {
     }
 }
 
-pub(super) async fn shared(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.primary(|_| Ok(())).await?;
-    let busy = lab.namespace(&stack, "busy").await?;
-    let other = lab.namespace(&stack, "other").await?;
+pub(super) async fn shared(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.primary(|_| Ok(())).await?;
+    let busy = context.namespace(&stack, "busy").await?;
+    let other = context.namespace(&stack, "other").await?;
     let wire = reader(&stack, &busy)?;
     let neighbour = reader(&stack, &other)?;
     must_open(&wire, CONNECTIONS - 1).await?;
     let before = neighbour.execute("SELECT 1").await?;
     must_open(&wire, 1).await?;
     let after = neighbour.execute("SELECT 1").await?;
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     let locked_out = verdict_of(&before) == "ok" && verdict_of(&after) != "ok";
     let verdict = if locked_out { Verdict::Weakness } else { Verdict::AsDocumented };
     let finding = format!(

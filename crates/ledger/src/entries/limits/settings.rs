@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::super::recovery::hands::{
+use super::super::recovery::fixtures::{
     Stream, ask, create, folder_of, given, outcome, post, primary_with,
 };
-use crate::{Lab, Observation, Verdict};
+use crate::{Observation, ProbeContext, Verdict};
 use demo_base::error::{Fault, Result};
 use demo_base::ready::{Attempt, poll};
 use demo_sqld::namespace::NamespaceName;
@@ -26,14 +26,14 @@ async fn rewrite(stack: &EphemeralStack, name: &NamespaceName) -> Result<()> {
     given(stack, name, &["UPDATE t SET x = randomblob(1000000)"; REWRITES]).await
 }
 
-pub(super) async fn log_grows(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.primary(|_| Ok(())).await?;
+pub(super) async fn log_grows(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.primary(|_| Ok(())).await?;
     let name: NamespaceName = "busy".parse()?;
     rewrite(&stack, &name).await?;
     let folder = folder_of(&stack, "busy")?;
     let log = std::fs::metadata(folder.join("wallog"))?.len();
     let data = std::fs::metadata(folder.join("data"))?.len();
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     Ok(Observation::either(
         log > 15 * MEGABYTE,
         (Verdict::Undocumented, "the log keeps every rewrite of one value of 1 MB"),
@@ -43,8 +43,8 @@ pub(super) async fn log_grows(lab: &Lab<'_>) -> Result<Observation> {
     .saw("data", format!("{data} bytes")))
 }
 
-pub(super) async fn log_bounded(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = primary_with(lab, &["--max-log-size", "2"]).await?;
+pub(super) async fn log_bounded(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = primary_with(context, &["--max-log-size", "2"]).await?;
     let name: NamespaceName = "busy".parse()?;
     rewrite(&stack, &name).await?;
     let folder = folder_of(&stack, "busy")?;
@@ -59,7 +59,7 @@ pub(super) async fn log_bounded(lab: &Lab<'_>) -> Result<Observation> {
     });
     let shrunk = shrunk.await.is_ok();
     let log = std::fs::metadata(folder.join("wallog"))?.len();
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     Ok(Observation::either(
         shrunk,
         (
@@ -109,11 +109,11 @@ async fn contest(stack: &EphemeralStack, name: &NamespaceName) -> Result<Contest
 }
 
 async fn with_timeout(
-    lab: &Lab<'_>,
+    context: &ProbeContext<'_>,
     stack: &EphemeralStack,
     seconds: u32,
 ) -> Result<NamespaceName> {
-    let name = lab.name("timeout")?;
+    let name = context.name("timeout")?;
     let made = create(stack, &name, &json!({ "txn_timeout_s": seconds })).await?;
     if made.status != 200 {
         return Err(Fault::failed("txn_timeout_s was refused").because(made.excerpt()).into());
@@ -122,9 +122,9 @@ async fn with_timeout(
     Ok(name)
 }
 
-pub(super) async fn steals(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let name = with_timeout(lab, &stack, 1).await?;
+pub(super) async fn steals(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let name = with_timeout(context, &stack, 1).await?;
     let contest = contest(&stack, &name).await?;
     let seconds = contest.waited.as_secs_f64();
     let when = match seconds {
@@ -141,9 +141,9 @@ pub(super) async fn steals(lab: &Lab<'_>) -> Result<Observation> {
         .answered("COMMIT of the first", &contest.answer))
 }
 
-pub(super) async fn default_timeout(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let name = lab.namespace(&stack, "patient").await?;
+pub(super) async fn default_timeout(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let name = context.namespace(&stack, "patient").await?;
     given(&stack, &name, &["CREATE TABLE t (x)"]).await?;
     let contest = contest(&stack, &name).await?;
     let seconds = contest.waited.as_secs_f64();
@@ -161,9 +161,9 @@ pub(super) async fn default_timeout(lab: &Lab<'_>) -> Result<Observation> {
         .answered("COMMIT of the first", &contest.answer))
 }
 
-pub(super) async fn change_of_timeout(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let name = with_timeout(lab, &stack, 1).await?;
+pub(super) async fn change_of_timeout(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let name = with_timeout(context, &stack, 1).await?;
     let changed = json!({ "block_reads": false, "block_writes": false, "txn_timeout_s": 3 });
     let changed = post(&stack, &format!("{name}/config"), &changed).await?;
     let config = stack.admin()?.config(&name).await?;
@@ -184,8 +184,12 @@ pub(super) async fn change_of_timeout(lab: &Lab<'_>) -> Result<Observation> {
 const SYNCHRONOUS: &str = "PRAGMA synchronous";
 
 /// What a namespace made with `body` has as PRAGMA synchronous, or the refusal's status.
-async fn synchronous(lab: &Lab<'_>, stack: &EphemeralStack, body: &Value) -> Result<String> {
-    let name = lab.name("durable")?;
+async fn synchronous(
+    context: &ProbeContext<'_>,
+    stack: &EphemeralStack,
+    body: &Value,
+) -> Result<String> {
+    let name = context.name("durable")?;
     let made = create(stack, &name, body).await?;
     if made.status != 200 {
         return Ok(format!("refused with {}", made.status));
@@ -198,11 +202,11 @@ async fn pragma(stack: &EphemeralStack, name: &NamespaceName) -> Result<String> 
     Ok(reply.scalar().map_or_else(|| outcome(&reply), str::to_owned))
 }
 
-pub(super) async fn durability_modes(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
+pub(super) async fn durability_modes(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
     let mut seen = Vec::new();
     for mode in ["extra", "strong", "relaxed", "off", "full"] {
-        let value = synchronous(lab, &stack, &json!({ "durability_mode": mode })).await?;
+        let value = synchronous(context, &stack, &json!({ "durability_mode": mode })).await?;
         seen.push(format!("{mode} {value}"));
     }
     let finding = format!("PRAGMA synchronous by mode: {}", seen.join(", "));
@@ -213,9 +217,9 @@ pub(super) async fn durability_modes(lab: &Lab<'_>) -> Result<Observation> {
     Ok(observation)
 }
 
-pub(super) async fn durability_default(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let value = synchronous(lab, &stack, &json!({})).await?;
+pub(super) async fn durability_default(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let value = synchronous(context, &stack, &json!({})).await?;
     let verdict = match value.as_str() {
         "2" | "3" => Verdict::AsDocumented,
         "0" | "1" => Verdict::Weakness,
@@ -225,9 +229,9 @@ pub(super) async fn durability_default(lab: &Lab<'_>) -> Result<Observation> {
     Ok(Observation::new(verdict, finding).saw(SYNCHRONOUS, value))
 }
 
-pub(super) async fn change_of_durability(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let name = lab.namespace(&stack, "durable").await?;
+pub(super) async fn change_of_durability(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let name = context.namespace(&stack, "durable").await?;
     let before = pragma(&stack, &name).await?;
     let changed =
         json!({ "block_reads": false, "block_writes": false, "durability_mode": "extra" });

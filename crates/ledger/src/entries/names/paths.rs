@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::super::tokens::answers::judge;
 use super::select;
-use crate::{Area, Engines, Lab, Observation, Probe, Verdict};
+use crate::{Area, Engines, Observation, Probe, ProbeContext, Verdict};
 use demo_base::error::{Fault, Result};
 use demo_base::files;
 use demo_sqld_client::http::Answer;
@@ -24,63 +24,63 @@ use demo_stack::plan::{Interface, StackPlan};
 pub(super) const UNCHECKED: Probe = Probe {
     id: "namespace-names-not-checked",
     claim: "The server refuses names that cannot be namespaces",
-    source: "tursodatabase/libsql, sqld#684 \"validate namespace name\" (P19)",
+    source: "tursodatabase/libsql, sqld#684 \"validate namespace name\"",
     area: Area::Lifecycle,
     why: "A name with a dot makes a database that no host name reaches",
     mitigation: "Check names before sending them: a-z, 0-9 and -, 63 at most; `demo` does",
     how: "Creates `a b`, `été` and `a.b`, then a SELECT with Host a.b.localhost",
     engines: Engines::Both,
-    check: |lab| unchecked(lab).boxed_local(),
+    check: |context| unchecked(context).boxed_local(),
 };
 
 pub(super) const TRAVERSAL: Probe = Probe {
     id: "namespace-name-leaves-data-folder",
     claim: "Namespaces are kept inside the data path",
-    source: "tursodatabase/libsql, sqld#684 \"validate namespace name\" (P19)",
+    source: "tursodatabase/libsql, sqld#684 \"validate namespace name\"",
     area: Area::Security,
     why: "Whoever may create namespaces writes folders wherever the server may write",
     mitigation: "Check names before sending them; run the server as a user of its own",
     how: "A create of `../../NAME`, with the data path deep inside the stack's own folder",
     engines: Engines::Both,
-    check: |lab| traversal(lab).boxed_local(),
+    check: |context| traversal(context).boxed_local(),
 };
 
 pub(super) const TRAVERSAL_WITHOUT_TOKEN: Probe = Probe {
     id: "replica-writes-outside-without-token",
     claim: "Without a token nobody makes a replica write files",
-    source: "assumption (P19)",
+    source: "assumption",
     area: Area::Security,
     why: "Whoever reaches a replica's port makes files outside its data path, without a token",
     mitigation: "Let a proxy remove x-namespace-bin; run the server as a user of its own",
     how: "A request without a token to a replica that has a key, with x-namespace-bin \
           `../../NAME`; the data path lies deep inside the stack's own folder",
     engines: Engines::Both,
-    check: |lab| traversal_without_token(lab).boxed_local(),
+    check: |context| traversal_without_token(context).boxed_local(),
 };
 
 pub(super) const TOO_LONG: Probe = Probe {
     id: "failed-create-leaves-a-name-behind",
     claim: "A create that fails leaves nothing behind",
-    source: "assumption (P48)",
+    source: "assumption",
     area: Area::Lifecycle,
     why: "The name can neither be used nor deleted, for ever",
     mitigation: "Check the length of names before sending them: 63 at most; `demo` does",
     how: "A create of 300 characters, the same again, and a delete",
     engines: Engines::Both,
-    check: |lab| too_long(lab).boxed_local(),
+    check: |context| too_long(context).boxed_local(),
 };
 
 pub(super) const LOADED_WITHOUT_TOKEN: Probe = Probe {
     id: "replica-loads-namespace-without-token",
     claim: "A replica does nothing for a request without a token",
-    source: "assumption (P18)",
+    source: "assumption",
     area: Area::Security,
     why: "Anybody makes a replica fetch every namespace whose name can be guessed, and keep it",
     mitigation: "Put a proxy that checks tokens in front of replicas",
     how: "A request without a token to a replica that has a key; does it have a folder for \
           the namespace then?",
     engines: Engines::Both,
-    check: |lab| loaded_without_token(lab).boxed_local(),
+    check: |context| loaded_without_token(context).boxed_local(),
 };
 
 /// One step between the mount and the data path.
@@ -120,13 +120,13 @@ async fn create(stack: &EphemeralStack, encoded: &str) -> Result<Answer> {
     stack.admin()?.raw(Method::POST, &path, Some(&json!({}))).await
 }
 
-async fn unchecked(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.primary(|_| Ok(())).await?;
+async fn unchecked(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.primary(|_| Ok(())).await?;
     let space = create(&stack, "a%20b").await?;
     let accents = create(&stack, "%C3%A9t%C3%A9").await?;
     let dot = create(&stack, "a.b").await?;
-    let reach = select(lab, &stack, "a.b.localhost", None, "SELECT 1").await?;
-    lab.discard(&stack).await?;
+    let reach = select(context, &stack, "a.b.localhost", None, "SELECT 1").await?;
+    context.discard(&stack).await?;
     let answers = format!("{}, {}, {}; {}", space.status, accents.status, dot.status, reach.status);
     let known = [
         (
@@ -143,12 +143,12 @@ async fn unchecked(lab: &Lab<'_>) -> Result<Observation> {
         .answered("SELECT with Host: a.b.localhost", &reach))
 }
 
-async fn traversal(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.primary(deepen).await?;
+async fn traversal(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.primary(deepen).await?;
     let outside = outer(&stack, "primary")?.join("outside");
     let answer = create(&stack, "..%2F..%2Foutside").await?;
     let made = if outside.join("data").exists() { "made" } else { "not made" };
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     let known = [
         (
             "200, made",
@@ -163,13 +163,13 @@ async fn traversal(lab: &Lab<'_>) -> Result<Observation> {
         .saw("the folder outside the data path", made))
 }
 
-async fn traversal_without_token(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.own(Variants::NAMESPACED, |plan, _| deepen(plan)).await?;
+async fn traversal_without_token(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.own(Variants::NAMESPACED, |plan, _| deepen(plan)).await?;
     let outside = outer(&stack, "replica")?.join("outside");
     let at_primary = outer(&stack, "primary")?.join("outside");
     let base = format!("http://{}", stack.address("replica", Interface::Http)?);
     let body = json!({ "requests": [{ "type": "execute", "stmt": { "sql": "SELECT 1" } }] });
-    let request = lab
+    let request = context
         .http()
         .post(format!("{base}/v2/pipeline"))
         .json(&body)
@@ -177,7 +177,7 @@ async fn traversal_without_token(lab: &Lab<'_>) -> Result<Observation> {
     let answer = Answer::to(request, &base).await?;
     let made = if outside.exists() { "made" } else { "not made" };
     let primary = if at_primary.exists() { "made" } else { "not made" };
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     let known = [
         (
             "made at the replica, not made at the primary",
@@ -201,14 +201,14 @@ async fn traversal_without_token(lab: &Lab<'_>) -> Result<Observation> {
         .saw("the folder outside the data path", seen))
 }
 
-async fn too_long(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.primary(|_| Ok(())).await?;
+async fn too_long(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.primary(|_| Ok(())).await?;
     let name = "a".repeat(300);
     let first = create(&stack, &name).await?;
     let second = create(&stack, &name).await?;
     let path = format!("/v1/namespaces/{name}");
     let delete = stack.admin()?.raw(Method::DELETE, &path, None).await?;
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     let known = [
         (
             "500, 400, 500",
@@ -225,9 +225,9 @@ async fn too_long(lab: &Lab<'_>) -> Result<Observation> {
         .answered("delete", &delete))
 }
 
-async fn loaded_without_token(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let name = lab.namespace(&stack, "unasked").await?;
+async fn loaded_without_token(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let name = context.namespace(&stack, "unasked").await?;
     let folder = mount(&stack, "replica")?.join("replica.sqld/dbs").join(name.as_str());
     let before = folder.exists();
     let reply = stack.anonymous("replica", Some(&name))?.execute("SELECT 1").await?;

@@ -4,7 +4,7 @@ use futures::FutureExt;
 use serde_json::{Map, Value, json};
 
 use super::{COUNT, must, outcome, with_table};
-use crate::{Area, Engines, Lab, Observation, Probe, Verdict};
+use crate::{Area, Engines, Observation, Probe, ProbeContext, Verdict};
 use demo_base::error::Result;
 use demo_sqld::namespace::NamespaceName;
 use demo_sqld_client::hrana::Reply;
@@ -13,51 +13,51 @@ use demo_stack::engine::ephemeral::EphemeralStack;
 pub(super) const NOT_ALLOWED: Probe = Probe {
     id: "attach-off-by-default",
     claim: "ATTACH reaches no namespace that does not allow it",
-    source: "issue 1634 and pull request 784 (P84)",
+    source: "issue 1634 and pull request 784",
     area: Area::Security,
     why: "ATTACH crosses the border between namespaces",
     mitigation: "Leave allow_attach off",
     how: "ATTACH and SELECT with the token {\"a\":\"roa\"}, allow_attach being off",
     engines: Engines::Both,
-    check: |lab| not_allowed(lab).boxed_local(),
+    check: |context| not_allowed(context).boxed_local(),
 };
 
 pub(super) const FULL_ACCESS: Probe = Probe {
     id: "attach-refused-to-full-access",
     claim: "A token for everything may ATTACH where it is allowed",
-    source: "issue 1634 and pull request 784 (P84)",
+    source: "issue 1634 and pull request 784",
     area: Area::HttpAndSql,
     why: "It looks as if ATTACH did not work at all",
     mitigation: "Mint a token with `roa` or `rwa`: see attach-needs-its-own-right",
     how: "allow_attach on: ATTACH and SELECT with the tokens {}, {\"a\":\"rw\"} and \
           {\"p\":{\"rw\":{\"ns\":[A,B]}}}",
     engines: Engines::Both,
-    check: |lab| full_access(lab).boxed_local(),
+    check: |context| full_access(context).boxed_local(),
 };
 
 pub(super) const ATTACH_RIGHT: Probe = Probe {
     id: "attach-needs-its-own-right",
     claim: "The rights `roa` and `rwa` are what ATTACH needs",
-    source: "issue 1634 and pull request 784 (P84)",
+    source: "issue 1634 and pull request 784",
     area: Area::HttpAndSql,
     why: "They are in no guide",
     mitigation: "{\"p\":{\"rw\":{\"ns\":[A]},\"roa\":{\"ns\":[B]}}} writes A and attaches B",
     how: "allow_attach on: ATTACH and SELECT with {\"a\":\"roa\"}, with `rw` on A and `roa` on B, \
           and with `rwa` on both",
     engines: Engines::Both,
-    check: |lab| attach_right(lab).boxed_local(),
+    check: |context| attach_right(context).boxed_local(),
 };
 
 pub(super) const WRITES: Probe = Probe {
     id: "attached-is-read-only",
     claim: "What is attached can only be read, whatever the token says",
-    source: "issue 1634 and pull request 784 (P84)",
+    source: "issue 1634 and pull request 784",
     area: Area::Security,
     why: "A write would not be replicated and pass by every right on the namespace",
     mitigation: "none needed",
     how: "allow_attach on: ATTACH and INSERT into the attached namespace with `rwa` on both",
     engines: Engines::Both,
-    check: |lab| writes(lab).boxed_local(),
+    check: |context| writes(context).boxed_local(),
 };
 
 /// Text that only the attached namespace has.
@@ -65,11 +65,11 @@ const ROW: &str = "row-71c2-of-the-attached-one";
 
 /// Two namespaces; the second has a row and may be attached, if `allowed`.
 async fn pair(
-    lab: &Lab<'_>,
+    context: &ProbeContext<'_>,
     stack: &EphemeralStack,
     allowed: bool,
 ) -> Result<(NamespaceName, NamespaceName)> {
-    let (host, other) = (with_table(lab, stack).await?, with_table(lab, stack).await?);
+    let (host, other) = (with_table(context, stack).await?, with_table(context, stack).await?);
     let insert = format!("INSERT INTO t VALUES ('{ROW}')");
     must(&stack.hrana("primary", Some(&other))?.execute(&insert).await?)?;
     if allowed {
@@ -106,18 +106,18 @@ fn read(reply: &Reply) -> String {
 
 const SELECT: &str = "SELECT x FROM attached.t";
 
-async fn not_allowed(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let names = pair(lab, &stack, false).await?;
+async fn not_allowed(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let names = pair(context, &stack, false).await?;
     let reply = attach(&stack, &names, &json!({ "a": "roa" }), SELECT).await?;
     let verdict = if reply.body.contains(ROW) { Verdict::Weakness } else { Verdict::AsDocumented };
     let finding = format!("ATTACH of a namespace that does not allow it: {}", read(&reply));
     Ok(Observation::new(verdict, finding).replied("ATTACH with {\"a\":\"roa\"}", &reply))
 }
 
-async fn full_access(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let names = pair(lab, &stack, true).await?;
+async fn full_access(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let names = pair(context, &stack, true).await?;
     let both = json!({ "p": { "rw": { "ns": [names.0, names.1] } } });
     let tokens = [("{}", json!({})), ("`a`: rw", json!({ "a": "rw" })), ("`p`: rw on both", both)];
     let (texts, replies) = try_tokens(&stack, &names, &tokens).await?;
@@ -126,9 +126,9 @@ async fn full_access(lab: &Lab<'_>) -> Result<Observation> {
     Ok(told(verdict, &texts, &tokens, &replies))
 }
 
-async fn attach_right(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let names = pair(lab, &stack, true).await?;
+async fn attach_right(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let names = pair(context, &stack, true).await?;
     let mixed = json!({ "p": { "rw": { "ns": [names.0] }, "roa": { "ns": [names.1] } } });
     let both = json!({ "p": { "rwa": { "ns": [names.0, names.1] } } });
     let tokens = [
@@ -166,9 +166,9 @@ fn told(verdict: Verdict, texts: &[String], tokens: &[Token], replies: &[Reply])
     })
 }
 
-async fn writes(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let names = pair(lab, &stack, true).await?;
+async fn writes(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let names = pair(context, &stack, true).await?;
     let claims = json!({ "p": { "rwa": { "ns": [names.0, names.1] } } });
     let insert = "INSERT INTO attached.t VALUES ('through the other')";
     let reply = attach(&stack, &names, &claims, insert).await?;

@@ -6,7 +6,7 @@ use futures::FutureExt;
 use serde_json::json;
 
 use super::{COUNT, TenantKey, must, outcome, with_table};
-use crate::{Area, Engines, Lab, Observation, Probe, Verdict, within};
+use crate::{Area, Engines, Observation, Probe, ProbeContext, Verdict, within};
 use demo_base::error::Result;
 use demo_base::ready::{Attempt, poll};
 use demo_sqld::namespace::NamespaceName;
@@ -16,20 +16,20 @@ use demo_stack::engine::ephemeral::EphemeralStack;
 pub(super) const READS: Probe = Probe {
     id: "own-key-on-replica",
     claim: "A replica asks for the same key of a namespace as the primary does",
-    source: "sqld issue 500 and the Admin API's `jwt_key` (P37)",
+    source: "sqld issue 500 and the Admin API's `jwt_key`",
     area: Area::Security,
     why: "The namespace is only as closed as its most open server",
     mitigation: "none needed",
     how: "SELECT on the replica with a token of the namespace's jwt_key, repeated until it works, \
           for 3 s; then with the server's full token",
     engines: Engines::Both,
-    check: |lab| reads(lab).boxed_local(),
+    check: |context| reads(context).boxed_local(),
 };
 
 pub(super) const FIRST_READ: Probe = Probe {
     id: "own-key-breaks-first-read-on-replica",
     claim: "A replica answers the first read of a namespace with its own key",
-    source: "assumption; the Admin API's `jwt_key` (P37)",
+    source: "assumption; the Admin API's `jwt_key`",
     area: Area::Replication,
     why: "Until it has the data a replica passes reads on to the primary, without the token that \
           the primary asks for",
@@ -37,33 +37,33 @@ pub(super) const FIRST_READ: Probe = Probe {
     how: "The first SELECT on the replica with a token of the key, for up to 8 new namespaces \
           until one fails: whether the data is there by then is a race",
     engines: Engines::Both,
-    check: |lab| first_read(lab).boxed_local(),
+    check: |context| first_read(context).boxed_local(),
 };
 
 pub(super) const LATE: Probe = Probe {
     id: "own-key-late-on-replica",
     claim: "A key that a namespace gets is in force on its replicas at once",
-    source: "assumption; the Admin API's `jwt_key` (P37)",
+    source: "assumption; the Admin API's `jwt_key`",
     area: Area::Security,
     why: "A changed key is how one locks somebody out",
     mitigation: "Restart the replicas after a change of a namespace's key",
     how: "The replica has the namespace; it gets a jwt_key and then a row on the primary. Reads on \
           the replica with the server's full token are repeated until they are refused, for 1.5 s",
     engines: Engines::Both,
-    check: |lab| late(lab).boxed_local(),
+    check: |context| late(context).boxed_local(),
 };
 
 pub(super) const WRITES: Probe = Probe {
     id: "own-key-breaks-writes-through-replica",
     claim: "A write through a replica works for a namespace with its own key",
-    source: "docs/USER_GUIDE, replicas forward writes (P37)",
+    source: "docs/USER_GUIDE, replicas forward writes",
     area: Area::Replication,
     why: "The replica forwards the write without the token that the primary asks for",
     mitigation: "Send writes to namespaces with their own key to the primary",
     how: "INSERT on the replica with a token of the namespace's key; the same on the primary is \
           the control",
     engines: Engines::Both,
-    check: |lab| writes(lab).boxed_local(),
+    check: |context| writes(context).boxed_local(),
 };
 
 /// How many namespaces may win the race before it is said that none loses.
@@ -75,9 +75,9 @@ const FORWARDED: Duration = Duration::from_secs(3);
 /// A new configuration comes with the replication stream, so in milliseconds.
 const IN_FORCE: Duration = Duration::from_millis(1500);
 
-async fn reads(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let name = with_table(lab, &stack).await?;
+async fn reads(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let name = with_table(context, &stack).await?;
     let key = TenantKey::give(&stack, &name).await?;
     let tenant = tenant_on(&stack, "replica", &name, &key)?;
     let tenant = settled(&tenant).await?;
@@ -98,11 +98,11 @@ async fn reads(lab: &Lab<'_>) -> Result<Observation> {
         .replied("SELECT on the replica with a token of the namespace's key", &tenant))
 }
 
-async fn first_read(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
+async fn first_read(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
     let mut failure = None;
     for _attempt in 0..NAMESPACES {
-        let name = with_table(lab, &stack).await?;
+        let name = with_table(context, &stack).await?;
         let key = TenantKey::give(&stack, &name).await?;
         let reply = tenant_on(&stack, "replica", &name, &key)?.execute(COUNT).await?;
         if !reply.succeeded() {
@@ -149,9 +149,9 @@ async fn settled(replica: &Hrana) -> Result<Reply> {
     }
 }
 
-async fn late(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let name = with_table(lab, &stack).await?;
+async fn late(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let name = with_table(context, &stack).await?;
     let replica = stack.hrana("replica", Some(&name))?;
     must(&settled(&replica).await?)?;
     let key = TenantKey::give(&stack, &name).await?;
@@ -179,9 +179,9 @@ async fn late(lab: &Lab<'_>) -> Result<Observation> {
     .replied("SELECT on the replica with the server's full token", &last))
 }
 
-async fn writes(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let name = with_table(lab, &stack).await?;
+async fn writes(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let name = with_table(context, &stack).await?;
     let key = TenantKey::give(&stack, &name).await?;
     let on = |service| tenant_on(&stack, service, &name, &key);
     must(&on("primary")?.execute("INSERT INTO t VALUES ('direct')").await?)?;

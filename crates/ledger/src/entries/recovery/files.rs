@@ -6,10 +6,10 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::super::following::support::health;
-use super::hands::{
+use super::fixtures::{
     Boot, ask, boot, boot_with, data_dir, ends, folder_of, given, log_line, outcome, single,
 };
-use crate::{Lab, Observation, Verdict};
+use crate::{Observation, ProbeContext, Verdict};
 use demo_base::error::Result;
 use demo_base::ready::{Attempt, poll};
 use demo_sqld::namespace::NamespaceName;
@@ -18,8 +18,8 @@ use demo_stack::engine::Stop;
 use demo_stack::plan::blueprint::Variants;
 use demo_stack::plan::{ServicePlan, StackPlan};
 
-pub(super) async fn empty_stats(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.primary(|_| Ok(())).await?;
+pub(super) async fn empty_stats(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.primary(|_| Ok(())).await?;
     let name: NamespaceName = "hurt".parse()?;
     stack.admin()?.create(&name).await?;
     given(&stack, &name, &["CREATE TABLE t (x)"]).await?;
@@ -30,7 +30,7 @@ pub(super) async fn empty_stats(lab: &Lab<'_>) -> Result<Observation> {
     let hurt = ask(&stack, &name, "SELECT count(*) FROM t").await?;
     std::fs::remove_file(&stats)?;
     let healed = ask(&stack, &name, "SELECT count(*) FROM t").await?;
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     let verdict = if hurt.succeeded() { Verdict::AsDocumented } else { Verdict::Weakness };
     let finding = format!(
         "with an empty stats.json a query is answered {}, after its removal {}",
@@ -42,8 +42,8 @@ pub(super) async fn empty_stats(lab: &Lab<'_>) -> Result<Observation> {
         .replied("a query without stats.json, no restart", &healed))
 }
 
-pub(super) async fn health_of_broken(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.primary(|_| Ok(())).await?;
+pub(super) async fn health_of_broken(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.primary(|_| Ok(())).await?;
     let name: NamespaceName = "hurt".parse()?;
     stack.admin()?.create(&name).await?;
     given(&stack, &name, &["CREATE TABLE t (x)"]).await?;
@@ -53,7 +53,7 @@ pub(super) async fn health_of_broken(lab: &Lab<'_>) -> Result<Observation> {
     stack.resume("primary").await?;
     let query = ask(&stack, &name, "SELECT count(*) FROM t").await?;
     let health = health(&stack, "primary").await?;
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     let told = query.succeeded() || health != 200;
     let verdict = if told { Verdict::AsDocumented } else { Verdict::Differs };
     let finding =
@@ -63,8 +63,8 @@ pub(super) async fn health_of_broken(lab: &Lab<'_>) -> Result<Observation> {
         .saw("GET /health", health.to_string()))
 }
 
-pub(super) async fn empty_stats_single(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = single(lab).await?;
+pub(super) async fn empty_stats_single(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = single(context).await?;
     let stats = folder_of(&stack, "default")?.join("stats.json");
     stack.engine.stop("primary", Stop::Graceful).await?;
     std::fs::write(&stats, b"")?;
@@ -73,7 +73,7 @@ pub(super) async fn empty_stats_single(lab: &Lab<'_>) -> Result<Observation> {
     stack.engine.stop("primary", Stop::Kill).await?;
     std::fs::remove_file(&stats)?;
     let healed = boot(&stack).await?;
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     let (verdict, finding) = match (hurt, healed) {
         (Boot::Ended, Boot::Ready) => (
             Verdict::Weakness,
@@ -97,8 +97,8 @@ const SETTLES: Duration = Duration::from_secs(2);
 /// The same where it is expected to, on a machine under load.
 const GOES_WRONG: Duration = Duration::from_secs(5);
 
-pub(super) async fn restored(lab: &Lab<'_>, sentinel: bool) -> Result<Observation> {
-    let stack = lab.own(Variants::NAMESPACED, |_, _| Ok(())).await?;
+pub(super) async fn restored(context: &ProbeContext<'_>, sentinel: bool) -> Result<Observation> {
+    let stack = context.own(Variants::NAMESPACED, |_, _| Ok(())).await?;
     let [target, source]: [NamespaceName; 2] = ["target".parse()?, "backup".parse()?];
     for (name, rows) in [(&target, OLD), (&source, NEW)] {
         stack.admin()?.create(name).await?;
@@ -132,7 +132,7 @@ pub(super) async fn restored(lab: &Lab<'_>, sentinel: bool) -> Result<Observatio
         })
     });
     let stale = stale.await.is_ok();
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     let seen = primary.scalar().map_or_else(|| outcome(&primary), str::to_owned);
     let (verdict, finding) = match (seen.as_str(), stale, last.scalar()) {
         ("new", true, _) => (
@@ -153,8 +153,8 @@ pub(super) async fn restored(lab: &Lab<'_>, sentinel: bool) -> Result<Observatio
         .replied("the replica's last answer", &last))
 }
 
-pub(super) async fn imported(lab: &Lab<'_>, page_size: u16) -> Result<Observation> {
-    let stack = single(lab).await?;
+pub(super) async fn imported(context: &ProbeContext<'_>, page_size: u16) -> Result<Observation> {
+    let stack = single(context).await?;
     stack.engine.stop("primary", Stop::Graceful).await?;
     let data = data_dir(&stack)?;
     std::fs::remove_dir_all(&data)?;
@@ -196,7 +196,7 @@ pub(super) async fn imported(lab: &Lab<'_>, page_size: u16) -> Result<Observatio
             Err(error) => observation.saw("a write", format!("{error:#}")),
         }
     };
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     Ok(observation)
 }
 
@@ -237,8 +237,8 @@ fn with_encryption(plan: &mut StackPlan) {
     }
 }
 
-pub(super) async fn encrypted(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab
+pub(super) async fn encrypted(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context
         .primary(|plan| {
             with_encryption(plan);
             Ok(())
@@ -268,7 +268,7 @@ pub(super) async fn encrypted(lab: &Lab<'_>) -> Result<Observation> {
     let data = data_dir(&stack)?;
     let literal = files_with(&data, LITERAL)?;
     let argument = files_with(&data, BOUND)?;
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     let clear = literal != "no file" || argument != "no file";
     let verdict = if clear { Verdict::Weakness } else { Verdict::AsDocumented };
     let finding =
@@ -280,12 +280,12 @@ pub(super) async fn encrypted(lab: &Lab<'_>) -> Result<Observation> {
         .saw(format!("files with {BOUND}"), argument))
 }
 
-pub(super) async fn without_key(lab: &Lab<'_>) -> Result<Observation> {
+pub(super) async fn without_key(context: &ProbeContext<'_>) -> Result<Observation> {
     let forget = |service: &mut ServicePlan| {
         service.environment.remove("SQLD_ENCRYPTION_KEY");
     };
     let name: NamespaceName = "secret".parse()?;
-    let stack = lab
+    let stack = context
         .primary(|plan| {
             with_encryption(plan);
             Ok(())
@@ -299,9 +299,9 @@ pub(super) async fn without_key(lab: &Lab<'_>) -> Result<Observation> {
         Boot::Ready => Some(ask(&stack, &name, READ).await?),
         Boot::Ended => None,
     };
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
 
-    let stack = lab
+    let stack = context
         .own(Variants::DEFAULT, |plan, _| {
             plan.services.retain(|service| service.name == "primary");
             with_encryption(plan);
@@ -312,7 +312,7 @@ pub(super) async fn without_key(lab: &Lab<'_>) -> Result<Observation> {
     stack.engine.stop("primary", Stop::Graceful).await?;
     let one = boot_with(&stack, forget).await?;
     let line = log_line(&stack, "not a database").await?;
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
 
     let served = read.as_ref().is_some_and(Reply::succeeded) || one == Boot::Ready;
     let verdict = if served { Verdict::Weakness } else { Verdict::AsDocumented };

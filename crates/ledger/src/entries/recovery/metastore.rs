@@ -5,10 +5,10 @@ use std::rc::Rc;
 use secrecy::SecretString;
 use serde_json::json;
 
-use super::hands::{
+use super::fixtures::{
     Boot, ask, boot, boot_with, create, data_dir, folder_of, given, log_line, outcome,
 };
-use crate::{Lab, Observation, Verdict};
+use crate::{Observation, ProbeContext, Verdict};
 use demo_base::error::{Fault, Result};
 use demo_sqld::keys::SigningKey;
 use demo_sqld::namespace::NamespaceName;
@@ -20,8 +20,10 @@ use demo_stack::engine::ephemeral::EphemeralStack;
 const READ: &str = "SELECT x FROM t";
 
 /// A primary with a namespace that trusts a key of its own, and a token of that key.
-async fn with_key(lab: &Lab<'_>) -> Result<(Rc<EphemeralStack>, NamespaceName, SecretString)> {
-    let stack = lab.primary(|_| Ok(())).await?;
+async fn with_key(
+    context: &ProbeContext<'_>,
+) -> Result<(Rc<EphemeralStack>, NamespaceName, SecretString)> {
+    let stack = context.primary(|_| Ok(())).await?;
     let name: NamespaceName = "tenant".parse()?;
     let key = SigningKey::generate()?;
     let made = create(&stack, &name, &json!({ "jwt_key": key.public().to_pem() })).await?;
@@ -52,8 +54,8 @@ async fn lose(stack: &EphemeralStack) -> Result<()> {
     Ok(std::fs::remove_dir_all(data_dir(stack)?.join("metastore"))?)
 }
 
-pub(super) async fn lost(lab: &Lab<'_>) -> Result<Observation> {
-    let (stack, name, token) = with_key(lab).await?;
+pub(super) async fn lost(context: &ProbeContext<'_>) -> Result<Observation> {
+    let (stack, name, token) = with_key(context).await?;
     let [before, _] = both(&stack, &name, &token).await?;
     lose(&stack).await?;
     stack.resume("primary").await?;
@@ -61,7 +63,7 @@ pub(super) async fn lost(lab: &Lab<'_>) -> Result<Observation> {
     let there = folder_of(&stack, "tenant")?.join("data").exists();
     let created = create(&stack, &name, &json!({})).await?;
     let [server, tenant] = both(&stack, &name, &token).await?;
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     let opened = !before.succeeded() && server.scalar() == Some("kept");
     let verdict = match (opened, gone.succeeded()) {
         (false, true) => Verdict::AsDocumented,
@@ -84,8 +86,8 @@ pub(super) async fn lost(lab: &Lab<'_>) -> Result<Observation> {
         .replied("the namespace's own key, afterwards", &tenant))
 }
 
-pub(super) async fn recovered(lab: &Lab<'_>) -> Result<Observation> {
-    let (stack, name, token) = with_key(lab).await?;
+pub(super) async fn recovered(context: &ProbeContext<'_>) -> Result<Observation> {
+    let (stack, name, token) = with_key(context).await?;
     let [before, _] = both(&stack, &name, &token).await?;
     lose(&stack).await?;
     let flag = "--allow-metastore-recovery".to_owned();
@@ -93,7 +95,7 @@ pub(super) async fn recovered(lab: &Lab<'_>) -> Result<Observation> {
         return Err(Fault::failed("the primary does not start with the flag").into());
     }
     let [server, tenant] = both(&stack, &name, &token).await?;
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     let verdict = match (server.succeeded(), tenant.succeeded()) {
         (false, true) => Verdict::AsDocumented,
         (true, _) if !before.succeeded() => Verdict::Weakness,
@@ -118,8 +120,8 @@ fn opens(reply: &Reply) -> String {
 }
 
 /// A stopped primary with a namespace and a metastore that is no database.
-async fn damaged(lab: &Lab<'_>) -> Result<(Rc<EphemeralStack>, NamespaceName)> {
-    let stack = lab.primary(|_| Ok(())).await?;
+async fn damaged(context: &ProbeContext<'_>) -> Result<(Rc<EphemeralStack>, NamespaceName)> {
+    let stack = context.primary(|_| Ok(())).await?;
     let name: NamespaceName = "tenant".parse()?;
     stack.admin()?.create(&name).await?;
     given(&stack, &name, &["CREATE TABLE t (x)", "INSERT INTO t VALUES ('kept')"]).await?;
@@ -129,8 +131,8 @@ async fn damaged(lab: &Lab<'_>) -> Result<(Rc<EphemeralStack>, NamespaceName)> {
     Ok((stack, name))
 }
 
-pub(super) async fn corrupt(lab: &Lab<'_>) -> Result<Observation> {
-    let (stack, name) = damaged(lab).await?;
+pub(super) async fn corrupt(context: &ProbeContext<'_>) -> Result<Observation> {
+    let (stack, name) = damaged(context).await?;
     let start = boot(&stack).await?;
     let line = log_line(&stack, "not a database").await?;
     let observation = match start {
@@ -141,12 +143,12 @@ pub(super) async fn corrupt(lab: &Lab<'_>) -> Result<Observation> {
             Observation::new(Verdict::Weakness, finding).replied(READ, &reply)
         }
     };
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     Ok(observation.saw("a start with garbage in metastore/data", format!("{start:?}: {line}")))
 }
 
-pub(super) async fn destroyed(lab: &Lab<'_>) -> Result<Observation> {
-    let (stack, name) = damaged(lab).await?;
+pub(super) async fn destroyed(context: &ProbeContext<'_>) -> Result<Observation> {
+    let (stack, name) = damaged(context).await?;
     let flag = "--meta-store-destroy-on-error".to_owned();
     let start = boot_with(&stack, |service| service.command.push(flag)).await?;
     let observation = match start {
@@ -166,6 +168,6 @@ pub(super) async fn destroyed(lab: &Lab<'_>) -> Result<Observation> {
             Observation::new(verdict, finding).replied(READ, &reply)
         }
     };
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     Ok(observation.saw("a start with the flag", format!("{start:?}")))
 }

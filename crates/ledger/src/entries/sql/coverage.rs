@@ -3,13 +3,13 @@
 use serde_json::{Value, json};
 
 use crate::entries::http_api::wire::{Wire, execute, result, scalar, verdict_of};
-use crate::{Lab, Observation, Verdict};
+use crate::{Observation, ProbeContext, Verdict};
 use demo_base::error::Result;
 
 /// A wire to a namespace of its own.
-async fn own(lab: &Lab<'_>) -> Result<Wire> {
-    let stack = lab.namespaced().await?;
-    let name = lab.namespace(&stack, "sql").await?;
+async fn own(context: &ProbeContext<'_>) -> Result<Wire> {
+    let stack = context.namespaced().await?;
+    let name = context.namespace(&stack, "sql").await?;
     Ok(Wire::new(&stack, "primary")?.namespace(&name))
 }
 
@@ -29,8 +29,8 @@ async fn failing(wire: &Wire, statements: &[&str]) -> Result<(Vec<String>, Obser
 }
 
 /// All of `statements` should run; the finding names the ones that do not.
-async fn all_run(lab: &Lab<'_>, statements: &[&str]) -> Result<Observation> {
-    let (failed, mut seen) = failing(&own(lab).await?, statements).await?;
+async fn all_run(context: &ProbeContext<'_>, statements: &[&str]) -> Result<Observation> {
+    let (failed, mut seen) = failing(&own(context).await?, statements).await?;
     if failed.is_empty() {
         "every one runs".clone_into(&mut seen.finding);
     } else {
@@ -40,12 +40,12 @@ async fn all_run(lab: &Lab<'_>, statements: &[&str]) -> Result<Observation> {
     Ok(seen)
 }
 
-pub(super) async fn maintenance(lab: &Lab<'_>) -> Result<Observation> {
+pub(super) async fn maintenance(context: &ProbeContext<'_>) -> Result<Observation> {
     let statements = ["VACUUM", "ANALYZE", "REINDEX", "PRAGMA optimize", "PRAGMA wal_checkpoint"];
-    all_run(lab, &statements).await
+    all_run(context, &statements).await
 }
 
-pub(super) async fn pragmas(lab: &Lab<'_>) -> Result<Observation> {
+pub(super) async fn pragmas(context: &ProbeContext<'_>) -> Result<Observation> {
     let statements = [
         "PRAGMA journal_mode = delete",
         "PRAGMA cache_size = 10",
@@ -57,23 +57,23 @@ pub(super) async fn pragmas(lab: &Lab<'_>) -> Result<Observation> {
         "PRAGMA foreign_keys = 0",
         "PRAGMA user_version = 7",
     ];
-    all_run(lab, &statements).await
+    all_run(context, &statements).await
 }
 
-pub(super) async fn temporary(lab: &Lab<'_>) -> Result<Observation> {
-    all_run(lab, &["CREATE TEMP TABLE t (x)"]).await
+pub(super) async fn temporary(context: &ProbeContext<'_>) -> Result<Observation> {
+    all_run(context, &["CREATE TEMP TABLE t (x)"]).await
 }
 
-pub(super) async fn attach(lab: &Lab<'_>) -> Result<Observation> {
-    let answer = own(lab).await?.execute("ATTACH 'file:other?mode=ro' AS other").await?;
+pub(super) async fn attach(context: &ProbeContext<'_>) -> Result<Observation> {
+    let answer = own(context).await?.execute("ATTACH 'file:other?mode=ro' AS other").await?;
     let outcome = verdict_of(&answer);
     let verdict = if outcome == "ok" { Verdict::Weakness } else { Verdict::AsDocumented };
     Ok(Observation::new(verdict, format!("ATTACH of a file: {outcome}"))
         .answered("ATTACH", &answer))
 }
 
-pub(super) async fn many_statements(lab: &Lab<'_>) -> Result<Observation> {
-    let wire = own(lab).await?;
+pub(super) async fn many_statements(context: &ProbeContext<'_>) -> Result<Observation> {
+    let wire = own(context).await?;
     let sql = "SELECT 1; SELECT 2";
     let executed = wire.execute(sql).await?;
     let sequence = json!([{ "type": "sequence", "sql": sql }, { "type": "close" }]);
@@ -89,8 +89,8 @@ pub(super) async fn many_statements(lab: &Lab<'_>) -> Result<Observation> {
         .answered("sequence", &sequence))
 }
 
-pub(super) async fn foreign_keys(lab: &Lab<'_>) -> Result<Observation> {
-    let wire = own(lab).await?;
+pub(super) async fn foreign_keys(context: &ProbeContext<'_>) -> Result<Observation> {
+    let wire = own(context).await?;
     let setting = wire.execute("PRAGMA foreign_keys").await?;
     wire.execute("CREATE TABLE parent (id INTEGER PRIMARY KEY)").await?;
     wire.execute("CREATE TABLE child (p REFERENCES parent (id))").await?;
@@ -102,7 +102,7 @@ pub(super) async fn foreign_keys(lab: &Lab<'_>) -> Result<Observation> {
     Ok(Observation::new(verdict, finding).answered("INSERT of an orphan", &orphan))
 }
 
-pub(super) async fn extensions(lab: &Lab<'_>) -> Result<Observation> {
+pub(super) async fn extensions(context: &ProbeContext<'_>) -> Result<Observation> {
     let statements = [
         "CREATE VIRTUAL TABLE words USING fts5 (x)",
         "CREATE TABLE strict_one (x INTEGER) STRICT",
@@ -112,18 +112,18 @@ pub(super) async fn extensions(lab: &Lab<'_>) -> Result<Observation> {
         "SELECT uuid()",
         "SELECT uuid4()",
     ];
-    all_run(lab, &statements).await
+    all_run(context, &statements).await
 }
 
-pub(super) async fn version(lab: &Lab<'_>) -> Result<Observation> {
-    let answer = own(lab).await?.execute("SELECT sqlite_version()").await?;
+pub(super) async fn version(context: &ProbeContext<'_>) -> Result<Observation> {
+    let answer = own(context).await?.execute("SELECT sqlite_version()").await?;
     let version = scalar(&answer).unwrap_or_else(|| verdict_of(&answer));
     Ok(Observation::new(Verdict::Undocumented, format!("SQLite {version}"))
         .answered("SELECT sqlite_version()", &answer))
 }
 
-pub(super) async fn value_limit(lab: &Lab<'_>) -> Result<Observation> {
-    let wire = own(lab).await?;
+pub(super) async fn value_limit(context: &ProbeContext<'_>) -> Result<Observation> {
+    let wire = own(context).await?;
     wire.execute("CREATE TABLE t (x)").await?;
     let four = wire.execute("INSERT INTO t VALUES (zeroblob(4000000))").await?;
     let six = wire.execute("INSERT INTO t VALUES (zeroblob(6000000))").await?;
@@ -144,8 +144,8 @@ pub(super) async fn value_limit(lab: &Lab<'_>) -> Result<Observation> {
     Ok(Observation::new(verdict, finding).answered("6 MB", &six))
 }
 
-pub(super) async fn infinity(lab: &Lab<'_>) -> Result<Observation> {
-    let answer = own(lab).await?.execute("SELECT 1e400").await?;
+pub(super) async fn infinity(context: &ProbeContext<'_>) -> Result<Observation> {
+    let answer = own(context).await?.execute("SELECT 1e400").await?;
     let cell = result(&answer, 0)["response"]["result"]["rows"][0][0].clone();
     let value = cell.get("value").unwrap_or(&Value::Null);
     let verdict = if value.is_null() { Verdict::Differs } else { Verdict::AsDocumented };
@@ -153,9 +153,9 @@ pub(super) async fn infinity(lab: &Lab<'_>) -> Result<Observation> {
     Ok(Observation::new(verdict, finding).answered("SELECT 1e400", &answer))
 }
 
-pub(super) async fn big_integers(lab: &Lab<'_>) -> Result<Observation> {
+pub(super) async fn big_integers(context: &ProbeContext<'_>) -> Result<Observation> {
     const BIG: &str = "9007199254740993";
-    let wire = own(lab).await?;
+    let wire = own(context).await?;
     let sql = format!("SELECT {BIG}");
     let pipeline = wire.execute(&sql).await?;
     let batch = wire.batch(&[&sql]).await?;

@@ -3,8 +3,8 @@
 use futures::FutureExt;
 
 use super::deadly::{self, Deadly, LARGE_STACK, doomed, reader, strike};
-use crate::entries::recovery::hands::given;
-use crate::{Area, Engines, Lab, Observation, Probe, Verdict};
+use crate::entries::recovery::fixtures::given;
+use crate::{Area, Engines, Observation, Probe, ProbeContext, Verdict};
 use demo_base::error::Result;
 
 /// Fewer are read in time that grows with their square.
@@ -21,7 +21,7 @@ pub(in super::super) const PROBES: &[Probe] = &[
         how: "SELECT replicate, padl, padr and padc of 'a' to 4294967296 letters, and rightstr to \
               2147483653, with a token for reading",
         engines: Engines::Both,
-        check: |lab| all_of(lab, deadly::lengths()).boxed_local(),
+        check: |context| all_of(context, deadly::lengths()).boxed_local(),
     },
     Probe {
         id: "sql-operator-chain-ends-server",
@@ -33,7 +33,7 @@ pub(in super::super) const PROBES: &[Probe] = &[
         how: "SELECT with a chain of 40,000 of each of nine operators, with a token for reading; \
               and 40,000 parentheses",
         engines: Engines::Both,
-        check: |lab| chains(lab).boxed_local(),
+        check: |context| chains(context).boxed_local(),
     },
     Probe {
         id: "sql-regexp-ends-server",
@@ -44,7 +44,7 @@ pub(in super::super) const PROBES: &[Probe] = &[
         mitigation: "`demo gate serve` refuses REGEXP; a larger stack needs a longer pattern",
         how: "SELECT 'a' REGEXP ? with 20,000 nested parentheses, with a token for reading",
         engines: Engines::Both,
-        check: |lab| all_of(lab, deadly::nested_pattern()).boxed_local(),
+        check: |context| all_of(context, deadly::nested_pattern()).boxed_local(),
     },
     Probe {
         id: "sql-like-ends-server",
@@ -56,7 +56,7 @@ pub(in super::super) const PROBES: &[Probe] = &[
         how: "SELECT ? LIKE ? and ? GLOB ? with 24,999 wildcards, with a token for reading, with \
               the default stack of 2 MiB and with one of 16 MiB",
         engines: Engines::Both,
-        check: |lab| wildcards(lab).boxed_local(),
+        check: |context| wildcards(context).boxed_local(),
     },
     Probe {
         id: "sql-views-end-server",
@@ -68,7 +68,7 @@ pub(in super::super) const PROBES: &[Probe] = &[
         how: "Makes 3,000 views, each on the one before, and reads the last one with a token for \
               reading",
         engines: Engines::Both,
-        check: |lab| views(lab).boxed_local(),
+        check: |context| views(context).boxed_local(),
     },
     Probe {
         id: "sql-vector-function-ends-server",
@@ -79,18 +79,18 @@ pub(in super::super) const PROBES: &[Probe] = &[
         mitigation: "`demo gate serve` refuses it; restart the server when it ends",
         how: "SELECT libsql_vector_idx(), with a token for reading",
         engines: Engines::Both,
-        check: |lab| all_of(lab, deadly::vector_index()).boxed_local(),
+        check: |context| all_of(context, deadly::vector_index()).boxed_local(),
     },
 ];
 
 /// Tries each on one server, which is started again whenever it has ended. What ended
 /// it, what did not, and the client's view.
 async fn tried(
-    lab: &Lab<'_>,
+    context: &ProbeContext<'_>,
     bytes: Option<&str>,
     all: &[Deadly],
 ) -> Result<(Vec<String>, Vec<String>, Observation)> {
-    let (stack, name) = doomed(lab, bytes).await?;
+    let (stack, name) = doomed(context, bytes).await?;
     let wire = reader(&stack, &name)?;
     let (mut ended, mut lived) = (Vec::new(), Vec::new());
     let mut seen = Observation::new(Verdict::AsDocumented, "");
@@ -105,7 +105,7 @@ async fn tried(
             lived.push(deadly.what.clone());
         }
     }
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     Ok((ended, lived, seen))
 }
 
@@ -122,22 +122,22 @@ fn judged(ended: &[String], lived: &[String], mut seen: Observation) -> Observat
     seen
 }
 
-async fn all_of(lab: &Lab<'_>, all: Vec<Deadly>) -> Result<Observation> {
-    let (ended, lived, seen) = tried(lab, None, &all).await?;
+async fn all_of(context: &ProbeContext<'_>, all: Vec<Deadly>) -> Result<Observation> {
+    let (ended, lived, seen) = tried(context, None, &all).await?;
     Ok(judged(&ended, &lived, seen))
 }
 
-async fn chains(lab: &Lab<'_>) -> Result<Observation> {
+async fn chains(context: &ProbeContext<'_>) -> Result<Observation> {
     let mut all = deadly::chains();
     all.push(deadly::parentheses());
-    all_of(lab, all).await
+    all_of(context, all).await
 }
 
-async fn wildcards(lab: &Lab<'_>) -> Result<Observation> {
+async fn wildcards(context: &ProbeContext<'_>) -> Result<Observation> {
     let all = deadly::wildcards();
-    let (ended, lived, seen) = tried(lab, None, &all).await?;
+    let (ended, lived, seen) = tried(context, None, &all).await?;
     let mut seen = judged(&ended, &lived, seen);
-    let (ended, lived, other) = tried(lab, Some(LARGE_STACK), &all).await?;
+    let (ended, lived, other) = tried(context, Some(LARGE_STACK), &all).await?;
     let large = judged(&ended, &lived, other);
     seen.finding = format!("{}; with a stack of 16 MiB {}", seen.finding, large.finding);
     for line in large.evidence {
@@ -146,12 +146,12 @@ async fn wildcards(lab: &Lab<'_>) -> Result<Observation> {
     Ok(seen)
 }
 
-async fn views(lab: &Lab<'_>) -> Result<Observation> {
-    let (stack, name) = doomed(lab, None).await?;
+async fn views(context: &ProbeContext<'_>) -> Result<Observation> {
+    let (stack, name) = doomed(context, None).await?;
     let made = stack.hrana("primary", Some(&name))?.script(&deadly::views(VIEWS)).await?;
     given(&stack, &name, &["SELECT * FROM v0"]).await?;
     let fate = strike(&stack, &reader(&stack, &name)?, &deadly::last_view(VIEWS)).await?;
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     let seen = Observation::either(
         fate.ended,
         (Verdict::Weakness, "reading the last of 3,000 views, each on another, ends the server"),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::Lab;
+use crate::ProbeContext;
 use crate::entries::http_api::wire::{Wire, execute};
 use demo_base::error::Result;
 use demo_base::ready::{Attempt, poll};
@@ -127,10 +127,10 @@ pub(super) fn views(count: usize) -> String {
 /// A throw-away primary that nothing starts again, whose threads have `stack` bytes,
 /// or what they have by default; and a namespace on it.
 pub(in crate::entries) async fn doomed(
-    lab: &Lab<'_>,
+    context: &ProbeContext<'_>,
     stack: Option<&str>,
 ) -> Result<(Rc<EphemeralStack>, NamespaceName)> {
-    let primary = lab.primary(|plan| {
+    let primary = context.primary(|plan| {
         for service in &mut plan.services {
             service.restart = None;
             service.environment.remove(STACK);
@@ -141,7 +141,7 @@ pub(in crate::entries) async fn doomed(
         Ok(())
     });
     let primary = primary.await?;
-    let name = lab.namespace(&primary, "doomed").await?;
+    let name = context.namespace(&primary, "doomed").await?;
     Ok((primary, name))
 }
 

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use serde_json::json;
 
 use crate::entries::http_api::wire::{Wire, result, scalar, verdict_of};
-use crate::{Lab, Observation, Verdict};
+use crate::{Observation, ProbeContext, Verdict};
 use demo_base::error::{Fault, Result};
 use demo_sqld::namespace::NamespaceName;
 use demo_stack::engine::ephemeral::EphemeralStack;
@@ -26,9 +26,9 @@ pub(super) struct Tenants {
 }
 
 impl Tenants {
-    pub async fn new(lab: &Lab<'_>, stack: &Rc<EphemeralStack>) -> Result<Self> {
-        let victim = lab.namespace(stack, "victim").await?;
-        let reader = lab.namespace(stack, "reader").await?;
+    pub async fn new(context: &ProbeContext<'_>, stack: &Rc<EphemeralStack>) -> Result<Self> {
+        let victim = context.namespace(stack, "victim").await?;
+        let reader = context.namespace(stack, "reader").await?;
         let wire = Wire::new(stack, "primary")?;
         let insert = format!("CREATE TABLE secret AS SELECT '{MARKER}' AS x");
         let made = wire.clone().namespace(&victim).execute(&insert).await?;
@@ -47,9 +47,9 @@ impl Tenants {
     }
 }
 
-pub(super) async fn reads_any(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let tenants = Tenants::new(lab, &stack).await?;
+pub(super) async fn reads_any(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let tenants = Tenants::new(context, &stack).await?;
     let refused = tenants.wire.clone().namespace(&tenants.victim);
     let refused = refused.execute("SELECT x FROM secret").await?;
     let file = |name: &str| format!("readfile('{}/{}/{name}')", tenants.folder, tenants.victim);
@@ -73,16 +73,16 @@ pub(super) async fn reads_any(lab: &Lab<'_>) -> Result<Observation> {
         .answered("SELECT instr(readfile(…/dbs/OTHER/data-wal), marker) > 0", &answer))
 }
 
-pub(super) async fn writes_any(lab: &Lab<'_>) -> Result<Observation> {
+pub(super) async fn writes_any(context: &ProbeContext<'_>) -> Result<Observation> {
     // A stack of its own: the file goes with it.
-    let stack = lab.primary(|_| Ok(())).await?;
-    let tenants = Tenants::new(lab, &stack).await?;
+    let stack = context.primary(|_| Ok(())).await?;
+    let tenants = Tenants::new(context, &stack).await?;
     let refused = tenants.wire.execute("CREATE TABLE t (x)").await?;
     let path = format!("{}/written-by-a-reader", tenants.folder);
     let write = tenants.wire.execute(&format!("SELECT writefile('{path}', 'x')")).await?;
     let read = format!("SELECT CAST(readfile('{path}') AS TEXT)");
     let there = scalar(&tenants.wire.execute(&read).await?).as_deref() == Some("x");
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     let (verdict, finding) = match (verdict_of(&write).as_str(), there) {
         ("ok", true) => {
             (Verdict::Weakness, "writefile() writes for a token that may only read".to_owned())
@@ -95,9 +95,9 @@ pub(super) async fn writes_any(lab: &Lab<'_>) -> Result<Observation> {
         .answered("SELECT writefile(…)", &write))
 }
 
-pub(super) async fn lists_folders(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let tenants = Tenants::new(lab, &stack).await?;
+pub(super) async fn lists_folders(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let tenants = Tenants::new(context, &stack).await?;
     let sql = format!(
         "SELECT count(*) > 0 FROM fsdir('{}') WHERE name LIKE '%/{}'",
         tenants.folder, tenants.victim
@@ -117,9 +117,9 @@ pub(super) async fn lists_folders(lab: &Lab<'_>) -> Result<Observation> {
     Ok(Observation::new(verdict, finding).answered("fsdir() of the data folder", &answer))
 }
 
-pub(super) async fn loads_extension(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let name = lab.namespace(&stack, "extension").await?;
+pub(super) async fn loads_extension(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let name = context.namespace(&stack, "extension").await?;
     let wire = Wire::new(&stack, "primary")?.namespace(&name);
     let answer = wire.execute("SELECT load_extension('no-such-library')").await?;
     let error = result(&answer, 0)["error"]["message"].as_str().unwrap_or_default().to_owned();

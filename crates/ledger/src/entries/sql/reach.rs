@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use super::deadly::reader;
 use super::files::{MARKER, Tenants};
 use crate::entries::http_api::wire::{Wire, execute, result, scalar, verdict_of};
-use crate::entries::recovery::hands::{ask, create, given};
-use crate::{Area, Engines, Lab, Observation, Probe, Verdict};
+use crate::entries::recovery::fixtures::{ask, create, given};
+use crate::{Area, Engines, Observation, Probe, ProbeContext, Verdict};
 use demo_base::error::{Fault, Result};
 use demo_gate::sql::capabilities::{Class, Entry, entries};
 
@@ -24,7 +24,7 @@ pub(in super::super) const PROBES: &[Probe] = &[
         mitigation: "Refuse U+FEFF outside a text, as `demo gate serve` does",
         how: "SELECT U+FEFF readfile() of another tenant's files, with a token for reading",
         engines: Engines::Both,
-        check: |lab| byte_order_mark(lab).boxed_local(),
+        check: |context| byte_order_mark(context).boxed_local(),
     },
     Probe {
         id: "sql-optimize-writes-for-reader",
@@ -36,7 +36,7 @@ pub(in super::super) const PROBES: &[Probe] = &[
         how: "A token for reading runs a query over an index, then SELECT * FROM \
               pragma_optimize(0x10002); is sqlite_stat1 there?",
         engines: Engines::Both,
-        check: |lab| optimize(lab).boxed_local(),
+        check: |context| optimize(context).boxed_local(),
     },
     Probe {
         id: "sql-reader-locks-writers",
@@ -48,7 +48,7 @@ pub(in super::super) const PROBES: &[Probe] = &[
         how: "With txn_timeout_s 1, a token for reading opens BEGIN IMMEDIATE; how long does an \
               INSERT of another take?",
         engines: Engines::Both,
-        check: |lab| locks(lab).boxed_local(),
+        check: |context| locks(context).boxed_local(),
     },
     Probe {
         id: "sql-text-runs-as-sql",
@@ -60,7 +60,7 @@ pub(in super::super) const PROBES: &[Probe] = &[
         how: "SELECT sha3_query() of a text that is put together and calls writefile(), with a \
               token for reading; is the file there?",
         engines: Engines::Both,
-        check: |lab| text(lab).boxed_local(),
+        check: |context| text(context).boxed_local(),
     },
     Probe {
         id: "sql-table-arguments-run",
@@ -72,7 +72,7 @@ pub(in super::super) const PROBES: &[Probe] = &[
         how: "CREATE VIRTUAL TABLE … USING fts4 (x, compress=trim, uncompress=readfile), INSERT of \
               a path of another tenant's, and SELECT x",
         engines: Engines::Both,
-        check: |lab| arguments(lab).boxed_local(),
+        check: |context| arguments(context).boxed_local(),
     },
     Probe {
         id: "sql-writes-raw-pages",
@@ -84,7 +84,7 @@ pub(in super::super) const PROBES: &[Probe] = &[
         how: "UPDATE sqlite_dbpage of one page, with a token for reading and one for writing, and \
               SELECT afterwards",
         engines: Engines::Both,
-        check: |lab| pages(lab).boxed_local(),
+        check: |context| pages(context).boxed_local(),
     },
     Probe {
         id: "sql-capability-inventory",
@@ -96,7 +96,7 @@ pub(in super::super) const PROBES: &[Probe] = &[
         how: "Counts the server's lists and what capabilities.txt keeps from everybody; calls \
               carray, lsmode and sqlite3mc_config with a token for reading",
         engines: Engines::Both,
-        check: |lab| inventory(lab).boxed_local(),
+        check: |context| inventory(context).boxed_local(),
     },
 ];
 
@@ -122,9 +122,9 @@ pub(in crate::entries) fn optimized() -> Value {
 pub(in crate::entries) const READING_TABLE: &str =
     "CREATE VIRTUAL TABLE reading USING fts4 (x, compress=trim, uncompress=readfile)";
 
-async fn byte_order_mark(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let Tenants { victim, wire, folder, .. } = Tenants::new(lab, &stack).await?;
+async fn byte_order_mark(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let Tenants { victim, wire, folder, .. } = Tenants::new(context, &stack).await?;
     let file = |name: &str| format!("{BYTE_ORDER_MARK}readfile('{folder}/{victim}/{name}')");
     let found =
         |name: &str| format!("coalesce(instr({}, CAST('{MARKER}' AS BLOB)), 0) > 0", file(name));
@@ -140,9 +140,9 @@ async fn byte_order_mark(lab: &Lab<'_>) -> Result<Observation> {
         .answered("SELECT U+FEFF readfile(…/dbs/OTHER/data-wal) has the marker", &answer))
 }
 
-async fn optimize(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let name = lab.namespace(&stack, "statistics").await?;
+async fn optimize(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let name = context.namespace(&stack, "statistics").await?;
     given(&stack, &name, INDEXED).await?;
     let wire = reader(&stack, &name)?;
     let analyze = wire.execute("ANALYZE").await?;
@@ -159,9 +159,9 @@ async fn optimize(lab: &Lab<'_>) -> Result<Observation> {
         .replied("SELECT count(*) FROM sqlite_stat1", &there))
 }
 
-async fn locks(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let name = lab.name("locked")?;
+async fn locks(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let name = context.name("locked")?;
     let made = create(&stack, &name, &json!({ "txn_timeout_s": 1 })).await?;
     if made.status != 200 {
         return Err(Fault::failed("the namespace was not made").because(made.excerpt()).into());
@@ -187,16 +187,16 @@ async fn locks(lab: &Lab<'_>) -> Result<Observation> {
         ))
 }
 
-async fn text(lab: &Lab<'_>) -> Result<Observation> {
+async fn text(context: &ProbeContext<'_>) -> Result<Observation> {
     // A stack of its own: the file goes with it.
-    let stack = lab.primary(|_| Ok(())).await?;
-    let Tenants { wire, folder, .. } = Tenants::new(lab, &stack).await?;
+    let stack = context.primary(|_| Ok(())).await?;
+    let Tenants { wire, folder, .. } = Tenants::new(context, &stack).await?;
     let path = format!("{folder}/written-by-a-text");
     let sql = format!("SELECT sha3_query('SELECT write' || 'file(''{path}'', ''x'')')");
     let answer = wire.execute(&sql).await?;
     let read = wire.execute(&format!("SELECT CAST(readfile('{path}') AS TEXT)")).await?;
     let there = scalar(&read).as_deref() == Some("x");
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     let (verdict, finding) = if there {
         (Verdict::Weakness, "sha3_query() runs a text as SQL, writefile() in it too".to_owned())
     } else {
@@ -205,9 +205,9 @@ async fn text(lab: &Lab<'_>) -> Result<Observation> {
     Ok(Observation::new(verdict, finding).answered("SELECT sha3_query('…')", &answer))
 }
 
-async fn arguments(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let tenants = Tenants::new(lab, &stack).await?;
+async fn arguments(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let tenants = Tenants::new(context, &stack).await?;
     let Tenants { victim, reader: own, folder, .. } = &tenants;
     let token = stack.token_with(&json!({ "p": { "rw": { "ns": [own] } } }))?;
     let wire = tenants.wire.clone().token(Some(token));
@@ -230,16 +230,16 @@ async fn arguments(lab: &Lab<'_>) -> Result<Observation> {
         .answered("SELECT x of paths to another tenant's files has the marker", &answer))
 }
 
-async fn pages(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.primary(|_| Ok(())).await?;
-    let name = lab.namespace(&stack, "pages").await?;
+async fn pages(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.primary(|_| Ok(())).await?;
+    let name = context.namespace(&stack, "pages").await?;
     given(&stack, &name, &["CREATE TABLE t (x)", "INSERT INTO t VALUES (1)"]).await?;
     let wire = Wire::new(&stack, "primary")?.namespace(&name);
     let update = "UPDATE sqlite_dbpage SET data = zeroblob(length(data)) WHERE pgno = 2";
     let read = reader(&stack, &name)?.execute(update).await?;
     let written = wire.execute(update).await?;
     let after = wire.execute("SELECT x FROM t").await?;
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     let finding = format!(
         "UPDATE sqlite_dbpage: {} for a reader, {} for a writer; a SELECT afterwards: {}",
         verdict_of(&read),
@@ -262,9 +262,9 @@ async fn names(wire: &Wire, sql: &str) -> Result<BTreeSet<String>> {
     Ok(rows.iter().filter_map(|row| row[0]["value"].as_str()).map(str::to_owned).collect())
 }
 
-async fn inventory(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let name = lab.namespace(&stack, "inventory").await?;
+async fn inventory(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let name = context.namespace(&stack, "inventory").await?;
     let wire = reader(&stack, &name)?;
     let functions = names(&wire, "SELECT name FROM pragma_function_list").await?;
     // Pragmas become modules when they are first used.

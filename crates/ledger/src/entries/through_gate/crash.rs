@@ -3,11 +3,11 @@
 
 use futures::FutureExt;
 
-use super::field::Field;
+use super::attack_context::AttackContext;
 use crate::entries::http_api::wire::verdict_of;
 use crate::entries::limits::connections::{CONNECTIONS, open};
 use crate::entries::sql::deadly::{self, Deadly, doomed, reader, strike};
-use crate::siege::{Attack, Attempt, OpenGate, Target};
+use crate::gate_audit::{Attack, Attempt, OpenGate, Target};
 use demo_base::error::Result;
 use demo_stack::plan::Interface;
 
@@ -15,32 +15,32 @@ pub(super) const ATTACKS: &[Attack] = &[
     Attack {
         id: "sql-length-ends-server",
         how: "SELECT replicate, padl, padr, padc and rightstr with lengths beyond 32 bits",
-        run: |field, target| ends(field, target, deadly::lengths()).boxed_local(),
+        run: |context, target| ends(context, target, deadly::lengths()).boxed_local(),
     },
     Attack {
         id: "sql-operator-chain-ends-server",
         how: "SELECT with 40,000 of each of nine operators",
-        run: |field, target| ends(field, target, deadly::chains()).boxed_local(),
+        run: |context, target| ends(context, target, deadly::chains()).boxed_local(),
     },
     Attack {
         id: "sql-regexp-ends-server",
         how: "SELECT 'a' REGEXP ? with 20,000 nested parentheses",
-        run: |field, target| ends(field, target, deadly::nested_pattern()).boxed_local(),
+        run: |context, target| ends(context, target, deadly::nested_pattern()).boxed_local(),
     },
     Attack {
         id: "sql-vector-function-ends-server",
         how: "SELECT libsql_vector_idx()",
-        run: |field, target| ends(field, target, deadly::vector_index()).boxed_local(),
+        run: |context, target| ends(context, target, deadly::vector_index()).boxed_local(),
     },
     Attack {
         id: "connections-shared-by-namespaces",
         how: "SELECT in another namespace while 128 pipelines are left open in one's own",
-        run: |field, target| locks_out(field, target).boxed_local(),
+        run: |context, target| locks_out(context, target).boxed_local(),
     },
 ];
 
-async fn ends(field: &Field<'_>, target: Target, all: Vec<Deadly>) -> Result<Attempt> {
-    let (stack, name) = doomed(field.lab, None).await?;
+async fn ends(context: &AttackContext<'_>, target: Target, all: Vec<Deadly>) -> Result<Attempt> {
+    let (stack, name) = doomed(context.context, None).await?;
     let gate = OpenGate::before(&stack)?;
     let address = match target {
         Target::Server => stack.address("primary", Interface::Http)?,
@@ -58,13 +58,13 @@ async fn ends(field: &Field<'_>, target: Target, all: Vec<Deadly>) -> Result<Att
         saw = fate.saw;
     }
     gate.close().await?;
-    field.lab.discard(&stack).await?;
+    context.context.discard(&stack).await?;
     Ok(Attempt::several(target, &tries, saw))
 }
 
-async fn locks_out(field: &Field<'_>, target: Target) -> Result<Attempt> {
-    let (stack, name) = doomed(field.lab, None).await?;
-    let other = field.lab.namespace(&stack, "neighbour").await?;
+async fn locks_out(context: &AttackContext<'_>, target: Target) -> Result<Attempt> {
+    let (stack, name) = doomed(context.context, None).await?;
+    let other = context.context.namespace(&stack, "neighbour").await?;
     let gate = OpenGate::before(&stack)?;
     let address = match target {
         Target::Server => stack.address("primary", Interface::Http)?,
@@ -73,7 +73,7 @@ async fn locks_out(field: &Field<'_>, target: Target) -> Result<Attempt> {
     let opened = open(&reader(&stack, &name)?.moved(address), CONNECTIONS).await;
     let answer = reader(&stack, &other)?.moved(address).execute("SELECT 1").await?;
     gate.close().await?;
-    field.lab.discard(&stack).await?;
+    context.context.discard(&stack).await?;
     let saw = format!("{opened} open; {} {}", answer.status, answer.body);
     Ok(Attempt::new(verdict_of(&answer) != "ok", saw))
 }

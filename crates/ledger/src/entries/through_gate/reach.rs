@@ -5,60 +5,60 @@ use std::time::{Duration, Instant};
 use futures::FutureExt;
 use serde_json::json;
 
-use super::field::{Field, SECRET, Tenants};
+use super::attack_context::{AttackContext, SECRET, Tenants};
 use super::sql::inside;
 use crate::entries::embedded::support::run;
 use crate::entries::http_api::wire::{execute, scalar, verdict_of};
 use crate::entries::sql::reach::{BYTE_ORDER_MARK, INDEXED, READING_TABLE, optimized};
-use crate::siege::{Attack, Attempt, Target};
+use crate::gate_audit::{Attack, Attempt, Target};
 use demo_base::error::Result;
 
 pub(super) const ATTACKS: &[Attack] = &[
     Attack {
         id: "sql-byte-order-mark-is-space",
         how: "SELECT of readfile(), writefile() and fsdir() behind U+FEFF",
-        run: |field, target| byte_order_mark(field, target).boxed_local(),
+        run: |context, target| byte_order_mark(context, target).boxed_local(),
     },
     Attack {
         id: "sql-optimize-writes-for-reader",
         how: "SELECT * FROM pragma_optimize(0x10002) with a token for reading",
-        run: |field, target| optimize(field, target).boxed_local(),
+        run: |context, target| optimize(context, target).boxed_local(),
     },
     Attack {
         id: "sql-reader-locks-writers",
         how: "BEGIN IMMEDIATE, then BEGIN EXCLUSIVE, with a token for reading",
-        run: |field, target| locks(field, target).boxed_local(),
+        run: |context, target| locks(context, target).boxed_local(),
     },
     Attack {
         id: "sql-text-runs-as-sql",
         how: "SELECT sha3_query() of a text that calls writefile(), with a token for reading",
-        run: |field, target| text(field, target).boxed_local(),
+        run: |context, target| text(context, target).boxed_local(),
     },
     Attack {
         id: "sql-table-arguments-run",
         how: "CREATE VIRTUAL TABLE … USING fts4 (x, compress=trim, uncompress=readfile)",
-        run: |field, target| arguments(field, target).boxed_local(),
+        run: |context, target| arguments(context, target).boxed_local(),
     },
     Attack {
         id: "sql-writes-raw-pages",
         how: "UPDATE sqlite_dbpage with a token for writing, and SELECT from it",
-        run: |field, target| pages(field, target).boxed_local(),
+        run: |context, target| pages(context, target).boxed_local(),
     },
     Attack {
         id: "sql-capability-inventory",
         how: "SELECT from carray, lsmode(), sqlite3mc_config(), sqlite_crypt(), sqlite_log() and \
               fts3_tokenizer()",
-        run: |field, target| inventory(field, target).boxed_local(),
+        run: |context, target| inventory(context, target).boxed_local(),
     },
 ];
 
 /// Longer than a write takes that waits for nobody.
 const LONG: Duration = Duration::from_secs(1);
 
-async fn byte_order_mark(field: &Field<'_>, target: Target) -> Result<Attempt> {
-    let Tenants { own, other } = field.tenants().await?;
-    let (folder, _) = inside(field, &own).await?;
-    let wire = field.wire(target)?.token(Some(field.reader(&own)?)).namespace(&own);
+async fn byte_order_mark(context: &AttackContext<'_>, target: Target) -> Result<Attempt> {
+    let Tenants { own, other } = context.tenants().await?;
+    let (folder, _) = inside(context, &own).await?;
+    let wire = context.wire(target)?.token(Some(context.reader(&own)?)).namespace(&own);
     let path = format!("{folder}/{own}/written-behind-a-mark");
     let mark = BYTE_ORDER_MARK;
     let read = format!(
@@ -67,7 +67,7 @@ async fn byte_order_mark(field: &Field<'_>, target: Target) -> Result<Attempt> {
     let read = wire.execute(&read).await?;
     let write = wire.execute(&format!("SELECT {mark}writefile('{path}', 'x')")).await?;
     let there = format!("SELECT CAST(readfile('{path}') AS TEXT) = 'x'");
-    let there = field.inside(&own)?.execute(&there).await?;
+    let there = context.inside(&own)?.execute(&there).await?;
     let list =
         format!("SELECT count(*) > 0 FROM {mark}fsdir('{folder}') WHERE name LIKE '%{other}'");
     let list = wire.execute(&list).await?;
@@ -80,26 +80,26 @@ async fn byte_order_mark(field: &Field<'_>, target: Target) -> Result<Attempt> {
     Ok(Attempt::several(target, &tries, saw))
 }
 
-async fn optimize(field: &Field<'_>, target: Target) -> Result<Attempt> {
-    let Tenants { own, .. } = field.tenants().await?;
+async fn optimize(context: &AttackContext<'_>, target: Target) -> Result<Attempt> {
+    let Tenants { own, .. } = context.tenants().await?;
     for sql in INDEXED {
-        run(&field.inside(&own)?, sql).await?;
+        run(&context.inside(&own)?, sql).await?;
     }
-    let wire = field.wire(target)?.token(Some(field.reader(&own)?)).namespace(&own);
+    let wire = context.wire(target)?.token(Some(context.reader(&own)?)).namespace(&own);
     let answer = wire.pipeline(optimized()).await?;
-    let there = field.inside(&own)?.execute("SELECT count(*) FROM sqlite_stat1").await?;
+    let there = context.inside(&own)?.execute("SELECT count(*) FROM sqlite_stat1").await?;
     Ok(Attempt::new(there.succeeded(), format!("{} {}", answer.status, answer.body)))
 }
 
-async fn locks(field: &Field<'_>, target: Target) -> Result<Attempt> {
+async fn locks(context: &AttackContext<'_>, target: Target) -> Result<Attempt> {
     let mut tries = Vec::new();
     let mut saw = String::new();
     for sql in ["BEGIN IMMEDIATE", "BEGIN EXCLUSIVE"] {
-        let Tenants { own, .. } = field.tenants().await?;
-        let wire = field.wire(target)?.token(Some(field.reader(&own)?)).namespace(&own);
+        let Tenants { own, .. } = context.tenants().await?;
+        let wire = context.wire(target)?.token(Some(context.reader(&own)?)).namespace(&own);
         let begun = wire.pipeline(json!([execute(sql)])).await?;
         let since = Instant::now();
-        let write = field.inside(&own)?.execute("INSERT INTO t VALUES ('writer')").await?;
+        let write = context.inside(&own)?.execute("INSERT INTO t VALUES ('writer')").await?;
         let waited = since.elapsed();
         tries.push((sql.to_owned(), waited > LONG));
         saw = format!(
@@ -113,22 +113,22 @@ async fn locks(field: &Field<'_>, target: Target) -> Result<Attempt> {
     Ok(Attempt::several(target, &tries, saw))
 }
 
-async fn text(field: &Field<'_>, target: Target) -> Result<Attempt> {
-    let Tenants { own, .. } = field.tenants().await?;
-    let (folder, _) = inside(field, &own).await?;
+async fn text(context: &AttackContext<'_>, target: Target) -> Result<Attempt> {
+    let Tenants { own, .. } = context.tenants().await?;
+    let (folder, _) = inside(context, &own).await?;
     let path = format!("{folder}/{own}/written-by-a-text");
     let sql = format!("SELECT sha3_query('SELECT write' || 'file(''{path}'', ''x'')')");
-    let wire = field.wire(target)?.token(Some(field.reader(&own)?)).namespace(&own);
+    let wire = context.wire(target)?.token(Some(context.reader(&own)?)).namespace(&own);
     let answer = wire.execute(&sql).await?;
     let there = format!("SELECT CAST(readfile('{path}') AS TEXT) = 'x'");
-    let there = field.inside(&own)?.execute(&there).await?;
+    let there = context.inside(&own)?.execute(&there).await?;
     Ok(Attempt::new(there.scalar() == Some("1"), format!("{} {}", answer.status, answer.body)))
 }
 
-async fn arguments(field: &Field<'_>, target: Target) -> Result<Attempt> {
-    let Tenants { own, other } = field.tenants().await?;
-    let (folder, token) = inside(field, &own).await?;
-    let wire = field.wire(target)?.token(Some(token)).namespace(&own);
+async fn arguments(context: &AttackContext<'_>, target: Target) -> Result<Attempt> {
+    let Tenants { own, other } = context.tenants().await?;
+    let (folder, token) = inside(context, &own).await?;
+    let wire = context.wire(target)?.token(Some(token)).namespace(&own);
     let made = wire.execute(READING_TABLE).await?;
     wire.execute(&format!("INSERT INTO reading VALUES ('{folder}/{other}/data-wal')")).await?;
     let sql = format!("SELECT instr(x, CAST('{SECRET}' AS BLOB)) > 0 FROM reading");
@@ -137,9 +137,9 @@ async fn arguments(field: &Field<'_>, target: Target) -> Result<Attempt> {
     Ok(Attempt::new(got_in, format!("{} {}", made.status, made.body)))
 }
 
-async fn pages(field: &Field<'_>, target: Target) -> Result<Attempt> {
-    let Tenants { own, .. } = field.tenants().await?;
-    let wire = field.wire(target)?.token(Some(field.token(&own)?)).namespace(&own);
+async fn pages(context: &AttackContext<'_>, target: Target) -> Result<Attempt> {
+    let Tenants { own, .. } = context.tenants().await?;
+    let wire = context.wire(target)?.token(Some(context.token(&own)?)).namespace(&own);
     let read = wire.execute("SELECT length(data) FROM sqlite_dbpage WHERE pgno = 1").await?;
     // Nothing is harmed: the page stays what it is.
     let update = wire.execute("UPDATE sqlite_dbpage SET data = data WHERE pgno = 1").await?;
@@ -150,9 +150,9 @@ async fn pages(field: &Field<'_>, target: Target) -> Result<Attempt> {
     Ok(Attempt::several(target, &tries, format!("{} {}", update.status, update.body)))
 }
 
-async fn inventory(field: &Field<'_>, target: Target) -> Result<Attempt> {
-    let Tenants { own, .. } = field.tenants().await?;
-    let wire = field.wire(target)?.token(Some(field.reader(&own)?)).namespace(&own);
+async fn inventory(context: &AttackContext<'_>, target: Target) -> Result<Attempt> {
+    let Tenants { own, .. } = context.tenants().await?;
+    let wire = context.wire(target)?.token(Some(context.reader(&own)?)).namespace(&own);
     let mut tries = Vec::new();
     let mut saw = String::new();
     for sql in [

@@ -3,9 +3,9 @@
 use futures::FutureExt;
 use secrecy::SecretString;
 
-use super::field::{Field, SECRET, Tenants};
+use super::attack_context::{AttackContext, SECRET, Tenants};
 use crate::entries::http_api::wire::{scalar, verdict_of};
-use crate::siege::{Attack, Attempt, Target};
+use crate::gate_audit::{Attack, Attempt, Target};
 use demo_base::error::Result;
 use demo_sqld::namespace::NamespaceName;
 
@@ -13,59 +13,59 @@ pub(super) const ATTACKS: &[Attack] = &[
     Attack {
         id: "sql-reads-any-file",
         how: "SELECT readfile() of another tenant's write-ahead log",
-        run: |field, target| reads(field, target).boxed_local(),
+        run: |context, target| reads(context, target).boxed_local(),
     },
     Attack {
         id: "sql-writes-any-file",
         how: "SELECT writefile() beside the databases",
-        run: |field, target| writes(field, target).boxed_local(),
+        run: |context, target| writes(context, target).boxed_local(),
     },
     Attack {
         id: "sql-lists-folders",
         how: "PRAGMA database_list, and SELECT from fsdir() of the databases' folder",
-        run: |field, target| lists(field, target).boxed_local(),
+        run: |context, target| lists(context, target).boxed_local(),
     },
 ];
 
 /// The folder of all namespaces as the server sees it, and a token for `own`.
 pub(super) async fn inside(
-    field: &Field<'_>,
+    context: &AttackContext<'_>,
     own: &NamespaceName,
 ) -> Result<(String, SecretString)> {
-    let reply = field.inside(own)?.execute("SELECT file FROM pragma_database_list").await?;
+    let reply = context.inside(own)?.execute("SELECT file FROM pragma_database_list").await?;
     // …/dbs/NAME/data
     let path = reply.scalar().unwrap_or_default().to_owned();
     let folder = path.strip_suffix(&format!("/{own}/data")).unwrap_or_default().to_owned();
-    Ok((folder, field.token(own)?))
+    Ok((folder, context.token(own)?))
 }
 
-async fn reads(field: &Field<'_>, target: Target) -> Result<Attempt> {
-    let Tenants { own, other } = field.tenants().await?;
-    let (folder, token) = inside(field, &own).await?;
+async fn reads(context: &AttackContext<'_>, target: Target) -> Result<Attempt> {
+    let Tenants { own, other } = context.tenants().await?;
+    let (folder, token) = inside(context, &own).await?;
     let sql = format!(
         "SELECT instr(readfile('{folder}/{other}/data-wal'), CAST('{SECRET}' AS BLOB)) > 0"
     );
-    let answer = field.wire(target)?.token(Some(token)).namespace(&own).execute(&sql).await?;
+    let answer = context.wire(target)?.token(Some(token)).namespace(&own).execute(&sql).await?;
     let got_in = scalar(&answer).as_deref() == Some("1");
     Ok(Attempt::new(got_in, format!("{} {}", answer.status, answer.body)))
 }
 
-async fn writes(field: &Field<'_>, target: Target) -> Result<Attempt> {
-    let Tenants { own, .. } = field.tenants().await?;
-    let (folder, token) = inside(field, &own).await?;
+async fn writes(context: &AttackContext<'_>, target: Target) -> Result<Attempt> {
+    let Tenants { own, .. } = context.tenants().await?;
+    let (folder, token) = inside(context, &own).await?;
     let path = format!("{folder}/{own}/written");
     let sql = format!("SELECT writefile('{path}', 'x')");
-    let answer = field.wire(target)?.token(Some(token)).namespace(&own).execute(&sql).await?;
+    let answer = context.wire(target)?.token(Some(token)).namespace(&own).execute(&sql).await?;
     let there = format!("SELECT CAST(readfile('{path}') AS TEXT) = 'x'");
-    let there = field.inside(&own)?.execute(&there).await?;
+    let there = context.inside(&own)?.execute(&there).await?;
     let saw = format!("{}: {}", answer.status, verdict_of(&answer));
     Ok(Attempt::new(there.scalar() == Some("1"), format!("{saw} {}", answer.body)))
 }
 
-async fn lists(field: &Field<'_>, target: Target) -> Result<Attempt> {
-    let Tenants { own, other } = field.tenants().await?;
-    let (folder, token) = inside(field, &own).await?;
-    let wire = field.wire(target)?.token(Some(token)).namespace(&own);
+async fn lists(context: &AttackContext<'_>, target: Target) -> Result<Attempt> {
+    let Tenants { own, other } = context.tenants().await?;
+    let (folder, token) = inside(context, &own).await?;
+    let wire = context.wire(target)?.token(Some(token)).namespace(&own);
     let sql = format!("SELECT count(*) > 0 FROM fsdir('{folder}') WHERE name LIKE '%/{other}'");
     let answer = wire.execute(&sql).await?;
     let mut tries = vec![("fsdir()".to_owned(), scalar(&answer).as_deref() == Some("1"))];

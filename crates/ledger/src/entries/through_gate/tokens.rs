@@ -6,10 +6,10 @@ use futures::FutureExt;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::field::{Field, GROUP, SECRET, Tenants};
+use super::attack_context::{AttackContext, GROUP, SECRET, Tenants};
 use crate::entries::http_api::wire::{scalar, verdict_of};
 use crate::entries::tokens::websocket::Socket;
-use crate::siege::{Attack, Attempt, Target};
+use crate::gate_audit::{Attack, Attempt, Target};
 use demo_base::error::Result;
 use demo_base::ready::{self, poll};
 use demo_stack::plan::Interface;
@@ -18,34 +18,34 @@ pub(super) const ATTACKS: &[Attack] = &[
     Attack {
         id: "empty-claims-full-access",
         how: "SELECT on another tenant's namespace with the token {}",
-        run: |field, target| reads_other(field, target, json!({})).boxed_local(),
+        run: |context, target| reads_other(context, target, json!({})).boxed_local(),
     },
     Attack {
         id: "worker-token-opens-other-tenants",
         how: "SELECT on another tenant's namespace with {sub, nbf, exp}",
-        run: |field, target| {
+        run: |context, target| {
             let now = Timestamp::now().as_second();
             let claims = json!({ "sub": "user-1", "nbf": now, "exp": now + 600 });
-            reads_other(field, target, claims).boxed_local()
+            reads_other(context, target, claims).boxed_local()
         },
     },
     Attack {
         id: "tag-claim-opens-all-namespaces",
         how: "SELECT on another tenant's namespace with the server's LIBSQL_GID as a tag",
-        run: |field, target| {
+        run: |context, target| {
             let claims = json!({ "p": { "rw": { "tags": [GROUP] } }, "exp": far() });
-            reads_other(field, target, claims).boxed_local()
+            reads_other(context, target, claims).boxed_local()
         },
     },
     Attack {
         id: "token-not-before-ignored",
         how: "SELECT with a token for the namespace that begins in an hour",
-        run: |field, target| early(field, target).boxed_local(),
+        run: |context, target| early(context, target).boxed_local(),
     },
     Attack {
         id: "websocket-outlives-its-token",
         how: "INSERT over a WebSocket after the end of the token in its hello",
-        run: |field, target| outlives(field, target).boxed_local(),
+        run: |context, target| outlives(context, target).boxed_local(),
     },
 ];
 
@@ -53,30 +53,35 @@ fn far() -> i64 {
     Timestamp::now().as_second() + 600
 }
 
-async fn reads_other(field: &Field<'_>, target: Target, claims: Value) -> Result<Attempt> {
-    let Tenants { other, .. } = field.tenants().await?;
-    let token = field.stack.token_with(&claims)?;
-    let wire = field.wire(target)?.token(Some(token)).namespace(&other);
+async fn reads_other(
+    context: &AttackContext<'_>,
+    target: Target,
+    claims: Value,
+) -> Result<Attempt> {
+    let Tenants { other, .. } = context.tenants().await?;
+    let token = context.stack.token_with(&claims)?;
+    let wire = context.wire(target)?.token(Some(token)).namespace(&other);
     let answer = wire.execute(&format!("SELECT x FROM t WHERE x = '{SECRET}'")).await?;
     let got_in = scalar(&answer).as_deref() == Some(SECRET);
     Ok(Attempt::new(got_in, format!("{} {}", answer.status, answer.body)))
 }
 
-async fn early(field: &Field<'_>, target: Target) -> Result<Attempt> {
-    let Tenants { own, .. } = field.tenants().await?;
+async fn early(context: &AttackContext<'_>, target: Target) -> Result<Attempt> {
+    let Tenants { own, .. } = context.tenants().await?;
     let begin = Timestamp::now().as_second() + 3600;
     let claims = json!({ "p": { "rw": { "ns": [own] } }, "nbf": begin, "exp": begin + 600 });
-    let token = field.stack.token_with(&claims)?;
-    let answer = field.wire(target)?.token(Some(token)).namespace(&own).execute("SELECT 1").await?;
+    let token = context.stack.token_with(&claims)?;
+    let answer =
+        context.wire(target)?.token(Some(token)).namespace(&own).execute("SELECT 1").await?;
     Ok(Attempt::new(verdict_of(&answer) == "ok", format!("{} {}", answer.status, answer.body)))
 }
 
-async fn outlives(field: &Field<'_>, target: Target) -> Result<Attempt> {
-    let Tenants { own, .. } = field.tenants().await?;
+async fn outlives(context: &AttackContext<'_>, target: Target) -> Result<Attempt> {
+    let Tenants { own, .. } = context.tenants().await?;
     let end = Timestamp::now().as_second() + 2;
     let claims = json!({ "p": { "rw": { "ns": [own] } }, "exp": end });
-    let token = field.stack.token_with(&claims)?;
-    let address = field.at(target, "primary", Interface::Http)?;
+    let token = context.stack.token_with(&claims)?;
+    let address = context.at(target, "primary", Interface::Http)?;
     let mut socket = Socket::open(address, &own, &token).await?;
     poll("the token has ended", Duration::from_secs(8), async || {
         Ok(if Timestamp::now().as_second() > end + 1 {
@@ -91,5 +96,5 @@ async fn outlives(field: &Field<'_>, target: Target) -> Result<Attempt> {
         Ok(saw) => saw,
         Err(error) => format!("{error:#}"),
     };
-    Ok(Attempt::new(field.holds(&own, "late").await?, saw))
+    Ok(Attempt::new(context.holds(&own, "late").await?, saw))
 }

@@ -6,7 +6,7 @@ use super::certificates::Shape;
 use crate::entries::following::support::{
     PATIENCE, ask, eventually, health, outcome, run, said, words,
 };
-use crate::{Lab, Observation, Verdict};
+use crate::{Observation, ProbeContext, Verdict};
 use demo_base::error::Result;
 use demo_sqld_client::hrana::Reply;
 use demo_stack::plan::StackPlan;
@@ -15,8 +15,8 @@ use demo_stack::plan::blueprint::Variants;
 /// What a replica says of a connection that does not come about.
 const COMPLAINT: &str = "error connecting to primary";
 
-pub async fn certificates_alone(lab: &Lab<'_>) -> Result<Observation> {
-    let seen = look(lab, |plan, _| {
+pub async fn certificates_alone(context: &ProbeContext<'_>) -> Result<Observation> {
+    let seen = look(context, |plan, _| {
         for service in plan.services.iter_mut().filter(|service| service.name == "primary") {
             service.command.retain(|word| word != "--grpc-tls");
         }
@@ -33,10 +33,10 @@ pub async fn certificates_alone(lab: &Lab<'_>) -> Result<Observation> {
     Ok(seen.evidence(Observation::new(verdict, finding)))
 }
 
-pub async fn server_name(lab: &Lab<'_>) -> Result<Observation> {
-    let named = look(lab, |_, folder| Shape::GOOD.write(folder));
+pub async fn server_name(context: &ProbeContext<'_>) -> Result<Observation> {
+    let named = look(context, |_, folder| Shape::GOOD.write(folder));
     let host_names = Shape { server_names: &["primary", "localhost", "127.0.0.1"], ..Shape::GOOD };
-    let unnamed = look(lab, |_, folder| host_names.write(folder));
+    let unnamed = look(context, |_, folder| host_names.write(folder));
     let (named, unnamed) = futures::join!(named, unnamed);
     let (named, unnamed) = (named?, unnamed?);
     let verdict = match (named.served(), unnamed.served()) {
@@ -53,29 +53,29 @@ pub async fn server_name(lab: &Lab<'_>) -> Result<Observation> {
     Ok(unnamed.evidence(observation.saw("with `sqld`", words(named.read.as_ref()))))
 }
 
-pub async fn foreign(lab: &Lab<'_>) -> Result<Observation> {
+pub async fn foreign(context: &ProbeContext<'_>) -> Result<Observation> {
     let shape = Shape { client_foreign: true, ..Shape::GOOD };
-    let seen = look(lab, |_, folder| shape.write(folder)).await?;
+    let seen = look(context, |_, folder| shape.write(folder)).await?;
     let verdict = if seen.served() { Verdict::Weakness } else { Verdict::AsDocumented };
     Ok(seen.observation(verdict, "a replica of another CA"))
 }
 
-pub async fn expired_client(lab: &Lab<'_>) -> Result<Observation> {
+pub async fn expired_client(context: &ProbeContext<'_>) -> Result<Observation> {
     let shape = Shape { client_expired: true, ..Shape::GOOD };
-    let seen = look(lab, |_, folder| shape.write(folder)).await?;
+    let seen = look(context, |_, folder| shape.write(folder)).await?;
     let verdict = if seen.served() { Verdict::Weakness } else { Verdict::Undocumented };
     Ok(seen.observation(verdict, "a replica with an expired certificate"))
 }
 
-pub async fn expired_server(lab: &Lab<'_>) -> Result<Observation> {
+pub async fn expired_server(context: &ProbeContext<'_>) -> Result<Observation> {
     let shape = Shape { server_expired: true, ..Shape::GOOD };
-    let seen = look(lab, |_, folder| shape.write(folder)).await?;
+    let seen = look(context, |_, folder| shape.write(folder)).await?;
     let verdict = if seen.served() { Verdict::Weakness } else { Verdict::Undocumented };
     Ok(seen.observation(verdict, "the replica of a primary with an expired certificate"))
 }
 
-pub async fn http_url(lab: &Lab<'_>) -> Result<Observation> {
-    let seen = look(lab, |plan, _| {
+pub async fn http_url(context: &ProbeContext<'_>) -> Result<Observation> {
+    let seen = look(context, |plan, _| {
         set_scheme(plan, "http://");
         Ok(())
     });
@@ -83,8 +83,8 @@ pub async fn http_url(lab: &Lab<'_>) -> Result<Observation> {
     Ok(seen.observation(seen.silent(), "a replica with TLS and an http URL"))
 }
 
-pub async fn https_url(lab: &Lab<'_>) -> Result<Observation> {
-    let seen = look(lab, |plan, _| {
+pub async fn https_url(context: &ProbeContext<'_>) -> Result<Observation> {
+    let seen = look(context, |plan, _| {
         without_tls(plan, "https://");
         Ok(())
     });
@@ -93,8 +93,8 @@ pub async fn https_url(lab: &Lab<'_>) -> Result<Observation> {
     Ok(seen.observation(verdict, "a replica with an https URL and no TLS flag"))
 }
 
-pub async fn plain(lab: &Lab<'_>) -> Result<Observation> {
-    let seen = look(lab, |plan, _| {
+pub async fn plain(context: &ProbeContext<'_>) -> Result<Observation> {
+    let seen = look(context, |plan, _| {
         without_tls(plan, "http://");
         Ok(())
     });
@@ -141,10 +141,10 @@ impl Seen {
 
 /// Starts the TLS stack with a change, reads a row of the primary at the replica.
 async fn look(
-    lab: &Lab<'_>,
+    context: &ProbeContext<'_>,
     change: impl FnOnce(&mut StackPlan, &Path) -> Result<()>,
 ) -> Result<Seen> {
-    let stack = lab.own(Variants::TLS, change).await?;
+    let stack = context.own(Variants::TLS, change).await?;
     let statements = ["CREATE TABLE t (x)", "INSERT INTO t VALUES (7)"];
     run(&stack.hrana("primary", None)?, &statements).await?;
     let replica = stack.hrana("replica", None)?;
@@ -161,7 +161,7 @@ async fn look(
     }
     let health = health(&stack, "replica").await?;
     let complaint = said(&stack, "replica", COMPLAINT).await?;
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     Ok(Seen { read, health, complaint })
 }
 

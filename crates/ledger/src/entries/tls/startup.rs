@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use secrecy::ExposeSecret;
 
 use super::certificates;
-use crate::{Ended, Lab, Observation, Verdict};
+use crate::{Ended, Observation, ProbeContext, Verdict};
 use demo_base::error::Result;
 use demo_base::files::{MODE_SECRET, write_atomic};
 use demo_stack::credentials::certs::CertificateSet;
@@ -23,12 +23,12 @@ const LISTEN: [&str; 6] = [
 const CERTIFICATE: &str = "--grpc-cert-file=server_cert.pem";
 const AUTHORITY: &str = "--grpc-ca-cert-file=ca_cert.pem";
 
-pub async fn sec1_key(lab: &Lab<'_>) -> Result<Observation> {
-    let folder = lab.scratch()?;
+pub async fn sec1_key(context: &ProbeContext<'_>) -> Result<Observation> {
+    let folder = context.scratch()?;
     write_set(folder.path())?;
     let key = certificates::sec1_key()?;
     write_atomic(&folder.path().join("server_key.pem"), key.as_bytes(), MODE_SECRET)?;
-    let ended = serve(lab, folder.path(), &[CERTIFICATE, AUTHORITY]).await?;
+    let ended = serve(context, folder.path(), &[CERTIFICATE, AUTHORITY]).await?;
     let panicked = ended.text.contains("panicked");
     let how = if panicked { "by a panic" } else { "without a panic" };
     let (verdict, finding) = match ended.code {
@@ -41,10 +41,10 @@ pub async fn sec1_key(lab: &Lab<'_>) -> Result<Observation> {
     Ok(Observation::new(verdict, finding).saw("the server's output", telling(&ended)))
 }
 
-pub async fn missing_file(lab: &Lab<'_>) -> Result<Observation> {
-    let folder = lab.scratch()?;
+pub async fn missing_file(context: &ProbeContext<'_>) -> Result<Observation> {
+    let folder = context.scratch()?;
     write_set(folder.path())?;
-    let ended = serve(lab, folder.path(), &["--grpc-cert-file=absent.pem", AUTHORITY]).await?;
+    let ended = serve(context, folder.path(), &["--grpc-cert-file=absent.pem", AUTHORITY]).await?;
     let named = ended.text.contains("absent.pem");
     let seen = match ended.code {
         None => Observation::new(Verdict::Weakness, "the primary starts without the certificate"),
@@ -59,10 +59,10 @@ pub async fn missing_file(lab: &Lab<'_>) -> Result<Observation> {
     Ok(seen.saw("the server's output", telling(&ended)))
 }
 
-pub async fn one_way(lab: &Lab<'_>) -> Result<Observation> {
-    let folder = lab.scratch()?;
+pub async fn one_way(context: &ProbeContext<'_>) -> Result<Observation> {
+    let folder = context.scratch()?;
     write_set(folder.path())?;
-    let ended = serve(lab, folder.path(), &[CERTIFICATE]).await?;
+    let ended = serve(context, folder.path(), &[CERTIFICATE]).await?;
     let seen = match ended.code {
         None => Observation::new(Verdict::AsDocumented, "the primary starts without a CA"),
         Some(code) => Observation::new(
@@ -86,9 +86,9 @@ fn write_set(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-async fn serve(lab: &Lab<'_>, folder: &Path, more: &[&str]) -> Result<Ended> {
+async fn serve(context: &ProbeContext<'_>, folder: &Path, more: &[&str]) -> Result<Ended> {
     let arguments: Vec<&str> = LISTEN.iter().chain(more).copied().collect();
-    lab.run_binary(folder, &arguments, &[("RUST_BACKTRACE", "0")]).await
+    context.run_binary(folder, &arguments, &[("RUST_BACKTRACE", "0")]).await
 }
 
 /// The first lines that speak of a fault.

@@ -2,7 +2,7 @@
 
 use super::relay::Relay;
 use crate::entries::following::support::{run, shows};
-use crate::{Lab, Observation, Verdict};
+use crate::{Observation, ProbeContext, Verdict};
 use demo_base::error::{Fault, Result};
 use demo_stack::plan::Interface;
 use demo_stack::plan::blueprint::Variants;
@@ -10,8 +10,8 @@ use demo_stack::plan::blueprint::Variants;
 /// No byte sequence that the servers exchange by themselves.
 const MARKER: &str = "marker-c41f7e-of-a-row";
 
-pub async fn plaintext(lab: &Lab<'_>) -> Result<Observation> {
-    let (bytes, found) = overheard(lab, Variants::DEFAULT).await?;
+pub async fn plaintext(context: &ProbeContext<'_>) -> Result<Observation> {
+    let (bytes, found) = overheard(context, Variants::DEFAULT).await?;
     Ok(Observation::either(
         found,
         (Verdict::Weakness, "without flags the rows pass between the nodes as plain text"),
@@ -20,8 +20,8 @@ pub async fn plaintext(lab: &Lab<'_>) -> Result<Observation> {
     .saw("the bytes between the nodes", format!("{bytes} bytes, the row in them: {found}")))
 }
 
-pub async fn encrypted(lab: &Lab<'_>) -> Result<Observation> {
-    let (bytes, found) = overheard(lab, Variants::TLS).await?;
+pub async fn encrypted(context: &ProbeContext<'_>) -> Result<Observation> {
+    let (bytes, found) = overheard(context, Variants::TLS).await?;
     Ok(Observation::either(
         found,
         (Verdict::Weakness, "with TLS the rows pass between the nodes as plain text"),
@@ -31,11 +31,11 @@ pub async fn encrypted(lab: &Lab<'_>) -> Result<Observation> {
 }
 
 /// How many bytes passed between the nodes, and whether a row was among them.
-async fn overheard(lab: &Lab<'_>, variants: Variants) -> Result<(usize, bool)> {
+async fn overheard(context: &ProbeContext<'_>, variants: Variants) -> Result<(usize, bool)> {
     let relay = Relay::start().await?;
     let scheme = if variants.tls { "https" } else { "http" };
     let url = format!("{scheme}://{}", relay.address);
-    let stack = lab
+    let stack = context
         .own(variants, |plan, _| {
             for service in plan.services.iter_mut().filter(|service| service.name == "replica") {
                 service.environment.insert("SQLD_PRIMARY_URL".to_owned(), url.clone());
@@ -48,7 +48,7 @@ async fn overheard(lab: &Lab<'_>, variants: Variants) -> Result<(usize, bool)> {
     run(&stack.hrana("primary", None)?, &["CREATE TABLE t (x)", &insert]).await?;
     let shown = shows(&stack.hrana("replica", None)?, "SELECT x FROM t", MARKER).await;
     let seen = relay.saw(MARKER);
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     if !shown || seen.0 == 0 {
         return Err(Fault::failed("the replica did not get the row through the relay").into());
     }

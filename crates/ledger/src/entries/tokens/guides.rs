@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::answers::{judge, outcome};
 use super::{READ, WRITE, with_claims};
-use crate::{Area, Engines, Lab, Observation, Probe, Verdict};
+use crate::{Area, Engines, Observation, Probe, ProbeContext, Verdict};
 use demo_base::error::{Fault, Result};
 use demo_base::files;
 use demo_sqld::keys::SigningKey;
@@ -20,7 +20,7 @@ use demo_stack::engine::ephemeral::EphemeralStack;
 pub(super) const ID_CLAIM: Probe = Probe {
     id: "token-id-names-a-namespace",
     claim: "Out of the box any valid token opens every database; limiting one needs a proxy",
-    source: "the Configuration Guide article, \"Restricting a Token to a Namespace\" (P11)",
+    source: "the Configuration Guide article, \"Restricting a Token to a Namespace\"",
     area: Area::Security,
     why: "The guide's own example puts the user's name into `id`, where the server looks for \
           a namespace: the token opens nothing, and the reader turns the check off",
@@ -28,19 +28,19 @@ pub(super) const ID_CLAIM: Probe = Probe {
     how: "The guide's token {\"id\":\"user-123\"} reads a namespace of another name, one for \
           the namespace reads it and not its neighbour",
     engines: Engines::Both,
-    check: |lab| id_claim(lab).boxed_local(),
+    check: |context| id_claim(context).boxed_local(),
 };
 
 pub(super) const WORKER_TOKEN: Probe = Probe {
     id: "worker-token-opens-other-tenants",
     claim: "The worker's token gives a user access to the namespace of that user",
-    source: "the Configuration Guide article, \"Cloudflare Worker - The Ticket Office\" (P10)",
+    source: "the Configuration Guide article, \"Cloudflare Worker - The Ticket Office\"",
     area: Area::Security,
     why: "The worker's claims are sub, nbf and exp: every user reads and writes every tenant",
     mitigation: "Add {\"id\": NAMESPACE, \"a\": \"rw\"} to what the worker signs",
     how: "A token with the worker's claims for one user writes to another user's namespace",
     engines: Engines::Both,
-    check: |lab| worker_token(lab).boxed_local(),
+    check: |context| worker_token(context).boxed_local(),
 };
 
 pub(super) const STATELESS: Probe = Probe {
@@ -52,7 +52,7 @@ pub(super) const STATELESS: Probe = Probe {
     mitigation: "Never mount the private key into a server",
     how: "The files that a primary is given hold no private key, yet it takes a fresh token",
     engines: Engines::Both,
-    check: |lab| stateless(lab).boxed_local(),
+    check: |context| stateless(context).boxed_local(),
 };
 
 pub(super) const FOREIGN_KEY: Probe = Probe {
@@ -64,7 +64,7 @@ pub(super) const FOREIGN_KEY: Probe = Probe {
     mitigation: "Nothing to do",
     how: "A token of a new key reads a namespace",
     engines: Engines::Both,
-    check: |lab| foreign_key(lab).boxed_local(),
+    check: |context| foreign_key(context).boxed_local(),
 };
 
 pub(super) const OTHER_ALGORITHM: Probe = Probe {
@@ -76,7 +76,7 @@ pub(super) const OTHER_ALGORITHM: Probe = Probe {
     mitigation: "Nothing to do: the server takes EdDSA only",
     how: "Tokens with alg none, and with HS256 keyed with the public key's file, read",
     engines: Engines::Both,
-    check: |lab| other_algorithm(lab).boxed_local(),
+    check: |context| other_algorithm(context).boxed_local(),
 };
 
 pub(super) const NO_KEY: Probe = Probe {
@@ -89,7 +89,7 @@ pub(super) const NO_KEY: Probe = Probe {
                  `demo smoke` does",
     how: "A primary without SQLD_AUTH_JWT_KEY_FILE gets a write without a token",
     engines: Engines::Both,
-    check: |lab| no_key(lab).boxed_local(),
+    check: |context| no_key(context).boxed_local(),
 };
 
 pub(super) const NO_TOKEN: Probe = Probe {
@@ -101,13 +101,13 @@ pub(super) const NO_TOKEN: Probe = Probe {
     mitigation: "Nothing to do on a client's own port; see the probes of the gRPC port",
     how: "A SELECT without a token on a namespace that exists, on primary and replica",
     engines: Engines::Both,
-    check: |lab| no_token(lab).boxed_local(),
+    check: |context| no_token(context).boxed_local(),
 };
 
-async fn id_claim(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let own = lab.namespace(&stack, "room").await?;
-    let other = lab.namespace(&stack, "nextroom").await?;
+async fn id_claim(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let own = context.namespace(&stack, "room").await?;
+    let other = context.namespace(&stack, "nextroom").await?;
     let guide = with_claims(&stack, &own, &json!({ "id": "user-123" }), READ).await?;
     let limited = json!({ "id": own.as_str() });
     let inside = with_claims(&stack, &own, &limited, WRITE).await?;
@@ -127,9 +127,9 @@ async fn id_claim(lab: &Lab<'_>) -> Result<Observation> {
         .replied("SELECT from its neighbour", &outside))
 }
 
-async fn worker_token(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let tenant = lab.namespace(&stack, "db-user-2-").await?;
+async fn worker_token(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let tenant = context.namespace(&stack, "db-user-2-").await?;
     let now = Timestamp::now().as_second();
     let claims = json!({ "sub": "user-1", "nbf": now, "exp": now + 3600 });
     let reply = with_claims(&stack, &tenant, &claims, WRITE).await?;
@@ -142,9 +142,9 @@ async fn worker_token(lab: &Lab<'_>) -> Result<Observation> {
         .replied("CREATE TABLE in user 2's namespace with user 1's token", &reply))
 }
 
-async fn stateless(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let name = lab.namespace(&stack, "stateless").await?;
+async fn stateless(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let name = context.namespace(&stack, "stateless").await?;
     let mut secret = false;
     let files = stack.service("primary")?.mounts.iter().filter(|mount| mount.source.is_file());
     for mount in files {
@@ -167,9 +167,9 @@ async fn stateless(lab: &Lab<'_>) -> Result<Observation> {
         .replied("SELECT with a fresh token", &reply))
 }
 
-async fn foreign_key(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let name = lab.namespace(&stack, "ink").await?;
+async fn foreign_key(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let name = context.namespace(&stack, "ink").await?;
     let token = token::mint(&SigningKey::generate()?, &json!({ "a": "rw" }))?;
     let reply = stack.anonymous("primary", Some(&name))?.token(&token).execute(READ).await?;
     let known = [
@@ -179,9 +179,9 @@ async fn foreign_key(lab: &Lab<'_>) -> Result<Observation> {
     Ok(judge(&outcome(&reply), &known).replied("SELECT with a foreign token", &reply))
 }
 
-async fn other_algorithm(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let name = lab.namespace(&stack, "algorithm").await?;
+async fn other_algorithm(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let name = context.namespace(&stack, "algorithm").await?;
     let ask = async |token: String| {
         let token = SecretString::from(token);
         stack.anonymous("primary", Some(&name))?.token(&token).execute(READ).await
@@ -216,20 +216,20 @@ fn public_key_file(stack: &EphemeralStack) -> Result<String> {
     files::read_text(&mount.source, "public key")
 }
 
-async fn no_key(lab: &Lab<'_>) -> Result<Observation> {
+async fn no_key(context: &ProbeContext<'_>) -> Result<Observation> {
     let change = |plan: &mut demo_stack::plan::StackPlan| {
         for service in &mut plan.services {
             service.environment.remove("SQLD_AUTH_JWT_KEY_FILE");
         }
         Ok(())
     };
-    let stack = lab.primary(change).await?;
-    let name = lab.namespace(&stack, "open").await?;
+    let stack = context.primary(change).await?;
+    let name = context.namespace(&stack, "open").await?;
     let anonymous = stack.anonymous("primary", Some(&name))?;
     let reply = anonymous.execute(WRITE).await?;
     let nonsense = SecretString::from("nonsense".to_owned());
     let any = anonymous.token(&nonsense).execute(READ).await?;
-    lab.discard(&stack).await?;
+    context.discard(&stack).await?;
     let known = [
         (
             "200 and 200",
@@ -244,9 +244,9 @@ async fn no_key(lab: &Lab<'_>) -> Result<Observation> {
         .replied("SELECT with the token `nonsense`", &any))
 }
 
-async fn no_token(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let name = lab.namespace(&stack, "door").await?;
+async fn no_token(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let name = context.namespace(&stack, "door").await?;
     let primary = stack.anonymous("primary", Some(&name))?.execute(READ).await?;
     let replica = stack.anonymous("replica", Some(&name))?.execute(READ).await?;
     let known = [

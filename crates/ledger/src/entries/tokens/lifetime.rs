@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::answers::{judge, outcome};
 use super::websocket::Socket;
 use super::{READ, WRITE, with_claims};
-use crate::{Area, Engines, Lab, Observation, Probe, Verdict};
+use crate::{Area, Engines, Observation, Probe, ProbeContext, Verdict};
 use demo_base::error::Result;
 use demo_base::ready::{Attempt, poll};
 use demo_stack::plan::Interface;
@@ -17,110 +17,110 @@ use demo_stack::plan::Interface;
 pub(super) const LEEWAY: Probe = Probe {
     id: "token-expiry-leeway",
     claim: "A token is refused from the second on in which `exp` passes",
-    source: "RFC 7519, 4.1.4; the Configuration Guide article, \"checks the expiration date\" (P13)",
+    source: "RFC 7519, 4.1.4; the Configuration Guide article, \"checks the expiration date\"",
     area: Area::Security,
     why: "A token that was given out for a minute lives for two",
     mitigation: "Subtract a minute when minting short-lived tokens",
     how: "A token that ended 50 s ago reads",
     engines: Engines::Both,
-    check: |lab| leeway(lab).boxed_local(),
+    check: |context| leeway(context).boxed_local(),
 };
 
 pub(super) const EXPIRED: Probe = Probe {
     id: "token-expired-401",
     claim: "A token that has expired is refused",
-    source: "the Configuration Guide article, \"The Database checks the expiration date\" (P13)",
+    source: "the Configuration Guide article, \"The Database checks the expiration date\"",
     area: Area::Security,
     why: "Expiry is the only way in which a token ends: none can be revoked",
     mitigation: "Mint short-lived tokens; to revoke one, change the server's key and restart it",
     how: "A token that ended 75 s ago reads",
     engines: Engines::Both,
-    check: |lab| expired(lab).boxed_local(),
+    check: |context| expired(context).boxed_local(),
 };
 
 pub(super) const NULL: Probe = Probe {
     id: "token-exp-null-never-ends",
     claim: "A token with `exp` = null is refused",
-    source: "RFC 7519, 4.1.4: exp is a number (P13)",
+    source: "RFC 7519, 4.1.4: exp is a number",
     area: Area::Security,
     why: "A mint that fails to compute the end makes a token for ever",
     mitigation: "Refuse to mint without a number in `exp`",
     how: "A token {\"a\":\"rw\",\"exp\":null} reads",
     engines: Engines::Both,
-    check: |lab| null(lab).boxed_local(),
+    check: |context| null(context).boxed_local(),
 };
 
 pub(super) const NOT_WHOLE: Probe = Probe {
     id: "token-exp-fraction-refused",
     claim: "`exp` may have a fraction, as RFC 7519 allows",
-    source: "RFC 7519, 2: NumericDate may be a non-integer (P13)",
+    source: "RFC 7519, 2: NumericDate may be a non-integer",
     area: Area::Security,
     why: "JavaScript's `Date.now() / 1000` without Math.floor makes tokens that never work",
     mitigation: "Round `exp` to whole seconds",
     how: "Tokens that end in an hour, written as a fraction and as text, read",
     engines: Engines::Both,
-    check: |lab| not_whole(lab).boxed_local(),
+    check: |context| not_whole(context).boxed_local(),
 };
 
 pub(super) const ABSENT: Probe = Probe {
     id: "token-without-exp-never-ends",
     claim: "A token without `exp` ends some time after its `iat`",
-    source: "assumption; the Configuration Guide article's first example has no exp (P13)",
+    source: "assumption; the Configuration Guide article's first example has no exp",
     area: Area::Security,
     why: "Such a token that leaks opens the database until the server's key is changed",
     mitigation: "Always mint `exp`; `demo token mint` asks for a lifetime",
     how: "A token that was issued in 1970 and has no `exp` writes",
     engines: Engines::Both,
-    check: |lab| absent(lab).boxed_local(),
+    check: |context| absent(context).boxed_local(),
 };
 
 pub(super) const NOT_BEFORE: Probe = Probe {
     id: "token-not-before-ignored",
     claim: "A token is refused before its `nbf`",
-    source: "RFC 7519, 4.1.5; the worker of the Configuration Guide article sets nbf (P14)",
+    source: "RFC 7519, 4.1.5; the worker of the Configuration Guide article sets nbf",
     area: Area::Security,
     why: "A token that was made in advance counts at once",
     mitigation: "Mint when the token is to begin; do not rely on `nbf`",
     how: "A token with `nbf` in an hour writes now",
     engines: Engines::Both,
-    check: |lab| not_before(lab).boxed_local(),
+    check: |context| not_before(context).boxed_local(),
 };
 
 pub(super) const ISSUED_LATER: Probe = Probe {
     id: "token-issued-in-the-future",
     claim: "A token whose `iat` lies in the future is refused",
-    source: "assumption (P14)",
+    source: "assumption",
     area: Area::Security,
     why: "The clock of the mint does not matter, and `iat` is no proof of anything",
     mitigation: "None needed; do not rely on `iat`",
     how: "A token with `iat` in an hour reads now",
     engines: Engines::Both,
-    check: |lab| issued_later(lab).boxed_local(),
+    check: |context| issued_later(context).boxed_local(),
 };
 
 pub(super) const AUDIENCE: Probe = Probe {
     id: "token-audience-refused",
     claim: "Standard claims that the server does not use are ignored",
-    source: "assumption (P15)",
+    source: "assumption",
     area: Area::Security,
     why: "Identity providers put `aud` into every token: none of theirs works as it is",
     mitigation: "Mint tokens for the database without `aud`",
     how: "Tokens with `iss`, `sub` and `jti`, and with `aud` too, read",
     engines: Engines::Both,
-    check: |lab| audience(lab).boxed_local(),
+    check: |context| audience(context).boxed_local(),
 };
 
 pub(super) const WEBSOCKET: Probe = Probe {
     id: "websocket-outlives-its-token",
     claim: "A WebSocket that is open ends when its token does",
-    source: "Hrana specification, hello message (P17)",
+    source: "Hrana specification, hello message",
     area: Area::Security,
     why: "Who holds a socket open keeps the access that an expired token gave",
     mitigation: "Close WebSockets at a proxy after the lifetime of a token, or allow HTTP only",
     how: "A socket says hello with a token that ends within seconds; when HTTP answers 401 to \
           the same token, the socket writes",
     engines: Engines::Both,
-    check: |lab| websocket(lab).boxed_local(),
+    check: |context| websocket(context).boxed_local(),
 };
 
 /// A time that many seconds from now.
@@ -129,56 +129,61 @@ fn from_now(seconds: i64) -> i64 {
 }
 
 /// What the server makes of a token with these claims on a namespace that exists.
-async fn ask(lab: &Lab<'_>, what: &str, claims: &Value, sql: &str) -> Result<(String, String)> {
-    let stack = lab.namespaced().await?;
-    let name = lab.namespace(&stack, "lifetime").await?;
+async fn ask(
+    context: &ProbeContext<'_>,
+    what: &str,
+    claims: &Value,
+    sql: &str,
+) -> Result<(String, String)> {
+    let stack = context.namespaced().await?;
+    let name = context.namespace(&stack, "lifetime").await?;
     let reply = with_claims(&stack, &name, claims, sql).await?;
     Ok((outcome(&reply), format!("{what} -> {}", reply.describe())))
 }
 
 /// The observation for one token; `known` as in [`judge`].
 async fn one(
-    lab: &Lab<'_>,
+    context: &ProbeContext<'_>,
     what: &str,
     claims: Value,
     sql: &str,
     known: &[(&str, Verdict, &str)],
 ) -> Result<Observation> {
-    let (answer, line) = ask(lab, what, &claims, sql).await?;
+    let (answer, line) = ask(context, what, &claims, sql).await?;
     Ok(judge(&answer, known).saw(sql, line))
 }
 
-async fn leeway(lab: &Lab<'_>) -> Result<Observation> {
+async fn leeway(context: &ProbeContext<'_>) -> Result<Observation> {
     let known = [
         ("200", Verdict::Differs, "a token is accepted for most of a minute after its end"),
         ("401", Verdict::AsDocumented, "a token is refused soon after its end"),
     ];
     let claims = json!({ "a": "rw", "exp": from_now(-50) });
-    one(lab, "exp 50 s ago", claims, READ, &known).await
+    one(context, "exp 50 s ago", claims, READ, &known).await
 }
 
-async fn expired(lab: &Lab<'_>) -> Result<Observation> {
+async fn expired(context: &ProbeContext<'_>) -> Result<Observation> {
     let known = [
         ("401", Verdict::AsDocumented, "a token that ended over a minute ago is refused with 401"),
         ("200", Verdict::Weakness, "a token that ended over a minute ago is accepted"),
     ];
     let claims = json!({ "a": "rw", "exp": from_now(-75) });
-    one(lab, "exp 75 s ago", claims, READ, &known).await
+    one(context, "exp 75 s ago", claims, READ, &known).await
 }
 
-async fn null(lab: &Lab<'_>) -> Result<Observation> {
+async fn null(context: &ProbeContext<'_>) -> Result<Observation> {
     let known = [
         ("200", Verdict::Weakness, "a token with `exp` = null is accepted and never ends"),
         ("401", Verdict::AsDocumented, "a token with `exp` = null is refused with 401"),
     ];
-    one(lab, "exp null", json!({ "a": "rw", "exp": null }), READ, &known).await
+    one(context, "exp null", json!({ "a": "rw", "exp": null }), READ, &known).await
 }
 
-async fn not_whole(lab: &Lab<'_>) -> Result<Observation> {
+async fn not_whole(context: &ProbeContext<'_>) -> Result<Observation> {
     let fraction = json!({ "a": "rw", "exp": f64::from(4_000_000_000_u32) + 0.5 });
     let text = json!({ "a": "rw", "exp": from_now(3600).to_string() });
-    let (fraction, first) = ask(lab, "exp with a fraction", &fraction, READ).await?;
-    let (text, second) = ask(lab, "exp as text", &text, READ).await?;
+    let (fraction, first) = ask(context, "exp with a fraction", &fraction, READ).await?;
+    let (text, second) = ask(context, "exp as text", &text, READ).await?;
     let known = [
         ("401 and 401", Verdict::Differs, "a token whose `exp` is not a whole number is refused"),
         ("200 and 401", Verdict::AsDocumented, "`exp` may have a fraction, but be no text"),
@@ -187,38 +192,38 @@ async fn not_whole(lab: &Lab<'_>) -> Result<Observation> {
     Ok(judge(&format!("{fraction} and {text}"), &known).saw(READ, first).saw(READ, second))
 }
 
-async fn absent(lab: &Lab<'_>) -> Result<Observation> {
+async fn absent(context: &ProbeContext<'_>) -> Result<Observation> {
     let known = [
         ("200", Verdict::Weakness, "a token without `exp` never ends"),
         ("401", Verdict::AsDocumented, "a token without `exp` is refused with 401"),
     ];
-    one(lab, "iat 0, no exp", json!({ "a": "rw", "iat": 0 }), WRITE, &known).await
+    one(context, "iat 0, no exp", json!({ "a": "rw", "iat": 0 }), WRITE, &known).await
 }
 
-async fn not_before(lab: &Lab<'_>) -> Result<Observation> {
+async fn not_before(context: &ProbeContext<'_>) -> Result<Observation> {
     let known = [
         ("200", Verdict::Weakness, "`nbf` is ignored: a token counts before it begins"),
         ("401", Verdict::AsDocumented, "a token is refused with 401 before its `nbf`"),
     ];
     let claims = json!({ "a": "rw", "nbf": from_now(3600), "exp": from_now(7200) });
-    one(lab, "nbf in an hour", claims, WRITE, &known).await
+    one(context, "nbf in an hour", claims, WRITE, &known).await
 }
 
-async fn issued_later(lab: &Lab<'_>) -> Result<Observation> {
+async fn issued_later(context: &ProbeContext<'_>) -> Result<Observation> {
     let known = [
         ("200", Verdict::Undocumented, "`iat` is ignored: a token of the future is accepted"),
         ("401", Verdict::AsDocumented, "a token of the future is refused with 401"),
     ];
     let claims = json!({ "a": "rw", "iat": from_now(3600), "exp": from_now(7200) });
-    one(lab, "iat in an hour", claims, READ, &known).await
+    one(context, "iat in an hour", claims, READ, &known).await
 }
 
-async fn audience(lab: &Lab<'_>) -> Result<Observation> {
+async fn audience(context: &ProbeContext<'_>) -> Result<Observation> {
     let others = json!({ "a": "rw", "iss": "https://id.invalid", "sub": "u", "jti": "1" });
     let mut with_audience = others.clone();
     with_audience["aud"] = json!("database");
-    let (others, first) = ask(lab, "iss, sub and jti", &others, READ).await?;
-    let (refused, second) = ask(lab, "aud as well", &with_audience, READ).await?;
+    let (others, first) = ask(context, "iss, sub and jti", &others, READ).await?;
+    let (refused, second) = ask(context, "aud as well", &with_audience, READ).await?;
     let known = [
         (
             "200 and 401",
@@ -230,9 +235,9 @@ async fn audience(lab: &Lab<'_>) -> Result<Observation> {
     Ok(judge(&format!("{others} and {refused}"), &known).saw(READ, first).saw(READ, second))
 }
 
-async fn websocket(lab: &Lab<'_>) -> Result<Observation> {
-    let stack = lab.namespaced().await?;
-    let name = lab.namespace(&stack, "socket").await?;
+async fn websocket(context: &ProbeContext<'_>) -> Result<Observation> {
+    let stack = context.namespaced().await?;
+    let name = context.namespace(&stack, "socket").await?;
     let full = stack.hrana("primary", Some(&name))?;
     full.execute("CREATE TABLE t (x)").await?;
     // The server allows a minute more, so this one has two or three seconds left.

@@ -98,7 +98,7 @@ impl<'a> Instance<'a> {
         let arguments: Vec<String> = arguments.concat().into_iter().map(str::to_owned).collect();
         let secret = token.expose_secret().to_owned();
         let environment = BTreeMap::from([(TOKEN_VARIABLE.to_owned(), secret)]);
-        stack.companions.start(name, &arguments, &environment)?;
+        stack.sidecars.start(name, &arguments, &environment)?;
         Ok(Self { stack, name, base: String::new(), admin: String::new() })
     }
 
@@ -107,12 +107,12 @@ impl<'a> Instance<'a> {
     /// # Errors
     /// When it ends, or does not come up in time.
     pub async fn until_ready(mut self) -> Result<Self> {
-        let companions = &self.stack.companions;
+        let sidecars = &self.stack.sidecars;
         let what = format!("{} says where it listens", self.name);
         let (address, admin) = poll(&what, START_DEADLINE, async || {
             // Looked at first: what it said before it ended is in the log.
-            let lives = companions.lives(self.name).await?;
-            match listens_on(&companions.log(self.name).await?) {
+            let lives = sidecars.lives(self.name).await?;
+            match listens_on(&sidecars.log(self.name).await?) {
                 Some(addresses) if lives => Ok(Attempt::Done(addresses)),
                 _ if lives => Ok(Attempt::Again("it says nothing".to_owned())),
                 _ => Err(Fault::failed(format!("{} ended early", self.name)).into()),

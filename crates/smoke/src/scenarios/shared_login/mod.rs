@@ -59,21 +59,21 @@ async fn run(context: &Context<'_>) -> Result<()> {
     // Both at once: whoever comes first makes the tables.
     let remote = Instance::start(&stack, "auth-remote", &remote, &token)?;
     let embedded = Instance::start(&stack, "auth-embedded", &embedded, &token)?;
-    let desk = Desk {
+    let state = State {
         stack: &stack,
         remote: remote.until_ready().await?,
         embedded: embedded.until_ready().await?,
         secrets: RefCell::new(vec![PASSWORD.into(), WRONG.into(), token.expose_secret().into()]),
     };
-    desk.logins(context).await;
-    desk.revocations(context, "").await;
-    desk.outage(context).await?;
-    desk.revocations(context, " after the restart").await;
-    desk.logs(context).await;
+    state.logins(context).await;
+    state.revocations(context, "").await;
+    state.outage(context).await?;
+    state.revocations(context, " after the restart").await;
+    state.logs(context).await;
     Ok(())
 }
 
-struct Desk<'a> {
+struct State<'a> {
     stack: &'a EphemeralStack,
     remote: Instance<'a>,
     embedded: Instance<'a>,
@@ -81,7 +81,7 @@ struct Desk<'a> {
     secrets: RefCell<Vec<String>>,
 }
 
-impl Desk<'_> {
+impl State<'_> {
     async fn logins(&self, context: &Context<'_>) {
         let both = [
             ("who registers on one is known on the other at once", &self.remote, &self.embedded),
@@ -190,7 +190,7 @@ impl Desk<'_> {
             .check("no password and no token is in a log", "none", async || {
                 let mut logs = Vec::new();
                 for instance in [&self.remote, &self.embedded] {
-                    let log = self.stack.companions.log(instance.name).await?;
+                    let log = self.stack.sidecars.log(instance.name).await?;
                     if !log.contains("\"message\":\"request\"") {
                         let none = format!("{} logs no requests", instance.name);
                         return Ok(Seen::when(false, none));

@@ -199,7 +199,7 @@ impl Store {
         let (public, private) = (self.public_key_path(), self.key_path());
         let text =
             format!("{} does not hold the public key of {}", public.display(), private.display());
-        Err(Fault::input(text).hint("`demo setup` says how to mend it").into())
+        Err(Fault::input(text).hint("`demo setup` says how to fix it").into())
     }
 }
 

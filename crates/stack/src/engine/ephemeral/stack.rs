@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use secrecy::SecretString;
 
-use crate::engine::companions::Companions;
+use crate::engine::sidecars::Sidecars;
 use crate::engine::start::until_ready;
 use crate::engine::{Engine, Stop, last_words};
 use crate::plan::{Interface, ServicePlan, StackPlan};
@@ -29,7 +29,7 @@ pub struct EphemeralStack {
     pub engine: Box<dyn Engine>,
     pub http: reqwest::Client,
     /// Programs of ours that use the stack, and end before it.
-    pub companions: Companions,
+    pub sidecars: Sidecars,
     pub(super) key: SigningKey,
     pub(super) folder: PathBuf,
     /// Says that somebody owns the folder.
@@ -38,7 +38,7 @@ pub struct EphemeralStack {
 
 impl EphemeralStack {
     pub(super) async fn stop_all(&self) -> Result<()> {
-        self.companions.stop_all().await?;
+        self.sidecars.stop_all().await?;
         for service in self.plan.services.iter().rev() {
             self.engine.stop(&service.name, Stop::Kill).await?;
         }
@@ -120,13 +120,13 @@ impl EphemeralStack {
         Ok(Admin::new(self.http.clone(), address, key.as_ref()))
     }
 
-    /// The last log lines of every service and companion.
+    /// The last log lines of every service and sidecar.
     pub async fn last_words(&self) -> String {
         let mut all = Vec::new();
         for service in &self.plan.services {
             all.push(last_words(self.engine.as_ref(), &service.name).await);
         }
-        all.extend(self.companions.last_words().await);
+        all.extend(self.sidecars.last_words().await);
         all.join("\n")
     }
 

@@ -11,7 +11,7 @@ use tokio::sync::OnceCell;
 
 use demo_base::error::{Fault, Result};
 use demo_sqld::namespace::NamespaceName;
-use demo_stack::engine::ephemeral::{EphemeralStack, Workshop};
+use demo_stack::engine::ephemeral::{EphemeralStack, EphemeralStacks};
 use demo_stack::plan::StackPlan;
 use demo_stack::plan::blueprint::Variants;
 
@@ -19,20 +19,20 @@ use demo_stack::plan::blueprint::Variants;
 const EXIT_DEADLINE: Duration = Duration::from_secs(8);
 
 /// Where probes get their servers.
-pub struct Lab<'a> {
-    workshop: &'a Workshop,
+pub struct ProbeContext<'a> {
+    stacks: &'a EphemeralStacks,
     namespaced: OnceCell<Rc<EphemeralStack>>,
     plain: OnceCell<Rc<EphemeralStack>>,
     names: Cell<u32>,
 }
 
-impl<'a> Lab<'a> {
-    pub(super) fn new(workshop: &'a Workshop) -> Self {
-        Self { workshop, namespaced: OnceCell::new(), plain: OnceCell::new(), names: Cell::new(0) }
+impl<'a> ProbeContext<'a> {
+    pub(super) fn new(stacks: &'a EphemeralStacks) -> Self {
+        Self { stacks, namespaced: OnceCell::new(), plain: OnceCell::new(), names: Cell::new(0) }
     }
 
     /// The stack that probes share which do it no harm: primary and replica with
-    /// namespaces, without a default one, with a key. Take names from [`Lab::name`].
+    /// namespaces, without a default one, with a key. Take names from [`ProbeContext::name`].
     ///
     /// # Errors
     /// When it does not come up.
@@ -69,7 +69,7 @@ impl<'a> Lab<'a> {
         variants: Variants,
         change: impl FnOnce(&mut StackPlan, &Path) -> Result<()>,
     ) -> Result<Rc<EphemeralStack>> {
-        self.workshop.start("probe", variants, change).await
+        self.stacks.start("probe", variants, change).await
     }
 
     /// A throw-away primary alone, with namespaces.
@@ -92,7 +92,7 @@ impl<'a> Lab<'a> {
     /// # Errors
     /// When it does not end.
     pub async fn discard(&self, stack: &Rc<EphemeralStack>) -> Result<()> {
-        self.workshop.close(stack).await
+        self.stacks.close(stack).await
     }
 
     /// A name that no other probe of this run has.
@@ -116,7 +116,7 @@ impl<'a> Lab<'a> {
 
     /// The client for requests that no helper covers; every request has a deadline.
     pub fn http(&self) -> &reqwest::Client {
-        &self.workshop.http
+        &self.stacks.http
     }
 
     /// Runs the server binary itself with these arguments and nothing else, in
@@ -130,7 +130,7 @@ impl<'a> Lab<'a> {
         arguments: &[&str],
         variables: &[(&str, &str)],
     ) -> Result<Ended> {
-        let binary = self.workshop.provider.server_binary().ok_or_else(|| {
+        let binary = self.stacks.provider.server_binary().ok_or_else(|| {
             Fault::input("this probe runs the server binary itself").hint("use --engine native")
         })?;
         let child = Command::new(&binary.path)
@@ -154,12 +154,12 @@ impl<'a> Lab<'a> {
         }
     }
 
-    /// A folder for [`Lab::run_binary`], removed when dropped.
+    /// A folder for [`ProbeContext::run_binary`], removed when dropped.
     ///
     /// # Errors
     /// When it cannot be made.
     pub fn scratch(&self) -> Result<tempfile::TempDir> {
-        Ok(tempfile::tempdir_in(self.workshop.local.ephemeral_dir())?)
+        Ok(tempfile::tempdir_in(self.stacks.local.ephemeral_dir())?)
     }
 }
 

@@ -9,7 +9,7 @@ use reqwest::{Method, header};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
-use crate::{Engines, Lab};
+use crate::{Engines, ProbeContext};
 use demo_base::error::{Fault, Result};
 use demo_base::ready::{Attempt, poll};
 use demo_sqld::namespace::NamespaceName;
@@ -37,34 +37,40 @@ pub enum Boot {
 }
 
 /// A throw-away primary with these flags more.
-pub async fn primary_with(lab: &Lab<'_>, flags: &[&str]) -> Result<Rc<EphemeralStack>> {
-    lab.primary(|plan| {
-        for service in &mut plan.services {
-            service.command.extend(flags.iter().map(|flag| (*flag).to_owned()));
-        }
-        Ok(())
-    })
-    .await
+pub async fn primary_with(
+    context: &ProbeContext<'_>,
+    flags: &[&str],
+) -> Result<Rc<EphemeralStack>> {
+    context
+        .primary(|plan| {
+            for service in &mut plan.services {
+                service.command.extend(flags.iter().map(|flag| (*flag).to_owned()));
+            }
+            Ok(())
+        })
+        .await
 }
 
 /// A throw-away primary with namespaces, the default one among them.
-pub async fn primary_with_default(lab: &Lab<'_>) -> Result<Rc<EphemeralStack>> {
-    lab.primary(|plan| {
-        for service in &mut plan.services {
-            service.command.retain(|word| word != "--disable-default-namespace");
-        }
-        Ok(())
-    })
-    .await
+pub async fn primary_with_default(context: &ProbeContext<'_>) -> Result<Rc<EphemeralStack>> {
+    context
+        .primary(|plan| {
+            for service in &mut plan.services {
+                service.command.retain(|word| word != "--disable-default-namespace");
+            }
+            Ok(())
+        })
+        .await
 }
 
 /// A throw-away primary without namespaces.
-pub async fn single(lab: &Lab<'_>) -> Result<Rc<EphemeralStack>> {
-    lab.own(Variants::DEFAULT, |plan, _| {
-        plan.services.retain(|service| service.name == "primary");
-        Ok(())
-    })
-    .await
+pub async fn single(context: &ProbeContext<'_>) -> Result<Rc<EphemeralStack>> {
+    context
+        .own(Variants::DEFAULT, |plan, _| {
+            plan.services.retain(|service| service.name == "primary");
+            Ok(())
+        })
+        .await
 }
 
 /// The folder that the primary was given for its data, on this machine.

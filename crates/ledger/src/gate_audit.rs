@@ -14,10 +14,10 @@ use serde::Serialize;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use super::entries::through_gate::{self, Field};
-use super::{Lab, entries};
+use super::entries::through_gate::{self, AttackContext};
+use super::{ProbeContext, entries};
 use demo_base::error::{Fault, Result};
-use demo_stack::engine::ephemeral::{EphemeralStack, Workshop};
+use demo_stack::engine::ephemeral::{EphemeralStack, EphemeralStacks};
 
 /// No attack takes longer.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -32,7 +32,7 @@ pub struct Attack {
 }
 
 /// Tries it at `Target`.
-pub type Run = for<'a> fn(&'a Field<'a>, Target) -> LocalBoxFuture<'a, Result<Attempt>>;
+pub type Run = for<'a> fn(&'a AttackContext<'a>, Target) -> LocalBoxFuture<'a, Result<Attempt>>;
 
 /// Where an attack goes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -113,7 +113,7 @@ pub struct Outcome {
     pub error: Option<String>,
 }
 
-/// The whole siege.
+/// The whole gate_audit.
 #[derive(Debug, Serialize)]
 pub struct SiegeReport {
     pub schema: u32,
@@ -157,18 +157,18 @@ pub fn attacks() -> impl Iterator<Item = &'static Attack> {
 }
 
 /// Starts a stack and a gate in front of it and tries `attacks`. The caller
-/// closes the workshop.
+/// closes the stacks.
 ///
 /// # Errors
 /// When the stack or the gate does not come up, or the gate keeps the rightful
 /// holder of a token out.
-pub async fn run(attacks: &[&'static Attack], workshop: &Workshop) -> Result<SiegeReport> {
+pub async fn run(attacks: &[&'static Attack], stacks: &EphemeralStacks) -> Result<SiegeReport> {
     let since = Instant::now();
-    let lab = Lab::new(workshop);
-    let stack = through_gate::stack(&lab).await?;
+    let context = ProbeContext::new(stacks);
+    let stack = through_gate::stack(&context).await?;
     let gate = OpenGate::before(&stack)?;
-    let field = Field::new(&lab, stack, gate.address);
-    let seen = besiege(attacks, &field).await;
+    let context = AttackContext::new(&context, stack, gate.address);
+    let seen = besiege(attacks, &context).await;
     gate.close().await?;
     let (outcomes, allowed) = seen?;
     let took_seconds = (since.elapsed().as_secs_f64() * 10.0).round() / 10.0;
@@ -210,13 +210,13 @@ impl OpenGate {
 
 async fn besiege(
     attacks: &[&'static Attack],
-    field: &Field<'_>,
+    context: &AttackContext<'_>,
 ) -> Result<(Vec<Outcome>, Vec<String>)> {
-    let allowed = through_gate::rightful(field).await?;
+    let allowed = through_gate::rightful(context).await?;
     let mut outcomes = Vec::new();
     for attack in attacks {
-        let server = attempt(attack, field, Target::Server).await;
-        let gate = attempt(attack, field, Target::Gate).await;
+        let server = attempt(attack, context, Target::Server).await;
+        let gate = attempt(attack, context, Target::Gate).await;
         let probe = entries::probes().find(|probe| probe.id == attack.id);
         let (state, error) = match (&server, &gate) {
             (Err(error), _) | (_, Err(error)) => (State::Undecided, Some(format!("{error:#}"))),
@@ -237,8 +237,8 @@ async fn besiege(
     Ok((outcomes, allowed))
 }
 
-async fn attempt(attack: &Attack, field: &Field<'_>, target: Target) -> Result<Attempt> {
-    match tokio::time::timeout(DEADLINE, (attack.run)(field, target)).await {
+async fn attempt(attack: &Attack, context: &AttackContext<'_>, target: Target) -> Result<Attempt> {
+    match tokio::time::timeout(DEADLINE, (attack.run)(context, target)).await {
         Ok(attempt) => attempt,
         Err(_elapsed) => {
             Err(Fault::failed(format!("not decided after {} s", DEADLINE.as_secs())).into())

@@ -27,7 +27,7 @@ const REMEMBERED: u64 = 20_000;
 const ID_BYTES: usize = 16;
 
 /// Judges logins and mints tokens.
-pub struct Desk {
+pub struct TokenIssuer {
     logins: Logins,
     /// By SHA-256 of the login: the logins themselves are not kept.
     judged: Cache<[u8; 32], Arc<Judged>>,
@@ -58,7 +58,7 @@ pub struct Issued {
     expires_at: Timestamp,
 }
 
-impl Desk {
+impl TokenIssuer {
     pub fn new(config: Config, logins: Logins, keys: Arc<Keyring>, namespaces: Namespaces) -> Self {
         let judged =
             Cache::builder().max_capacity(REMEMBERED).time_to_live(logins.remembered()).build();

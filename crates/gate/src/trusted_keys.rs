@@ -18,9 +18,9 @@ pub struct Key {
 
 /// The keys as they are now; clones share them.
 #[derive(Clone)]
-pub struct Trusted(Arc<RwLock<Arc<[Key]>>>);
+pub struct TrustedKeys(Arc<RwLock<Arc<[Key]>>>);
 
-impl Trusted {
+impl TrustedKeys {
     pub fn new(keys: &KeySet) -> Self {
         Self(Arc::new(RwLock::new(parsed(keys))))
     }
@@ -37,7 +37,7 @@ impl Trusted {
     /// there any more is good no longer.
     ///
     /// # Errors
-    /// As [`Trusted::open`]; then nothing changes.
+    /// As [`TrustedKeys::open`]; then nothing changes.
     pub fn read(&self, path: &Path) -> Result<()> {
         self.replace(&key_set(path)?);
         Ok(())
@@ -93,7 +93,7 @@ mod tests {
         let path = folder.path().join("jwt.pub");
         let (old, new) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
         std::fs::write(&path, old.public().to_pem()).unwrap();
-        let trusted = Trusted::open(&path).unwrap();
+        let trusted = TrustedKeys::open(&path).unwrap();
         let thumbprint = old.public().thumbprint();
         let pem = new.public().to_pem();
         let weak = "MCowBQYDK2VwAyEAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";

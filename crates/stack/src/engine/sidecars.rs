@@ -13,15 +13,15 @@ use super::native::{NativeEngine, Program, Site};
 use super::{Engine, ServiceState, Stop, last_words};
 use demo_base::error::Result;
 
-/// The companions of one stack.
+/// The sidecars of one stack.
 #[derive(Debug)]
-pub struct Companions {
+pub struct Sidecars {
     engine: NativeEngine,
     program: PathBuf,
     names: RefCell<Vec<String>>,
 }
 
-impl Companions {
+impl Sidecars {
     /// None yet; `program` is the `demo` program.
     pub fn new(site: Site, program: PathBuf) -> Self {
         let engine = NativeEngine::new(site, None, program.clone());

@@ -6,9 +6,9 @@ use futures::FutureExt;
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
-use super::field::{Field, SECRET, Tenants};
+use super::attack_context::{AttackContext, SECRET, Tenants};
 use crate::entries::http_api::wire::{Wire, baton, execute, scalar};
-use crate::siege::{Attack, Attempt, Target};
+use crate::gate_audit::{Attack, Attempt, Target};
 use demo_base::error::{Fault, Result};
 use demo_sqld::keys::SigningKey;
 use demo_sqld::namespace::NamespaceName;
@@ -20,52 +20,52 @@ pub(super) const ATTACKS: &[Attack] = &[
         id: "dev-path-writes-read-only",
         how: "INSERT over /dev/NS/v2/pipeline into a namespace that the token may read, with the \
               Host of one that it may write",
-        run: |field, target| read_only(field, target).boxed_local(),
+        run: |context, target| read_only(context, target).boxed_local(),
     },
     Attack {
         id: "dev-path-takes-foreign-key",
         how: "SELECT over /dev/NS/v2/pipeline of another tenant, with a token of one's own key",
-        run: |field, target| foreign_key(field, target).boxed_local(),
+        run: |context, target| foreign_key(context, target).boxed_local(),
     },
     Attack {
         id: "x-namespace-header-ignored",
         how: "SELECT with x-namespace of one namespace and the Host of another",
-        run: |field, target| header(field, target).boxed_local(),
+        run: |context, target| header(context, target).boxed_local(),
     },
     Attack {
         id: "namespaces-told-without-token",
         how: "SELECT without a token on a namespace that exists and one that does not",
-        run: |field, target| told(field, target).boxed_local(),
+        run: |context, target| told(context, target).boxed_local(),
     },
     Attack {
         id: "baton-crosses-namespaces",
         how: "SELECT with the baton of another tenant's open stream",
-        run: |field, target| stream(field, target).boxed_local(),
+        run: |context, target| stream(context, target).boxed_local(),
     },
     Attack {
         id: "block-reads-leaves-dump",
         how: "GET /dump of a namespace whose reads are blocked",
-        run: |field, target| dump(field, target).boxed_local(),
+        run: |context, target| dump(context, target).boxed_local(),
     },
     Attack {
         id: "cors-open-to-every-origin",
         how: "OPTIONS with the origin of a stranger's page",
-        run: |field, target| origin(field, target).boxed_local(),
+        run: |context, target| origin(context, target).boxed_local(),
     },
     Attack {
         id: "replica-loads-namespace-without-token",
         how: "SELECT at the replica without a token: does it load the namespace?",
-        run: |field, target| loads(field, target).boxed_local(),
+        run: |context, target| loads(context, target).boxed_local(),
     },
     Attack {
         id: "replica-writes-outside-without-token",
         how: "SELECT at the replica without a token, with x-namespace-bin of `../../NAME`",
-        run: |field, target| outside(field, target).boxed_local(),
+        run: |context, target| outside(context, target).boxed_local(),
     },
     Attack {
         id: "unknown-names-leave-folders",
         how: "SELECT at the replica on a namespace that nobody made, with a token for another",
-        run: |field, target| unknown(field, target).boxed_local(),
+        run: |context, target| unknown(context, target).boxed_local(),
     },
 ];
 
@@ -83,52 +83,52 @@ fn body(sql: &str) -> Value {
     json!({ "requests": [execute(sql), { "type": "close" }] })
 }
 
-async fn read_only(field: &Field<'_>, target: Target) -> Result<Attempt> {
-    let Tenants { own, other } = field.tenants().await?;
+async fn read_only(context: &AttackContext<'_>, target: Target) -> Result<Attempt> {
+    let Tenants { own, other } = context.tenants().await?;
     let claims = json!({ "p": { "rw": { "ns": [own] }, "ro": { "ns": [other] } }, "exp": far() });
-    let token = field.stack.token_with(&claims)?;
-    let wire = field.wire(target)?.token(Some(token)).namespace(&own);
+    let token = context.stack.token_with(&claims)?;
+    let wire = context.wire(target)?.token(Some(token)).namespace(&own);
     let answer = wire.post(&dev_path(&other), &body(INSERT)).await?;
-    Ok(Attempt::new(field.holds(&other, "stranger").await?, said(&answer)))
+    Ok(Attempt::new(context.holds(&other, "stranger").await?, said(&answer)))
 }
 
-async fn foreign_key(field: &Field<'_>, target: Target) -> Result<Attempt> {
-    let Tenants { own, other } = field.tenants().await?;
+async fn foreign_key(context: &AttackContext<'_>, target: Target) -> Result<Attempt> {
+    let Tenants { own, other } = context.tenants().await?;
     let key = SigningKey::generate()?;
     let pem = Value::String(key.public().to_pem());
     let config = Map::from_iter([("jwt_key".to_owned(), pem)]);
-    field.stack.admin()?.configure(&own, config).await?;
+    context.stack.admin()?.configure(&own, config).await?;
     let token = token::mint(&key, &json!({}))?;
-    let wire = field.wire(target)?.token(Some(token)).namespace(&own);
+    let wire = context.wire(target)?.token(Some(token)).namespace(&own);
     let answer = wire.post(&dev_path(&other), &body("SELECT x FROM t ORDER BY 1 DESC")).await?;
     Ok(Attempt::new(scalar(&answer).as_deref() == Some(SECRET), said(&answer)))
 }
 
-async fn header(field: &Field<'_>, target: Target) -> Result<Attempt> {
-    let Tenants { own, other } = field.tenants().await?;
+async fn header(context: &AttackContext<'_>, target: Target) -> Result<Attempt> {
+    let Tenants { own, other } = context.tenants().await?;
     let claims = json!({ "p": { "rw": { "ns": [own, other] } }, "exp": far() });
-    let token = field.stack.token_with(&claims)?;
-    let wire = field.wire(target)?.token(Some(token)).namespace(&other);
+    let token = context.stack.token_with(&claims)?;
+    let wire = context.wire(target)?.token(Some(token)).namespace(&other);
     let wire = wire.header("x-namespace", own.as_str());
     let answer = wire.execute(&format!("SELECT x FROM t WHERE x = '{SECRET}'")).await?;
     Ok(Attempt::new(scalar(&answer).as_deref() == Some(SECRET), said(&answer)))
 }
 
-async fn told(field: &Field<'_>, target: Target) -> Result<Attempt> {
-    let Tenants { other, .. } = field.tenants().await?;
-    let missing = field.lab.name("missing")?;
-    let there = field.wire(target)?.namespace(&other).execute("SELECT 1").await?;
-    let nowhere = field.wire(target)?.namespace(&missing).execute("SELECT 1").await?;
+async fn told(context: &AttackContext<'_>, target: Target) -> Result<Attempt> {
+    let Tenants { other, .. } = context.tenants().await?;
+    let missing = context.context.name("missing")?;
+    let there = context.wire(target)?.namespace(&other).execute("SELECT 1").await?;
+    let nowhere = context.wire(target)?.namespace(&missing).execute("SELECT 1").await?;
     let same = there.status == nowhere.status
         && there.body.replace(other.as_str(), "") == nowhere.body.replace(missing.as_str(), "");
     let saw = format!("exists {}, does not {}", there.status, nowhere.status);
     Ok(Attempt::new(!same, saw))
 }
 
-async fn stream(field: &Field<'_>, target: Target) -> Result<Attempt> {
-    let Tenants { own, other } = field.tenants().await?;
+async fn stream(context: &AttackContext<'_>, target: Target) -> Result<Attempt> {
+    let Tenants { own, other } = context.tenants().await?;
     let begin = |name| -> Result<Wire> {
-        Ok(field.wire(target)?.token(Some(field.token(name)?)).namespace(name))
+        Ok(context.wire(target)?.token(Some(context.token(name)?)).namespace(name))
     };
     let opened = begin(&other)?.pipeline(json!([execute("BEGIN")])).await?;
     let baton = baton(&opened)
@@ -139,18 +139,18 @@ async fn stream(field: &Field<'_>, target: Target) -> Result<Attempt> {
     Ok(Attempt::new(scalar(&answer).as_deref() == Some(SECRET), said(&answer)))
 }
 
-async fn dump(field: &Field<'_>, target: Target) -> Result<Attempt> {
-    let Tenants { other, .. } = field.tenants().await?;
+async fn dump(context: &AttackContext<'_>, target: Target) -> Result<Attempt> {
+    let Tenants { other, .. } = context.tenants().await?;
     let config = Map::from_iter([("block_reads".to_owned(), Value::Bool(true))]);
-    field.stack.admin()?.configure(&other, config).await?;
-    let wire = field.wire(target)?.token(Some(field.token(&other)?)).namespace(&other);
+    context.stack.admin()?.configure(&other, config).await?;
+    let wire = context.wire(target)?.token(Some(context.token(&other)?)).namespace(&other);
     let answer = wire.get("/dump").await?;
     Ok(Attempt::new(answer.body.contains(SECRET), said(&answer)))
 }
 
-async fn origin(field: &Field<'_>, target: Target) -> Result<Attempt> {
-    let Tenants { own, .. } = field.tenants().await?;
-    let request = field.wire(target)?.namespace(&own).request(Method::OPTIONS, "/v2/pipeline");
+async fn origin(context: &AttackContext<'_>, target: Target) -> Result<Attempt> {
+    let Tenants { own, .. } = context.tenants().await?;
+    let request = context.wire(target)?.namespace(&own).request(Method::OPTIONS, "/v2/pipeline");
     let response = request
         .header("origin", "https://elsewhere.invalid")
         .header("access-control-request-method", "POST")
@@ -163,26 +163,27 @@ async fn origin(field: &Field<'_>, target: Target) -> Result<Attempt> {
     Ok(Attempt::new(allowed == "*" || allowed.contains("elsewhere"), saw))
 }
 
-async fn loads(field: &Field<'_>, target: Target) -> Result<Attempt> {
-    let name = field.lab.namespace(&field.stack, "unasked").await?;
-    let folder = field.replica_folder(&format!("data.sqld/dbs/{name}"))?;
-    let answer = field.replica(target)?.namespace(&name).execute("SELECT 1").await?;
+async fn loads(context: &AttackContext<'_>, target: Target) -> Result<Attempt> {
+    let name = context.context.namespace(&context.stack, "unasked").await?;
+    let folder = context.replica_folder(&format!("data.sqld/dbs/{name}"))?;
+    let answer = context.replica(target)?.namespace(&name).execute("SELECT 1").await?;
     Ok(Attempt::new(folder.exists(), said(&answer)))
 }
 
-async fn outside(field: &Field<'_>, target: Target) -> Result<Attempt> {
-    let name = field.lab.name("outside")?;
-    let folder = field.replica_folder(name.as_str())?;
+async fn outside(context: &AttackContext<'_>, target: Target) -> Result<Attempt> {
+    let name = context.context.name("outside")?;
+    let folder = context.replica_folder(name.as_str())?;
     let path = STANDARD_NO_PAD.encode(format!("../../{name}"));
-    let answer = field.replica(target)?.header("x-namespace-bin", path).execute("SELECT 1").await?;
+    let answer =
+        context.replica(target)?.header("x-namespace-bin", path).execute("SELECT 1").await?;
     Ok(Attempt::new(folder.exists(), said(&answer)))
 }
 
-async fn unknown(field: &Field<'_>, target: Target) -> Result<Attempt> {
-    let Tenants { own, .. } = field.tenants().await?;
-    let name = field.lab.name("nobodys")?;
-    let folder = field.replica_folder(&format!("data.sqld/dbs/{name}"))?;
-    let wire = field.replica(target)?.token(Some(field.token(&own)?)).namespace(&name);
+async fn unknown(context: &AttackContext<'_>, target: Target) -> Result<Attempt> {
+    let Tenants { own, .. } = context.tenants().await?;
+    let name = context.context.name("nobodys")?;
+    let folder = context.replica_folder(&format!("data.sqld/dbs/{name}"))?;
+    let wire = context.replica(target)?.token(Some(context.token(&own)?)).namespace(&name);
     let answer = wire.execute("SELECT 1").await?;
     Ok(Attempt::new(folder.exists(), said(&answer)))
 }

@@ -8,12 +8,12 @@ use std::rc::Rc;
 use secrecy::SecretString;
 use serde_json::json;
 
-use crate::Lab;
+use crate::ProbeContext;
 use crate::entries::embedded::support::{self, Opening};
 use crate::entries::grpc::wire::Caller;
 use crate::entries::http_api::wire::{Wire, scalar, verdict_of};
 use crate::entries::tokens::websocket::Socket;
-use crate::siege::Target;
+use crate::gate_audit::Target;
 use demo_base::error::{Fault, Result};
 use demo_base::files;
 use demo_config::file as config_file;
@@ -27,7 +27,7 @@ use demo_stack::plan::{Interface, StackPlan};
 /// What is in the other tenant's table.
 pub(super) const SECRET: &str = "row-of-another-tenant-6b1f";
 /// The server's `LIBSQL_GID`.
-pub(super) const GROUP: &str = "crew";
+pub(super) const GROUP: &str = "group";
 /// One step between a server's mount and its data path.
 const OUTER: &str = "outer";
 
@@ -36,20 +36,21 @@ const OUTER: &str = "outer";
 ///
 /// # Errors
 /// When it does not come up.
-pub async fn stack(lab: &Lab<'_>) -> Result<Rc<EphemeralStack>> {
-    lab.own(Variants::NAMESPACED, |plan: &mut StackPlan, _| {
-        for service in &mut plan.services {
-            service.environment.insert("LIBSQL_GID".to_owned(), GROUP.to_owned());
-            for mount in service.mounts.iter().filter(|mount| !mount.read_only) {
-                let outer = mount.source.join(OUTER);
-                files::create_dir(&outer, 0o777)?;
-                let path = format!("{}/{OUTER}/data.sqld", mount.target);
-                service.environment.insert("SQLD_DB_PATH".to_owned(), path);
+pub async fn stack(context: &ProbeContext<'_>) -> Result<Rc<EphemeralStack>> {
+    context
+        .own(Variants::NAMESPACED, |plan: &mut StackPlan, _| {
+            for service in &mut plan.services {
+                service.environment.insert("LIBSQL_GID".to_owned(), GROUP.to_owned());
+                for mount in service.mounts.iter().filter(|mount| !mount.read_only) {
+                    let outer = mount.source.join(OUTER);
+                    files::create_dir(&outer, 0o777)?;
+                    let path = format!("{}/{OUTER}/data.sqld", mount.target);
+                    service.environment.insert("SQLD_DB_PATH".to_owned(), path);
+                }
             }
-        }
-        Ok(())
-    })
-    .await
+            Ok(())
+        })
+        .await
 }
 
 /// Two tenants; `own` is the attacker's.
@@ -58,16 +59,16 @@ pub(super) struct Tenants {
     pub other: NamespaceName,
 }
 
-/// The field of a siege.
-pub struct Field<'a> {
-    pub lab: &'a Lab<'a>,
+/// The context of a gate_audit.
+pub struct AttackContext<'a> {
+    pub context: &'a ProbeContext<'a>,
     pub stack: Rc<EphemeralStack>,
     gate: SocketAddr,
 }
 
-impl<'a> Field<'a> {
-    pub fn new(lab: &'a Lab<'a>, stack: Rc<EphemeralStack>, gate: SocketAddr) -> Self {
-        Self { lab, stack, gate }
+impl<'a> AttackContext<'a> {
+    pub fn new(context: &'a ProbeContext<'a>, stack: Rc<EphemeralStack>, gate: SocketAddr) -> Self {
+        Self { context, stack, gate }
     }
 
     /// Where `interface` of `service` is reached, the way of `target`: behind a
@@ -86,28 +87,28 @@ impl<'a> Field<'a> {
 
     /// A client of the primary's HTTP port without a token.
     pub(super) fn wire(&self, target: Target) -> Result<Wire> {
-        Ok(Wire::at(self.lab.http(), self.at(target, "primary", Interface::Http)?))
+        Ok(Wire::at(self.context.http(), self.at(target, "primary", Interface::Http)?))
     }
 
     /// A client of the replica's HTTP port without a token.
     pub(super) fn replica(&self, target: Target) -> Result<Wire> {
-        Ok(Wire::at(self.lab.http(), self.at(target, "replica", Interface::Http)?))
+        Ok(Wire::at(self.context.http(), self.at(target, "replica", Interface::Http)?))
     }
 
     /// A caller of gRPC on the HTTP port.
     pub(super) fn caller(&self, target: Target) -> Result<Caller> {
-        Ok(Caller::over_http(self.lab, self.at(target, "primary", Interface::Http)?))
+        Ok(Caller::over_http(self.context, self.at(target, "primary", Interface::Http)?))
     }
 
     /// A caller of the gRPC port.
     pub(super) fn grpc_caller(&self, target: Target) -> Result<Caller> {
-        Ok(Caller::over_grpc(self.lab, self.at(target, "primary", Interface::Grpc)?))
+        Ok(Caller::over_grpc(self.context, self.at(target, "primary", Interface::Grpc)?))
     }
 
     /// Two new namespaces with a table `t (x)`; the other's has [`SECRET`] in it.
     pub(super) async fn tenants(&self) -> Result<Tenants> {
-        let own = support::filled(self.lab, &self.stack, "own").await?;
-        let other = support::filled(self.lab, &self.stack, "other").await?;
+        let own = support::filled(self.context, &self.stack, "own").await?;
+        let other = support::filled(self.context, &self.stack, "other").await?;
         let insert = format!("INSERT INTO t VALUES ('{SECRET}')");
         support::run(&self.inside(&other)?, &insert).await?;
         Ok(Tenants { own, other })
@@ -163,18 +164,18 @@ pub fn config(stack: &EphemeralStack) -> Result<Config> {
         "keys": stack.folder().join(".local/jwt/jwt.pub"),
     });
     // JSON is YAML.
-    config_file::parse("the configuration of the siege", &text.to_string(), &BTreeMap::new())
+    config_file::parse("the configuration of the gate_audit", &text.to_string(), &BTreeMap::new())
 }
 
 /// What a token's holder must be able to do through the gate.
 ///
 /// # Errors
 /// The first thing that does not work.
-pub async fn rightful(field: &Field<'_>) -> Result<Vec<String>> {
-    let Tenants { own, .. } = field.tenants().await?;
-    let token = field.token(&own)?;
+pub async fn rightful(context: &AttackContext<'_>) -> Result<Vec<String>> {
+    let Tenants { own, .. } = context.tenants().await?;
+    let token = context.token(&own)?;
     let mut done = Vec::new();
-    let wire = field.wire(Target::Gate)?.token(Some(token.clone()));
+    let wire = context.wire(Target::Gate)?.token(Some(token.clone()));
     let insert = "INSERT INTO t VALUES ('rightful')";
     for (name, wire) in [
         ("write by host", wire.clone().namespace(&own)),
@@ -186,12 +187,12 @@ pub async fn rightful(field: &Field<'_>) -> Result<Vec<String>> {
     let count = wire.clone().namespace(&own).execute("SELECT count(*) FROM t").await?;
     must("read its own writes", scalar(&count).unwrap_or_default().replace('3', "ok"))?;
     done.push("read its own writes".to_owned());
-    let address = field.at(Target::Gate, "primary", Interface::Http)?;
+    let address = context.at(Target::Gate, "primary", Interface::Http)?;
     let mut socket = Socket::open(address, &own, &token).await?;
     must("write by WebSocket", socket.execute(insert).await?)?;
     done.push("write by WebSocket".to_owned());
-    let folder = field.lab.scratch()?;
-    let opening = Opening::of(&field.stack, format!("http://{address}"))?;
+    let folder = context.context.scratch()?;
+    let opening = Opening::of(&context.stack, format!("http://{address}"))?;
     let opening = opening.namespace(&own).token(token);
     let replica = opening.replica(&folder.path().join("own.db")).await??;
     support::sync(&replica).await?;

@@ -19,14 +19,14 @@ const LIFETIME: Duration = Duration::from_hours(24);
 
 /// A user with tokens to look up and to revoke.
 #[derive(Clone)]
-pub struct Guest {
+pub struct BenchUser {
     pub store: Arc<Store>,
     pub name: Username,
 }
 
 /// All that were let in, so that none stays.
 #[derive(Default)]
-pub struct Guests(Mutex<Vec<Guest>>);
+pub struct Guests(Mutex<Vec<BenchUser>>);
 
 impl Guests {
     /// Registers a new one. `max_users` does not count for it: the person who
@@ -34,16 +34,19 @@ impl Guests {
     ///
     /// # Errors
     /// Exit 1 when the database takes no more users, exit 3 when it is away.
-    pub async fn enter(&self, store: Arc<Store>) -> Result<Guest> {
-        let guest = Guest { store, name: random_name()? };
+    pub async fn enter(&self, store: Arc<Store>) -> Result<BenchUser> {
+        let bench_user = BenchUser { store, name: random_name()? };
         // Before the call: when that is cut off, the user may be there.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(guest.clone());
-        let registered =
-            guest.store.register(&guest.name, NO_HASH, &Profile::default(), u64::MAX).await;
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(bench_user.clone());
+        let registered = bench_user
+            .store
+            .register(&bench_user.name, NO_HASH, &Profile::default(), u64::MAX)
+            .await;
         match registered.map_err(away)? {
-            Registered::Done => Ok(guest),
+            Registered::Done => Ok(bench_user),
             Registered::Taken | Registered::Full => {
-                Err(Fault::failed(format!("the user {} was not registered", guest.name)).into())
+                Err(Fault::failed(format!("the user {} was not registered", bench_user.name))
+                    .into())
             }
         }
     }
@@ -54,9 +57,9 @@ impl Guests {
     /// Exit 3 with the name of one that could not be removed.
     pub async fn leave(self) -> Result<()> {
         let mut outcome = Ok(());
-        for guest in self.0.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            if let Err(error) = guest.store.remove(&guest.name).await {
-                let what = format!("the user {} is left in the database", guest.name);
+        for bench_user in self.0.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            if let Err(error) = bench_user.store.remove(&bench_user.name).await {
+                let what = format!("the user {} is left in the database", bench_user.name);
                 let hint = "remove it and its tokens by hand: `auth_users`, `auth_tokens`";
                 outcome = Err(Fault::unreachable(what).because(error).hint(hint).into());
             }
@@ -65,7 +68,7 @@ impl Guests {
     }
 }
 
-impl Guest {
+impl BenchUser {
     /// Makes `count` new tokens.
     ///
     /// # Errors
@@ -115,12 +118,12 @@ mod tests {
         let config = Config::of(Backend::Local(files.clone()));
         let store = Arc::new(Store::open(&config).await.unwrap());
         let guests = Guests::default();
-        let guest = guests.enter(store.clone()).await.unwrap();
-        let tokens = guest.tokens(3).await.unwrap();
+        let bench_user = guests.enter(store.clone()).await.unwrap();
+        let tokens = bench_user.tokens(3).await.unwrap();
         assert!(store.look_up(&tokens[2]).await.unwrap().is_some());
         guests.leave().await.unwrap();
         assert!(store.look_up(&tokens[2]).await.unwrap().is_none());
-        assert!(store.tokens_of(&guest.name).await.unwrap().is_empty());
+        assert!(store.tokens_of(&bench_user.name).await.unwrap().is_empty());
         assert_eq!(std::fs::read_to_string(&files.htpasswd).unwrap(), "");
     }
 }
