@@ -8,58 +8,58 @@ use demo_sqld::namespace::NamespaceName;
 
 #[derive(Args, Debug)]
 pub struct SetupArgs {
-    /// Replace keys too: every token made so far stops working
+    /// Replace the keys too: every token made so far stops working
     #[arg(long)]
     pub force: bool,
 }
 
 #[derive(Debug, Subcommand)]
 pub enum KeysCommand {
-    /// Make the key pair, if there is none
+    /// Make the key pair if there is none
     Generate(SetupArgs),
     /// Show the public keys that the server trusts, and which of them is active
     Show,
-    /// Let a new key sign; tokens of the old one go on working
+    /// Make a new key the signing key; tokens of the old one go on working
     #[command(after_help = "\
-A server reads its public keys at boot, so it takes tokens of the new key after a
-restart only. Three ways:
+A server reads its public keys at start, so it accepts tokens of the new key only after a
+restart. There are three ways:
   demo keys rotate --restart     publish, restart the stack, sign: no gap
   demo keys rotate --stage       publish; restart when it suits; then `demo keys rotate`
   demo keys rotate               sign now; `demo restart` soon
-When the old tokens have ended, `demo keys prune` stops trusting the old key.")]
+When the old tokens have expired, `demo keys prune` stops trusting the old key.")]
     Rotate(RotateArgs),
-    /// Stop trusting old keys of which no token can be alive
+    /// Stop trusting old keys that have no token left that is still valid
     ///
-    /// Known are the tokens that `demo` made here. A key that was added by hand
-    /// goes when --key names it.
+    /// `demo` knows only the tokens that it has signed itself in this project. A key that was added
+    /// by hand is removed when --key names it.
     Prune(PruneArgs),
 }
 
 #[derive(Args, Debug)]
 pub struct RotateArgs {
-    /// Publish the next key only; the old one still signs
+    /// Only publish the next key; the old one goes on signing
     #[arg(long, conflicts_with_all = ["restart", "keep_old"])]
     pub stage: bool,
     /// Restart the servers of the stack before the new key signs
     #[arg(long)]
     pub restart: bool,
-    /// Keep the old private key in .local/jwt/old; else it is removed
+    /// Keep the old private key in .local/jwt/old instead of removing it
     #[arg(long)]
     pub keep_old: bool,
 }
 
 #[derive(Args, Debug)]
 pub struct PruneArgs {
-    /// Drop this key now, whatever tokens it has; may be repeated
+    /// Drop this key now, even if its tokens are still valid; may be repeated
     #[arg(long, value_name = "THUMBPRINT", allow_hyphen_values = true)]
     pub key: Vec<String>,
 }
 
 #[derive(Debug, Subcommand)]
 pub enum CertsCommand {
-    /// Make the CA, server and client certificates, where missing or out of date
+    /// Make the CA, server and client certificates where they are missing or expired
     Generate(SetupArgs),
-    /// Show names and dates of the certificates
+    /// Show the names and dates of the certificates
     Show,
 }
 
@@ -68,18 +68,19 @@ pub enum TokenCommand {
     /// Print a new token, and nothing else
     #[command(after_help = "\
 Without a namespace the token opens every namespace: {\"a\":\"rw\"} or {\"a\":\"ro\"}.
-With one it carries the `p` claim. See `demo token inspect` for what a server makes of it.
+With one it carries the `p` claim. `demo token inspect` shows what a server accepts.
 
 Examples:
   demo token mint --ttl 15m
   demo token mint --namespace shop --read-namespace catalogue
   TOKEN=$(demo token mint --access ro)")]
     Mint(MintArgs),
-    /// Say what a token claims, which key verifies it, and what the server would allow
+    /// Show what a token claims, which key verifies it, and what the server would allow
     ///
     /// Exit 0 when the server would accept it, 4 when it would not.
     Inspect {
-        /// The token, or - for stdin: other users see it in the process list [default: the project's own token]
+        /// The token, or - for stdin, which keeps it out of the process list [default: the
+        /// project's own token]
         #[arg(value_name = "TOKEN", allow_hyphen_values = true)]
         token: Option<String>,
     },
@@ -90,7 +91,7 @@ pub struct MintArgs {
     /// What the token allows
     #[arg(long, value_enum, default_value_t)]
     pub access: AccessArg,
-    /// A namespace that the token opens, with --access; may be repeated
+    /// A namespace that the token opens, as --access says; may be repeated
     #[arg(long, value_name = "NS")]
     pub namespace: Vec<NamespaceName>,
     /// A namespace that the token may only read; may be repeated
@@ -99,13 +100,13 @@ pub struct MintArgs {
     /// A namespace that the token may read and attach; may be repeated
     #[arg(long, value_name = "NS")]
     pub attach_namespace: Vec<NamespaceName>,
-    /// Life of the token, such as 15m, 24h or 7d, or `never`
+    /// Lifetime of the token, such as 15m, 24h or 7d, or `never`
     #[arg(long, default_value = "24h", value_parser = parse_ttl)]
     pub ttl: Ttl,
-    /// The `sub` claim: for whom it is
+    /// The `sub` claim: whom the token is for
     #[arg(long, value_name = "S")]
     pub subject: Option<String>,
-    /// The `nbf` claim, an RFC 3339 time; this server version does not check it
+    /// The `nbf` claim, an RFC 3339 time; this version of the server does not check it
     #[arg(long, value_name = "TIME")]
     pub not_before: Option<jiff::Timestamp>,
 }
@@ -119,7 +120,7 @@ pub enum AccessArg {
     Ro,
 }
 
-/// The life of a token.
+/// The lifetime of a token.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Ttl {
     For(Duration),
@@ -134,9 +135,9 @@ pub(super) fn parse_ttl(text: &str) -> Result<Ttl, String> {
     let life = humantime::parse_duration(text)
         .map_err(|error| format!("{error}; write 15m, 24h, 7d or never"))?;
     if life < Duration::from_secs(1) {
-        return Err("a token must live for a second at least".to_owned());
+        return Err("a token must live for at least a second".to_owned());
     }
-    // A hundred years: past that the server's own arithmetic is the limit.
+    // Beyond a hundred years the arithmetic of the server itself may overflow.
     if life > Duration::from_secs(100 * 365 * 24 * 3600) {
         return Err("that is over a hundred years; write `never` if you mean it".to_owned());
     }

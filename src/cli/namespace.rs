@@ -1,4 +1,4 @@
-//! `namespace`: the Admin API.
+//! `namespace`: manages namespaces through the Admin API.
 
 use clap::{Args, Subcommand};
 
@@ -14,7 +14,7 @@ pub enum NamespaceCommand {
     Fork(ForkArgs),
     /// Show or change a namespace's configuration
     Config(ConfigArgs),
-    /// Show a namespace's figures, its replication index among them
+    /// Show the statistics of a namespace, including its replication index
     Stats(NameArgs),
 }
 
@@ -28,7 +28,7 @@ pub struct NameArgs {
 pub struct CreateArgs {
     /// Name of the new namespace
     pub name: NamespaceName,
-    /// Done as well when the namespace is there already
+    /// Succeed when the namespace exists already
     #[arg(long)]
     pub if_not_exists: bool,
 }
@@ -51,7 +51,7 @@ pub struct ConfigArgs {
     /// Refuse writes
     #[arg(long, value_name = "BOOL")]
     pub block_writes: Option<bool>,
-    /// Why reads or writes are refused; clients see it
+    /// The reason for refusing reads or writes, which clients see
     #[arg(long, value_name = "TEXT")]
     pub block_reason: Option<String>,
     /// Let other namespaces attach this one

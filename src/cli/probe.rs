@@ -1,4 +1,4 @@
-//! `probe`: every claim about the server, executable.
+//! `probe`: runs the checks of every claim about the server.
 
 use clap::{Args, Subcommand, ValueEnum};
 
@@ -9,8 +9,9 @@ use super::stack::EngineArg;
 #[command(
     args_conflicts_with_subcommands = true,
     after_help = "\
-The probes run only against servers that this run starts on loopback; nothing aims them
-elsewhere. Exit 0 when every probe saw what is expected, 1 when something has changed.
+The probes run only against servers that this run starts on loopback; they cannot be
+directed at another server. Exit 0 when every probe saw what is expected, 1 when something
+has changed.
 
 Examples:
   demo probe --area security
@@ -29,28 +30,28 @@ pub struct ProbeArgs {
 pub enum ProbeCommand {
     /// Print every probe with all its fields
     List,
-    /// Print one probe: claim, source, mitigation, how it is checked
+    /// Print one probe: its claim, source, mitigation and how it is checked
     Explain {
-        /// Its id
+        /// The id of the probe
         id: String,
     },
 }
 
 #[derive(Args, Debug)]
 pub struct ProbeRunArgs {
-    /// Only this area; may be repeated
+    /// Run only the probes of this area; may be repeated
     #[arg(long, value_enum, value_name = "A")]
     pub area: Vec<AreaArg>,
-    /// Only this probe; may be repeated
+    /// Run only this probe; may be repeated
     #[arg(long, value_name = "ID")]
     pub id: Vec<String>,
-    /// What runs the servers
+    /// The engine that runs the servers
     #[arg(long, value_enum, value_name = "E")]
     pub engine: Option<EngineArg>,
-    /// Probes at once [default: 4]
+    /// Number of probes to run at once [default: 4]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub jobs: Option<u16>,
-    /// Write a report as well; FORMAT is text, json, junit, markdown or html; may be repeated
+    /// Also write a report; FORMAT is text, json, junit, markdown or html; may be repeated
     #[arg(long, value_name = "FORMAT=PATH")]
     pub report: Vec<ReportTarget<ProbeReportFormat>>,
     /// Probe this server build instead of the pinned one
@@ -59,12 +60,12 @@ pub struct ProbeRunArgs {
     /// Write what was seen to probes/expectations.json
     #[arg(long)]
     pub update_expectations: bool,
-    /// Try the weaknesses that `demo gate` closes again, with the gate in between
+    /// Attack the weaknesses that `demo gate` closes, directly and through a gate
     #[arg(long, conflicts_with_all = [
         "area", "jobs", "report", "update_expectations", "all",
     ])]
     pub through_gate: bool,
-    /// Print what is as documented, too
+    /// Also print the probes whose claim holds as documented
     #[arg(long)]
     pub all: bool,
 }

@@ -14,19 +14,19 @@ Examples:
   demo smoke --report junit=smoke.xml --report markdown=smoke.md
   EXPECT_NAMESPACE_REPLICA=pass demo smoke")]
 pub struct SmokeArgs {
-    /// Only this scenario; may be repeated
+    /// Run only this scenario; may be repeated
     #[arg(long, value_name = "NAME", value_parser = scenario_names())]
     pub scenario: Vec<String>,
-    /// What runs the servers
+    /// The engine that runs the servers
     #[arg(long, value_enum, value_name = "E")]
     pub engine: Option<EngineArg>,
-    /// Scenarios at once [default: the number of processors, 4 at most]
+    /// Number of scenarios to run at once [default: the number of processors, at most 4]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub jobs: Option<u16>,
-    /// Write a report as well; FORMAT is text, json, junit or markdown; may be repeated
+    /// Also write a report; FORMAT is text, json, junit or markdown; may be repeated
     #[arg(long, value_name = "FORMAT=PATH")]
     pub report: Vec<ReportTarget<ReportFormat>>,
-    /// Leave the servers and their files for a look; `demo cleanup` removes them
+    /// Leave the servers running and keep their files; `demo cleanup` removes them
     #[arg(long)]
     pub keep: bool,
 }
@@ -43,7 +43,7 @@ pub enum ReportFormat {
     Markdown,
 }
 
-/// A report and where it goes.
+/// A report and the file it is written to.
 #[derive(Clone, Debug)]
 pub struct ReportTarget<F> {
     pub format: F,
@@ -61,7 +61,7 @@ impl<F: ValueEnum> FromStr for ReportTarget<F> {
         }
         let names = F::value_variants().iter().filter_map(ValueEnum::to_possible_value);
         let names: Vec<String> = names.map(|value| value.get_name().to_owned()).collect();
-        let unknown = |_| format!("`{format}` is no report format; there are {}", names.join(", "));
+        let unknown = |_| format!("`{format}` is not a report format; use {}", names.join(", "));
         Ok(Self { format: F::from_str(format, false).map_err(unknown)?, path: path.into() })
     }
 }

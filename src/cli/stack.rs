@@ -9,25 +9,25 @@ Examples:
   demo up --variant namespaced --variant tls --dry-run -o json
   demo up --only primary")]
 pub struct UpArgs {
-    /// What is laid over the base stack; may be repeated
+    /// A variant to add to the base stack; may be repeated
     #[arg(long, value_enum, value_name = "V")]
     pub variant: Vec<VariantArg>,
-    /// What runs the servers
+    /// The engine that runs the servers
     #[arg(long, value_enum, value_name = "E")]
     pub engine: Option<EngineArg>,
-    /// Only this service and what it needs
+    /// Start only this service and those it depends on
     #[arg(long, value_name = "SERVICE")]
     pub only: Option<String>,
-    /// Print the plan, secrets masked, and start nothing
+    /// Print the plan with its secrets masked, and start nothing
     #[arg(long)]
     pub dry_run: bool,
 }
 
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, ValueEnum)]
 pub enum VariantArg {
-    /// The base stack alone
+    /// Only the base stack
     Default,
-    /// Namespaces on, no default namespace
+    /// Namespaces enabled, without a default namespace
     Namespaced,
     /// Mutual TLS between primary and replica
     Tls,
@@ -35,7 +35,7 @@ pub enum VariantArg {
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub enum EngineArg {
-    /// Whichever works here
+    /// Native where it works, else docker
     Auto,
     /// The pinned server as processes of this machine
     Native,
@@ -52,32 +52,32 @@ pub struct StatusArgs {
 
 #[derive(Args, Debug)]
 pub struct LogsArgs {
-    /// Only this service
+    /// Print only the log of this service
     pub service: Option<String>,
-    /// Go on printing until interrupted
+    /// Follow the log until interrupted
     #[arg(short, long)]
     pub follow: bool,
-    /// Begin with the last N lines
+    /// Start with the last N lines
     #[arg(long, value_name = "N")]
     pub tail: Option<usize>,
 }
 
 #[derive(Args, Debug)]
 pub struct RestartArgs {
-    /// Only this service
+    /// Restart only this service
     pub service: Option<String>,
 }
 
 #[derive(Args, Debug)]
 pub struct DownArgs {
-    /// Remove the databases too
+    /// Also remove the databases
     #[arg(long)]
     pub volumes: bool,
 }
 
 #[derive(Args, Debug)]
 pub struct CleanupArgs {
-    /// Remove the server binary too
+    /// Also remove the server binary
     #[arg(long)]
     pub all: bool,
 }

@@ -11,21 +11,21 @@ use demo_sqld::namespace::NamespaceName;
 pub enum TenantCommand {
     /// Make a tenant: its namespace and, with --schema, its tables
     #[command(after_help = "\
-The schema is applied once, in one transaction. When it fails, nothing of it is left,
-nor is a tenant that this command has just made.
+The schema is applied once, in one transaction. When it fails, it leaves nothing behind, and
+a tenant that this command has just made is removed again.
 
 Examples:
   demo tenant create shop --schema schema.sql
   demo tenant create shop --schema schema.sql --if-missing")]
     Create(CreateArgs),
-    /// Print a token that opens this tenant alone
+    /// Print a token that opens only this tenant
     Token(TokenArgs),
-    /// Which tenants there are, and how that is known
+    /// List the tenants, and how each is known
     List,
     /// Delete a tenant with all its data, on the primary and on the replicas
     #[command(after_help = "\
-A replica that has the tenant restarts without it; the others' data stays. A second
-`drop` finishes one that was interrupted.")]
+A replica that has the tenant restarts without it; the data of the others stays. If a `drop`
+was interrupted, running it again finishes it.")]
     Drop(DropArgs),
 }
 
@@ -34,10 +34,10 @@ pub struct CreateArgs {
     /// Name of the tenant, and of its namespace
     #[arg(value_parser = tenant)]
     pub name: NamespaceName,
-    /// SQL to run in it, once
+    /// A file of SQL statements to run once in the new tenant
     #[arg(long, value_name = "FILE.sql")]
     pub schema: Option<PathBuf>,
-    /// Done as well when the tenant is there already
+    /// Succeed when the tenant exists already
     #[arg(long)]
     pub if_missing: bool,
 }
@@ -50,7 +50,7 @@ pub struct TokenArgs {
     /// What the token allows
     #[arg(long, value_enum, default_value_t)]
     pub access: AccessArg,
-    /// Life of the token, such as 15m, 24h or 7d, or `never`
+    /// Lifetime of the token, such as 15m, 24h or 7d, or `never`
     #[arg(long, default_value = "1h", value_parser = parse_ttl)]
     pub ttl: Ttl,
 }
@@ -60,7 +60,7 @@ pub struct DropArgs {
     /// Name of the tenant
     #[arg(value_parser = tenant)]
     pub name: NamespaceName,
-    /// Do not ask; needed where nobody can be asked
+    /// Do not ask for confirmation; required when stdin is not a terminal
     #[arg(long, short)]
     pub yes: bool,
 }
@@ -68,7 +68,7 @@ pub struct DropArgs {
 fn tenant(text: &str) -> Result<NamespaceName, String> {
     let name: NamespaceName = text.parse().map_err(|error| format!("{error}"))?;
     if name.as_str() == "default" {
-        return Err("`default` is what requests without a namespace get: no tenant's".to_owned());
+        return Err("`default` is reserved for requests without a namespace".to_owned());
     }
     Ok(name)
 }
