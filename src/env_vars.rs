@@ -26,8 +26,8 @@ pub const DEMO_TOKEN: &str = "DEMO_TOKEN";
 /// The file with that token (.local/jwt/jwt.token).
 pub const DEMO_TOKEN_PATH: &str = "DEMO_TOKEN_PATH";
 
-/// The Docker daemon. This and the next four are others' variables, read as
-/// they are meant: from the environment only.
+/// The Docker daemon. This variable and the next four belong to other programs; they are read with
+/// the meaning they have there, and only from the environment.
 pub const DOCKER_HOST: &str = "DOCKER_HOST";
 /// The Docker context in use.
 pub const DOCKER_CONTEXT: &str = "DOCKER_CONTEXT";
@@ -35,10 +35,10 @@ pub const DOCKER_CONTEXT: &str = "DOCKER_CONTEXT";
 pub const DOCKER_CONFIG: &str = "DOCKER_CONFIG";
 /// The user's home folder.
 pub const HOME: &str = "HOME";
-/// Where programs are.
+/// The folders in which programs are looked up.
 pub const PATH: &str = "PATH";
 
-/// All of ours, in the order of `.env.example`.
+/// All variables of `demo`, in the order of `.env.example`.
 pub const ALL: [&str; 12] = [
     PRIMARY_HTTP_PORT,
     PRIMARY_GRPC_PORT,

@@ -1,8 +1,8 @@
-//! The command line: what a person types becomes values, the crates under `crates/` do
-//! the work, and what they return is printed.
+//! The command line: parses the arguments into values, calls the crates under `crates/`, and prints
+//! what they return.
 //!
-//! `cli` knows clap, `settings` reads the environment, `output` prints; nothing else of
-//! the workspace does. `docs/architecture.md` draws the crates.
+//! Only `cli` depends on clap, only `settings` reads the environment, and only `output` prints.
+//! `docs/architecture.md` shows how the crates depend on each other.
 
 pub mod cli;
 pub mod commands;

@@ -10,8 +10,8 @@ use demo_base::error::Diagnosis;
 fn main() -> ExitCode {
     let app = App::parse();
     let output = Output::new(&app.global);
-    // One thread: a server that is tied to its parent's life is tied to the
-    // thread that started it.
+    // The runtime has one thread, because a server that is tied to the life of its parent is tied
+    // to the thread that started it.
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -20,7 +20,7 @@ fn main() -> ExitCode {
         }
     };
     let outcome = runtime.block_on(demo::commands::run(app, &output));
-    // A thread that still reads stdin must not keep the program alive.
+    // A thread that is still reading stdin must not keep the process alive.
     runtime.shutdown_background();
     match outcome {
         Ok(code) => code.into(),

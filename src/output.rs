@@ -1,7 +1,7 @@
 //! The only module that prints.
 //!
-//! Results go to stdout, as text or as JSON; talk goes to stderr, and is
-//! silent with `--quiet`. Progress moves on a terminal only.
+//! Results go to stdout, as text or as JSON. Messages go to stderr, and `--quiet` suppresses them.
+//! Progress is shown only on a terminal.
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, IsTerminal, Write};
@@ -15,7 +15,7 @@ use crate::cli::{ColorWhen, GlobalArgs, OutputFormat};
 use demo_base::error::{Diagnosis, Result};
 use demo_report::style::{self, paint};
 
-/// Where and how a command's words appear.
+/// Where and how the output of a command appears.
 #[derive(Clone, Copy, Debug)]
 pub struct Output {
     format: OutputFormat,
@@ -26,7 +26,7 @@ pub struct Output {
 }
 
 impl Output {
-    /// Takes the global options.
+    /// Reads the global options.
     pub fn new(args: &GlobalArgs) -> Self {
         Self {
             format: args.output,
@@ -41,7 +41,7 @@ impl Output {
         }
     }
 
-    /// The form that was asked for.
+    /// The output format that was asked for.
     pub fn format(&self) -> OutputFormat {
         self.format
     }
@@ -51,10 +51,10 @@ impl Output {
         io::stdout().is_terminal()
     }
 
-    /// Prints a command's result: its text, or itself as JSON.
+    /// Prints the result of a command, as text or as JSON.
     ///
     /// # Errors
-    /// When stdout cannot be written; a reader that has gone is no error.
+    /// When stdout cannot be written; a closed pipe is not an error.
     pub fn result<T: Serialize + Display + ?Sized>(&self, value: &T) -> Result<()> {
         if self.format == OutputFormat::Json { self.json(value) } else { self.line(value) }
     }
@@ -67,7 +67,7 @@ impl Output {
         self.line(serde_json::to_string_pretty(value)?)
     }
 
-    /// Prints one piece of text on stdout; an empty one prints nothing.
+    /// Prints text on stdout; an empty text prints nothing.
     ///
     /// # Errors
     /// When stdout cannot be written.
@@ -84,14 +84,14 @@ impl Output {
         }
     }
 
-    /// Says something to the person who watches.
+    /// Prints a message for the user on stderr.
     pub fn note(&self, text: impl Display) {
         if !self.quiet {
             self.stderr(text);
         }
     }
 
-    /// Says it with `--verbose` only.
+    /// Prints a message only with `--verbose`.
     pub fn detail(&self, text: impl Display) {
         if self.verbose {
             self.stderr(text);
@@ -107,7 +107,7 @@ impl Output {
         self.stderr(text);
     }
 
-    /// A spinner on a terminal; elsewhere one plain line.
+    /// A spinner on a terminal; elsewhere a plain line of text.
     pub fn spinner(&self, text: &str) -> Spinner {
         if self.progress {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
@@ -121,14 +121,14 @@ impl Output {
         }
     }
 
-    /// A spinner on a terminal; elsewhere nothing, for what is mostly instant.
+    /// A spinner on a terminal and nothing elsewhere, for work that is usually instant.
     pub fn spinner_quiet(&self, text: &str) -> Spinner {
         if self.progress { self.spinner(text) } else { Spinner { bar: None } }
     }
 
     fn stderr(&self, text: impl Display) {
         let mut stderr = AutoStream::new(io::stderr().lock(), self.choice(&io::stderr()));
-        // Nobody is left to be told that stderr is gone.
+        // If stderr is closed there is nowhere left to report it.
         let _gone = writeln!(stderr, "{text}");
     }
 
@@ -151,21 +151,21 @@ fn bytes_style() -> ProgressStyle {
         .unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
-/// Something that moves while a person waits; gone when dropped.
+/// A progress indicator, which disappears when dropped.
 #[derive(Debug)]
 pub struct Spinner {
     bar: Option<ProgressBar>,
 }
 
 impl Spinner {
-    /// Changes the words.
+    /// Changes the text.
     pub fn say(&self, text: &str) {
         if let Some(bar) = &self.bar {
             bar.set_message(text.to_owned());
         }
     }
 
-    /// Shows how much of a whole is done, in bytes.
+    /// Shows progress in bytes, with the total if it is known.
     pub fn bytes(&self, done: u64, total: Option<u64>) {
         let Some(bar) = &self.bar else { return };
         if let Some(total) = total {
@@ -177,7 +177,7 @@ impl Spinner {
         }
     }
 
-    /// Prints a line above the spinner without tearing it.
+    /// Prints a line above the spinner without garbling it.
     pub fn above(&self, print: impl FnOnce()) {
         match &self.bar {
             Some(bar) => bar.suspend(print),

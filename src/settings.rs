@@ -1,7 +1,7 @@
-//! Flags, environment and `.env` in one place: the only reader of either.
+//! Reads flags, environment and `.env`; no other module reads them.
 //!
-//! Precedence: flag, environment, `.env`, default. A variable that is set but
-//! empty counts as not set, as in the compose files' `${NAME:-default}`.
+//! Precedence: flag, environment, `.env`, default. A variable that is set but empty counts as not
+//! set, as in `${NAME:-default}` in the compose files.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -30,7 +30,7 @@ pub struct Ports {
     pub replica_http: u16,
 }
 
-/// What is to run the servers.
+/// Which engine is to run the servers.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum EngineChoice {
     Auto,
@@ -38,22 +38,22 @@ pub enum EngineChoice {
     Docker,
 }
 
-/// Everything that comes from outside, typed and checked.
+/// All input from outside the program, typed and validated.
 #[derive(Debug)]
 pub struct Settings {
     /// The folder with the compose files; `.local` is in it.
     pub project_dir: PathBuf,
-    /// Environment over `.env`, and the Admin key that `.local` has: what the
+    /// The environment over `.env`, plus the Admin key stored in `.local`: the variables that the
     /// configuration files of services interpolate.
     pub variables: BTreeMap<String, String>,
     pub ports: Ports,
-    /// What the compose files interpolate: `variables`, and always a key for the
-    /// Admin API.
+    /// The variables that the compose files interpolate: `variables`, plus a key for the Admin API
+    /// if they lack one.
     pub plan_variables: BTreeMap<String, String>,
-    /// The key of the Admin API: of the environment, of `.env`, else of `.local`; a
-    /// new one, which nobody has kept yet, where there is none.
+    /// The key of the Admin API: from the environment, else `.env`, else `.local`, else a new one
+    /// that has not been stored yet.
     pub admin_key: SecretString,
-    /// Whether the environment or `.env` gives the Admin key.
+    /// Whether the environment or `.env` sets the Admin key.
     pub admin_key_given: bool,
     pub engine: EngineChoice,
     pub namespace_replica: NamespaceReplica,
@@ -65,7 +65,7 @@ pub struct Settings {
     pub token_path: PathBuf,
     /// Where the Docker daemon is.
     pub docker: Whereabouts,
-    /// `PATH`, to look for `sqld` and `npm`.
+    /// `PATH`, in which `sqld` and `npm` are looked up.
     pub search_path: Option<OsString>,
 }
 
@@ -73,14 +73,14 @@ impl Settings {
     /// Reads the environment and the project's `.env`.
     ///
     /// # Errors
-    /// Exit 2 for a variable that makes no sense, with its name and where it
-    /// was set; exit 5 for a project folder that is not there.
+    /// Exit 2 for a variable with an invalid value, with its name and where it was set; exit 5 for
+    /// a missing project folder.
     pub fn load(project_dir: Option<&Path>) -> Result<Self> {
         let environment: BTreeMap<String, String> = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
         let current = std::env::current_dir()
-            .map_err(|error| Fault::input("the current folder cannot be read").because(error))?;
+            .map_err(|error| Fault::input("the current folder is not accessible").because(error))?;
         let project_dir = find_project(&current, project_dir)?;
         let env_file = project_dir.join(".env");
         let from_file = if env_file.is_file() {
@@ -94,11 +94,10 @@ impl Settings {
         Self::resolve(project_dir, environment, from_file, stored, path)
     }
 
-    /// The half of [`Settings::load`] that reads nothing; `stored` is the Admin key
-    /// of `.local`.
+    /// The part of [`Settings::load`] that performs no I/O; `stored` is the Admin key in `.local`.
     ///
     /// # Errors
-    /// Exit 2 for a variable that makes no sense.
+    /// Exit 2 for a variable with an invalid value.
     pub fn resolve(
         project_dir: PathBuf,
         environment: BTreeMap<String, String>,
@@ -167,13 +166,13 @@ impl Settings {
     }
 }
 
-/// Puts the Admin key among what is interpolated.
+/// Adds the Admin key to the variables for interpolation.
 pub fn set_admin_key(variables: &mut BTreeMap<String, String>, key: &SecretString) {
     let name = env_vars::LIBSQL_ADMIN_AUTH_KEY.to_owned();
     variables.insert(name, key.expose_secret().to_owned());
 }
 
-/// As the `docker` program reads it; `.env` has no say in it.
+/// Read as the `docker` program reads it; `.env` has no effect on it.
 fn docker(environment: &BTreeMap<String, String>) -> Whereabouts {
     let get = |name: &str| environment.get(name).filter(|value| !value.is_empty()).cloned();
     let config = get(env_vars::DOCKER_CONFIG).map(PathBuf::from);
@@ -184,14 +183,15 @@ fn docker(environment: &BTreeMap<String, String>) -> Whereabouts {
     }
 }
 
-/// The nearest folder, from `current` upwards, that has a base compose file;
-/// `current` itself where there is none.
+/// The nearest folder, from `current` upwards, that has a base compose file, or `current` itself if
+/// there is none.
 fn find_project(current: &Path, asked: Option<&Path>) -> Result<PathBuf> {
     if let Some(asked) = asked {
         let folder = current.join(asked);
         if !folder.is_dir() {
-            return Err(Fault::not_found(format!("there is no folder {}", folder.display()))
-                .hint("--project-dir names the folder with docker-compose.yml")
+            let folder = folder.display();
+            return Err(Fault::not_found(format!("the project folder {folder} does not exist"))
+                .hint("pass the folder with docker-compose.yml as --project-dir")
                 .into());
         }
         return Ok(folder.canonicalize().unwrap_or(folder));
@@ -225,7 +225,7 @@ impl<'a> Reader<'a> {
         match value.text.parse::<u16>() {
             Ok(port) if port > 0 => Ok(port),
             _ => Err(Fault::input(format!(
-                "{name} in {} is `{}`, which is no port",
+                "{name} in {} is `{}`, which is not a valid port",
                 value.set_in, value.text
             ))
             .hint(format!("write a number from 1 to 65535, such as {name}={default}"))
@@ -237,13 +237,13 @@ impl<'a> Reader<'a> {
         let Some(value) = self.get(env_vars::LIBSQL_ADMIN_AUTH_KEY) else {
             return Ok(None);
         };
-        // The server splits the Authorization header at the space, and a
-        // header holds no control or non-ASCII characters.
+        // The server splits the Authorization header at the space, and a header cannot contain
+        // control or non-ASCII characters.
         if value.text.bytes().all(|byte| byte.is_ascii_graphic()) {
             Ok(Some(value.text))
         } else {
             Err(Fault::input(format!(
-                "{} in {} has a space or a character that no header can carry",
+                "{} in {} contains a space or a character that is not allowed in an HTTP header",
                 env_vars::LIBSQL_ADMIN_AUTH_KEY,
                 value.set_in
             ))
@@ -252,7 +252,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The first of `choices` is the default.
+    /// Parses one of `choices`; the first of them is the default.
     fn choice<T: Copy>(&self, name: &str, choices: &[(&str, T)]) -> Result<T> {
         let Some(value) = self.get(name) else {
             return Ok(choices[0].1);
@@ -318,7 +318,8 @@ mod tests {
     fn a_bad_value_names_the_variable_and_its_place() {
         for port in ["abc", "0", "70000", "-1", "18080 "] {
             let error = resolve(&[], &[("PRIMARY_HTTP_PORT", port)]).unwrap_err().to_string();
-            assert_eq!(error, format!("PRIMARY_HTTP_PORT in .env is `{port}`, which is no port"));
+            let expected = format!("PRIMARY_HTTP_PORT in .env is `{port}`, which is not a valid port");
+            assert_eq!(error, expected);
         }
         let error = resolve(&[("DEMO_ENGINE", "podman")], &[]).unwrap_err().to_string();
         assert_eq!(error, "DEMO_ENGINE in the environment is `podman`");

@@ -75,7 +75,7 @@ struct AuthReport {
     namespace: Option<String>,
     reads: bool,
     writes: bool,
-    /// Why it may not, in the server's words.
+    /// Why the server refuses it, in its own words.
     #[serde(skip_serializing_if = "Option::is_none")]
     refusal: Option<String>,
 }
@@ -95,15 +95,15 @@ impl fmt::Display for AuthReport {
     }
 }
 
-/// Asks with a read, then with a write that never runs.
+/// Tries a read, then a write that cannot take effect.
 pub async fn auth_check(
     settings: &Settings,
     args: &TargetArgs,
     output: &Output,
 ) -> Result<ExitCode> {
     if args.target() == Target::Embedded {
-        return Err(Fault::input("an embedded replica asks for no token; its primary does")
-            .hint("demo auth-check --target primary")
+        return Err(Fault::input("an embedded replica does not check tokens; its primary does")
+            .hint("run `demo auth-check --target primary`")
             .into());
     }
     let target = target::resolve(settings, args).await?;
@@ -123,7 +123,7 @@ pub async fn auth_check(
     Ok(if report.reads || report.writes { ExitCode::Success } else { ExitCode::Rejected })
 }
 
-/// A refusal is an answer to the question; any other failure is an error.
+/// A refusal answers the question; any other failure is an error.
 fn allowed(reply: &Reply, endpoint: &Endpoint, refusal: &mut Option<String>) -> Result<bool> {
     match explain_reply(reply, endpoint) {
         None => Ok(true),
@@ -144,7 +144,7 @@ fn label(args: &InsertArgs) -> Result<String> {
     let mut text = String::new();
     std::io::stdin()
         .read_to_string(&mut text)
-        .map_err(|error| Fault::input("the label on stdin is no UTF-8 text").because(error))?;
-    // A shell's echo ends its line; that is not part of the label.
+        .map_err(|error| Fault::input("the label on stdin is not valid UTF-8").because(error))?;
+    // `echo` in a shell adds a newline, which is not part of the label.
     Ok(text.strip_suffix('\n').unwrap_or(&text).to_owned())
 }

@@ -14,10 +14,10 @@ use demo_stack::engine::provider::{NativeProvider, Provider, this_program};
 use demo_stack::plan::blueprint::{Blueprint, Variants};
 use demo_stack::state::{EngineKind, Local};
 
-/// The engine that was asked for; its server, or its image, fetched if need be.
+/// The engine that was asked for, with its server or image fetched if necessary.
 ///
 /// # Errors
-/// Exit 3 when there is none; as [`install`] when the server cannot be fetched.
+/// Exit 3 when no engine works; as [`install`] when the server cannot be fetched.
 pub async fn choose(
     settings: &Settings,
     asked: Option<EngineArg>,
@@ -30,7 +30,7 @@ pub async fn choose(
     }
 }
 
-/// What was asked for: the flag, else the setting.
+/// The engine that was asked for: by the flag, else by the setting.
 pub fn choice(settings: &Settings, asked: Option<EngineArg>) -> EngineChoice {
     match asked {
         Some(EngineArg::Auto) => EngineChoice::Auto,
@@ -51,7 +51,7 @@ async fn auto(settings: &Settings, output: &Output) -> Result<Provider> {
             output.note(format!("engine    docker, since native does not work here: {reason}"));
             Ok(provider)
         }
-        // Of the two failures the native one is easier to mend.
+        // When both fail, the native failure is reported, because it is easier to fix.
         Err(error) => Err(reason
             .context(Fault::unreachable(format!("neither engine works here; docker: {error}")))),
     }
@@ -79,10 +79,10 @@ async fn docker(settings: &Settings, output: &Output) -> Result<Provider> {
     Ok(Provider::Docker(daemon))
 }
 
-/// The engine that runs, or ran, a stack of `kind`, to look at it or stop it.
+/// The engine that runs, or ran, a stack of `kind`, for commands that look at it or stop it.
 ///
 /// # Errors
-/// Exit 3 when that engine is not there.
+/// Exit 3 when that engine is not available.
 pub async fn of(settings: &Settings, kind: EngineKind) -> Result<Provider> {
     match kind {
         EngineKind::Native => native_with(find(settings).await?),
@@ -115,7 +115,7 @@ pub async fn server(settings: &Settings, output: &Output) -> Result<ServerBinary
     drop(spinner);
     output.note(format!("server    fetched in {:.1} s", since.elapsed().as_secs_f64()));
     let found = find(settings).await?;
-    found.ok_or_else(|| Fault::failed("the server was fetched and is not there").into())
+    found.ok_or_else(|| Fault::failed("the server was fetched, but its binary is missing").into())
 }
 
 /// The server binary that would be used, if there is one.

@@ -19,7 +19,7 @@ pub async fn run(settings: &Settings, command: ImageCommand, output: &Output) ->
     }
 }
 
-/// Prints the image's name alone, for `LIBSQL_IMAGE`.
+/// Prints only the name of the image, so that it can be assigned to `LIBSQL_IMAGE`.
 async fn build_image(settings: &Settings, args: &ImageBuildArgs, output: &Output) -> Result<()> {
     let platform = match args.platform {
         Some(platform) => platform,
@@ -48,7 +48,7 @@ async fn build_image(settings: &Settings, args: &ImageBuildArgs, output: &Output
     output.line(name)
 }
 
-/// Containers are Linux, on a Mac too.
+/// The platform of this machine's containers, which run Linux on a Mac too.
 fn here() -> Result<Platform> {
     Ok(match Platform::current()? {
         Platform::DarwinArm64 => Platform::LinuxArm64,

@@ -60,16 +60,16 @@ fn describe(trusted: &TrustedKey, now: Timestamp) -> String {
         (KeyState::Staged, ..) => "state      staged: it signs after `demo keys rotate`".to_owned(),
         (KeyState::Old, Some(since), Some(Until::Moment(end))) => {
             let when = moment::relative(since, now);
-            let verb = if end > now { "ends" } else { "ended" };
+            let verb = if end > now { "expires" } else { "expired" };
             let end = moment::relative(end, now);
-            format!("state      old: signed until {when}; its last token {verb} {end}")
+            format!("state      old: signed until {when}; its last token {verb} at {end}")
         }
         (KeyState::Old, Some(since), _) => {
             let when = moment::relative(since, now);
-            format!("state      old: signed until {when}; it has a token that never ends")
+            format!("state      old: signed until {when}; it has signed a token that never expires")
         }
         (KeyState::Old, None, _) => {
-            "state      old: `demo` has not seen it sign, so `keys prune` leaves it".to_owned()
+            "state      old: `demo` has not recorded its tokens; `keys prune` keeps it".to_owned()
         }
     }
 }
@@ -110,12 +110,12 @@ async fn rotate(settings: &Settings, args: &RotateArgs, output: &Output) -> Resu
     }
     if !args.restart {
         output.note(format!(
-            "note       servers that run since before the key was published refuse its tokens, \
-             the project's own among them: `{RESTART}` now"
+            "note       servers that started before the key was published refuse its tokens, \
+             including the project's own token: run `{RESTART}` now"
         ));
     }
-    output.note("note       a mint and a gate read their keys again by themselves");
-    output.note("note       once the old tokens have ended: `demo keys prune`");
+    output.note("note       a running mint or gate reads its keys again by itself");
+    output.note("note       once the old tokens have expired, run `demo keys prune`");
     Ok(())
 }
 
@@ -131,10 +131,10 @@ fn prune(settings: &Settings, args: &PruneArgs, output: &Output) -> Result<()> {
         output.line(format!("dropped    {}", key.thumbprint()))?;
     }
     if dropped.is_empty() {
-        output.note("no old key is without tokens that may be alive; nothing changed");
+        output.note("every old key may still have valid tokens; nothing changed");
     } else {
-        output.note("note       a gate refuses its tokens within two seconds");
-        output.note(format!("note       running servers trust it until `{RESTART}`"));
+        output.note("note       a running gate refuses its tokens within two seconds");
+        output.note(format!("note       running servers trust it until you run `{RESTART}`"));
     }
     let now = Timestamp::now();
     for left in store.trusted_keys()?.iter().filter(|trusted| trusted.state == KeyState::Old) {

@@ -14,7 +14,7 @@ use demo_base::exit_code::ExitCode;
 use demo_mint::Service;
 use demo_mint::config::Config;
 
-/// Looked for in the project folder.
+/// The name of the configuration file in the project folder.
 const CONFIG: &str = "mint.yaml";
 
 pub async fn run(settings: &Settings, command: MintCommand, output: &Output) -> Result<ExitCode> {
@@ -47,7 +47,7 @@ async fn check(settings: &Settings, args: &CheckArgs, output: &Output) -> Result
     if output.format() == OutputFormat::Json {
         output.json(&json!({ "good": true }))?;
     } else {
-        output.note(format!("{} is good", path.display()));
+        output.note(format!("{} is valid", path.display()));
     }
     Ok(ExitCode::Success)
 }
@@ -61,6 +61,6 @@ fn path(settings: &Settings, args: &ConfigArgs) -> Result<PathBuf> {
         return Ok(path);
     }
     Err(Fault::not_found(format!("there is no configuration file {}", path.display()))
-        .hint("name one with -c; `demo mint serve --help` shows the smallest one")
+        .hint("name one with -c; `demo mint serve --help` shows a minimal one")
         .into())
 }

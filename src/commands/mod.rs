@@ -1,4 +1,4 @@
-//! One function for each verb: settings in, output and exit code out.
+//! One function for each command: it takes the settings and returns the exit code.
 
 mod auth;
 mod data;
@@ -36,7 +36,7 @@ use demo_stack::engine::native::launcher::{self, Launch};
 /// Runs the command of `app`.
 ///
 /// # Errors
-/// Whatever the command meets; `error::Diagnosis` has its exit code.
+/// Whatever error the command meets; `error::Diagnosis` has its exit code.
 pub async fn run(app: App, output: &Output) -> Result<ExitCode> {
     let done = |()| ExitCode::Success;
     let command = match app.command {
@@ -45,7 +45,7 @@ pub async fn run(app: App, output: &Output) -> Result<ExitCode> {
         other => other,
     };
     if output.format() == OutputFormat::Env && !matches!(command, Command::Status(_)) {
-        return Err(Fault::input("only `demo status` has the output form env")
+        return Err(Fault::input("only `demo status` has the output format env")
             .hint("use -o text or -o json")
             .into());
     }
@@ -85,7 +85,7 @@ pub async fn run(app: App, output: &Output) -> Result<ExitCode> {
 }
 
 fn completions(shell: clap_complete::Shell, output: &Output) -> Result<ExitCode> {
-    // Not straight to stdout: there it would panic when the reader has gone.
+    // Collected first: written straight to stdout it would panic when the reader has gone.
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut App::command(), "demo", &mut script);
     output.line(String::from_utf8_lossy(&script))?;

@@ -23,19 +23,19 @@ pub async fn run(settings: &Settings, command: NamespaceCommand, output: &Output
         NamespaceCommand::Create(args) => {
             let made = admin.create(&args.name).await?;
             if !made && !args.if_not_exists {
-                return Err(Fault::failed(format!("there is a namespace `{}` already", args.name))
-                    .hint("--if-not-exists takes that as done")
+                return Err(Fault::failed(format!("the namespace `{}` exists already", args.name))
+                    .hint("with --if-not-exists that is not an error")
                     .into());
             }
-            let word = if made { "created" } else { "there already" };
+            let word = if made { "created" } else { "exists already" };
             said(output, &format!("namespace `{}` {word}", args.name), json!({ "created": made }))
         }
         NamespaceCommand::Delete(args) => {
             admin.delete(&args.name).await?;
-            // Measured: the replica spins on it and goes on answering.
+            // Measured: the replica retries in a loop and goes on answering.
             output.note(format!(
                 "note      a replica that had it serves the old data until it restarts; \
-                 `demo tenant drop {} --yes` sees to that",
+                 `demo tenant drop {} --yes` restarts the replica",
                 args.name
             ));
             said(output, &format!("namespace `{}` deleted", args.name), json!({ "deleted": true }))
@@ -58,7 +58,7 @@ pub async fn run(settings: &Settings, command: NamespaceCommand, output: &Output
     }
 }
 
-/// Such a server says 200 to every name, and no client can ever reach it.
+/// Without namespaces the server answers 200 to every name, and no client can ever reach it.
 pub(super) fn refuse_without_namespaces(standing: Option<&Standing>) -> Result<()> {
     match standing {
         Some(standing) if !standing.variants.namespaced => {

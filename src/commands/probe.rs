@@ -25,7 +25,7 @@ use demo_stack::engine::provider::Provider;
 use demo_stack::plan::blueprint::Blueprint;
 use demo_stack::state::Local;
 
-/// Enough to hide the waiting of one behind the work of another.
+/// Enough to do useful work while other probes wait.
 const JOBS: u16 = 4;
 
 pub async fn run(settings: Settings, args: ProbeArgs, output: &Output) -> Result<ExitCode> {
@@ -61,7 +61,7 @@ fn explain(id: &str, output: &Output) -> Result<ExitCode> {
         ("why", entry.why),
         ("do", entry.mitigation),
         ("how", entry.how),
-        ("docker", entry.not_on_docker.unwrap_or("runs there too")),
+        ("docker", entry.not_on_docker.unwrap_or("also runs there")),
     ];
     for (name, text) in fields {
         output.line(format!("{name:<8} {text}"))?;

@@ -1,4 +1,4 @@
-//! What the commands that serve have in common.
+//! What the long-running commands have in common.
 
 use std::future::Future;
 
@@ -12,14 +12,14 @@ use demo_base::error::Result;
 use demo_base::exit_code::ExitCode;
 use demo_service::runtime;
 
-/// Done when the service is to end.
+/// Completes when the service is to end.
 pub type End = BoxFuture<'static, ()>;
 
-/// Turns the log on and runs `serve` on all cores until a signal ends it: SIGTERM
-/// is the normal way (exit 0), Ctrl-C an interruption (exit 130).
+/// Starts logging and runs `serve` on all cores until a signal ends it: SIGTERM is the normal way
+/// (exit 0), Ctrl-C an interruption (exit 130).
 ///
 /// # Errors
-/// Exit 2 for a log level that is none; the service's own.
+/// Exit 2 for an unknown log level; the errors of the service itself.
 pub async fn run<F>(
     format: LogFormat,
     level: &str,
@@ -31,10 +31,10 @@ where
     logs::start(format, level)?;
     runtime::on_all_cores(async move {
         let (tell, told) = oneshot::channel();
-        // Before anybody can connect, so that no signal finds the default action.
+        // Installed before clients can connect, so that no signal meets the default action.
         let end = tokio::spawn(async move {
             let code = signals::end_of_service().await;
-            // A service that has ended by itself listens no more.
+            // The service has ended by itself and no longer listens.
             let _ = tell.send(());
             code
         });

@@ -15,18 +15,18 @@ use demo_sqld_client::embedded::{Freshness, Notice, Outcome, Replica};
 use demo_sqld_client::items::Item;
 use demo_sqld_client::sql::{self, Table};
 
-/// Longer than any write of a healthy server; a replica's user must not hang
-/// where its reads go on.
+/// Longer than any write of a healthy server takes. A write must not hang when the primary is away,
+/// since reads of the replica go on.
 const WRITE_DEADLINE: Duration = Duration::from_secs(10);
 
-/// One of the two.
+/// The server, or the replica.
 pub enum Session {
     Server(TargetServer),
     Embedded { replica: Box<Replica>, freshness: Freshness },
 }
 
 impl Session {
-    /// What the options name; nothing is sent to a replica's primary yet.
+    /// Opens what the options name; nothing is sent to the primary of a replica yet.
     ///
     /// # Errors
     /// As [`target::resolve`] and [`TargetServer::replica`].
@@ -39,7 +39,7 @@ impl Session {
         Ok(Self::Embedded { replica, freshness: target::freshness(args) })
     }
 
-    /// Where it is, for a person.
+    /// The server or file in use, in words for a person.
     pub fn describe(&self) -> String {
         match self {
             Self::Server(server) => server.endpoint.describe(),
@@ -50,7 +50,7 @@ impl Session {
         }
     }
 
-    /// Says what there is to say beside the result.
+    /// Prints the notices that accompany the result.
     pub fn tell(&mut self, output: &Output) {
         if let Self::Embedded { replica, .. } = self {
             tell(replica, output);
@@ -101,15 +101,15 @@ impl Session {
         self.write(write).await?;
         match self {
             Self::Server(_) => self.read().await,
-            // It was synced a moment ago, after the write.
+            // The write has just synced the replica.
             Self::Embedded { replica, .. } => {
                 replica.read(async |client| client.read().await).await
             }
         }
     }
 
-    /// Any SQL. On a replica what only reads is local; what writes runs on the
-    /// primary, all of it.
+    /// Runs any SQL. On a replica, statements that only read run locally; a text that writes runs
+    /// on the primary as a whole.
     ///
     /// # Errors
     /// As the server answers.
@@ -125,7 +125,7 @@ impl Session {
             return Ok(table);
         }
         refuse_offline(freshness)?;
-        // That reads would be old is of no interest to who writes.
+        // The warning about stale reads does not matter to a command that only writes.
         replica.forget_stale();
         let source = replica.source();
         let table = in_time(replica, sql::run(&source.hrana, &source.endpoint, text)).await?;
@@ -166,8 +166,8 @@ async fn in_time<T>(replica: &Replica, write: impl Future<Output = Result<T>>) -
     let outcome = tokio::time::timeout(WRITE_DEADLINE, write).await;
     outcome.unwrap_or_else(|_elapsed| {
         let server = replica.source().endpoint.describe();
-        Err(Fault::unreachable(format!("{server} did not answer in time"))
-            .hint("the write may have happened: look before you repeat it")
+        Err(Fault::unreachable(format!("{server} did not answer within {WRITE_DEADLINE:?}"))
+            .hint("the write may have been committed: check with `demo read` before you repeat it")
             .into())
     })
 }
@@ -176,29 +176,29 @@ fn refuse_offline(freshness: Freshness) -> Result<()> {
     if freshness != Freshness::Offline {
         return Ok(());
     }
-    Err(Fault::input("this writes, and --offline asks nobody")
-        .hint("leave --offline out: writes go to the primary")
+    Err(Fault::input("--offline cannot be used with a command that writes")
+        .hint("leave --offline out, since writes go to the primary")
         .into())
 }
 
-/// Says a replica's notices.
+/// Prints the notices of a replica.
 pub fn tell(replica: &mut Replica, output: &Output) {
     let file = replica.file().display().to_string();
     for notice in replica.notices() {
         output.note(match notice {
             Notice::Stale { why, synced_at } => format!(
-                "warning   {why}: read from {file} as of the last sync, {} ({synced_at:.0})",
+                "warning   {why}; reading {file} as of the last sync, {} ({synced_at:.0})",
                 relative(synced_at, Timestamp::now())
             ),
             Notice::FetchedAgain { why } => {
-                format!("note      {file} was thrown away and fetched again: {why}")
+                format!("note      {file} was discarded and fetched again: {why}")
             }
             Notice::SetAside { file: aside } => format!(
-                "note      {file} was not as a sync leaves it: set aside as {}, and fetched again",
+                "note      {file} was changed since its last sync: set aside as {} and fetched again",
                 aside.display()
             ),
             Notice::Behind { why } => format!(
-                "warning   the primary has the write, and {file} does not show it yet: {why}"
+                "warning   the primary has the write, but {file} does not show it yet: {why}"
             ),
         });
     }

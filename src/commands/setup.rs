@@ -14,7 +14,7 @@ use demo_base::files;
 use demo_stack::assets;
 use demo_stack::credentials::store::{Change, Store, admin_key};
 
-/// `demo setup`: everything that a stack needs, where it is missing.
+/// `demo setup`: makes whatever a stack needs and is missing.
 pub fn setup(settings: &Settings, args: &SetupArgs, output: &Output) -> Result<()> {
     let written = write_compose_files(settings)?;
     let mut changes = store(settings).ensure(Timestamp::now(), args.force)?;
@@ -32,17 +32,17 @@ pub fn setup(settings: &Settings, args: &SetupArgs, output: &Output) -> Result<(
         output.line(change)?;
     }
     if written.is_empty() && changes.is_empty() {
-        output.note("everything is there; nothing changed");
+        output.note("everything exists already; nothing changed");
     }
     Ok(())
 }
 
-/// What a plan interpolates, with the Admin key that is kept from now on: whoever
-/// starts a server must know it by this, since another command may have made one
-/// after the settings were read.
+/// The variables that a plan interpolates, with the Admin key that is stored from now on. Whoever
+/// starts a server must take the key from here, because another command may have made one after the
+/// settings were read.
 ///
 /// # Errors
-/// Exit 2 when the key cannot be kept.
+/// Exit 2 when the key cannot be stored.
 pub fn with_admin_key(settings: &Settings) -> Result<BTreeMap<String, String>> {
     let mut variables = settings.plan_variables.clone();
     if !settings.admin_key_given {
@@ -55,7 +55,7 @@ pub fn with_admin_key(settings: &Settings) -> Result<BTreeMap<String, String>> {
     Ok(variables)
 }
 
-/// Makes what is missing of keys, token and certificates, and says so.
+/// Makes the keys, token and certificates that are missing, and prints what it made.
 ///
 /// # Errors
 /// As [`Store::ensure`].
@@ -66,7 +66,7 @@ pub fn ensure(settings: &Settings, output: &Output) -> Result<()> {
     Ok(())
 }
 
-/// Outside a checkout the compose files come from the program itself.
+/// Outside a checkout, the compose files are written from copies in the program.
 fn write_compose_files(settings: &Settings) -> Result<Vec<&'static str>> {
     let mut written = Vec::new();
     if settings.project_dir.join(assets::BASE.name).is_file() {
@@ -104,7 +104,7 @@ pub(super) fn tell(changes: &[Change], output: &Output) -> Result<()> {
         return output.json(&json!({ "changes": changes }));
     }
     if changes.is_empty() {
-        output.note("everything is there; nothing changed");
+        output.note("everything exists already; nothing changed");
     }
     changes.iter().try_for_each(|change| output.line(change))
 }

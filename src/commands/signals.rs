@@ -1,4 +1,4 @@
-//! Ctrl-C and its kin.
+//! Ctrl-C and other signals that end a run.
 
 use std::path::PathBuf;
 
@@ -9,10 +9,10 @@ use demo_base::error::{Fault, Result};
 use demo_base::exit_code::ExitCode;
 use demo_stack::engine::ephemeral::EphemeralStacks;
 
-/// Ends when the person, or the system, wants the run to end.
+/// Completes when the user or the system wants the run to end.
 ///
 /// # Errors
-/// When the signals cannot be listened for.
+/// When the signal handlers cannot be installed.
 pub async fn interrupted() -> Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hang_up = signal(SignalKind::hangup())?;
@@ -23,11 +23,11 @@ pub async fn interrupted() -> Result<()> {
     }
 }
 
-/// Ends when a service is to end, with the exit code of that: a supervisor's
-/// SIGTERM is the normal way, Ctrl-C is an interruption.
+/// Completes when a service is to end, with its exit code: SIGTERM from a supervisor is the normal
+/// way, Ctrl-C is an interruption.
 ///
 /// # Errors
-/// When the signals cannot be listened for.
+/// When the signal handlers cannot be installed.
 pub async fn end_of_service() -> Result<ExitCode> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hang_up = signal(SignalKind::hangup())?;
@@ -41,23 +41,23 @@ pub async fn end_of_service() -> Result<ExitCode> {
     }
 }
 
-/// Does `work` on servers of `stacks` until it is done or a signal comes, and stops them
-/// all in either case. Returns what the work came to and the folders that stay.
+/// Runs `work` on servers of `stacks` until it is done or a signal comes, and stops all of them in
+/// either case. Returns the result of the work and the folders that are kept.
 ///
 /// # Errors
-/// Those of `work`; exit 130 after a signal; when a server does not end.
+/// Those of `work`; exit 130 after a signal; when a server does not stop.
 pub async fn run_interruptible<T>(
     stacks: &EphemeralStacks,
     work: impl Future<Output = Result<T>>,
     output: &Output,
 ) -> Result<(T, Vec<PathBuf>)> {
     let outcome = tokio::select! {
-        // A signal is listened for before the first server starts.
+        // Installed before the first server starts.
         biased;
         signal = interrupted() => signal.map(|()| None),
         done = work => done.map(Some),
     };
-    // Whatever happened, first the servers go.
+    // The servers are stopped first, whatever happened.
     let kept = stacks.close_all().await?;
     let Some(done) = outcome? else {
         output.note("interrupted; nothing left running");

@@ -18,10 +18,10 @@ use demo_stack::engine::provider::Provider;
 use demo_stack::plan::blueprint::Blueprint;
 use demo_stack::state::Local;
 
-/// More at once only waits for the processors.
+/// More jobs would only compete for the processors.
 const MOST_JOBS: usize = 4;
 
-/// Runs the scenarios, prints as they end, and leaves nothing running.
+/// Runs the scenarios, prints each result as it comes in, and leaves nothing running.
 pub async fn run(settings: &Settings, args: &SmokeArgs, output: &Output) -> Result<ExitCode> {
     check_reports(&args.report)?;
     let local = Local::new(settings.local_dir());
@@ -49,7 +49,7 @@ pub async fn run(settings: &Settings, args: &SmokeArgs, output: &Output) -> Resu
     Ok(if report.passed() { ExitCode::Success } else { ExitCode::Failed })
 }
 
-/// Removes what a killed run has left, and says so.
+/// Removes what a killed run has left behind, and prints what it removed.
 ///
 /// # Errors
 /// As [`sweep`].
@@ -102,7 +102,7 @@ fn finish(report: &Report, args: &SmokeArgs, output: &Output) -> Result<()> {
     let left = if args.keep { "" } else { " Nothing left running." };
     output.line(format!("{}{left}", text::summary(report)))?;
     if report.passed() {
-        let next = "demo up            a stack to play with on 127.0.0.1:18080 and :18083";
+        let next = "demo up            starts a stack on 127.0.0.1:18080 and :18083";
         output.note(format!("{} {next}", paint(style::HINT, "next:")));
     }
     Ok(())
@@ -126,16 +126,16 @@ fn format(asked: ReportFormat) -> Format {
     }
 }
 
-/// Better now than after the run.
+/// Checked before the run, so that a wrong path does not waste it.
 pub fn check_reports<F>(targets: &[ReportTarget<F>]) -> Result<()> {
     for target in targets {
         let folder = target.path.parent().filter(|parent| !parent.as_os_str().is_empty());
         if folder.is_some_and(|folder| !folder.is_dir()) {
             return Err(Fault::input(format!(
-                "the report {} has no folder",
+                "the folder of the report {} does not exist",
                 target.path.display()
             ))
-            .hint("make the folder first, or choose another path")
+            .hint("create the folder first, or choose another path")
             .into());
         }
     }

@@ -13,8 +13,7 @@ use crate::settings::Settings;
 use demo_base::error::{Fault, Result};
 use demo_sqld_client::sql::Table;
 
-/// Runs the SQL; a table for a person, tab-separated lines for a pipe, JSON for
-/// a program.
+/// Runs the SQL and prints a table on a terminal, tab-separated lines in a pipe, or JSON.
 pub async fn run(settings: &Settings, args: &SqlArgs, output: &Output) -> Result<()> {
     let text = if args.query == "-" {
         refuse_stdin_twice(&args.target, "the SQL")?;
@@ -24,7 +23,7 @@ pub async fn run(settings: &Settings, args: &SqlArgs, output: &Output) -> Result
     };
     if text.trim().is_empty() {
         return Err(Fault::input("there is no SQL to run")
-            .hint("demo sql 'select * from items', or - to read it from stdin")
+            .hint("run `demo sql 'select * from items'`, or pass - to read the SQL from stdin")
             .into());
     }
     let mut session = Session::open(settings, &args.target).await?;
@@ -52,8 +51,8 @@ fn draw(table: &Table) -> String {
     drawing.to_string()
 }
 
-/// A header and the rows; a tab or a newline in a value is written as `SQLite`'s
-/// own shell does in this mode, as `\t` and `\n`.
+/// A header and the rows; a tab or a newline in a value is written as `\t` or `\n`, as the `SQLite`
+/// shell does in this mode.
 fn tab_separated(table: &Table) -> String {
     let escape =
         |value: &String| value.replace('\\', "\\\\").replace('\t', "\\t").replace('\n', "\\n");
@@ -66,6 +65,6 @@ fn from_stdin() -> Result<String> {
     let mut text = String::new();
     std::io::stdin()
         .read_to_string(&mut text)
-        .map_err(|error| Fault::input("the SQL on stdin is no UTF-8 text").because(error))?;
+        .map_err(|error| Fault::input("the SQL on stdin is not valid UTF-8").because(error))?;
     Ok(text)
 }

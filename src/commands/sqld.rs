@@ -46,7 +46,7 @@ async fn fetch(settings: &Settings, args: &InstallArgs, output: &Output) -> Resu
     )
     .await?;
     drop(spinner);
-    let word = if installed.fetched { "fetched, digest verified" } else { "there already" };
+    let word = if installed.fetched { "fetched, digest verified" } else { "installed already" };
     output.note(format!("server    {platform}, {word}"));
     let path = installed.path.display().to_string();
     show(output, &path, &json!({ "path": path, "fetched": installed.fetched }))
@@ -55,7 +55,7 @@ async fn fetch(settings: &Settings, args: &InstallArgs, output: &Output) -> Resu
 async fn present(settings: &Settings, output: &Output) -> Result<ServerBinary> {
     let found = engines::find(settings).await?;
     let binary = found.ok_or_else(|| {
-        Fault::not_found("there is no server binary yet").hint("`demo sqld install` fetches it")
+        Fault::not_found("the server binary is not installed").hint("run `demo sqld install`")
     })?;
     if let Some(note) = &binary.note {
         output.note(format!("note      {note}"));

@@ -16,7 +16,7 @@ use demo_sqld::namespace::NamespaceName;
 use demo_sqld_client::embedded::{Synced, replicas};
 use demo_stack::state::Local;
 
-/// What became of one replica.
+/// The result for one replica.
 #[derive(Debug, Serialize)]
 struct Line {
     namespace: Option<NamespaceName>,
@@ -26,7 +26,7 @@ struct Line {
     index_after: Option<u64>,
     frames: usize,
     took_seconds: f64,
-    /// Why the whole database was fetched though a copy was there.
+    /// Why the whole database was fetched although a copy existed.
     fetched_again: Option<String>,
 }
 
@@ -45,10 +45,10 @@ impl fmt::Display for Line {
     }
 }
 
-/// Syncs one replica after another; the first failure ends it.
+/// Syncs one replica after another and stops at the first failure.
 pub async fn run(settings: &Settings, mut args: SyncArgs, output: &Output) -> Result<()> {
     if args.token_path.as_deref().is_some_and(|path| path.as_os_str() == "-") {
-        // Read once, for all replicas.
+        // Stdin can be read only once, but the token is used for every replica.
         args.token = Some(target::from_stdin()?.expose_secret().to_owned());
         args.token_path = None;
     }
@@ -64,10 +64,12 @@ pub async fn run(settings: &Settings, mut args: SyncArgs, output: &Output) -> Re
     if output.format() == OutputFormat::Json { output.json(&lines) } else { Ok(()) }
 }
 
-/// Those that were named, each once; else those that are there; else the default one.
+/// The namespaces to sync: those named, without duplicates; else those that have a replica; else
+/// the default one.
 fn chosen(folder: &Path, args: &SyncArgs) -> Result<Vec<Option<NamespaceName>>> {
     let mut chosen: Vec<_> = args.namespace.iter().cloned().map(Some).collect();
-    // Those that are there are of the stack, mostly; they are not to change sides.
+    // Without --namespace they most likely belong to the standing stack; `--url` must not attach
+    // them to another server.
     if chosen.is_empty() && args.url.is_none() {
         chosen = replicas(folder)?;
     }

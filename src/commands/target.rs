@@ -22,7 +22,7 @@ use demo_sqld_client::http::{loopback_client, remote_client};
 use demo_sqld_client::replication::catch_up;
 use demo_stack::state::{Local, Standing};
 
-/// The server takes a token for this long after its end, in seconds.
+/// The server accepts a token for this many seconds after it has expired.
 const LEEWAY: i64 = 60;
 
 /// A server, a namespace and a token, as the options name them.
@@ -31,11 +31,11 @@ pub struct TargetServer {
     pub token: SecretString,
 }
 
-/// What the options name; with `--wait`, once the replica is there.
+/// Resolves the options; with `--wait`, returns once the replica has caught up.
 ///
 /// # Errors
-/// Exit 2 for options that do not go together, 3 when nothing answers, 4 for a
-/// token that has expired, 5 for a token file that is not there.
+/// Exit 2 for options that contradict each other, 3 when the server cannot be reached, 4 for a
+/// token that has expired, 5 for a missing token file.
 pub async fn resolve(settings: &Settings, args: &TargetArgs) -> Result<TargetServer> {
     check_options(args)?;
     let token = token_for(settings, args)?;
@@ -54,7 +54,7 @@ pub async fn resolve(settings: &Settings, args: &TargetArgs) -> Result<TargetSer
 }
 
 impl TargetServer {
-    /// Hrana itself.
+    /// A Hrana client for this server.
     ///
     /// # Errors
     /// When the TLS backend cannot be set up.
@@ -62,7 +62,7 @@ impl TargetServer {
         Ok(self.anonymous()?.token(&self.token))
     }
 
-    /// The same without the token.
+    /// A Hrana client without the token.
     ///
     /// # Errors
     /// When the TLS backend cannot be set up.
@@ -75,10 +75,10 @@ impl TargetServer {
         })
     }
 
-    /// The embedded replica of this server's database.
+    /// Opens the embedded replica of this server's database.
     ///
     /// # Errors
-    /// Exit 2 when its folder cannot be written, 1 when another command keeps it.
+    /// Exit 2 when its folder cannot be written, 1 when another command is using it.
     pub async fn replica(self, settings: &Settings) -> Result<Replica> {
         let anonymous = self.anonymous()?;
         let namespace = self.endpoint.namespace().cloned();
@@ -89,7 +89,7 @@ impl TargetServer {
     }
 }
 
-/// How old what an embedded replica shows may be.
+/// How stale the data of an embedded replica may be.
 pub fn freshness(args: &TargetArgs) -> Freshness {
     match args.sync_interval {
         _ if args.offline => Freshness::Offline,
@@ -102,7 +102,7 @@ pub fn freshness(args: &TargetArgs) -> Freshness {
 fn check_options(args: &TargetArgs) -> Result<()> {
     let embedded = args.target() == Target::Embedded;
     if args.url.is_some() && args.target.is_some() && !embedded {
-        return Err(Fault::input("--target names a server of the stack, and --url another one")
+        return Err(Fault::input("--target and --url name different servers")
             .hint("leave one of them out")
             .into());
     }
@@ -118,8 +118,8 @@ fn check_options(args: &TargetArgs) -> Result<()> {
     Ok(())
 }
 
-/// Where a server of the standing stack listens: a port that was set, else the
-/// one that was recorded when it started, else the default.
+/// The address of a server of the standing stack: from the port that was set, else as recorded at
+/// the start, else the default.
 pub fn address(settings: &Settings, standing: Option<&Standing>, target: Target) -> SocketAddr {
     let (service, variable, port) = match target {
         Target::Primary | Target::Embedded => {
@@ -134,20 +134,20 @@ pub fn address(settings: &Settings, standing: Option<&Standing>, target: Target)
     }
 }
 
-/// A server without namespaces takes every name for its one database, and says
-/// nothing; one with them has no default here.
+/// A server without namespaces silently maps every name to its only database; one with namespaces
+/// has no default namespace here.
 fn check_namespace(standing: Option<&Standing>, name: Option<&NamespaceName>) -> Result<()> {
     let Some(standing) = standing else {
         return Ok(());
     };
     match (standing.variants.namespaced, name) {
-        (true, None) => Err(Fault::input("this stack has namespaces and no default one")
+        (true, None) => Err(Fault::input("this stack has namespaces, but no default namespace")
             .hint("name one with --namespace; `demo namespace create NAME` makes one")
             .into()),
         (false, Some(name)) => Err(Fault::input(format!(
             "this stack runs without namespaces, so there is no `{name}`"
         ))
-        .hint("`demo down`, then `demo up --variant namespaced`")
+        .hint("run `demo down`, then `demo up --variant namespaced`")
         .into()),
         _ => Ok(()),
     }
@@ -156,7 +156,7 @@ fn check_namespace(standing: Option<&Standing>, name: Option<&NamespaceName>) ->
 async fn wait(settings: &Settings, args: &TargetArgs, token: &SecretString) -> Result<()> {
     if args.url.is_some() {
         return Err(Fault::input(
-            "--wait needs to know the primary, and --url names one server only",
+            "--wait needs a primary to compare with, but --url names a single server",
         )
         .hint("use --target replica --wait on the standing stack")
         .into());
@@ -190,7 +190,7 @@ fn token_for(settings: &Settings, args: &TargetArgs) -> Result<SecretString> {
 /// The token of the environment or of the token file.
 ///
 /// # Errors
-/// Exit 5 when there is none.
+/// The token of the environment, else of the token file.
 pub fn own_token(settings: &Settings) -> Result<SecretString> {
     match &settings.token {
         Some(token) => Ok(token.clone()),
@@ -198,26 +198,26 @@ pub fn own_token(settings: &Settings) -> Result<SecretString> {
     }
 }
 
-/// The token that stdin has.
+/// Reads the token from stdin.
 ///
 /// # Errors
-/// Exit 2 when it has none.
+/// Exit 2 when stdin has no token.
 pub fn from_stdin() -> Result<SecretString> {
     let mut text = Zeroizing::new(String::new());
     std::io::stdin()
         .read_to_string(&mut text)
-        .map_err(|error| Fault::input("the token on stdin is no UTF-8 text").because(error))?;
+        .map_err(|error| Fault::input("the token on stdin is not valid UTF-8").because(error))?;
     let token = text.trim();
     if token.is_empty() || token.contains(char::is_whitespace) {
         return Err(Fault::input("there is no token on stdin")
-            .hint("`demo token mint` prints a token")
+            .hint("make one with `demo token mint`")
             .into());
     }
     Ok(token.into())
 }
 
-/// Stdin is read once: a command that takes `what` from there cannot have its
-/// token there too.
+/// Stdin can be read only once, so a command that takes `what` from stdin cannot take its token
+/// from there as well.
 ///
 /// # Errors
 /// Exit 2 when both are asked for.
@@ -225,7 +225,7 @@ pub fn refuse_stdin_twice(args: &TargetArgs, what: &str) -> Result<()> {
     if !args.token_on_stdin() {
         return Ok(());
     }
-    Err(Fault::input(format!("both the token and {what} are to come from stdin"))
+    Err(Fault::input(format!("both the token and {what} would be read from stdin"))
         .hint("put the token into a file, or into DEMO_TOKEN")
         .into())
 }
@@ -233,19 +233,19 @@ pub fn refuse_stdin_twice(args: &TargetArgs, what: &str) -> Result<()> {
 fn from_file(path: &Path) -> Result<(SecretString, String)> {
     let text =
         files::read_text(path, "token file").map_err(|error| match error.downcast::<Fault>() {
-            Ok(fault) => fault.hint("`demo setup` makes it, or pass --token-path").into(),
+            Ok(fault) => fault.hint("run `demo setup` to make it, or pass --token-path").into(),
             Err(error) => error,
         })?;
     let token = text.trim();
     if token.is_empty() || token.contains(char::is_whitespace) {
         return Err(Fault::input(format!("there is no token in {}", path.display()))
-            .hint("`demo setup --force` makes everything anew; `demo token mint` prints a token")
+            .hint("run `demo setup --force` to replace the keys and the token")
             .into());
     }
     Ok((token.into(), path.display().to_string()))
 }
 
-/// The server would say 401, and not why.
+/// The server would only answer 401, without the reason.
 fn check_expiry(token: &SecretString, place: &str) -> Result<()> {
     let Some(end) = token::expiry(token.expose_secret()) else {
         return Ok(());
@@ -256,6 +256,6 @@ fn check_expiry(token: &SecretString, place: &str) -> Result<()> {
     }
     let ago = demo_sqld::moment::relative(end, now);
     Err(Fault::rejected(format!("the token in {place} expired {ago}"))
-        .hint("`demo setup` makes a new one")
+        .hint("run `demo setup` to make a new one")
         .into())
 }

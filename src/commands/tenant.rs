@@ -31,7 +31,7 @@ use demo_tenant::list::{self, State};
 use demo_tenant::registry::Registry;
 use demo_tenant::removal::{Removal, Removed};
 
-/// Of the token with which the schema is applied.
+/// Lifetime of the token with which the schema is applied.
 const MOMENT: Duration = Duration::from_mins(1);
 
 pub async fn run(settings: &Settings, command: TenantCommand, output: &Output) -> Result<()> {
@@ -44,7 +44,7 @@ pub async fn run(settings: &Settings, command: TenantCommand, output: &Output) -
     }
 }
 
-/// The servers that tenants live on.
+/// The servers on which the tenants live.
 struct Site<'a> {
     settings: &'a Settings,
     local: Local,
@@ -71,7 +71,7 @@ impl<'a> Site<'a> {
         Endpoint::local(address, Some(name))
     }
 
-    /// The plan of the services that were started, or of all.
+    /// The plan of the services that were started, else of all services.
     fn plan(&self) -> Result<StackPlan> {
         let variants = self.standing.as_ref().map_or(Variants::NAMESPACED, |s| s.variants);
         let variables = setup::with_admin_key(self.settings)?;
@@ -83,7 +83,7 @@ impl<'a> Site<'a> {
         Ok(plan)
     }
 
-    /// Takes `name` off every server of the standing stack.
+    /// Removes `name` from every server of the standing stack.
     async fn remove(&self, name: &NamespaceName) -> Result<Removed> {
         let stack = Stack::open(self.settings).await?;
         let plan = self.plan()?;
@@ -142,11 +142,11 @@ async fn create(site: &Site<'_>, args: &CreateArgs, output: &Output) -> Result<(
             "url": url, "replicaUrl": replica, "token": how,
         }));
     }
-    output.note(format!("tenant    `{name}` {}", if made { "created" } else { "there already" }));
+    output.note(format!("tenant    `{name}` {}", if made { "created" } else { "exists already" }));
     if let Some(applied) = applied {
         let word = match applied {
             Applied::Now => "applied",
-            Applied::Before => "applied before",
+            Applied::Before => "was applied before",
         };
         output.note(format!("schema    {word}"));
     }
@@ -162,12 +162,12 @@ async fn print_token(site: &Site<'_>, args: TokenArgs, output: &Output) -> Resul
         Ok(true) => {}
         Ok(false) => {
             return Err(Fault::not_found(format!("there is no tenant `{name}`"))
-                .hint(format!("`demo tenant create {name}` makes it"))
+                .hint(format!("make it with `demo tenant create {name}`"))
                 .into());
         }
-        // A token can be made anywhere; only the look at the name needs a server.
+        // A token can be made without a server; only the check of the name needs one.
         Err(error) if is_away(&error) => {
-            output.note(format!("note      nobody was asked whether there is a `{name}`: {error}"));
+            output.note(format!("note      cannot check whether `{name}` exists: {error}"));
         }
         Err(error) => return Err(error),
     }
@@ -205,11 +205,12 @@ async fn list(site: &Site<'_>, output: &Output) -> Result<()> {
         return Ok(());
     }
     output.note(
-        "note      the server has no list: names are what demo made, its data folders and its \
-         metrics have; the Admin API said which live",
+        "note      the server has no list of namespaces: the names come from what demo made, its \
+         data folders and its metrics; the Admin API says which of them exist",
     );
     for tenant in tenants.iter().filter(|tenant| tenant.state == State::Remains) {
-        output.note(format!("note      `demo tenant drop {} --yes` finishes it", tenant.name));
+        let name = &tenant.name;
+        output.note(format!("note      `demo tenant drop {name} --yes` finishes the removal"));
     }
     Ok(())
 }
@@ -226,37 +227,38 @@ async fn drop_one(site: &Site<'_>, args: &DropArgs, output: &Output) -> Result<(
     if output.format() == OutputFormat::Json {
         return output.json(&json!({ "tenant": name, "removed": removed }));
     }
-    let word = if removed.deleted { "deleted" } else { "had been deleted; the rest is gone now" };
+    let word = if removed.deleted { "deleted" } else { "was gone already; its remains are removed" };
     output.note(format!("tenant    `{name}` {word}"));
     for service in &removed.restarted {
         output.note(format!("{service:<9} restarted without it"));
     }
     for replica in &removed.checked {
-        output.note(format!("{replica:<9} answers 404, its log is quiet, its files are gone"));
+        output.note(format!("{replica:<9} answers 404, logs no errors, and its files are gone"));
     }
     output.note(format!(
-        "note      tokens for `{name}` that are alive would open a new tenant of that name; \
-         copies elsewhere, such as embedded replicas, stay"
+        "note      tokens for `{name}` that are still valid would open a new tenant of that name; \
+         copies elsewhere, such as embedded replicas, are not removed"
     ));
     Ok(())
 }
 
-/// A person types the name; where there is none, `--yes` must say it.
+/// A person has to type the name; without a terminal `--yes` is required.
 fn confirm(name: &NamespaceName, output: &Output) -> Result<()> {
     let not_meant = |text: &str| {
-        Fault::input(text.to_owned()).hint(format!("`demo tenant drop {name} --yes` does not ask"))
+        let hint = format!("run `demo tenant drop {name} --yes` to drop it without confirmation");
+        Fault::input(text.to_owned()).hint(hint)
     };
     let stdin = std::io::stdin();
     if !stdin.is_terminal() {
         return Err(
-            not_meant("dropping a tenant deletes all its data, and nobody can be asked").into()
+            not_meant("dropping a tenant deletes its data, so it must be confirmed").into()
         );
     }
-    output.note(format!("This deletes all data of `{name}`. Type its name to go on:"));
+    output.note(format!("This deletes all data of `{name}`. Type its name to confirm:"));
     let mut line = String::new();
     stdin.lock().read_line(&mut line).map_err(|e| not_meant("stdin cannot be read").because(e))?;
     if line.trim() == name.as_str() {
         return Ok(());
     }
-    Err(not_meant("that was not its name; nothing was done").into())
+    Err(not_meant("the name does not match; nothing was deleted").into())
 }

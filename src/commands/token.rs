@@ -48,10 +48,10 @@ fn mint(settings: &Settings, args: MintArgs, output: &Output) -> Result<ExitCode
     Ok(ExitCode::Success)
 }
 
-/// Signs what `grant` says with the active key; a long life is noted for `keys prune`.
+/// Signs the claims of `grant` with the active key, and records a long lifetime for `keys prune`.
 ///
 /// # Errors
-/// Exit 5 without a key, exit 2 for one that is damaged.
+/// Exit 5 without a key, exit 2 for a damaged one.
 pub fn sign(settings: &Settings, grant: &Grant) -> Result<(SecretString, Claims)> {
     let store = Store::new(settings.local_dir());
     let (key, now) = (store.signing_key()?, Timestamp::now());

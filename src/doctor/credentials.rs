@@ -15,7 +15,7 @@ const AREA: &str = "credentials";
 pub(super) fn findings(settings: &Settings) -> Vec<Finding> {
     let store = Store::new(settings.local_dir());
     if !store.key_path().exists() && !store.public_key_path().exists() {
-        let text = "there are no keys yet; `up` and `setup` make them";
+        let text = "there are no keys yet; `demo up` and `demo setup` make them";
         return vec![Finding::note(AREA, text, "demo setup")];
     }
     vec![keys(&store), own_token(settings, &store)]
@@ -50,7 +50,7 @@ fn own_token(settings: &Settings, store: &Store) -> Finding {
         Ok(inspection) if inspection.accepted => {
             let life = inspection.expires.map(|end| moment::expiry(end, now));
             let life = life.unwrap_or_else(|| "never expires".to_owned());
-            Finding::ok(AREA, format!("the token is good; it {life}"))
+            Finding::ok(AREA, format!("the token is valid; it {life}"))
         }
         Ok(inspection) => {
             let why = inspection.reason.unwrap_or_default();

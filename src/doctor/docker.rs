@@ -11,7 +11,7 @@ use demo_stack::engine::docker::{emulation, image};
 use demo_stack::plan::blueprint::{Blueprint, Variants};
 
 const AREA: &str = "docker";
-/// Tokens allow a minute; a virtual machine that slept may be hours off.
+/// The server tolerates a minute; the clock of a virtual machine that slept may be hours off.
 const CLOCK_SECONDS: i64 = 30;
 
 pub(super) async fn findings(settings: &Settings) -> Vec<Finding> {
@@ -27,7 +27,8 @@ pub(super) async fn findings(settings: &Settings) -> Vec<Finding> {
     let info = match daemon.docker.info().await {
         Ok(info) => info,
         Err(error) => {
-            return vec![Finding::problem(AREA, format!("no facts: {error}"), "restart Docker")];
+            let text = format!("Docker does not answer: {error}");
+            return vec![Finding::problem(AREA, text, "restart Docker")];
         }
     };
     let mut findings = vec![Finding::ok(
@@ -70,7 +71,7 @@ fn clock(info: &SystemInfo) -> Option<Finding> {
     let apart = theirs.as_second() - Timestamp::now().as_second();
     (apart.abs() > CLOCK_SECONDS).then(|| {
         let text =
-            format!("its clock is {apart} s away from this machine's: tokens may be refused");
+            format!("its clock differs from this machine's by {apart} s, so tokens may be refused");
         Finding::problem(AREA, text, "restart Docker's virtual machine")
     })
 }
@@ -104,12 +105,13 @@ async fn images(settings: &Settings, daemon: &Daemon) -> Option<Finding> {
     }
     Some(match image::find(&daemon.docker, &reference).await {
         Ok(Some(found)) => {
-            Finding::ok(AREA, format!("image {reference} is here, {}", image::platform_of(&found)))
+            let platform = image::platform_of(&found);
+            Finding::ok(AREA, format!("image {reference} is present, {platform}"))
         }
         Ok(None) => Finding::note(
             AREA,
-            format!("image {reference} is not here; `up` pulls it"),
-            "demo image build --base BASE, where nothing can be pulled",
+            format!("image {reference} is not present; `demo up` pulls it"),
+            "demo image build --base BASE (if it cannot be pulled)",
         ),
         Err(error) => Finding::problem(AREA, error.to_string(), "restart Docker"),
     })

@@ -12,9 +12,9 @@ use demo_base::error::{Fault, Result};
 use demo_stack::state::Local;
 
 const AREA: &str = "machine";
-/// A server binary, its archive and a few databases.
+/// Room for a server binary, its archive and a few databases.
 const DISK_BYTES: u64 = 500 * 1024 * 1024;
-/// 2026-01-01: this program is younger than that.
+/// 2026-01-01: a clock that shows an earlier date is wrong, since this program is newer.
 const YOUNGEST: i64 = 1_767_225_600;
 
 pub(super) fn findings(settings: &Settings) -> Result<Vec<Finding>> {
@@ -45,31 +45,31 @@ fn ports(settings: &Settings) -> Result<Vec<Finding>> {
             return Finding::ok(AREA, format!("port {port} is free"));
         }
         if ours(port) {
-            return Finding::ok(AREA, format!("port {port} is the standing stack's"));
+            return Finding::ok(AREA, format!("port {port} is used by the standing stack"));
         }
         let by = match listeners::get_process_by_port(port, listeners::Protocol::TCP) {
             Ok(process) => format!("`{}` (pid {})", process.name, process.pid),
             Err(_) => "another program".to_owned(),
         };
         let fix = format!("stop it, or set {variable} in .env");
-        Finding::problem(AREA, format!("port {port} is taken by {by}"), &fix)
+        Finding::problem(AREA, format!("port {port} is in use by {by}"), &fix)
     };
     Ok(wanted.into_iter().map(look).collect())
 }
 
 fn disk(folder: &Path) -> Result<Finding> {
     let facts = rustix::fs::statvfs(folder)
-        .map_err(|error| Fault::failed("the disk cannot be looked at").because(error))?;
+        .map_err(|error| Fault::failed("the free disk space cannot be read").because(error))?;
     let free = facts.f_bavail.saturating_mul(facts.f_frsize);
     let text = format!("{} MiB free in {}", free / (1024 * 1024), folder.display());
     Ok(if free < DISK_BYTES {
-        Finding::problem(AREA, text, "make room, or move the project")
+        Finding::problem(AREA, text, "free some disk space, or move the project")
     } else {
         Finding::ok(AREA, text)
     })
 }
 
-/// demo itself never asks: this is for other clients on this machine.
+/// `demo` does not need these names: the check is for other clients on this machine.
 fn names() -> Finding {
     let resolved = ("shop.localhost", 80).to_socket_addrs().map(|mut found| found.next());
     match resolved {
@@ -78,7 +78,7 @@ fn names() -> Finding {
         }
         _ => Finding::note(
             AREA,
-            "NAME.localhost does not resolve; demo does not need it, other clients do",
+            "NAME.localhost does not resolve; demo does not need it, but other clients do",
             "echo '127.0.0.1 shop.localhost' | sudo tee -a /etc/hosts",
         ),
     }

@@ -48,10 +48,10 @@ impl Finding {
     }
 }
 
-/// Looks at everything. One engine is enough: what the other lacks is a note.
+/// Examines everything. One engine is enough, so what the other lacks becomes a note.
 ///
 /// # Errors
-/// When the machine itself cannot be looked at.
+/// When the machine itself cannot be examined.
 pub async fn examine(settings: &Settings) -> Result<Vec<Finding>> {
     let mut native = native::findings(settings).await;
     let mut docker = docker::findings(settings).await;

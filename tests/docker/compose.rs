@@ -27,7 +27,7 @@ fn demo_goes_on_with_what_compose_made() {
     site.demo(["init"]).success();
     site.demo(["count", "--target", "replica", "--wait"]).prints("0\n").success();
     // What Compose made is what we would make.
-    site.demo(["up"]).says("primary   is up already").success();
+    site.demo(["up"]).says("primary   is running already").success();
     site.demo(["down"]).says("primary   stopped").success();
     site.is_gone();
 }

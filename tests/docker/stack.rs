@@ -40,9 +40,9 @@ fn it_comes_up_serves_and_goes() {
 fn up_again_changes_nothing_and_a_changed_plan_is_replaced() {
     let site = Site::up();
     let before = ids(&site);
-    site.demo(["up"]).says("primary   is up already").success();
+    site.demo(["up"]).says("primary   is running already").success();
     assert_eq!(ids(&site), before);
-    site.demo(["up", "--variant", "namespaced"]).says("restarted with what changed").success();
+    site.demo(["up", "--variant", "namespaced"]).says("restarted with its changes").success();
     assert!(ids(&site).iter().all(|id| !before.contains(id)));
     site.demo(["namespace", "create", "shop"]).success();
     site.demo(["run", "--namespace", "shop", "--label", "x"]).success();
@@ -52,7 +52,7 @@ fn up_again_changes_nothing_and_a_changed_plan_is_replaced() {
     // New keys: the server reads them at boot only.
     let before = ids(&site);
     site.demo(["setup", "--force"]).success();
-    site.demo(["up"]).says("restarted with what changed").success();
+    site.demo(["up"]).says("restarted with its changes").success();
     assert!(ids(&site).iter().all(|id| !before.contains(id)));
     site.demo(["down"]).success();
 }
@@ -110,5 +110,5 @@ fn doctor_names_the_daemon_and_the_image() {
     let findings = site.demo(["doctor", "-o", "json"]).exits(0).json();
     let text = findings.to_string();
     assert!(text.contains("engine") && text.contains("API"), "{text}");
-    assert!(text.contains("is here, linux/"), "{text}");
+    assert!(text.contains("is present, linux/"), "{text}");
 }

@@ -41,7 +41,7 @@ fn read_setup_makes_an_admin_key_that_the_stack_and_its_commands_use() {
     // A new key is another server: `up` restarts it, `restart` keeps to what is kept.
     project.demo(["setup", "--force"]).success();
     assert!(!project.read(".local/admin/admin.key").contains(key));
-    project.demo(["up"]).says("restarted with what changed").success();
+    project.demo(["up"]).says("restarted with its changes").success();
     project.demo(["namespace", "create", "blog"]).success();
     project.demo(["restart"]).success();
     project.demo(["namespace", "create", "news"]).success();
@@ -100,5 +100,5 @@ fn read_a_token_comes_from_a_file_or_stdin_and_not_from_the_process_list() {
     twice.says("both the token and the label").fails(2);
     project.demo(["sync", "--token-file", "-"]).stdin(token).success();
     let help = project.demo(["count", "--help"]).success();
-    assert!(help.stdout.contains("every user of this machine sees it"), "{help:?}");
+    assert!(help.stdout.contains("Every user of this machine can see it"), "{help:?}");
 }

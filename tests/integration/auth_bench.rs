@@ -119,7 +119,7 @@ fn what_cannot_be_measured_is_said_at_once() {
     project.demo(["setup"]).success();
     bench().says("nothing answers").fails(3).hint("demo up");
     bench().args(["-c", "absent.yaml"]).says("absent.yaml").fails(5);
-    bench().args(["--svg", "nowhere/at/all.svg"]).says("has no folder").fails(2);
+    bench().args(["--svg", "nowhere/at/all.svg"]).says("does not exist").fails(2);
     for (option, value) in [("--sync-intervals", "1,0"), ("--clients", "0"), ("--seconds", "x")] {
         bench().args([option, value]).says(option).fails(2);
     }

@@ -27,20 +27,20 @@ fn words_that_the_command_line_does_not_know() {
             (&["conut"], 2, "unrecognized subcommand 'conut'", None),
             (&["smoke", "--scenario", "nothing"], 2, "invalid value 'nothing'", None),
             (&["smoke", "--report", "junit"], 2, "write FORMAT=PATH", None),
-            (&["smoke", "--report", "pdf=x"], 2, "`pdf` is no report format", None),
+            (&["smoke", "--report", "pdf=x"], 2, "`pdf` is not a report format", None),
             (
                 &["smoke", "--report", "json=no/folder/x.json"],
                 2,
-                "has no folder",
-                Some("make the folder first"),
+                "does not exist",
+                Some("create the folder first"),
             ),
             (&["smoke", "--jobs", "0"], 2, "0", None),
             (&["count", "-o", "env"], 2, "only `demo status`", Some("-o json")),
             (&["token", "mint", "--ttl", "soon"], 2, "24h", None),
-            (&["token", "mint", "--ttl", "0s"], 2, "a second at least", None),
-            (&["up", "--variant", "default", "--variant", "tls"], 2, "the base alone", None),
+            (&["token", "mint", "--ttl", "0s"], 2, "at least a second", None),
+            (&["up", "--variant", "default", "--variant", "tls"], 2, "the base stack alone", None),
             (&["up", "--engine", "podman"], 2, "invalid value 'podman'", None),
-            (&["status", "--project-dir", "absent"], 5, "there is no folder", None),
+            (&["status", "--project-dir", "absent"], 5, "does not exist", None),
         ],
     );
 }
@@ -125,7 +125,7 @@ fn nothing_is_there_to_talk_to() {
         (&["count", "--wait", "--url", &free], 2, "--wait", Some("--target replica")),
     ];
     check(&project, rows);
-    project.demo(["down"]).says("nothing runs").success();
+    project.demo(["down"]).says("no stack is running").success();
 }
 
 #[test]

@@ -59,7 +59,7 @@ fn old_tokens_live_on_until_the_old_key_is_dropped() {
     let dropped = project.demo(["keys", "prune", "-o", "json", "--key", &first]).success().json();
     assert_eq!(dropped, json!({ "dropped": [first], "next": ["demo restart"] }));
     works(&project, &old);
-    project.demo(["up"]).says("restarted with what changed").success();
+    project.demo(["up"]).says("restarted with its changes").success();
     is_refused(&project, &old);
     works(&project, &new);
     project.demo(["keys", "prune", "--key", &first]).fails(5).hint("keys show");

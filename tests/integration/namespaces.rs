@@ -9,10 +9,10 @@ fn another_variant_replaces_the_servers_and_says_so() {
     let project = Project::up(&[]);
     project.demo(["namespace", "create", "shop"]).fails(2).hint("--variant namespaced");
     let said = project.demo(["up", "--variant", "namespaced"]).success();
-    assert!(said.stderr.contains("restarted with what changed"), "{said:?}");
+    assert!(said.stderr.contains("restarted with its changes"), "{said:?}");
     // Without a word about variants it stays.
-    assert!(project.demo(["up"]).success().stderr.contains("is up already"));
-    project.demo(["count"]).says("no default one").fails(2).hint("--namespace");
+    assert!(project.demo(["up"]).success().stderr.contains("is running already"));
+    project.demo(["count"]).says("no default namespace").fails(2).hint("--namespace");
 
     project.demo(["namespace", "create", "shop"]).says("`shop` created").success();
     project.demo(["namespace", "create", "shop"]).fails(1).hint("--if-not-exists");

@@ -41,7 +41,7 @@ fn a_second_key_is_trusted_beside_the_first() {
     std::fs::rename(project.join("next.key"), project.local("jwt/jwt.key")).unwrap();
     let old = project.read(".local/jwt/jwt.token");
     let said = project.demo(["up"]).success();
-    assert!(said.stderr.contains("restarted with what changed"), "{said:?}");
+    assert!(said.stderr.contains("restarted with its changes"), "{said:?}");
     project.demo(["count", "--token", &next]).prints("1\n").success();
     project.demo(["count", "--token", old.trim()]).fails(4);
     project.demo(["count"]).prints("1\n").success();

@@ -21,7 +21,7 @@ fn a_stack_stays_until_it_is_taken_down() {
     assert_eq!(before.keys().collect::<Vec<_>>(), ["primary", "replica"]);
 
     let again = project.demo(["up"]).success();
-    assert!(again.stderr.contains("is up already"), "{again:?}");
+    assert!(again.stderr.contains("is running already"), "{again:?}");
     assert_eq!(ids(&project), before);
 
     project.demo(["run", "--label", "stays"]).success();
@@ -37,7 +37,7 @@ fn a_stack_stays_until_it_is_taken_down() {
     project.demo(["down"]).says("the data stays").success();
     assert!(servers_in(project.path()).is_empty());
     project.demo(["status"]).fails(3);
-    project.demo(["down"]).says("nothing runs").success();
+    project.demo(["down"]).says("no stack is running").success();
 
     project.demo(["up"]).success();
     project.demo(["count"]).prints("1\n").success();

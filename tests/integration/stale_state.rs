@@ -28,7 +28,7 @@ fn a_killed_server_is_seen_and_started_again() {
 
     let said = project.demo(["up"]).success();
     assert!(said.stderr.contains("primary   ready in"), "{said:?}");
-    assert!(said.stderr.contains("replica   is up already"), "{said:?}");
+    assert!(said.stderr.contains("replica   is running already"), "{said:?}");
     project.demo(["count"]).prints("1\n").success();
     assert!(stranger.lives());
 

@@ -60,7 +60,7 @@ fn c2_a_server_that_died_is_started_again_until_it_is_taken_down() {
         project.read(".local/logs/supervisor.log").contains("primary started again, restart 2")
     );
     // `up` on what stands keeps one supervisor, `restart` begins to count anew.
-    project.demo(["up"]).says("is up already").success();
+    project.demo(["up"]).says("is running already").success();
     assert_eq!(supervisors(project.path()), 1);
     project.demo(["restart", "primary"]).success();
     let json = project.demo(["status", "-o", "json"]).success().json();
@@ -92,7 +92,7 @@ fn c2_on_failure_counts() {
     kill_server(project.path(), second);
     until("it has ended", || !servers_in(project.path()).contains(&second));
     until("the supervisor gives up", || {
-        project.read(".local/logs/supervisor.log").contains("has had all its restarts")
+        project.read(".local/logs/supervisor.log").contains("has used all its restarts")
     });
     project.demo(["down"]).success();
     let log = project.read(".local/logs/supervisor.log");

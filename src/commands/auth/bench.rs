@@ -1,4 +1,4 @@
-//! `auth bench`: chooses what is measured, prints the figures, draws them.
+//! `auth bench`: chooses what is measured, prints the figures and draws them.
 
 use std::path::Path;
 use std::time::Duration;
@@ -17,15 +17,15 @@ use demo_login::config::{Backend, Config, Files};
 use demo_report::counted;
 use demo_service::runtime;
 
-/// Measures the stack that stands, or what the configuration files name.
+/// Measures the standing stack, or the databases that the configuration files name.
 ///
 /// # Errors
-/// Exit 2 or 5 for a file that is wrong or missing, 3 when a database does not
-/// answer, 4 when it refuses, 130 when it was interrupted.
+/// Exit 2 or 5 for a file that is wrong or missing, 3 when a database does not answer, 4 when it
+/// refuses the token, 130 after an interruption.
 pub async fn run(settings: &Settings, args: &AuthBenchArgs, output: &Output) -> Result<ExitCode> {
     check_folder(args.svg.as_deref())?;
     let mut sources = configured(settings, args)?;
-    // From here on a signal does not end the program before it has cleaned up.
+    // From here on a signal must not end the program before it has cleaned up.
     let signal = tokio::spawn(interrupted());
     let folder = tempfile::Builder::new().prefix("demo-bench-").tempdir()?;
     let mut scratch = None;
@@ -47,7 +47,7 @@ pub async fn run(settings: &Settings, args: &AuthBenchArgs, output: &Output) -> 
         let end = async move {
             match signal.await {
                 Ok(Ok(())) => {}
-                // No signal can be heard: none comes.
+                // Signals cannot be received, so this future never completes.
                 _ => std::future::pending().await,
             }
         };
@@ -75,14 +75,14 @@ fn print(report: &Report, svg: Option<&Path>, output: &Output) -> Result<ExitCod
     }
     if report.debug_build {
         output.note(
-            "note      a debug build: its figures say little; \
+            "note      this is a debug build, so the figures mean little; \
              `cargo build --release` makes the program that people run",
         );
     }
     if report.within_bounds() {
         return Ok(ExitCode::Success);
     }
-    output.note("note      a revoked token was taken for longer than it may be");
+    output.note("note      a revoked token was accepted for longer than it may be");
     Ok(ExitCode::Failed)
 }
 
@@ -113,13 +113,13 @@ fn plan(args: &AuthBenchArgs) -> Plan {
     }
 }
 
-/// Better now than after the measurement.
+/// Checked before the measurement, so that a wrong path does not waste the run.
 fn check_folder(svg: Option<&Path>) -> Result<()> {
     let folder = svg.and_then(Path::parent).filter(|folder| !folder.as_os_str().is_empty());
     match (svg, folder) {
         (Some(svg), Some(folder)) if !folder.is_dir() => {
-            Err(Fault::input(format!("the plot {} has no folder", svg.display()))
-                .hint("make the folder first, or choose another path")
+            Err(Fault::input(format!("the folder of the plot {} does not exist", svg.display()))
+                .hint("create the folder first, or choose another path")
                 .into())
         }
         _ => Ok(()),

@@ -1,6 +1,6 @@
-//! Where the bench may write on the standing stack: a namespace of its own, which
-//! is deleted at the end; without namespaces, the login tables of the one database,
-//! which are taken away again if they were not there before.
+//! Where the bench writes on the standing stack: into a namespace of its own, which is deleted at
+//! the end. In a stack without namespaces it uses the login tables of the only database, and drops
+//! them at the end unless they existed before.
 
 use std::time::Duration;
 
@@ -20,10 +20,10 @@ use demo_sqld_client::hrana::{Hrana, Reply};
 use demo_sqld_client::http::loopback_client;
 use demo_stack::state::Local;
 
-/// Of the token that the bench uses; no bench takes as long.
+/// Lifetime of the token that the bench uses; no bench runs as long.
 const LIFETIME: Duration = Duration::from_hours(12);
 
-/// A database of the standing stack, and how it becomes as it was.
+/// A database of the standing stack, and how to restore it.
 pub struct Scratch {
     endpoint: Endpoint,
     libsql: Libsql,
@@ -33,16 +33,16 @@ pub struct Scratch {
 enum Undo {
     Namespace(Admin, NamespaceName),
     Tables(Hrana),
-    /// Somebody's logins are there; the bench's own rows are removed by itself.
+    /// Login tables exist and belong to somebody; the bench removes only its own rows.
     Nothing,
 }
 
 impl Scratch {
-    /// Makes the namespace, or looks at the one database.
+    /// Makes the namespace, or looks at the only database.
     ///
     /// # Errors
-    /// Exit 3 when the stack does not answer, 4 when it refuses the token, 5 when
-    /// the project has no keys.
+    /// Exit 3 when the stack does not answer, 4 when it refuses the token, 5 when the project has
+    /// no keys.
     pub async fn make(settings: &Settings) -> Result<Self> {
         Self::attempt(settings).await.map_err(|error| match error.downcast::<Fault>() {
             Ok(fault) if fault.code() == ExitCode::Unreachable => fault
@@ -90,28 +90,28 @@ impl Scratch {
         Backend::Libsql(self.libsql.clone())
     }
 
-    /// For a person: which database, and what becomes of it.
+    /// Which database is used, and what happens to it, in words for a person.
     pub fn describe(&self) -> String {
         let server = self.endpoint.describe();
         match &self.undo {
             Undo::Namespace(_, name) => {
                 format!("namespace `{name}` of {server}, deleted at the end")
             }
-            Undo::Tables(_) => format!("tables in {server}, taken away at the end"),
-            Undo::Nothing => format!("the login tables of {server}, which were there before"),
+            Undo::Tables(_) => format!("tables in {server}, dropped at the end"),
+            Undo::Nothing => format!("the login tables of {server}, which existed before"),
         }
     }
 
-    /// Makes it as it was.
+    /// Restores the database.
     ///
     /// # Errors
-    /// Exit 3 or 1 with what is left.
+    /// Exit 3 or 1, naming what is left.
     pub async fn remove(self) -> Result<()> {
         match &self.undo {
             Undo::Nothing => Ok(()),
             Undo::Namespace(admin, name) => admin.delete(name).await.map_err(|error| {
                 let hint = format!("`demo tenant drop {name} --yes` removes it");
-                Fault::failed(format!("the namespace `{name}` is left"))
+                Fault::failed(format!("the namespace `{name}` could not be deleted"))
                     .because(format!("{error:#}"))
                     .hint(hint)
                     .into()
@@ -121,10 +121,10 @@ impl Scratch {
                 if reply.is_done() {
                     return Ok(());
                 }
-                // Most likely an instance of `auth serve` has begun to use them.
+                // Most likely an instance of `auth serve` has begun to use the tables.
                 Err(Fault::failed(format!("login tables are left in {}", self.endpoint.describe()))
                     .because(reply.describe())
-                    .hint("they have users by now; else drop them with `demo sql`")
+                    .hint("if no `demo auth serve` uses them, drop them with `demo sql`")
                     .into())
             }
         }
@@ -135,9 +135,9 @@ fn refused(endpoint: &Endpoint, reply: &Reply) -> Fault {
     let server = endpoint.describe();
     let fault = match reply.status {
         401 | 403 => Fault::rejected(format!("{server} refused the project's own token"))
-            .hint("`demo restart` makes the servers read the keys again"),
-        _ => Fault::failed(format!("{server} gave no answer that makes sense"))
-            .hint("`demo status` says what runs there"),
+            .hint("run `demo restart`, so that the servers read the keys again"),
+        _ => Fault::failed(format!("{server} gave an unexpected answer"))
+            .hint("run `demo status` to see what runs there"),
     };
     fault.because(reply.describe())
 }

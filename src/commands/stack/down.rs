@@ -21,19 +21,20 @@ pub async fn down(settings: &Settings, args: &DownArgs, output: &Output) -> Resu
         local.refuse_links(&[local.data_dir(), local.embedded_dir(), local.standing_dir()])?;
     }
     if !local.root().is_dir() {
-        output.note("nothing runs");
+        output.note("no stack is running");
         return Ok(());
     }
     let _lock = local.lock().await?;
     let stopped = stop(settings, &local, output).await?;
     if !stopped {
-        output.note("nothing runs");
+        output.note("no stack is running");
     }
     if args.volumes {
         let daemon = Daemon::connect(&settings.docker).await.ok();
         data::remove(daemon.as_ref(), local.project_dir(), &local.data_dir()).await?;
         output.note("removed   .local/data");
-        // Copies of what is gone; a command that is using one finds that out.
+        // The embedded replicas are copies of the removed data; a command that is using one reports
+        // an error.
         if local.embedded_dir().exists() {
             data::remove(daemon.as_ref(), local.project_dir(), &local.embedded_dir()).await?;
             output.note("removed   .local/embedded");
@@ -44,7 +45,7 @@ pub async fn down(settings: &Settings, args: &DownArgs, output: &Output) -> Resu
     Ok(())
 }
 
-/// Stops everything and removes what was made, the server binary excepted.
+/// Stops everything and removes what `demo` made, except the server binary.
 pub async fn cleanup(settings: &Settings, args: &CleanupArgs, output: &Output) -> Result<()> {
     let local = Local::new(settings.local_dir());
     let names = ["admin", "jwt", "certs", "data", "embedded", "logs"];
@@ -59,7 +60,7 @@ pub async fn cleanup(settings: &Settings, args: &CleanupArgs, output: &Output) -
         return Ok(());
     }
     let lock = local.lock().await?;
-    // A record that cannot be read must not keep its servers alive.
+    // A record that cannot be read must not prevent the servers from being stopped.
     if local.standing().is_err() {
         end_servers(&local.standing_dir())?;
         local.forget()?;
@@ -75,7 +76,7 @@ pub async fn cleanup(settings: &Settings, args: &CleanupArgs, output: &Output) -
     for target in targets {
         data::remove(daemon.as_ref(), local.project_dir(), &target).await?;
     }
-    // A smoke run that is still going keeps its folder and its servers.
+    // A smoke run that is still in progress keeps its folder and its servers.
     if local.ephemeral_dir().is_dir() {
         std::fs::remove_file(local.ephemeral_dir().join("gate.lock")).ok();
         std::fs::remove_dir(local.ephemeral_dir()).ok();
@@ -88,8 +89,9 @@ pub async fn cleanup(settings: &Settings, args: &CleanupArgs, output: &Output) -
     }
     output.note("removed   keys, token, certificates, data, replicas, logs");
     if let Some(left) = swept.left.first() {
-        return Err(Fault::unreachable(format!("{} is a stack of Docker's", left.display()))
-            .hint("start Docker, then `demo cleanup` again")
+        let left = left.display();
+        return Err(Fault::unreachable(format!("{left} belongs to a stack that runs on Docker"))
+            .hint("start Docker, then run `demo cleanup` again")
             .into());
     }
     Ok(())
@@ -101,7 +103,7 @@ async fn stop(settings: &Settings, local: &Local, output: &Output) -> Result<boo
     let engine = provider.engine(&Place::standing(local, &standing.project));
     super::supervise::end(engine.as_ref()).await?;
     let mut any = false;
-    // The replicas first: without their primary they would only complain.
+    // The replicas stop first, since without their primary they would only log errors.
     let (primary, others): (Vec<_>, Vec<_>) =
         standing.services.keys().partition(|name| *name == "primary");
     for service in others.into_iter().chain(primary) {

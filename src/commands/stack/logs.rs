@@ -10,7 +10,7 @@ use crate::output::Output;
 use crate::settings::Settings;
 use demo_base::error::{Fault, Result};
 
-/// Prints what the servers wrote; with several, each line under its service's name.
+/// Prints the logs of the servers; with several, each line begins with the name of its service.
 pub async fn run(settings: &Settings, args: &LogsArgs, output: &Output) -> Result<()> {
     let stack = Stack::open(settings).await?;
     let services = stack.services(args.service.as_deref())?;

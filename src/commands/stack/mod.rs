@@ -17,7 +17,7 @@ use demo_stack::engine::provider::Place;
 use demo_stack::plan::blueprint::{Blueprint, Variants};
 use demo_stack::state::{Local, Standing};
 
-/// The standing stack as it was recorded, and the engine that runs it.
+/// The standing stack as recorded, and the engine that runs it.
 pub(super) struct Stack {
     pub local: Local,
     pub standing: Standing,
@@ -26,7 +26,7 @@ pub(super) struct Stack {
 
 impl Stack {
     /// # Errors
-    /// Exit 3 when none was started.
+    /// Exit 3 when no stack is running.
     pub async fn open(settings: &Settings) -> Result<Self> {
         let local = Local::new(settings.local_dir());
         let Some(standing) = find(settings, &local).await? else {
@@ -37,10 +37,10 @@ impl Stack {
         Ok(Self { local, standing, engine })
     }
 
-    /// The services that a command is for: the one that was named, or all.
+    /// The services that a command applies to: the one that was named, or all.
     ///
     /// # Errors
-    /// Exit 5 for a name that there is not.
+    /// Exit 5 for a name that is not a service of the stack.
     fn services(&self, named: Option<&str>) -> Result<Vec<String>> {
         let all: Vec<String> = self.standing.services.keys().cloned().collect();
         let Some(named) = named else { return Ok(all) };
@@ -53,8 +53,8 @@ impl Stack {
     }
 }
 
-/// The standing stack: the one that was recorded, else one that `docker compose
-/// up` has started from the same files.
+/// The standing stack: the recorded one, else one that `docker compose up` has started from the
+/// same files.
 ///
 /// # Errors
 /// When the record is damaged, or Docker refuses.
@@ -65,7 +65,7 @@ async fn find(settings: &Settings, local: &Local) -> Result<Option<Standing>> {
     if settings.engine == EngineChoice::Native {
         return Ok(None);
     }
-    // No Docker, or no usable compose file: then nothing of it can run there.
+    // Without Docker or a usable compose file, Compose cannot have started a stack.
     let Ok(daemon) = Daemon::connect(&settings.docker).await else { return Ok(None) };
     let blueprint = Blueprint::new(&settings.project_dir, &settings.plan_variables);
     let Ok(plan) = blueprint.standing(Variants::DEFAULT) else { return Ok(None) };

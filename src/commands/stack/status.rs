@@ -22,10 +22,10 @@ use demo_stack::engine::ServiceState;
 use demo_stack::engine::native::confinement;
 use demo_stack::state::{Addresses, EngineKind};
 
-/// A server that answers does so in milliseconds.
+/// A healthy server answers within milliseconds.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Prints the facts.
+/// Prints the status.
 ///
 /// # Errors
 /// Exit 3 when no service runs.
@@ -70,10 +70,10 @@ pub struct ServiceStatus {
     pub grpc: Option<SocketAddr>,
     pub admin: Option<SocketAddr>,
     pub replication_index: Option<u64>,
-    /// Frames behind the primary.
+    /// How many frames it is behind the primary.
     pub lag: Option<u64>,
     pub data_bytes: u64,
-    /// How often it was started again after it died.
+    /// How often it was restarted after it had died.
     pub restarts: u32,
 }
 
@@ -93,7 +93,7 @@ pub async fn collect(
         let mut service = look(&stack, name, *addresses, &http).await?;
         if let (true, Some(address), Some(token)) = (service.healthy, service.http, &token) {
             let hrana = Hrana::new(http.clone(), address).namespace(namespace).token(token);
-            // A replica that cannot reach its primary hangs, and its health is 200.
+            // A replica that cannot reach its primary hangs, while its `/health` still answers 200.
             let reply = tokio::time::timeout(PATIENCE, hrana.execute("SELECT 1")).await;
             let reply = reply.ok().and_then(Result::ok);
             service.replication_index = reply.and_then(|reply| reply.replication_index());
@@ -155,7 +155,7 @@ async fn look(
     Ok(status)
 }
 
-/// Bytes of all files under `folder`; what cannot be read counts nothing.
+/// The size of all files under `folder` in bytes; files that cannot be read count as 0.
 fn folder_size(folder: &Path) -> u64 {
     let Ok(entries) = std::fs::read_dir(folder) else {
         return 0;
@@ -169,7 +169,7 @@ fn folder_size(folder: &Path) -> u64 {
 }
 
 impl StatusReport {
-    /// `KEY=value` lines for `eval`; addresses and paths only, no secret.
+    /// `KEY=value` lines for `eval`, with addresses and paths only and no secret.
     fn environment(&self) -> String {
         let mut lines = vec![format!("DEMO_ENGINE={}", self.engine)];
         for service in &self.services {

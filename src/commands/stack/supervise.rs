@@ -1,11 +1,11 @@
-//! `__supervise`: starts native servers again that have died, as `restart:` says.
+//! `__supervise`: restarts native servers that have died, as the compose key `restart` says.
 //!
-//! One process for each standing stack with such a service, started by `demo up`.
-//! Who stops or starts servers on purpose holds the lock of the stack and ends or
-//! replaces this process under it; this process acts under the same lock, and looks
-//! at the record and at the server again when it has it. So it never starts what
-//! was just stopped. It ends when there is no record any more, listens nowhere, and
-//! writes what it does to `.local/logs/supervisor.log`.
+//! `demo up` starts one supervisor for a standing stack that has such a service. A command that
+//! stops or starts servers on purpose holds the lock of the stack, and ends or replaces the
+//! supervisor while it holds it. The supervisor acts under the same lock, and checks the record and
+//! the server again once it has it, so it never starts a server that was just stopped. It ends when
+//! the record is gone. It listens on no port, and logs what it does to
+//! `.local/logs/supervisor.log`.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -27,20 +27,21 @@ use demo_stack::plan::blueprint::Blueprint;
 use demo_stack::plan::restart::Restart;
 use demo_stack::state::{EngineKind, Local};
 
-/// Name of its pid file and of its log.
+/// The name of its pid file and its log.
 const NAME: &str = "supervisor";
-/// Between two looks: a pid file's lock tells no one that it is free.
+/// The interval between two checks. Checking is necessary because nothing announces that the lock
+/// of a pid file is free.
 const LOOK: Duration = Duration::from_millis(200);
-/// Before the first restart; doubled with each that follows, as Docker does.
+/// The delay before the first restart; it doubles with each further restart, as in Docker.
 const FIRST_DELAY: Duration = Duration::from_millis(100);
 const LONGEST_DELAY: Duration = Duration::from_secs(60);
-/// A server that has run for so long starts with the first delay again.
+/// A server that has run for this long starts again with the first delay.
 const STEADY: Duration = Duration::from_secs(10);
-/// It starts in milliseconds.
+/// The supervisor itself starts within milliseconds.
 const START_DEADLINE: Duration = Duration::from_secs(10);
 
-/// Starts the supervisor of the standing stack, if a service of `plan` is to be
-/// started again. The lock of the stack is held.
+/// Starts the supervisor of the standing stack if a service of `plan` has a restart policy. The
+/// caller holds the lock of the stack.
 ///
 /// # Errors
 /// When it does not come up, with the last lines of its log.
@@ -60,13 +61,13 @@ pub async fn begin(
     let engine = provider.engine(&Place::standing(local, &plan.project));
     let mut child = spawn(settings, local)?;
     let file = pid_file(local);
-    // Only what holds its pid file can be ended by the next command.
+    // The next command can end the supervisor only through its pid file, so wait for that.
     poll("the supervisor runs", START_DEADLINE, async || {
         if file.holder()?.is_some() {
             return Ok(Attempt::Done(()));
         }
         if child.try_wait()?.is_none() {
-            return Ok(Attempt::Again("it has not taken its pid file".to_owned()));
+            return Ok(Attempt::Again("it has not locked its pid file".to_owned()));
         }
         let words = last_words(engine.as_ref(), NAME).await;
         Err(Fault::failed("the supervisor has ended").because(words).into())
@@ -74,8 +75,8 @@ pub async fn begin(
     .await
 }
 
-/// Not through `__exec`: a lock that survives an exec would be inherited by the
-/// servers that the supervisor starts, and held by them when it has ended.
+/// Not through `__exec`: a lock that survives an exec would be inherited by the servers that the
+/// supervisor starts, and they would still hold it after the supervisor has ended.
 fn spawn(settings: &Settings, local: &Local) -> Result<Child> {
     let path = local.logs_dir().join(format!("{NAME}.log"));
     let attempt = || -> std::io::Result<Child> {
@@ -99,7 +100,7 @@ fn pid_file(local: &Local) -> PidFile {
     PidFile::new(local.standing_dir().join(format!("{NAME}.pid")))
 }
 
-/// Ends the supervisor of a standing stack; the lock of the stack is held.
+/// Ends the supervisor of a standing stack; the caller holds the lock of the stack.
 ///
 /// # Errors
 /// When it does not end.
@@ -110,14 +111,14 @@ pub async fn end(engine: &dyn Engine) -> Result<()> {
     Ok(())
 }
 
-/// What is known of one service.
+/// What the supervisor knows about one service.
 struct Watched {
     policy: Restart,
     delay: Duration,
     started: Instant,
-    /// It has ended, and is started again then.
+    /// It has ended and will be restarted at this time.
     due: Option<Instant>,
-    /// It has ended, and is not started again; that was said.
+    /// It has ended and will not be restarted; this has been logged.
     given_up: bool,
 }
 
@@ -127,12 +128,12 @@ struct Watched {
 /// When the record or the compose files cannot be read.
 pub async fn run(settings: &Settings, output: &Output) -> Result<()> {
     let local = Local::new(settings.local_dir());
-    // A terminal's Ctrl-C is not for it.
+    // Ctrl-C on the terminal is not meant for it.
     let _leads_already = rustix::process::setsid();
     let _held = pid_file(&local).take()?;
     let Some(standing) = local.standing()? else { return Ok(()) };
     let blueprint = Blueprint::new(&settings.project_dir, &settings.plan_variables);
-    // As of now: what is changed in the files counts with the next `demo up`.
+    // The configuration is read once; changes to the files take effect with the next `demo up`.
     let mut plan = blueprint.standing(standing.variants)?;
     plan.services.retain(|service| standing.services.contains_key(&service.name));
     let provider = engines::of(settings, standing.engine).await?;
@@ -155,7 +156,7 @@ pub async fn run(settings: &Settings, output: &Output) -> Result<()> {
         if due.is_empty() {
             continue;
         }
-        // A command that changes the stack has it; then everything may be different.
+        // A command that changes the stack holds the lock; everything may be different afterwards.
         let Ok(_lock) = local.lock().await else { continue };
         if local.standing()?.is_none() {
             return Ok(());
@@ -166,7 +167,7 @@ pub async fn run(settings: &Settings, output: &Output) -> Result<()> {
     }
 }
 
-/// The services that are to be started now.
+/// The services to start now.
 async fn look(
     local: &Local,
     engine: &dyn Engine,
@@ -185,7 +186,7 @@ async fn look(
         }
         if !known.policy.again(local.restarts(name)) {
             if known.policy != Restart::No && !known.given_up {
-                output.note(format!("{name} has ended, and has had all its restarts"));
+                output.note(format!("{name} has ended and has used all its restarts"));
             }
             known.given_up = true;
             continue;

@@ -25,7 +25,7 @@ use demo_stack::state::{EngineKind, Local, Standing};
 pub async fn run(settings: &Settings, args: &UpArgs, output: &Output) -> Result<()> {
     let local = Local::new(settings.local_dir());
     let recorded = super::find(settings, &local).await?;
-    // Without a word about variants a running stack stays as it is.
+    // Without --variant, a running stack keeps its variants.
     let variants = match (&recorded, args.variant.is_empty()) {
         (Some(standing), true) => standing.variants,
         _ => variants(&args.variant)?,
@@ -37,7 +37,7 @@ pub async fn run(settings: &Settings, args: &UpArgs, output: &Output) -> Result<
         Some(service) => plan.only(service),
         None => Ok(plan),
     };
-    // Before anything is made: what is wrong in the files is told first.
+    // Parsed before anything is created, so that errors in the files are reported first.
     let plan = cut(planned(&settings.plan_variables)?)?;
     if args.dry_run {
         return dry_run(settings, args.engine, &plan, output);
@@ -56,7 +56,7 @@ pub async fn run(settings: &Settings, args: &UpArgs, output: &Output) -> Result<
     let plan = cut(whole.clone())?;
     supervise::end(engine.as_ref()).await?;
     let outcome = start(&local, recorded, engine.as_ref(), &plan, variants, output).await;
-    // Of what stands now, whether this went well or not.
+    // The supervisor watches whatever runs now, even if the start has failed.
     if let Some(standing) = local.standing()? {
         let mut all = whole;
         all.services.retain(|service| standing.services.contains_key(&service.name));
@@ -83,31 +83,31 @@ async fn start(
     let since = recorded.as_ref().map_or_else(Timestamp::now, |standing| standing.started_at);
     let mut standing = Standing::of(plan, engine.kind(), variants, since);
     if let Some(recorded) = &recorded {
-        // With --only the others stay what they are.
+        // With --only, the other services stay as they are.
         for (name, addresses) in &recorded.services {
             standing.services.entry(name.clone()).or_insert(*addresses);
         }
     }
-    // Recorded first: whatever happens next, `down` knows what to stop.
+    // Recorded before the start, so that `down` can stop the stack whatever happens next.
     local.save(&standing)?;
     let spinner = output.spinner("starting");
     let http = loopback_client()?;
     let observer = UpReporter { spinner: &spinner, output, plan };
     let outcome = tokio::select! {
-        // Heard from before the first server starts.
+        // Signals are caught before the first server starts.
         biased;
         signal = interrupted() => signal.and_then(|()| Err(Fault::interrupted().into())),
         outcome = bring_up(engine, plan, &http, &observer) => outcome.map(|_| ()),
     };
     drop(spinner);
     if outcome.is_err() && recorded.is_none() && undo(engine, plan).await.is_ok() {
-        // Where nothing could be undone, the record tells `down` what there is.
+        // If the start could not be undone, the record tells `down` what is still running.
         local.forget()?;
     }
     outcome
 }
 
-/// Half a stack is none.
+/// Stops the services of an incomplete start, since half a stack is of no use.
 async fn undo(engine: &dyn Engine, plan: &StackPlan) -> Result<()> {
     for service in plan.services.iter().rev() {
         engine.stop(&service.name, Stop::Graceful).await?;
@@ -119,7 +119,7 @@ fn refuse_other_engine(recorded: Option<&Standing>, provider: &Provider) -> Resu
     match recorded {
         Some(standing) if standing.engine != provider.kind() => {
             Err(Fault::input(format!("the stack runs on the {} engine", standing.engine))
-                .hint("`demo down` first")
+                .hint("run `demo down` first")
                 .into())
         }
         _ => Ok(()),
@@ -129,7 +129,7 @@ fn refuse_other_engine(recorded: Option<&Standing>, provider: &Provider) -> Resu
 fn variants(asked: &[VariantArg]) -> Result<Variants> {
     let has = |variant| asked.contains(&variant);
     if has(VariantArg::Default) && asked.iter().any(|variant| *variant != VariantArg::Default) {
-        return Err(Fault::input("`--variant default` is the base alone")
+        return Err(Fault::input("`--variant default` means the base stack alone")
             .hint("leave it out to combine the others")
             .into());
     }
@@ -189,9 +189,9 @@ impl Observer for UpReporter<'_> {
     fn ready(&self, started: &Started) {
         let how = match started.how {
             How::Started => format!("ready in {:.2} s", started.took.as_secs_f64()),
-            How::AlreadyUp => "is up already".to_owned(),
+            How::AlreadyUp => "is running already".to_owned(),
             How::Replaced => {
-                format!("restarted with what changed, ready in {:.2} s", started.took.as_secs_f64())
+                format!("restarted with its changes, ready in {:.2} s", started.took.as_secs_f64())
             }
         };
         let service = self.plan.service(&started.service).ok();
@@ -201,13 +201,13 @@ impl Observer for UpReporter<'_> {
     }
 }
 
-/// What one needs next, ready to paste.
+/// The commands that a user needs next, ready to paste.
 fn footer(settings: &Settings, variants: Variants, output: &Output) {
     let token = settings.token_path.strip_prefix(&settings.project_dir);
     let token = token.unwrap_or(&settings.token_path).display();
     output.note(format!("token     {token}"));
     if !variants.tls {
-        output.note("note      the gRPC port has no authentication: it is bound to loopback");
+        output.note("note      the gRPC port has no authentication, so it is bound to loopback");
     }
     output.note("");
     let namespace = if variants.namespaced {

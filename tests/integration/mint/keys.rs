@@ -113,7 +113,7 @@ fn read_a_bare_template_is_told_by_mint_check() {
     project.demo(["mint", "check"]).says("`token.reservedNames`").fails(2);
     let yaml = issuer.yaml(&project, "namespace: '{sub}'\n  reservedNames: [shop]");
     project.write("mint.yaml", yaml);
-    project.demo(["mint", "check"]).says("is good").success();
+    project.demo(["mint", "check"]).says("is valid").success();
 }
 
 async fn ask(mint: &str, login: &str) -> (u16, String) {
