@@ -21,6 +21,7 @@ mod sql;
 pub mod through_gate;
 mod tls;
 mod tokens;
+mod websocket;
 
 use super::Probe;
 

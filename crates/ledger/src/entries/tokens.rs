@@ -3,7 +3,6 @@
 pub(super) mod answers;
 mod guides;
 mod lifetime;
-pub(super) mod websocket;
 
 use futures::FutureExt;
 use serde_json::{Value, json};

@@ -12,7 +12,7 @@ use crate::ProbeContext;
 use crate::entries::embedded::support::{self, Opening};
 use crate::entries::grpc::wire::Caller;
 use crate::entries::http_api::wire::{Wire, scalar, verdict_of};
-use crate::entries::tokens::websocket::Socket;
+use crate::entries::websocket::Session;
 use crate::gate_audit::Target;
 use demo_base::error::{Fault, Result};
 use demo_base::files;
@@ -188,7 +188,7 @@ pub async fn rightful(context: &AttackContext<'_>) -> Result<Vec<String>> {
     must("read its own writes", scalar(&count).unwrap_or_default().replace('3', "ok"))?;
     done.push("read its own writes".to_owned());
     let address = context.at(Target::Gate, "primary", Interface::Http)?;
-    let mut socket = Socket::open(address, &own, &token).await?;
+    let mut socket = Session::open(address, &own, &token).await?;
     must("write by WebSocket", socket.execute(insert).await?)?;
     done.push("write by WebSocket".to_owned());
     let folder = context.context.scratch()?;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::attack_context::{AttackContext, GROUP, SECRET, Tenants};
 use crate::entries::http_api::wire::{scalar, verdict_of};
-use crate::entries::tokens::websocket::Socket;
+use crate::entries::websocket::Session;
 use crate::gate_audit::{Attack, Attempt, Target};
 use demo_base::error::Result;
 use demo_base::ready::{self, poll};
@@ -82,7 +82,7 @@ async fn outlives(context: &AttackContext<'_>, target: Target) -> Result<Attempt
     let claims = json!({ "p": { "rw": { "ns": [own] } }, "exp": end });
     let token = context.stack.token_with(&claims)?;
     let address = context.at(target, "primary", Interface::Http)?;
-    let mut socket = Socket::open(address, &own, &token).await?;
+    let mut socket = Session::open(address, &own, &token).await?;
     poll("the token has ended", Duration::from_secs(8), async || {
         Ok(if Timestamp::now().as_second() > end + 1 {
             ready::Attempt::Done(())

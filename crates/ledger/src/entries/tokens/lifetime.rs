@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::answers::{judge, outcome};
-use super::websocket::Socket;
 use super::{READ, WRITE, with_claims};
+use crate::entries::websocket::Session;
 use crate::{Area, Engines, Observation, Probe, ProbeContext, Verdict};
 use demo_base::error::Result;
 use demo_base::ready::{Attempt, poll};
@@ -243,7 +243,7 @@ async fn websocket(context: &ProbeContext<'_>) -> Result<Observation> {
     // The server allows a minute more, so this one has two or three seconds left.
     let token = stack.token_with(&json!({ "a": "rw", "exp": from_now(-58) }))?;
     let address = stack.address("primary", Interface::Http)?;
-    let mut socket = Socket::open(address, &name, &token).await?;
+    let mut socket = Session::open(address, &name, &token).await?;
     let before = socket.execute("INSERT INTO t VALUES (1)").await?;
 
     let by_http = stack.anonymous("primary", Some(&name))?.token(&token);
