@@ -10,9 +10,9 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 run_demo() {
   local quiet=(--quiet)
   # The first build takes minutes: then cargo may say what it does.
-  [ -x "${CARGO_TARGET_DIR:-$root/target}/release/demo" ] || quiet=()
+  [ -x "${CARGO_TARGET_DIR:-$root/target}/debug/demo" ] || quiet=()
   # bash 3.2 of macOS takes an empty array for an unset one.
-  exec cargo run ${quiet[@]+"${quiet[@]}"} --locked --release --manifest-path "$root/Cargo.toml" -- \
+  exec cargo run ${quiet[@]+"${quiet[@]}"} --locked --manifest-path "$root/Cargo.toml" -- \
     --project-dir "$root" "$@"
 }
 

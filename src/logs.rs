@@ -5,7 +5,7 @@
 
 use std::io::IsTerminal;
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -35,7 +35,7 @@ pub fn start(format: LogFormat, level: &str) -> Result<()> {
         Fault::input(format!("`{level}` is no log level"))
             .hint("use error, warn, info, debug or trace")
     })?;
-    let filter = EnvFilter::builder().parse(format!("{level},{QUIET}"))?;
+    let filter: Targets = format!("{level},{QUIET}").parse()?;
     let registry = tracing_subscriber::registry().with(filter);
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     match format {

@@ -75,7 +75,7 @@ pub async fn run(app: App, output: &Output) -> Result<ExitCode> {
         Command::Sql(args) => sql::run(&settings, &args, output).await.map(done),
         Command::Sync(args) => sync::run(&settings, args, output).await.map(done),
         Command::Smoke(args) => smoke::run(&settings, &args, output).await,
-        Command::Probe(args) => probe::run(settings, args, output).await,
+        Command::Probe(args) => Box::pin(probe::run(settings, args, output)).await,
         Command::Gate(args) => gate::run(&settings, args).await,
         Command::Auth(args) => auth::run(&settings, args, output).await,
         Command::Doctor => doctor::run(&settings, output).await,

@@ -30,7 +30,7 @@ const JOBS: u16 = 4;
 
 pub async fn run(settings: Settings, args: ProbeArgs, output: &Output) -> Result<ExitCode> {
     match args.command {
-        None => probe(settings, &args.run, output).await,
+        None => Box::pin(probe(settings, &args.run, output)).await,
         Some(ProbeCommand::List) => list(output),
         Some(ProbeCommand::Explain { id }) => explain(&id, output),
     }
@@ -83,7 +83,7 @@ async fn probe(mut settings: Settings, args: &ProbeRunArgs, output: &Output) -> 
         settings.sqld_bin = Some(std::path::absolute(path)?);
     }
     if args.through_gate {
-        return through_gate(&settings, args, output).await;
+        return Box::pin(through_gate(&settings, args, output)).await;
     }
     let chosen = chosen(args)?;
     let expectations = Expectations::load(&settings.project_dir)?;
@@ -152,8 +152,8 @@ async fn through_gate(
     smoke::sweep_abandoned(settings, &provider, output).await?;
     output.note(format!("engine    {}\n", provider.describe()));
     let stacks = stacks(settings, provider)?;
-    let (report, _) =
-        run_interruptible(&stacks, gate_audit::run(&attacks, &stacks), output).await?;
+    let work = Box::pin(gate_audit::run(&attacks, &stacks));
+    let (report, _) = run_interruptible(&stacks, work, output).await?;
     output.result(&report)?;
     output.note(format!("{:.1} s. Nothing left running.", report.took_seconds));
     Ok(if report.good() { ExitCode::Success } else { ExitCode::Failed })

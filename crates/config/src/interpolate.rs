@@ -39,6 +39,10 @@ pub enum Unset {
 pub type Lookup<'a> = dyn Fn(&str) -> Option<String> + 'a;
 
 /// Replaces the variables in every string beneath `value`; keys stay as they are.
+///
+/// # Errors
+/// Exit 2 with the place, for a variable that must be set and is not, or for syntax that
+/// Compose does not know.
 pub fn in_place(
     value: &mut Value,
     variables: &BTreeMap<String, String>,
@@ -74,6 +78,9 @@ pub fn in_place(
 }
 
 /// Replaces the variables in `text`; one that is not set becomes empty.
+///
+/// # Errors
+/// What is wrong with the variable or its syntax.
 pub fn replace(text: &str, lookup: &Lookup) -> Result<String, Problem> {
     replace_nested(text, lookup, Unset::Empty, 0)
 }

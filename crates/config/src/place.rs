@@ -20,6 +20,7 @@ impl Place {
     }
 
     /// The place of a key in the mapping here.
+    #[must_use]
     pub fn key(&self, key: &str) -> Self {
         let mut place = self.clone();
         place.path.push(key.to_owned());
@@ -27,6 +28,7 @@ impl Place {
     }
 
     /// The place of an item in the list here.
+    #[must_use]
     pub fn item(&self, index: usize) -> Self {
         let mut place = self.clone();
         let last = place.path.pop().unwrap_or_default();

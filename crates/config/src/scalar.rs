@@ -6,6 +6,9 @@ use crate::place::Place;
 use demo_base::error::Fault;
 
 /// The mapping here.
+///
+/// # Errors
+/// Exit 2 with the place when the value is not a mapping.
 pub fn mapping(value: Value, place: &Place) -> Result<Map<String, Value>, Fault> {
     match value {
         Value::Object(map) => Ok(map),
@@ -14,6 +17,9 @@ pub fn mapping(value: Value, place: &Place) -> Result<Map<String, Value>, Fault>
 }
 
 /// The items of the list here, with their places.
+///
+/// # Errors
+/// Exit 2 with the place when the value is not a list.
 pub fn list(value: Value, place: &Place) -> Result<Vec<(Value, Place)>, Fault> {
     match value {
         Value::Array(items) => Ok(items
@@ -26,6 +32,9 @@ pub fn list(value: Value, place: &Place) -> Result<Vec<(Value, Place)>, Fault> {
 }
 
 /// The string here, and nothing that merely prints like one.
+///
+/// # Errors
+/// Exit 2 with the place when the value is not a string.
 pub fn string(value: Value, place: &Place) -> Result<String, Fault> {
     match value {
         Value::String(text) => Ok(text),
@@ -36,6 +45,9 @@ pub fn string(value: Value, place: &Place) -> Result<String, Fault> {
 }
 
 /// The text of a scalar where Compose takes numbers and truth values as well.
+///
+/// # Errors
+/// Exit 2 with the place when the value is not a string, a whole number or a truth value.
 pub fn text(value: Value, place: &Place) -> Result<String, Fault> {
     match value {
         Value::Bool(truth) => Ok(truth.to_string()),

@@ -6,6 +6,9 @@ use crate::place::Place;
 use demo_base::error::Fault;
 
 /// Parses a compose file, whose top level is a mapping.
+///
+/// # Errors
+/// Exit 2 with the place when the text is not YAML, or its top level is not a mapping.
 pub fn parse(text: &str, place: &Place) -> Result<Map<String, Value>, Fault> {
     // Compose reads YAML 1.1 numbers, but `y` and `no` as text; and a tag that
     // is dropped in silence would change what the file means.

@@ -8,7 +8,7 @@
 //!                                              sql: Postgres, `MySQL` (by Cargo feature)
 //! ```
 //!
-//! [`store::Store`] stands alone: a token is looked up without HTTP. [`bench`] measures it so.
+//! [`store::Store`] stands alone: a token is looked up without HTTP. [`mod@bench`] measures it so.
 
 pub mod bench;
 pub mod config;

@@ -100,7 +100,7 @@ impl Hasher {
     /// A known user (`Some`) has priority. A wrong password then waits as long as an
     /// unknown name does, so that neither time nor answer tells them apart. Hashes of
     /// a lower cost than the highest one that was met (from 10 up to
-    /// [`LEVELLED_COST`]) are filled up to its work.
+    /// `LEVELLED_COST`) are filled up to its work.
     ///
     /// # Errors
     /// [`Busy`] when no turn came in time.

@@ -1,7 +1,7 @@
 //! The tables that every new namespace gets, from an SQL file, exactly once.
 //!
 //! The whole file is one transaction on the primary, sent as the one script of
-//! [`schema`](demo_sqld_client::schema), so that a namespace that `demo
+//! [`demo_sqld_client::schema`], so that a namespace that `demo
 //! tenant create` has made is left as it is. After `BEGIN IMMEDIATE`, which lets
 //! one writer in at a time, it makes a table of ours. Where that is already, it
 //! fails there, and a script ends at its first failure: of two mints that race,

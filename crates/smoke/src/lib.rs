@@ -1,6 +1,6 @@
 //! The scenarios: what must be so on every machine.
 //!
-//! A scenario is one file under `scenarios/` and one line in [`scenarios`]. It
+//! A scenario is one file under `scenarios/` and one line in [`scenarios()`]. It
 //! starts its own stack through its [`Context`] and looks at it in named
 //! checks. A negative check asserts the answer that it expects; anything else,
 //! a server that is down among it, is a failed check.

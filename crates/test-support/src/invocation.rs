@@ -22,33 +22,39 @@ impl Demo {
         Self { command, input: Vec::new(), prints: None, says: Vec::new() }
     }
 
+    #[must_use]
     pub fn args<S: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
         self.command.args(args);
         self
     }
 
+    #[must_use]
     pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.command.env(name, value);
         self
     }
 
+    #[must_use]
     pub fn env_remove(mut self, name: &str) -> Self {
         self.command.env_remove(name);
         self
     }
 
+    #[must_use]
     pub fn stdin(mut self, text: impl Into<Vec<u8>>) -> Self {
         self.input = text.into();
         self
     }
 
     /// All of stdout.
+    #[must_use]
     pub fn prints(mut self, stdout: &str) -> Self {
         self.prints = Some(stdout.to_owned());
         self
     }
 
     /// A part of stderr; may be repeated.
+    #[must_use]
     pub fn says(mut self, part: &str) -> Self {
         self.says.push(part.to_owned());
         self

@@ -6,6 +6,7 @@
 //! ```
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
+#![expect(clippy::new_without_default, reason = "a project takes ports and a folder")]
 
 pub mod background;
 pub mod invocation;

@@ -1,4 +1,4 @@
-//! The SQL in a request, wherever it stands in it, judged by [`sql`](super::sql).
+//! Finds the SQL in a request, wherever it is, and has [`sql`](mod@super::sql) judge it.
 
 mod json;
 mod protobuf;
@@ -12,21 +12,21 @@ use super::rights::Right;
 use super::sql;
 pub use super::sql::Judged;
 
-/// The word for programs of [`Refusal::Sql`].
+/// The error code of [`Refusal::Sql`].
 pub const SQL_FORBIDDEN: &str = "sql-forbidden";
 
 /// Why a request may not pass.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Refusal {
-    /// Its SQL does something that the token does not cover, or that nobody may.
-    #[error("{0}; if it is plain text, send it as an argument")]
+    /// Its SQL does something that the token does not allow, or that is never allowed.
+    #[error("{0}; if it is data, send it as an argument")]
     Sql(sql::Refusal),
-    /// It cannot be read the way the server would.
-    #[error("the body is not what this route takes: {0}")]
+    /// It cannot be read the way the server would read it.
+    #[error("the body is not valid for this route: {0}")]
     Malformed(&'static str),
 }
 
-/// Looks at one SQL text that the holder of a token with `right` sends.
+/// Checks one SQL text from a client with `right`.
 ///
 /// # Errors
 /// [`Refusal::Sql`].
@@ -34,7 +34,7 @@ pub fn sql(text: &str, right: Right) -> Result<Judged, Refusal> {
     sql::judge(text.as_bytes(), right == Right::Write).map_err(Refusal::Sql)
 }
 
-/// What the texts of one request came to together.
+/// The sum over all SQL texts of one request.
 struct Sum {
     right: Right,
     judged: Judged,

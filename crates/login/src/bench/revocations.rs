@@ -16,7 +16,7 @@ const PAUSE: Duration = Duration::from_millis(2);
 /// Beyond the bound, before a token that stays known is an error.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Revokes each of `tokens` on the bench_user's own instance, one each `pace`, and looks
+/// Revokes each of `tokens` on the bench user's own instance, one each `pace`, and looks
 /// it up on `watcher` until that one refuses it. The lag is the time from the
 /// revocation's answer to the last lookup that still found the token; zero if none
 /// did. In the order in which they were known.

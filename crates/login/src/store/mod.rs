@@ -218,10 +218,7 @@ impl Store {
 
     /// What an embedded replica counts, if there is one.
     pub fn replica_counters(&self) -> Option<&ReplicaCounters> {
-        match self {
-            Self::Libsql(store) => store.replica_counters(),
-            _ => None,
-        }
+        if let Self::Libsql(store) = self { store.replica_counters() } else { None }
     }
 }
 
