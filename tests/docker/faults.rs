@@ -14,7 +14,7 @@ fn no_daemon() {
         said.hint("--engine native");
     }
     let said = site.demo(["up"]).env("DOCKER_HOST", "ssh://somewhere").fails(3);
-    said.hint("demo speaks unix:// and tcp://");
+    said.hint("demo supports unix:// and tcp://");
     let said = site.demo(["up"]).env("DOCKER_CONTEXT", "no-such").fails(2);
     assert!(said.stderr.contains("no Docker context `no-such`"), "{said:?}");
 }
@@ -26,7 +26,7 @@ fn a_port_that_a_container_or_a_program_has() {
     let publish = format!("127.0.0.1:{port}:1");
     let holder = site.sleeper(&format!("{}-holder", site.name), &["-p", &publish]);
     let said = site.demo(["up"]).fails(2);
-    let expected = format!("port {port} is taken by container `{}`", holder.name);
+    let expected = format!("port {port} is in use by container `{}`", holder.name);
     assert!(said.stderr.contains(&expected), "{said:?}");
     said.hint("PRIMARY_HTTP_PORT");
     drop(holder);
@@ -47,7 +47,7 @@ fn a_network_or_a_container_of_that_name_that_is_not_ours() {
     said.hint("docker network rm");
     let foreign = site.sleeper(&format!("{}-primary-1", site.name), &[]);
     let said = site.demo(["up"]).fails(2);
-    assert!(said.stderr.contains("that is not of this stack"), "{said:?}");
+    assert!(said.stderr.contains("that is not part of this stack"), "{said:?}");
     assert!(foreign.runs());
     drop(foreign);
     site.is_gone();

@@ -38,7 +38,7 @@ fn a_base_of_another_platform() {
     let args = ["image", "build", "--platform", "linux-arm64", "--base"];
     let said = site.demo(args).args([image()]).fails(2);
     assert!(said.stderr.contains("not for linux/arm64"), "{said:?}");
-    said.hint("name one for linux/arm64");
+    said.hint("base image for linux/arm64");
 }
 
 /// Debian's `docker-registry`, for one test.

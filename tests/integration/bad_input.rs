@@ -135,7 +135,7 @@ fn a_taken_port_names_its_holder() {
     for (port, variable) in [(primary, "PRIMARY_HTTP_PORT"), (admin, "PRIMARY_ADMIN_PORT")] {
         let held = TcpListener::bind(("127.0.0.1", port)).unwrap();
         let own = format!("(pid {})", std::process::id());
-        let said = project.demo(["up"]).says(&format!("port {port} is taken by `")).fails(2);
+        let said = project.demo(["up"]).says(&format!("port {port} is in use by `")).fails(2);
         assert!(said.stderr.contains(&own), "{said:?}");
         said.hint(variable);
         drop(held);

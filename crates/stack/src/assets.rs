@@ -1,9 +1,9 @@
 //! The compose files, built into the binary for use outside a checkout.
 //!
-//! They stand at the root of the repository, where people look for them; `assets/` of
+//! The files themselves are at the root of the repository, where people look for them; `assets/` of
 //! this crate links to them.
 
-/// A file of the project: its name and its text.
+/// A file of the project: its name and its content.
 #[derive(Clone, Copy, Debug)]
 pub struct Asset {
     pub name: &'static str,
@@ -24,5 +24,5 @@ pub const DOCKERFILE: Asset = asset!("docker/Dockerfile");
 pub const ENTRYPOINT: Asset = asset!("docker/entrypoint.sh");
 pub const ENV_EXAMPLE: Asset = asset!(".env.example");
 
-/// What `demo setup` writes where there is no checkout.
+/// The files that `demo setup` writes outside a checkout.
 pub const ALL: [Asset; 5] = [BASE, NAMESPACED, TLS, NAMESPACED_TLS, ENV_EXAMPLE];

@@ -1,11 +1,11 @@
-//! A stack of servers: what the compose files say becomes a plan, and an engine runs it.
+//! A stack of servers: the compose files become a plan, and an engine runs it.
 //!
 //! ```text
 //! compose files + variables --> plan::blueprint --> StackPlan --> engine::Engine --> servers
 //! ```
 //!
-//! An engine reads the plan and nothing else. What is kept under `.local` is in
-//! [`state`] and [`credentials`].
+//! An engine reads the plan and nothing else. [`state`] and [`credentials`] manage what is kept
+//! under `.local`.
 
 pub mod assets;
 pub mod credentials;

@@ -1,4 +1,4 @@
-//! What `demo` keeps under `.local`: paths, the lock, the standing stack's record.
+//! What `demo` keeps under `.local`: paths, the lock, and the record of the standing stack.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -15,7 +15,7 @@ use demo_base::error::{Fault, Result};
 use demo_base::files::{self, lock::try_lock};
 use demo_base::ready::{Attempt, poll};
 
-/// Version of the state file's form.
+/// Version of the format of the state file.
 const SCHEMA: u32 = 1;
 
 /// How long one command waits for another that is changing the stack.
@@ -26,7 +26,7 @@ const LOCK_DEADLINE: Duration = Duration::from_secs(60);
 pub struct Local(PathBuf);
 
 impl Local {
-    /// The folder itself; it need not be there.
+    /// The folder at `root`, which need not exist.
     pub fn new(root: impl Into<PathBuf>) -> Self {
         Self(root.into())
     }
@@ -36,7 +36,7 @@ impl Local {
         &self.0
     }
 
-    /// The folder that `.local` is in, below which nothing is removed through a link.
+    /// The folder that contains `.local`; nothing below it is removed through a link.
     pub fn project_dir(&self) -> &Path {
         match self.0.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -44,11 +44,11 @@ impl Local {
         }
     }
 
-    /// Fails when one of `paths`, or a folder of the project that leads there, is a
-    /// symbolic link: to be asked before anything is stopped or removed.
+    /// Fails when one of `paths`, or a folder of the project on the way to it, is a symbolic link.
+    /// Call it before anything is stopped or removed.
     ///
     /// # Errors
-    /// Exit 2 with the link.
+    /// Exit 2, naming the link.
     pub fn refuse_links(&self, paths: &[PathBuf]) -> Result<()> {
         paths.iter().try_for_each(|path| files::removal::refuse_links(self.project_dir(), path))
     }
@@ -63,7 +63,7 @@ impl Local {
         self.0.join("run/standing")
     }
 
-    /// One folder for each ephemeral stack.
+    /// The folder with one folder for each ephemeral stack.
     pub fn ephemeral_dir(&self) -> PathBuf {
         self.0.join("run/ephemeral")
     }
@@ -83,7 +83,7 @@ impl Local {
         self.0.join("embedded")
     }
 
-    /// Keeps others from changing the standing stack until the lock is dropped.
+    /// Prevents other processes from changing the standing stack until the lock is dropped.
     ///
     /// # Errors
     /// Exit 2 when the folder cannot be written, exit 1 when another command
@@ -106,7 +106,7 @@ impl Local {
     /// The record of the standing stack, if one was started.
     ///
     /// # Errors
-    /// Exit 2 for a record that cannot be read or is of a newer version.
+    /// Exit 2 for a record that cannot be read or has a newer version.
     pub fn standing(&self) -> Result<Option<Standing>> {
         let path = self.standing_path();
         let text = match fs::read_to_string(&path) {
@@ -117,16 +117,16 @@ impl Local {
         let damaged = |error: serde_json::Error| {
             Fault::input(format!("the state file {} is damaged", path.display()))
                 .because(error)
-                .hint("`demo cleanup` stops what runs and starts afresh")
+                .hint("run `demo cleanup` to stop what runs and remove the state")
         };
         let version: Version = serde_json::from_str(&text).map_err(damaged)?;
         if version.schema != SCHEMA {
             return Err(Fault::input(format!(
-                "the state file {} is of version {}, this demo knows {SCHEMA}",
+                "the state file {} has version {}, but this demo supports {SCHEMA}",
                 path.display(),
                 version.schema
             ))
-            .hint("use the demo that started the stack, or `demo cleanup`")
+            .hint("use the demo that started the stack, or run `demo cleanup`")
             .into());
         }
         Ok(Some(serde_json::from_str(&text).map_err(damaged)?))
@@ -141,13 +141,13 @@ impl Local {
         files::write_atomic(&self.standing_path(), text.as_bytes(), files::MODE_SHARED)
     }
 
-    /// How often a service of the standing stack was started again after it died.
+    /// How often a service of the standing stack was restarted after it had died.
     pub fn restarts(&self, service: &str) -> u32 {
         let text = fs::read_to_string(self.restarts_path(service)).unwrap_or_default();
         text.trim().parse().unwrap_or_default()
     }
 
-    /// Notes how often a service was started again; whoever stops it forgets that.
+    /// Records how often a service was restarted; stopping the service clears the count.
     ///
     /// # Errors
     /// Exit 2 when it cannot be written.
@@ -201,7 +201,7 @@ impl std::fmt::Display for EngineKind {
     }
 }
 
-/// What was started, for the commands that come later.
+/// What was started, recorded for later commands.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Standing {
     schema: u32,
@@ -212,7 +212,7 @@ pub struct Standing {
     pub services: BTreeMap<String, Addresses>,
 }
 
-/// Where a service of the standing stack is reached.
+/// The addresses of a service of the standing stack.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Addresses {
     pub http: Option<SocketAddr>,
@@ -254,7 +254,7 @@ mod tests {
         let local = Local::new(folder.path());
         fs::create_dir_all(local.standing_dir()).unwrap();
         let path = local.standing_dir().join("state.json");
-        for (text, said) in [("{\"schema\":99}", "is of version 99"), ("{\"sch", "is damaged")] {
+        for (text, said) in [("{\"schema\":99}", "has version 99"), ("{\"sch", "is damaged")] {
             fs::write(&path, text).unwrap();
             let error = local.standing().unwrap_err().to_string();
             assert!(error.contains(said), "{error}");

@@ -1,5 +1,5 @@
-//! The certificates of mutual TLS between primary and replica: one CA, one
-//! server and one client certificate, made and replaced as one set.
+//! The certificates for mutual TLS between primary and replica: one CA, one server certificate and
+//! one client certificate, made and replaced as a set.
 
 use std::time::Duration;
 
@@ -19,18 +19,17 @@ mod info;
 
 pub use info::CertificateInfo;
 
-/// The name that sqld insists on in a server certificate, whatever the URL says.
+/// The name that sqld requires in the server certificate, whatever the URL says.
 pub const SERVER_NAME: &str = "sqld";
-/// All names of the server certificate: that, the service's in the compose
-/// file, and those by which one reaches it from the host.
+/// All names of the server certificate: the required one, the name of the service in the compose
+/// file, and those by which the host reaches it.
 pub const SERVER_NAMES: [&str; 5] = [SERVER_NAME, "primary", "localhost", "127.0.0.1", "::1"];
-/// Life of every certificate, the CA's too.
+/// Lifetime of every certificate, including the CA's.
 const LIFE: Duration = Duration::from_hours(30 * 24);
-/// How long before the making a certificate begins, for clocks that are behind.
+/// How long before its creation a certificate becomes valid, for clocks that are behind.
 const BACKDATED: Duration = Duration::from_hours(1);
 
-/// Certificates and their keys as PEM; the keys are PKCS#8, the only form that
-/// sqld reads.
+/// Certificates and their keys as PEM. The keys are PKCS#8, the only format that sqld reads.
 #[derive(Clone, Debug)]
 pub struct CertificateSet {
     pub ca_cert: String,
@@ -42,11 +41,11 @@ pub struct CertificateSet {
 }
 
 impl CertificateSet {
-    /// Makes a new CA and a server and a client certificate signed by it, all
-    /// with P-256 keys and 30 days of life from `now`.
+    /// Makes a new CA, and a server and a client certificate signed by it. All have P-256 keys and
+    /// are valid for 30 days from `now`.
     ///
     /// # Errors
-    /// When the system has no randomness, or `now` is outside X.509's years.
+    /// When the system has no randomness, or `now` is outside the years that X.509 can express.
     pub fn generate(now: Timestamp) -> Result<Self> {
         let mut params = parameters("demo local CA", &[], now)?;
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
@@ -96,7 +95,7 @@ fn parameters(name: &str, names: &[&str], now: Timestamp) -> Result<CertificateP
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
     let mut params = CertificateParams::new(names).context("a name of the certificate is wrong")?;
     params.distinguished_name.push(DnType::CommonName, name);
-    let seconds = u64::try_from(now.as_second()).context("the clock stands before 1970")?;
+    let seconds = u64::try_from(now.as_second()).context("the system clock is before 1970")?;
     let moment = rcgen::date_time_ymd(1970, 1, 1) + Duration::from_secs(seconds);
     params.not_before = moment - BACKDATED;
     params.not_after = moment + LIFE;
@@ -104,11 +103,11 @@ fn parameters(name: &str, names: &[&str], now: Timestamp) -> Result<CertificateP
     Ok(params)
 }
 
-/// 126 random bits; the two highest are fixed, so that the number is positive
-/// and always of the same length.
+/// 126 random bits; the two highest bits are fixed, so that the number is positive and always has
+/// the same length.
 fn new_serial() -> Result<SerialNumber> {
     let mut bytes = [0u8; 16];
-    getrandom::fill(&mut bytes).context("the system gives no random numbers")?;
+    getrandom::fill(&mut bytes).context("the system provides no random numbers")?;
     bytes[0] = (bytes[0] & 0x3f) | 0x40;
     Ok(SerialNumber::from_slice(&bytes))
 }

@@ -1,6 +1,6 @@
-//! Keys, tokens and certificates of a stack, and the folder that keeps them.
+//! Keys, tokens and certificates of a stack, and the folder that stores them.
 //!
-//! Everything here is pure apart from [`store`], the only part that touches files.
+//! Only [`store`] touches files; everything else here is pure.
 
 pub mod certs;
 pub mod store;

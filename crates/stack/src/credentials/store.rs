@@ -1,9 +1,8 @@
 //! The `.local` folder: keys, token and certificates as files.
 //!
-//! Everything can be run again at any time. What is whole and in date stays,
-//! what is missing is made, what is out of date is made anew. Keys are the
-//! exception: they are replaced only when the user says so, because every token
-//! made with them stops working.
+//! Every operation can be repeated at any time: what is complete and valid stays, what is missing
+//! is made, and what has expired is replaced. Keys are the exception. They are replaced only on
+//! request, because every token signed with them stops working.
 
 use std::fmt;
 use std::fs::{self, File, Permissions};
@@ -29,7 +28,7 @@ pub mod retired;
 pub mod rotation;
 mod token;
 
-/// The folder and what is in it.
+/// The folder and its content.
 #[derive(Clone, Debug)]
 pub struct Store {
     local: PathBuf,
@@ -39,11 +38,11 @@ pub struct Store {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
-    /// There was none.
+    /// The file or set did not exist.
     Created,
-    /// The old one was out of date, damaged or incomplete.
+    /// The old one was expired, damaged or incomplete.
     Renewed,
-    /// The user said so.
+    /// The user asked for it with `--force`.
     Replaced,
 }
 
@@ -74,7 +73,7 @@ impl fmt::Display for Change {
 }
 
 impl Store {
-    /// The store in the folder `local`, which need not be there yet.
+    /// The store in the folder `local`, which need not exist yet.
     pub fn new(local: impl Into<PathBuf>) -> Self {
         Self { local: local.into() }
     }
@@ -109,13 +108,12 @@ impl Store {
         self.local.join("jwt")
     }
 
-    /// Folders, keys, token and certificates: makes what is missing, renews
-    /// what is out of date, and with `force` replaces everything. Returns what
-    /// has changed; nothing, the second time.
+    /// Makes the folders, keys, token and certificates that are missing and renews what has
+    /// expired; with `force` it replaces everything. Returns the changes; a second call makes none.
     ///
     /// # Errors
-    /// Exit 2 when a file cannot be read or written, or is not what it should
-    /// be and cannot be replaced unasked.
+    /// Exit 2 when a file cannot be read or written, or when it has unexpected content and must not
+    /// be replaced without `force`.
     pub fn ensure(&self, now: Timestamp, force: bool) -> Result<Vec<Change>> {
         self.ensure_folders()?;
         let mut changes = Vec::new();
@@ -128,7 +126,7 @@ impl Store {
         Ok(changes)
     }
 
-    /// The key pair alone. With `force` the tokens made so far stop working.
+    /// Makes only the key pair. With `force` the tokens made so far stop working.
     ///
     /// # Errors
     /// As [`Store::ensure`].
@@ -143,7 +141,7 @@ impl Store {
     /// The private key.
     ///
     /// # Errors
-    /// Exit 5 when there is none, exit 2 when the file holds something else.
+    /// Exit 5 when there is none, exit 2 when the file contains something else.
     pub fn signing_key(&self) -> Result<SigningKey> {
         let path = self.key_path();
         let text = read(&path, "private key")?;
@@ -153,24 +151,24 @@ impl Store {
     /// The public keys that the servers trust.
     ///
     /// # Errors
-    /// Exit 5 when there is no such file, exit 2 when the file holds something else.
+    /// Exit 5 when there is no such file, exit 2 when the file contains something else.
     pub fn key_set(&self) -> Result<KeySet> {
         let path = self.public_key_path();
         let text = read(&path, "public key")?;
         KeySet::parse(&text, &path.display().to_string())
     }
 
-    /// Names and dates of the CA's, the server's and the client's certificate.
+    /// Names and dates of the certificates of the CA, the server and the client.
     ///
     /// # Errors
-    /// Exit 5 when one is not there, exit 2 when a file holds something else.
+    /// Exit 5 when one is missing, exit 2 when a file contains something else.
     pub fn certificates(&self) -> Result<Vec<CertificateInfo>> {
         self.read_certificates(Timestamp::now())
     }
 
-    /// The server in a container runs as a user of its own (uid 666), who must
-    /// be able to enter these folders. Other users of this machine are stopped
-    /// at `.local`, which is its owner's alone.
+    /// The server in a container runs as a separate user (uid 666), which must be able to enter
+    /// these folders. Other users of this machine cannot get past `.local`, which only its owner
+    /// can enter.
     fn ensure_folders(&self) -> Result<()> {
         files::create_dir(&self.local, MODE_SECRET_DIR)?;
         let data = self.local.join("data");
@@ -187,15 +185,14 @@ impl Store {
         let had_public = present(&public)?;
         if force || !(had_key || had_public) {
             let key = SigningKey::generate()?;
-            // In this order a crash in between leaves a private key without a
-            // public one, which the next run completes; any other order leaves
-            // a pair that does not match.
+            // In this order a crash between the steps leaves a private key without a public one,
+            // which the next run completes. Any other order can leave a pair that does not match.
             if had_public {
                 remove(&public)?;
             }
             write_atomic(&private, key.to_pem().expose_secret().as_bytes(), MODE_SECRET)?;
             write_atomic(&public, key.public().to_pem().as_bytes(), MODE_SHARED)?;
-            // Of the pair that is gone: the next key, and what is known of old ones.
+            // These belong to the replaced pair: the staged key, and the record of old keys.
             files::remove(&self.next_key_path())?;
             files::remove(&self.retired_path())?;
             changes.push(Change {
@@ -208,11 +205,11 @@ impl Store {
         }
         if !had_key {
             return Err(Fault::input(format!(
-                "{} is there, but the private key {} is not",
+                "{} exists, but the private key {} does not",
                 public.display(),
                 private.display()
             ))
-            .hint("put the private key back, or let `demo setup --force` make a new pair")
+            .hint("restore the private key, or run `demo setup --force` to make a new pair")
             .into());
         }
         let own = self.signing_key()?.public();
@@ -222,7 +219,7 @@ impl Store {
                 what: "public key".to_owned(),
                 path: public.clone(),
                 action: Action::Created,
-                why: Some("it was missing beside its private key".to_owned()),
+                why: Some("it was missing, while its private key exists".to_owned()),
             });
         } else if !self.key_set()?.contains(&own) {
             return Err(Fault::input(format!(
@@ -231,7 +228,7 @@ impl Store {
                 private.display()
             ))
             .hint(format!(
-                "add it with `openssl pkey -in {} -pubout >> {}`, or let `demo setup --force` \
+                "add it with `openssl pkey -in {} -pubout >> {}`, or run `demo setup --force` to \
                  make a new pair",
                 private.display(),
                 public.display()
@@ -243,7 +240,7 @@ impl Store {
     }
 }
 
-/// Gives a file that stays the mode that it should have.
+/// Corrects the mode of a file that is kept.
 fn settle_mode(path: &Path, mode: u32, changes: &mut Vec<Change>) -> Result<()> {
     let cannot = || format!("cannot set the mode of {}", path.display());
     let found = fs::metadata(path).with_context(cannot)?.permissions().mode() & 0o7777;
@@ -253,14 +250,14 @@ fn settle_mode(path: &Path, mode: u32, changes: &mut Vec<Change>) -> Result<()> 
             what: "mode".to_owned(),
             path: path.to_owned(),
             action: Action::Renewed,
-            why: Some(format!("it was {found:04o}, it is {mode:04o} now")),
+            why: Some(format!("it was {found:04o} and is now {mode:04o}")),
         });
     }
     Ok(())
 }
 
-/// Keeps a second run out of `folder` until the lock is dropped: two that make
-/// keys at once would leave halves of different pairs.
+/// Keeps other processes out of `folder` until the lock is dropped: two that make keys at once
+/// would leave halves of different pairs.
 fn lock(folder: &Path) -> Result<File> {
     let attempt = File::open(folder).and_then(|handle| handle.lock().map(|()| handle));
     attempt.with_context(|| format!("cannot lock {}", folder.display()))
@@ -274,7 +271,7 @@ fn remove(path: &Path) -> Result<()> {
     fs::remove_file(path).with_context(|| format!("cannot remove {}", path.display()))
 }
 
-/// The text of one of the store's files; `what` names it in messages.
+/// The text of a file in the store; `what` is its name in messages.
 fn read(path: &Path, what: &str) -> Result<Zeroizing<String>> {
     match std::str::from_utf8(&read_bytes(path, what)?) {
         Ok(text) => Ok(Zeroizing::new(text.to_owned())),
@@ -282,7 +279,7 @@ fn read(path: &Path, what: &str) -> Result<Zeroizing<String>> {
             "{} is not a PEM file: it is binary, perhaps DER",
             path.display()
         ))
-        .hint("`openssl` converts it with `-inform der`; or `demo setup --force` makes a new one")
+        .hint("convert it to PEM with `openssl`, or run `demo setup --force` to make a new one")
         .into()),
     }
 }
@@ -291,7 +288,7 @@ fn read_bytes(path: &Path, what: &str) -> Result<Zeroizing<Vec<u8>>> {
     Ok(fs::read(path).map(Zeroizing::new).map_err(|error| {
         let missing = error.kind() == std::io::ErrorKind::NotFound;
         let fault = files::unreadable(path, what, error);
-        if missing { fault.hint("`demo setup` makes it") } else { fault }
+        if missing { fault.hint("run `demo setup` to make it") } else { fault }
     })?)
 }
 

@@ -1,9 +1,8 @@
-//! Stacks that exist for one run: own name, own folder, own keys, free ports.
+//! Stacks that exist for one run, each with its own name, folder and keys, on free ports.
 //!
-//! Whatever happens, they are gone afterwards. The [`EphemeralStacks`] removes them on
-//! success, failure and Ctrl-C; the kernel ends their servers when this process
-//! is killed; and the folder that then stays is swept by the next run, which
-//! knows from its lock that nobody owns it.
+//! They are always removed afterwards. [`EphemeralStacks`] removes them on success, failure and
+//! Ctrl-C. If this process is killed, the kernel ends their servers, and the next run removes the
+//! folder that is left, since the free lock in it shows that it has no owner.
 
 mod stack;
 
@@ -31,13 +30,13 @@ use demo_base::error::{Fault, Result};
 use demo_base::files;
 use demo_base::files::lock::try_lock;
 
-/// How often a stack is started again when another program took its ports.
+/// How often a stack is started again when another program has taken its ports.
 const ATTEMPTS: u32 = 4;
 
-/// The system picks them at random out of some thousands.
+/// The system picks ports at random from several thousand.
 const TRIES_FOR_PORTS: u32 = 20;
 
-/// Makes ephemeral stacks and sees to it that they go.
+/// Makes ephemeral stacks and removes them.
 pub struct EphemeralStacks {
     pub provider: Provider,
     pub blueprint: Blueprint,
@@ -46,13 +45,13 @@ pub struct EphemeralStacks {
     /// Leave the servers and their files behind.
     pub keep: bool,
     open: RefCell<Vec<Rc<EphemeralStack>>>,
-    /// Ports of this run's stacks. A service that is stopped for a moment still
-    /// needs its own, and nothing holds it.
+    /// Ports of all stacks of this run. A stopped service needs its ports again, although nothing
+    /// holds them meanwhile.
     given: RefCell<HashSet<u16>>,
 }
 
 impl EphemeralStacks {
-    /// Nothing is made yet.
+    /// Creates nothing yet.
     pub fn new(
         provider: Provider,
         blueprint: Blueprint,
@@ -71,9 +70,8 @@ impl EphemeralStacks {
         }
     }
 
-    /// Starts a stack and waits until it is ready. `name` appears in its folder's
-    /// name; `change` may alter the plan before ports are chosen and gets the
-    /// stack's own folder.
+    /// Starts a stack and waits until it is ready. `name` becomes part of the name of its folder.
+    /// `change` may alter the plan before ports are chosen; it receives the folder of the stack.
     ///
     /// # Errors
     /// As [`bring_up`]; what was started is stopped again.
@@ -123,14 +121,15 @@ impl EphemeralStacks {
         Ok((plan, store))
     }
 
-    /// Makes `folder` and owns it, with no sweep in between.
+    /// Makes `folder` and locks it, with no sweep in between.
     fn claim(&self, folder: &Path) -> Result<File> {
         files::create_dir(&self.local.ephemeral_dir(), files::MODE_SHARED_DIR)?;
         let gate = open_gate(&self.local)?;
         gate.lock_shared()?;
         files::create_dir(folder, files::MODE_SHARED_DIR)?;
         let owned = try_lock(&folder.join("owner.lock"))?;
-        Ok(owned.ok_or_else(|| Fault::failed(format!("{} has an owner", folder.display())))?)
+        let folder = folder.display();
+        Ok(owned.ok_or_else(|| Fault::failed(format!("{folder} belongs to another run")))?)
     }
 
     async fn bring_up(
@@ -159,7 +158,7 @@ impl EphemeralStacks {
                 return Ok(stack);
             };
             let text = format!("{error:#}");
-            let clash = ["in use", "is taken by", "already allocated"];
+            let clash = ["in use", "already allocated"];
             let clash = clash.iter().any(|words| text.contains(words));
             if !clash || attempt == ATTEMPTS {
                 if !self.keep {
@@ -190,7 +189,7 @@ impl EphemeralStacks {
     /// Stops a stack and removes its folder.
     ///
     /// # Errors
-    /// When a server does not end or the folder cannot be removed.
+    /// When a server does not stop or the folder cannot be removed.
     pub async fn close(&self, stack: &Rc<EphemeralStack>) -> Result<()> {
         stack.stop_all().await?;
         stack.engine.remove_files(self.local.project_dir(), &stack.folder).await?;
@@ -198,11 +197,11 @@ impl EphemeralStacks {
         Ok(())
     }
 
-    /// Stops and removes every stack that is still open; with `keep`, none.
-    /// Returns the folders that stay.
+    /// Stops and removes every stack that is still open; with `keep`, none. Returns the folders
+    /// that are kept.
     ///
     /// # Errors
-    /// When a server does not end or a folder cannot be removed.
+    /// When a server does not stop or a folder cannot be removed.
     pub async fn close_all(&self) -> Result<Vec<PathBuf>> {
         let open = self.open.borrow().clone();
         if self.keep {
@@ -215,25 +214,25 @@ impl EphemeralStacks {
     }
 }
 
-/// What [`sweep`] is to remove.
+/// What [`sweep`] removes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Sweep {
     /// What a killed run has left.
     Abandoned,
-    /// That, and what `--keep` left on purpose.
+    /// The same, and what `--keep` has left on purpose.
     KeptToo,
 }
 
-/// What [`sweep`] did.
+/// The result of [`sweep`].
 #[derive(Debug, Default)]
 pub struct Swept {
     pub removed: usize,
-    /// Docker's, while no Docker answers.
+    /// Folders of stacks on Docker, while Docker does not answer.
     pub left: Vec<PathBuf>,
 }
 
-/// Removes the folders of ephemeral stacks that nobody owns, after ending what
-/// still runs in them; and containers whose folder is gone.
+/// Removes the folders of ephemeral stacks that have no owner, after ending what still runs in
+/// them, and containers whose folder is gone.
 ///
 /// # Errors
 /// When a folder cannot be read or removed, or Docker refuses.
@@ -254,7 +253,7 @@ pub async fn sweep(local: &Local, what: Sweep, docker: Option<&Daemon>) -> Resul
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(swept),
         Err(error) => return Err(files::unreadable(&folder, "folder", error).into()),
     };
-    // No run is between making its folder and owning it while this is held.
+    // While this is held, no run is between making its folder and locking it.
     let gate = open_gate(local)?;
     gate.lock()?;
     for entry in entries {
@@ -262,14 +261,14 @@ pub async fn sweep(local: &Local, what: Sweep, docker: Option<&Daemon>) -> Resul
         let path = entry.path();
         let kind = entry.file_type()?;
         if kind.is_symlink() && what == Sweep::KeptToo {
-            // It is nobody's stack: it goes, and what it leads to is not looked at.
+            // A link is not a stack: it is removed without being followed.
             files::remove(&path)?;
         }
         if !kind.is_dir() || (what == Sweep::Abandoned && path.join(KEPT).exists()) {
             continue;
         }
         let Some(_owned) = try_lock(&path.join("owner.lock"))? else { continue };
-        // Sidecars are processes on every engine.
+        // Sidecars are processes of this machine on every engine.
         end_servers(&path.join("run"))?;
         let engine = fs::read_to_string(path.join(ENGINE)).unwrap_or_default();
         if engine == EngineKind::Docker.to_string() {
@@ -287,9 +286,9 @@ pub async fn sweep(local: &Local, what: Sweep, docker: Option<&Daemon>) -> Resul
     Ok(swept)
 }
 
-/// Says which engine runs the stack of a folder.
+/// The file that names the engine of the stack in a folder.
 const ENGINE: &str = "engine";
-/// Says that the stack was left on purpose.
+/// The file that marks a stack as kept on purpose.
 const KEPT: &str = "kept";
 
 fn open_gate(local: &Local) -> Result<File> {
@@ -322,6 +321,6 @@ pub fn end_servers(run_dir: &Path) -> Result<()> {
 fn random() -> Result<u32> {
     let mut bytes = [0; 4];
     getrandom::fill(&mut bytes)
-        .map_err(|error| Fault::failed("no random numbers").because(error))?;
+        .map_err(|error| Fault::failed("the system provides no random numbers").because(error))?;
     Ok(u32::from_ne_bytes(bytes))
 }

@@ -1,9 +1,8 @@
-//! What runs the servers.
+//! The engines that run the servers.
 //!
-//! An engine serves one stack. It starts and stops single services; the order,
-//! the waiting and the ports are the same for all engines and live in
-//! [`start`] and [`ephemeral`]. To add an engine, implement [`Engine`] and
-//! name it in [`provider`].
+//! An engine serves one stack. It starts and stops single services; order, waiting and ports are
+//! the same for all engines and live in [`start`] and [`ephemeral`]. To add an engine, implement
+//! [`Engine`] and add it to [`provider`].
 
 pub mod docker;
 pub mod ephemeral;
@@ -28,34 +27,34 @@ use demo_base::hex;
 
 /// Runs the services of one stack.
 ///
-/// An implementation acts only on what it, or another run of it for the same
-/// stack, has started: by pid and lock or by container id, never by name.
+/// An implementation acts only on what it, or an earlier run for the same stack, has started, and
+/// identifies it by pid and lock or by container id, never by name.
 pub trait Engine {
     /// Which engine this is.
     fn kind(&self) -> EngineKind;
 
-    /// What all services need before the first starts.
+    /// Sets up what all services need before the first one starts.
     fn prepare<'a>(&'a self, plan: &'a StackPlan) -> LocalBoxFuture<'a, Result<()>>;
 
-    /// Starts a service that is stopped; it need not be ready on return.
+    /// Starts a stopped service; it need not be ready on return.
     fn start<'a>(
         &'a self,
         plan: &'a StackPlan,
         service: &'a ServicePlan,
     ) -> LocalBoxFuture<'a, Result<()>>;
 
-    /// Whether a service runs, and as what.
+    /// Whether a service runs, and as which process or container.
     fn state<'a>(&'a self, service: &'a str) -> LocalBoxFuture<'a, Result<ServiceState>>;
 
-    /// Whether a service that runs is what the plan asks for.
+    /// Whether a running service is what the plan asks for.
     fn matches<'a>(
         &'a self,
         plan: &'a StackPlan,
         service: &'a ServicePlan,
     ) -> LocalBoxFuture<'a, Result<bool>>;
 
-    /// Whether a service whose `/health` answers is healthy; else why not, for
-    /// example because somebody else answers on its port.
+    /// Whether a service whose `/health` answers is healthy; else why it is not, for example
+    /// because another program answers on its port.
     fn is_healthy<'a>(
         &'a self,
         service: &'a ServicePlan,
@@ -64,7 +63,7 @@ pub trait Engine {
     /// Stops a service and waits until it has gone. `Ok(false)`: it did not run.
     fn stop<'a>(&'a self, service: &'a str, how: Stop) -> LocalBoxFuture<'a, Result<bool>>;
 
-    /// The last `tail` lines that a service wrote, or all.
+    /// The last `tail` lines of a service's log, or all of it.
     fn logs<'a>(
         &'a self,
         service: &'a str,
@@ -77,8 +76,8 @@ pub trait Engine {
     /// Removes what [`Engine::prepare`] made for `project`; every service is stopped.
     fn remove<'a>(&'a self, project: &'a str) -> LocalBoxFuture<'a, Result<()>>;
 
-    /// Removes a folder that the services wrote, whoever owns what is in it. No
-    /// link below `within` is followed.
+    /// Removes a folder that the services wrote, whoever owns its content. No link below `within`
+    /// is followed.
     fn remove_files<'a>(
         &'a self,
         within: &'a Path,
@@ -89,7 +88,7 @@ pub trait Engine {
 /// How a service is stopped.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Stop {
-    /// It may finish what it does; the replicas keep their data.
+    /// Gracefully; the replicas keep their data.
     Graceful,
     /// At once, as a crash would.
     Kill,
@@ -112,7 +111,7 @@ pub struct Instance {
 
 /// The last lines of a service's log, indented for a message.
 ///
-/// Never fails: it is used to explain a failure.
+/// Never fails, since it is used to explain a failure.
 pub async fn last_words(engine: &dyn Engine, service: &str) -> String {
     const LINES: usize = 10;
     match engine.logs(service, Some(LINES)).await {
@@ -125,8 +124,8 @@ pub async fn last_words(engine: &dyn Engine, service: &str) -> String {
     }
 }
 
-/// A digest over the files that are mounted read-only: the server reads its
-/// keys at boot only, so a service with others is another service.
+/// A digest of the files that are mounted read-only. The server reads its keys only at start, so a
+/// service whose files have changed must be restarted.
 fn mounted_digest(service: &ServicePlan) -> Result<String> {
     let mut hasher = Sha256::new();
     for mount in service.mounts.iter().filter(|mount| mount.read_only && mount.source.is_file()) {
@@ -137,7 +136,7 @@ fn mounted_digest(service: &ServicePlan) -> Result<String> {
     Ok(hex::encode(&hasher.finalize()))
 }
 
-/// The first half of the SHA-256 of `text`: enough to tell two plans apart.
+/// The first half of the SHA-256 of `text`, which is enough to tell two plans apart.
 fn short_digest(text: &str) -> String {
     hex::encode(&Sha256::digest(text)[..16])
 }

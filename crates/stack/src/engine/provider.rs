@@ -1,4 +1,4 @@
-//! The engine that was chosen, for any number of stacks.
+//! The chosen engine, for any number of stacks.
 
 use std::path::{Path, PathBuf};
 
@@ -22,26 +22,26 @@ pub enum Provider {
 /// What the native engine needs.
 #[derive(Clone, Debug)]
 pub struct NativeProvider {
-    /// Without one it can only look and stop.
+    /// Without it the provider can only inspect and stop stacks.
     pub binary: Option<ServerBinary>,
-    /// This program.
+    /// The `demo` program itself.
     pub launcher: PathBuf,
     pub lifeline: Lifeline,
 }
 
-/// Where a stack keeps what its engine writes, and whether it outlives us.
+/// Where the engine of a stack keeps its files, and whether the stack outlives this process.
 #[derive(Clone, Debug)]
 pub struct Place {
     /// The compose project.
     pub project: String,
     pub run_dir: PathBuf,
     pub logs_dir: PathBuf,
-    /// The servers end when this process ends, in whatever way.
+    /// The servers end when this process ends, however it ends.
     pub owned: bool,
 }
 
 impl Place {
-    /// That of the standing stack.
+    /// The place of the standing stack.
     pub fn standing(local: &Local, project: &str) -> Self {
         Self {
             project: project.to_owned(),
@@ -51,7 +51,7 @@ impl Place {
         }
     }
 
-    /// That of an ephemeral stack.
+    /// The place of an ephemeral stack.
     pub fn ephemeral(folder: &Path, project: &str, owned: bool) -> Self {
         Self {
             project: project.to_owned(),
@@ -71,13 +71,13 @@ impl Place {
     }
 }
 
-/// The file of this program, which becomes what it starts.
+/// The path of this program, which becomes what it starts.
 ///
 /// # Errors
-/// When the system does not say.
+/// When the system does not reveal it.
 pub fn this_program() -> Result<PathBuf> {
     Ok(std::env::current_exe()
-        .map_err(|error| Fault::failed("demo cannot find its own program").because(error))?)
+        .map_err(|error| Fault::failed("demo cannot find its own executable").because(error))?)
 }
 
 impl Provider {
@@ -97,7 +97,7 @@ impl Provider {
         }
     }
 
-    /// What serves, in words for the first line of a run.
+    /// The engine in words, for the first line of a run.
     pub fn describe(&self) -> String {
         match self {
             Self::Docker(daemon) => {
@@ -117,11 +117,10 @@ impl Provider {
         }
     }
 
-    /// For programs of ours beside the stack at `place`: processes of this machine
-    /// on every engine.
+    /// The sidecars of the stack at `place`, which are processes of this machine on every engine.
     ///
     /// # Errors
-    /// When this program does not find itself.
+    /// When this program cannot find its own executable.
     pub fn sidecars(&self, place: &Place) -> Result<Sidecars> {
         let (program, lifeline) = match self {
             Self::Native(native) => (native.launcher.clone(), native.lifeline),

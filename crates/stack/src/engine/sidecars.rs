@@ -1,9 +1,7 @@
-//! Programs of ours beside an ephemeral stack, such as an instance of
-//! `demo auth serve`.
+//! `demo` processes that run beside an ephemeral stack, such as an instance of `demo auth serve`.
 //!
-//! They are processes of this machine on every engine, as their users run them,
-//! and live exactly as long as native servers do: with the same pid files, in the
-//! same folder, on the same lifeline.
+//! They are processes of this machine on every engine, as in real use, and live exactly as long as
+//! native servers do: they have pid files in the same folder and the same lifeline.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -22,17 +20,17 @@ pub struct Sidecars {
 }
 
 impl Sidecars {
-    /// None yet; `program` is the `demo` program.
+    /// No sidecars yet; `program` is the `demo` executable.
     pub fn new(site: Site, program: PathBuf) -> Self {
         let engine = NativeEngine::new(site, None, program.clone());
         Self { engine, program, names: RefCell::default() }
     }
 
-    /// Starts `demo` with `arguments`, which have no secret in them: those are for
-    /// `environment`, beside which the process has none.
+    /// Starts `demo` with `arguments`, which must contain no secret. Secrets belong in
+    /// `environment`, which is the whole environment of the process.
     ///
     /// # Errors
-    /// When it cannot be started; whether it comes up is for the caller to see.
+    /// When it cannot be started; the caller has to check that it comes up.
     pub fn start(
         &self,
         name: &str,
@@ -45,7 +43,7 @@ impl Sidecars {
         self.engine.launch(name, Program { path, arguments, environment, confinement: None })
     }
 
-    /// Whether it runs.
+    /// Whether the sidecar is running.
     ///
     /// # Errors
     /// When its pid file cannot be read.
@@ -53,7 +51,7 @@ impl Sidecars {
         Ok(self.engine.state(name).await? != ServiceState::Stopped)
     }
 
-    /// All that it has written to stdout and stderr.
+    /// Everything that it has written to stdout and stderr.
     ///
     /// # Errors
     /// When its log cannot be read.
@@ -61,7 +59,7 @@ impl Sidecars {
         self.engine.logs(name, None).await
     }
 
-    /// The last lines of each one's log, for a message.
+    /// The last lines of the log of each sidecar, for a message.
     pub async fn last_words(&self) -> Vec<String> {
         let names = self.names.borrow().clone();
         let mut all = Vec::new();
@@ -71,7 +69,7 @@ impl Sidecars {
         all
     }
 
-    /// Ends all of them at once, as a crash would.
+    /// Kills all of them at once, as a crash would.
     ///
     /// # Errors
     /// When one does not end.

@@ -1,4 +1,4 @@
-//! Bringing a stack up: order, readiness, what has changed.
+//! Brings a stack up: start order, readiness, and restarts of what has changed.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -8,33 +8,33 @@ use crate::plan::{Condition, Interface, ServicePlan, StackPlan};
 use demo_base::error::{Fault, Result};
 use demo_base::ready::{Attempt, poll};
 
-/// For a service without a health check. A server is up in 50 ms; a container
-/// with a cold image takes seconds.
+/// For a service without a health check. A server is up within 50 ms; a container of an image that
+/// is not cached takes seconds.
 const READY_DEADLINE: Duration = Duration::from_secs(30);
-/// However few retries a health check has.
+/// The minimum, however few retries a health check has.
 const LEAST_DEADLINE: Duration = Duration::from_secs(2);
 
-/// What became of a service.
+/// What happened to a service.
 #[derive(Clone, Debug)]
 pub struct Started {
     pub service: String,
     pub how: How,
-    /// From the start until it was ready.
+    /// The time from the start until it was ready.
     pub took: Duration,
 }
 
-/// Why a service runs now.
+/// How a service came to run.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum How {
-    /// It did not run before.
+    /// It was not running before.
     Started,
-    /// It ran as planned already.
+    /// It was running as planned already.
     AlreadyUp,
-    /// It ran, but not as planned.
+    /// It was running, but not as planned.
     Replaced,
 }
 
-/// Hears what goes on while a stack comes up.
+/// Is told what happens while a stack comes up.
 pub trait Observer {
     /// A service is being started.
     fn starting(&self, service: &str);
@@ -42,7 +42,7 @@ pub trait Observer {
     fn ready(&self, started: &Started);
 }
 
-/// An observer that hears nothing.
+/// An observer that ignores everything.
 #[derive(Debug)]
 pub struct Unobserved;
 
@@ -55,8 +55,8 @@ impl Observer for Unobserved {
 /// waits until all are ready.
 ///
 /// # Errors
-/// Exit 5 for a file that is mounted and missing, 2 for a port that is taken,
-/// 1 for a service that does not come up, with its last log lines.
+/// Exit 5 for a mounted file that does not exist, 2 for a port that is in use, 1 for a service that
+/// does not come up, with its last log lines.
 pub async fn bring_up(
     engine: &dyn Engine,
     plan: &StackPlan,
@@ -114,8 +114,8 @@ async fn start_one(engine: &dyn Engine, plan: &StackPlan, service: &ServicePlan)
     Ok(how)
 }
 
-/// Waits until `/health` answers, on a port that the service itself holds, and
-/// the service is still alive after that.
+/// Waits until `/health` answers on a port that the service itself holds, and checks that the
+/// service is still alive after that.
 ///
 /// # Errors
 /// Exit 1 with the last log lines when it ends or does not come up in time.
@@ -126,7 +126,7 @@ pub async fn until_ready(
 ) -> Result<()> {
     let Some(address) = service.endpoint(Interface::Http) else {
         return Err(Fault::input(format!("service `{}` publishes no HTTP port", service.name))
-            .hint("demo asks /health there whether it is ready: publish it")
+            .hint("publish it, since demo asks /health there whether the service is ready")
             .into());
     };
     let what = format!("{} is ready at http://{address}", service.name);
@@ -156,7 +156,7 @@ pub async fn until_ready(
     }
 }
 
-/// As long as the health check of the compose file gives a service.
+/// As long as the health check of the compose file allows the service.
 fn deadline(service: &ServicePlan) -> Duration {
     let Some(health) = &service.health else { return READY_DEADLINE };
     let (Some(interval), Some(retries)) = (health.interval, health.retries) else {
@@ -166,7 +166,7 @@ fn deadline(service: &ServicePlan) -> Duration {
     whole.max(LEAST_DEADLINE)
 }
 
-/// A file that is mounted must be there: Docker would make a folder of its name.
+/// A mounted file must exist, because Docker would create a folder in its place.
 fn check_mounts(plan: &StackPlan) -> Result<()> {
     let mounts = plan.services.iter().flat_map(|service| &service.mounts);
     let missing: Option<&Path> = mounts
@@ -175,8 +175,8 @@ fn check_mounts(plan: &StackPlan) -> Result<()> {
         .next();
     match missing {
         None => Ok(()),
-        Some(path) => Err(Fault::not_found(format!("there is no {} to mount", path.display()))
-            .hint("`demo setup` makes keys and certificates")
+        Some(path) => Err(Fault::not_found(format!("the mounted {} is missing", path.display()))
+            .hint("run `demo setup` to make keys and certificates")
             .into()),
     }
 }

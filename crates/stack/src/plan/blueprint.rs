@@ -1,4 +1,4 @@
-//! Which compose files make a stack, and what is put into them.
+//! Which compose files make a stack, and which values they interpolate.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,17 +14,17 @@ use demo_compose::{SourceFile, Sources};
 /// The variable of the compose files that holds the key of the Admin API.
 pub const LIBSQL_ADMIN_AUTH_KEY: &str = "LIBSQL_ADMIN_AUTH_KEY";
 
-/// What is laid over the base stack.
+/// The variants that are added to the base stack.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Variants {
-    /// Namespaces on, no default namespace.
+    /// Namespaces enabled, without a default namespace.
     pub namespaced: bool,
     /// Mutual TLS between primary and replica.
     pub tls: bool,
 }
 
 impl Variants {
-    /// The base stack alone.
+    /// Only the base stack.
     pub const DEFAULT: Self = Self { namespaced: false, tls: false };
     /// Namespaces.
     pub const NAMESPACED: Self = Self { namespaced: true, tls: false };
@@ -64,8 +64,8 @@ pub struct Blueprint {
 }
 
 impl Blueprint {
-    /// Files from `project_dir`, or the built-in ones where it has no
-    /// docker-compose.yml; `variables` is what they interpolate.
+    /// The files of `project_dir`, or the built-in ones if it has no docker-compose.yml;
+    /// `variables` are the values they interpolate.
     pub fn new(project_dir: &Path, variables: &BTreeMap<String, String>) -> Self {
         Self { project_dir: project_dir.to_path_buf(), variables: variables.clone() }
     }
@@ -80,7 +80,7 @@ impl Blueprint {
     /// The plan of the standing stack.
     ///
     /// # Errors
-    /// Exit 2 for a compose file that is wrong or asks for what engines do not honour.
+    /// Exit 2 for a compose file that is wrong or uses what the engines do not support.
     pub fn standing(&self, variants: Variants) -> Result<StackPlan> {
         self.plan(variants, &self.project_dir, None)
     }

@@ -12,7 +12,7 @@ impl StackPlan {
     /// Makes the plan of `project`.
     ///
     /// # Errors
-    /// Exit 2 with service and key, for what the engines do not honour.
+    /// Exit 2, naming service and key, for what the engines do not support.
     pub fn build(
         project: &Project,
         working_dir: PathBuf,
@@ -62,12 +62,12 @@ fn service_plan(name: &str, service: &Service) -> Result<ServicePlan> {
 
 fn unsupported(service: &str, key: &str, what: &str) -> anyhow::Error {
     Fault::input(format!("service `{service}`, `{key}`: {what}"))
-        .hint("change the compose file; the engines honour what docs/architecture.md lists")
+        .hint("change the compose file; docs/architecture.md lists what the engines support")
         .into()
 }
 
-/// The image compares case-sensitively and makes anything else a standalone
-/// server without a word; a typo must not.
+/// The image compares case-sensitively and silently runs anything else as a standalone server, so a
+/// typo must be refused here.
 fn role(service: &str, environment: &BTreeMap<String, String>) -> Result<Role> {
     match environment.get("SQLD_NODE").map(String::as_str) {
         Some("primary") => Ok(Role::Primary),
@@ -76,7 +76,7 @@ fn role(service: &str, environment: &BTreeMap<String, String>) -> Result<Role> {
         Some(other) => Err(unsupported(
             service,
             "environment.SQLD_NODE",
-            &format!("`{other}` is none of primary, replica, standalone"),
+            &format!("`{other}` is not one of primary, replica, standalone"),
         )),
     }
 }
@@ -86,15 +86,15 @@ fn port_plan(service: &str, port: &model::Port) -> Result<PortPlan> {
         return Err(unsupported(service, "ports", "the server speaks TCP only"));
     }
     let Some(published) = port.published else {
-        let what = format!("{} needs a port of the host to be published on", port.target);
+        let what = format!("{} must be published on a port of the host", port.target);
         return Err(unsupported(service, "ports", &what));
     };
     let host_ip = port.host_ip.as_deref().unwrap_or("0.0.0.0");
     let ip: IpAddr = host_ip
         .parse()
-        .map_err(|_| unsupported(service, "ports", &format!("`{host_ip}` is no address")))?;
+        .map_err(|_| unsupported(service, "ports", &format!("`{host_ip}` is not an IP address")))?;
     if ip != IpAddr::V4(Ipv4Addr::LOCALHOST) {
-        // Anyone who reaches the gRPC port reads and writes everything.
+        // Anyone who can reach the gRPC port can read and write every namespace.
         let what = format!("{published} would be open to the network on {ip}");
         return Err(Fault::input(format!("service `{service}`, `ports`: {what}"))
             .hint(format!("write 127.0.0.1:{published}:{}", port.target))
@@ -113,7 +113,7 @@ fn mount_plan(service: &str, mount: &model::Mount) -> Result<MountPlan> {
         _ => Err(unsupported(
             service,
             "volumes",
-            &format!("{} is no folder of the host; use one, such as ./.local/data", mount.target),
+            &format!("{} is not a host folder; mount one, such as ./.local/data", mount.target),
         )),
     }
 }

@@ -23,7 +23,7 @@ use sha2::{Digest, Sha256};
 use demo_base::error::{Fault, Result};
 use demo_base::hex;
 
-/// Version of the plan's JSON form.
+/// Version of the JSON format of a plan.
 pub const SCHEMA: u32 = 1;
 
 /// Everything an engine needs to know to run a stack.
@@ -34,10 +34,10 @@ pub struct StackPlan {
     pub schema: u32,
     /// The compose project's name.
     pub project: String,
-    /// Against which the compose files' relative paths were resolved.
+    /// The folder against which relative paths in the compose files were resolved.
     pub working_dir: PathBuf,
     pub config_files: Vec<PathBuf>,
-    /// In the order in which they start: dependencies first.
+    /// In start order: dependencies come first.
     pub services: Vec<ServicePlan>,
 }
 
@@ -66,15 +66,15 @@ pub struct ServicePlan {
     pub restart: Option<String>,
 }
 
-/// What `SQLD_NODE` makes of a server.
+/// The role that `SQLD_NODE` gives to a server.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
-    /// Takes writes.
+    /// Accepts writes.
     Primary,
-    /// Follows a primary.
+    /// Replicates a primary.
     Replica,
-    /// Neither: a server by itself.
+    /// Neither of the two: a server on its own.
     Standalone,
 }
 
@@ -86,7 +86,7 @@ pub struct PortPlan {
     pub target: u16,
 }
 
-/// A file or folder of the host inside the container.
+/// A file or folder of the host that is mounted into the container.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct MountPlan {
     pub source: PathBuf,
@@ -94,7 +94,7 @@ pub struct MountPlan {
     pub read_only: bool,
 }
 
-/// What a service waits for in another.
+/// The condition on another service that a service waits for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Condition {
@@ -116,7 +116,7 @@ pub struct HealthPlan {
     pub retries: Option<u32>,
 }
 
-/// What a server listens for.
+/// The interfaces on which a server listens.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Interface {
@@ -142,7 +142,7 @@ impl StackPlan {
     /// The service called `name`.
     ///
     /// # Errors
-    /// Exit 5 with the names that there are.
+    /// Exit 5, listing the names of the services.
     pub fn service(&self, name: &str) -> Result<&ServicePlan> {
         self.services.iter().find(|service| service.name == name).ok_or_else(|| {
             let names: Vec<&str> = self.services.iter().map(|s| s.name.as_str()).collect();
@@ -152,7 +152,7 @@ impl StackPlan {
         })
     }
 
-    /// The plan cut down to `name` and what it depends on.
+    /// The plan reduced to `name` and what it depends on.
     ///
     /// # Errors
     /// Exit 5 when there is no such service.
@@ -184,7 +184,7 @@ impl StackPlan {
         self
     }
 
-    /// The key of the Admin API, where a service has one.
+    /// The key of the Admin API, if a service has one.
     pub fn admin_key(&self) -> Option<&str> {
         let keys = self.services.iter().filter_map(|s| s.environment.get("LIBSQL_ADMIN_AUTH_KEY"));
         keys.map(String::as_str).next()
@@ -195,7 +195,7 @@ impl ServicePlan {
     /// The address of the host that reaches port `target` of the service.
     pub fn published(&self, target: u16) -> Option<SocketAddr> {
         let port = self.ports.iter().find(|port| port.target == target)?;
-        // A wildcard address is for listening; one connects to loopback.
+        // A wildcard address is only for listening; clients connect to loopback.
         Some(match port.host.ip() {
             IpAddr::V4(ip) if ip.is_unspecified() => {
                 SocketAddr::from(([127, 0, 0, 1], port.host.port()))
@@ -204,16 +204,16 @@ impl ServicePlan {
         })
     }
 
-    /// Where the host reaches an interface of the server; none where it does
-    /// not listen or is not published.
+    /// The address by which the host reaches an interface of the server; `None` if the server does
+    /// not listen on it or the port is not published.
     pub fn endpoint(&self, interface: Interface) -> Option<SocketAddr> {
         self.published(self.listen_port(interface)?)
     }
 
     /// The port inside the container on which the server listens.
     ///
-    /// The image's entrypoint has the defaults (`server-facts`: 8080 for HTTP,
-    /// 5001 for a primary's gRPC); the Admin API has none.
+    /// The defaults are those of the image's entrypoint: 8080 for HTTP and 5001 for the gRPC of a
+    /// primary. The Admin API has no default.
     pub fn listen_port(&self, interface: Interface) -> Option<u16> {
         let (flag, variable, default) = match interface {
             Interface::Http => ("--http-listen-addr", "SQLD_HTTP_LISTEN_ADDR", Some(8080)),
@@ -232,8 +232,8 @@ impl ServicePlan {
         }
     }
 
-    /// The folder of the host in which the server keeps one folder for each
-    /// namespace; none where its data is in no mount.
+    /// The folder of the host in which the server keeps one folder per namespace; `None` if its
+    /// data is not in a mount.
     pub fn namespaces_dir(&self) -> Option<PathBuf> {
         let path = self.environment.get("SQLD_DB_PATH")?;
         let on_host = self.mounts.iter().find_map(|mount| {
@@ -262,7 +262,7 @@ impl ServicePlan {
         self.command.iter().any(|word| word == flag)
     }
 
-    /// A digest over all of it, secrets included: equal plans, equal digests.
+    /// A digest of the whole service, secrets included: equal plans have equal digests.
     pub fn digest(&self) -> String {
         let mut hasher = Sha256::new();
         hasher.update(format!("{self:?}"));
@@ -270,7 +270,7 @@ impl ServicePlan {
     }
 }
 
-// serde hands the field itself over, an Option and all.
+// serde passes a reference to the field itself, which is an `Option`.
 #[expect(clippy::ref_option)]
 fn seconds<S: serde::Serializer>(
     duration: &Option<Duration>,

@@ -1,9 +1,9 @@
-//! The same plan for processes of this machine, without a container.
+//! Translates the plan into processes of this machine, without containers.
 //!
-//! Values are translated, not names: a path under a mount becomes the host's
-//! path, an address to listen on becomes the one it is published on, a URL to
-//! a service becomes a URL to loopback. What the image's entrypoint does with
-//! the environment (`SQLD_NODE` and the rest) is done here.
+//! It translates values, not names: a path under a mount becomes the path on the host, a listen
+//! address becomes the address it is published on, and a URL of a service becomes a URL on
+//! loopback. It also does what the entrypoint of the image does with the environment (`SQLD_NODE`
+//! and others).
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -20,7 +20,7 @@ pub struct ProcessPlan {
     pub service: String,
     #[serde(serialize_with = "secrets::masked_arguments")]
     pub arguments: Vec<String>,
-    /// The whole environment of the process.
+    /// The complete environment of the process.
     #[serde(serialize_with = "secrets::masked_variables")]
     pub environment: BTreeMap<String, String>,
 }
@@ -28,7 +28,7 @@ pub struct ProcessPlan {
 /// Translates every service of `plan`.
 ///
 /// # Errors
-/// Exit 2 with service and value, for what cannot run without a container.
+/// Exit 2, naming service and value, for what cannot run without a container.
 pub fn translate(plan: &StackPlan) -> Result<Vec<ProcessPlan>> {
     plan.services.iter().map(|service| process(plan, service)).collect()
 }
@@ -40,14 +40,14 @@ pub fn translate(plan: &StackPlan) -> Result<Vec<ProcessPlan>> {
 pub fn process(plan: &StackPlan, service: &ServicePlan) -> Result<ProcessPlan> {
     let refuse = |what: String| -> anyhow::Error {
         Fault::input(format!("service `{}`: {what}", service.name))
-            .hint("the native engine runs sqld alone; `--engine docker` runs any image")
+            .hint("the native engine runs only sqld; `--engine docker` runs any image")
             .into()
     };
     if service.entrypoint.as_ref().is_some_and(|words| !words.is_empty()) {
         return Err(refuse("`entrypoint` needs a container".to_owned()));
     }
-    // The image's entrypoint looks for exactly this word; with any other the
-    // container is silently a standalone server.
+    // The entrypoint of the image looks for exactly this word; with any other the container
+    // silently becomes a standalone server.
     if service.command.first().map(String::as_str) != Some("/bin/sqld") {
         return Err(refuse("`command` must begin with /bin/sqld".to_owned()));
     }
@@ -112,7 +112,7 @@ impl Translator<'_> {
         self.url(text)
     }
 
-    /// `None`: not a path of the container.
+    /// The path on the host; `None` when the text is not a path of the container.
     fn host_path(&self, text: &str) -> Option<Result<String, String>> {
         if !text.starts_with('/') {
             return None;
@@ -130,7 +130,7 @@ impl Translator<'_> {
                 .to_str()
                 .map(str::to_owned)
                 .ok_or_else(|| format!("the path {} is not UTF-8", path.display())),
-            None => Err(format!("{text} is in no mount, so it is no file of this machine")),
+            None => Err(format!("{text} is not under a mount, so it has no path on this machine")),
         })
     }
 
@@ -141,7 +141,7 @@ impl Translator<'_> {
         })
     }
 
-    /// A URL whose host is a service; any other text is left as it is.
+    /// Translates a URL whose host is a service; any other text is left unchanged.
     fn url(&self, text: &str) -> Result<String, String> {
         let Some((scheme, rest)) = text.split_once("://") else {
             return Ok(text.to_owned());
@@ -158,7 +158,7 @@ impl Translator<'_> {
         };
         let address = target
             .published(number)
-            .ok_or_else(|| format!("{text} leads to a port of `{host}` that is not published"))?;
+            .ok_or_else(|| format!("{text} uses a port of `{host}` that is not published"))?;
         Ok(format!("{scheme}://{address}{path}"))
     }
 }

@@ -1,29 +1,29 @@
-//! What `restart:` says of a server that has ended.
+//! What the compose key `restart` means for a server that has ended.
 
 use super::ServicePlan;
 use demo_base::error::{Fault, Result};
 
-/// When a server that nobody has stopped is started again.
+/// When a server that ended by itself is restarted.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Restart {
     No,
     /// Whenever it ends.
     Always,
-    /// The same here: what was stopped on purpose is no longer watched.
+    /// Treated like `always`, since a server that was stopped on purpose is not watched.
     UnlessStopped,
-    /// When it failed, at most so often.
+    /// When it failed, at most this many times.
     OnFailure(Option<u32>),
 }
 
 impl Restart {
-    /// That of `service`; `no` where it says nothing.
+    /// The restart policy of `service`; `no` where it has none.
     ///
     /// # Errors
-    /// Exit 2 for a word that Compose does not know.
+    /// Exit 2 for a policy that Compose does not know.
     pub fn of(service: &ServicePlan) -> Result<Self> {
         let policy = service.restart.as_deref().unwrap_or("no");
         let wrong = || {
-            Fault::input(format!("service `{}`, `restart`: `{policy}` is no policy", service.name))
+            Fault::input(format!("service `{}`: `{policy}` is not a restart policy", service.name))
                 .hint("write no, always, unless-stopped, on-failure or on-failure:NUMBER")
         };
         Ok(match policy.split_once(':') {
@@ -41,7 +41,7 @@ impl Restart {
         })
     }
 
-    /// Whether a server that has ended is started again after `restarts` times.
+    /// Whether a server that has ended is to be restarted after `restarts` restarts.
     pub fn again(self, restarts: u32) -> bool {
         match self {
             Self::No => false,

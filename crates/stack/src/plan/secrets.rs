@@ -1,13 +1,13 @@
-//! Secrets stay out of every printed plan.
+//! Masks the secrets in printed plans.
 
 use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer};
 
-/// What stands in place of a secret.
+/// What is printed in place of a secret.
 pub const MASK: &str = "***";
 
-/// Whether a variable of this name holds a secret itself, not a file's path.
+/// Whether a variable of this name contains a secret itself, rather than the path of a file.
 fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_uppercase().replace('-', "_");
     let telling = ["KEY", "TOKEN", "PASSWORD", "SECRET"].iter().any(|word| name.contains(word));

@@ -116,7 +116,7 @@ fn what_no_engine_honours_is_refused_by_name_and_key() {
         ("    ports: ['8080:8080']\n", "`ports`: 8080 would be open to the network"),
         ("    ports: ['127.0.0.1:53:53/udp']\n", "`ports`: the server speaks TCP only"),
         ("    environment: {SQLD_NODE: Primary}\n", "`environment.SQLD_NODE`: `Primary`"),
-        ("    volumes: ['/anonymous']\n", "`volumes`: /anonymous is no folder of the host"),
+        ("    volumes: ['/anonymous']\n", "`volumes`: /anonymous is not a host folder"),
     ];
     for (service, said) in table {
         let error = translate(service).unwrap_err().to_string();

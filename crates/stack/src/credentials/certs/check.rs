@@ -1,4 +1,4 @@
-//! Whether a set of certificates still works.
+//! Whether a set of certificates can be used.
 
 use std::time::Duration;
 
@@ -9,13 +9,13 @@ use secrecy::{ExposeSecret, SecretString};
 use super::{CertificateInfo, CertificateSet, SERVER_NAME};
 use demo_sqld::{moment, pem};
 
-/// A certificate with less life than this is replaced now: a stack that starts
-/// today should still run tomorrow.
+/// A certificate that expires within this time is replaced now, since a stack that starts today
+/// should still run tomorrow.
 const LAST_DAY: Duration = Duration::from_hours(24);
 
 impl CertificateSet {
-    /// What is wrong with the set at `now`, in words that name the file; `None`
-    /// when servers can use it for a day at least.
+    /// What is wrong with the set at `now`, in words that name the file; `None` when servers can
+    /// use it for at least a day.
     pub fn problem(&self, now: Timestamp) -> Option<String> {
         self.find_problem(now).err()
     }
@@ -58,7 +58,7 @@ fn in_time(certificate: &CertificateInfo, now: Timestamp) -> Result<(), String> 
     if certificate.not_before > now {
         return Err(format!("{file} is not valid before {}", certificate.not_before));
     }
-    // Saturates instead of failing at the end of time.
+    // Saturates instead of overflowing.
     let tomorrow = now.checked_add(LAST_DAY).unwrap_or(Timestamp::MAX);
     if certificate.not_after <= tomorrow {
         return Err(format!("{file} {}", moment::expiry(certificate.not_after, now)));
@@ -70,10 +70,10 @@ fn in_time(certificate: &CertificateInfo, now: Timestamp) -> Result<(), String> 
 fn public_half(key: &SecretString, file: &str) -> Result<Vec<u8>, String> {
     let text = key.expose_secret();
     let blocks = pem::blocks(text, file).map_err(|fault| fault.to_string())?;
-    // The older EC form crashes the server.
+    // The server crashes on the older EC format.
     if !blocks.iter().any(|block| block.label == "PRIVATE KEY") {
-        return Err(format!("{file} is not in PKCS#8 form"));
+        return Err(format!("{file} is not in PKCS#8 format"));
     }
-    let pair = KeyPair::from_pem(text).map_err(|_| format!("{file} holds no usable key"))?;
+    let pair = KeyPair::from_pem(text).map_err(|_| format!("{file} contains no usable key"))?;
     Ok(pair.public_key_raw().to_vec())
 }

@@ -1,4 +1,4 @@
-//! What a certificate says, read from its PEM.
+//! The content of a certificate, read from its PEM.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -20,7 +20,7 @@ pub struct CertificateInfo {
     pub file: String,
     pub subject: String,
     pub issuer: String,
-    /// In hexadecimal.
+    /// The serial number in hexadecimal.
     pub serial: String,
     /// The subject alternative names, host names and addresses.
     pub names: Vec<String>,
@@ -28,9 +28,9 @@ pub struct CertificateInfo {
     pub purposes: Vec<&'static str>,
     pub not_before: Timestamp,
     pub not_after: Timestamp,
-    /// Whether the CA of the same set signed it; `None` when that is not known.
+    /// Whether the CA of the same set signed it; `None` when the CA is unknown.
     pub signed_by_ca: Option<bool>,
-    /// When it was read, for "expires in".
+    /// When it was read, to compute "expires in".
     #[serde(skip)]
     read_at: Timestamp,
     #[serde(skip)]
@@ -40,14 +40,14 @@ pub struct CertificateInfo {
 }
 
 impl CertificateInfo {
-    /// Reads the first certificate of a PEM file; `file` names it in messages
-    /// and `now` is the moment for "expires in".
+    /// Reads the first certificate of a PEM file. `file` is its name in messages, and `now` the
+    /// time from which "expires in" is counted.
     ///
     /// # Errors
-    /// Exit 2, naming what is there instead of a certificate.
+    /// Exit 2, naming what the file contains instead of a certificate.
     pub fn from_pem(text: &str, file: &str, now: Timestamp) -> Result<Self> {
         Ok(Self::parse(text, file, now)
-            .map_err(|fault| fault.hint("`demo certs generate --force` makes a new set"))?)
+            .map_err(|fault| fault.hint("run `demo certs generate --force` to make a new set"))?)
     }
 
     fn parse(text: &str, file: &str, now: Timestamp) -> Result<Self, Fault> {
@@ -86,8 +86,7 @@ impl CertificateInfo {
         else {
             return false;
         };
-        // Which algorithm it is the signature itself decides: those that do not
-        // fit the key do not verify.
+        // The algorithm need not be compared: a signature by another algorithm does not verify.
         let algorithms = default_provider().signature_verification_algorithms.all;
         above.is_ca()
             && own.issuer() == above.subject()

@@ -86,7 +86,7 @@ fn only_the_own_authority_has_signed() {
     let server = read(&one.server_cert);
     assert!(server.is_signed_by(&read(&one.ca_cert)));
     assert!(read(&one.ca_cert).is_signed_by(&read(&one.ca_cert)));
-    // Same name, other key.
+    // Same name, but another key.
     assert!(!server.is_signed_by(&read(&two.ca_cert)));
     assert!(!read(&one.client_cert).is_signed_by(&server));
 }
@@ -129,7 +129,7 @@ fn problems_are_found_and_named() {
                 let text = set.server_key.expose_secret().replace("PRIVATE", "EC PRIVATE");
                 set.server_key = SecretString::from(text);
             }),
-            "server_key.pem is not in PKCS#8 form",
+            "server_key.pem is not in PKCS#8 format",
         ),
     ] {
         assert!(found.starts_with(expected), "{found} / {expected}");

@@ -1,4 +1,4 @@
-//! The key of the Admin API: made here, known to nobody else.
+//! The key of the Admin API, made at random for each project.
 
 use std::path::PathBuf;
 
@@ -9,17 +9,17 @@ use demo_base::error::{Fault, Result};
 use demo_base::files::{self, MODE_SECRET, MODE_SECRET_DIR, write_atomic};
 use demo_base::hex;
 
-/// As many as an AES-256 key has.
+/// As many bytes as an AES-256 key has.
 const BYTES: usize = 32;
 
-/// A new key, in hexadecimal: it goes into a header as it is.
+/// A new key, in hexadecimal, since it is sent in a header unencoded.
 ///
 /// # Errors
-/// When the system gives no random numbers.
+/// When the system provides no random numbers.
 pub fn generate() -> Result<SecretString> {
     let mut bytes = zeroize::Zeroizing::new([0; BYTES]);
     getrandom::fill(bytes.as_mut_slice())
-        .map_err(|error| Fault::failed("no random numbers").because(error))?;
+        .map_err(|error| Fault::failed("the system provides no random numbers").because(error))?;
     Ok(hex::encode(bytes.as_slice()).into())
 }
 
@@ -32,11 +32,11 @@ impl Store {
     /// The key of the Admin API, if there is one that this user may read.
     ///
     /// # Errors
-    /// Exit 2 for a file that holds no key.
+    /// Exit 2 for a file that contains no key.
     pub fn admin_key(&self) -> Result<Option<SecretString>> {
         let path = self.admin_key_path();
         match std::fs::File::open(&path) {
-            // Whoever may not read it works without it, as before there was one.
+            // A user that may not read the file works without the key.
             Err(error)
                 if matches!(
                     error.kind(),
@@ -51,13 +51,13 @@ impl Store {
         let key = text.trim();
         if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(Fault::input(format!("there is no key in {}", path.display()))
-                .hint("remove the file: `demo up` makes a new key and restarts the stack with it")
+                .hint("remove the file, then run `demo up`, which makes a new key")
                 .into());
         }
         Ok(Some(key.into()))
     }
 
-    /// Keeps `key` for the Admin API unless there is one; with `force` instead of it.
+    /// Stores `key` for the Admin API unless one is stored already; with `force` it is replaced.
     ///
     /// # Errors
     /// Exit 2 when the file cannot be written.

@@ -8,10 +8,9 @@ use crate::credentials::certs::{CertificateInfo, CertificateSet};
 use demo_base::error::Result;
 use demo_base::files::{MODE_SECRET, MODE_SHARED, write_atomic};
 
-/// The files and their modes. The keys of the server and the client are
-/// readable by all, because the server's own user inside a container (uid 666)
-/// reads them; what stops the other users of this machine is the mode 0700 of
-/// `.local`. The CA's key is read by nothing but this program.
+/// The files and their modes. Everyone may read the keys of the server and the client, because the
+/// server's user inside a container (uid 666) has to. Other users of this machine are kept out by
+/// the mode 0700 of `.local`. Only this program reads the key of the CA.
 const FILES: [(&str, u32); 6] = [
     ("ca_cert", MODE_SHARED),
     ("ca_key", MODE_SECRET),
@@ -22,8 +21,8 @@ const FILES: [(&str, u32); 6] = [
 ];
 
 impl Store {
-    /// The certificates alone: made where missing, made anew where out of date
-    /// or not fitting together, and with `force` in any case.
+    /// Makes only the certificates: where they are missing, where they have expired or do not fit
+    /// together, and with `force` in any case.
     ///
     /// # Errors
     /// As [`Store::ensure`].
@@ -81,7 +80,7 @@ impl Store {
         Ok(found)
     }
 
-    /// What is in the files, whatever it is: the check of the set finds out.
+    /// The raw content of the files; the check of the set validates it.
     fn read_set(&self) -> Result<CertificateSet> {
         let text = |name: &str| -> Result<String> {
             let bytes = read_bytes(&self.cert_path(name), "certificate file")?;
@@ -98,8 +97,8 @@ impl Store {
         })
     }
 
-    /// A crash in between leaves files of two sets, which the check of the next
-    /// run notices.
+    /// A crash between the writes leaves files of two sets, which the check of the next run
+    /// detects.
     fn write_set(&self, set: &CertificateSet) -> Result<()> {
         let contents = [
             set.ca_cert.as_str(),

@@ -1,7 +1,6 @@
-//! What is known of keys that signed before: until when their tokens may live.
+//! The record of keys that signed in the past: until when their tokens are valid.
 //!
-//! The file beside the keys is advice for `keys prune` alone. Without it old
-//! keys stay trusted, which is the safe side.
+//! Only `keys prune` uses this file. Without it old keys stay trusted, which is the safe side.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -15,19 +14,19 @@ use demo_base::error::{Fault, Result};
 use demo_base::files::{self, MODE_SHARED, write_atomic};
 use demo_sqld::keys::PublicKey;
 
-/// The life that `demo token mint` gives unasked, and that of the project's own
-/// token. Longer ones are noted when they are made.
+/// The default lifetime of `demo token mint`, and that of the project's own token. Tokens with a
+/// longer lifetime are recorded when they are made.
 pub const USUAL_LIFE: Duration = Duration::from_hours(24);
-/// For how long after its end the server still takes a token.
+/// For how long the server still accepts an expired token.
 const LEEWAY: Duration = Duration::from_secs(60);
 
-/// When the last token of a key ends.
+/// When the last token of a key expires.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase", untagged)]
 pub enum Until {
-    /// At this moment.
+    /// At this time.
     Moment(Timestamp),
-    /// There is a token without an end: `"never"`.
+    /// A token never expires: `"never"`.
     Never(Never),
 }
 
@@ -39,7 +38,7 @@ pub enum Never {
 }
 
 impl Until {
-    /// The end of a token that is made at `now` for `lifetime`.
+    /// The expiry of a token that is made at `now` with `lifetime`.
     fn after(now: Timestamp, lifetime: Option<Duration>) -> Self {
         let never = Self::Never(Never::Never);
         lifetime.map_or(never, |life| now.checked_add(life).map_or(never, Self::Moment))
@@ -52,7 +51,7 @@ impl Until {
         }
     }
 
-    /// Whether every token is refused at `now`, the server's leeway over.
+    /// Whether every token is refused at `now`, including the leeway of the server.
     pub fn is_over(self, now: Timestamp) -> bool {
         match self {
             Self::Moment(end) => end.checked_add(LEEWAY).is_ok_and(|end| end < now),
@@ -61,28 +60,28 @@ impl Until {
     }
 }
 
-/// One key's record.
+/// The record of one key.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Record {
-    /// When it stopped signing; none while it signs.
+    /// When it stopped signing; `None` while it signs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retired_at: Option<Timestamp>,
-    /// When its last token ends, as far as that is known.
+    /// When its last token expires, as far as that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tokens_until: Option<Until>,
 }
 
-/// By thumbprint.
+/// The records by thumbprint.
 pub type Records = BTreeMap<String, Record>;
 
 impl Store {
-    /// What is known of keys that signed before, and of long-lived tokens.
+    /// The file with the records of former signing keys and of long-lived tokens.
     pub fn retired_path(&self) -> PathBuf {
         self.jwt_dir().join("keys.json")
     }
 
-    /// The records; none without a file.
+    /// The records; empty when there is no file.
     ///
     /// # Errors
     /// Exit 2 for a file that is damaged.
@@ -96,7 +95,7 @@ impl Store {
             Fault::input(format!("the record of the keys {} is damaged", path.display()))
                 .because(error)
                 .hint(
-                    "remove it: old public keys then stay until `demo keys prune --key` names them",
+                    "remove it; old public keys then stay until `demo keys prune --key` drops them",
                 )
         })?)
     }
@@ -110,8 +109,8 @@ impl Store {
         write_atomic(&path, text.as_bytes(), MODE_SHARED)
     }
 
-    /// Notes that `key` signs a token at `now` which lives longer than usual, so that `keys prune` waits for its end; `None` never ends. Shorter
-    /// ones need no note.
+    /// Records that `key` signs a token at `now` with a longer lifetime than usual, so that `keys
+    /// prune` waits for its expiry; `None` never expires. Shorter lifetimes need no record.
     ///
     /// # Errors
     /// Exit 2 when the record is damaged or cannot be written.
@@ -137,7 +136,7 @@ impl Record {
         self.tokens_until = Some(self.tokens_until.map_or(until, |known| known.later(until)));
     }
 
-    /// Says that the key signs no more from `now` on.
+    /// Records that the key no longer signs from `now` on.
     pub(super) fn retire(&mut self, now: Timestamp) {
         self.retired_at = Some(now);
         self.note(Until::after(now, Some(USUAL_LIFE)));

@@ -1,10 +1,9 @@
-//! A new signing key in place of the old one, without a token that stops working.
+//! Replaces the signing key without making any token invalid.
 //!
-//! A server reads its public keys at boot only. So a rotation has two halves:
-//! [`Store::stage_key`] publishes the next public key beside the others, and
-//! after a restart [`Store::activate_key`] lets the next private key sign. Every
-//! write is atomic, and between any two of them the active key is one that
-//! `jwt.pub` holds: a run that is killed is finished by the next.
+//! A server reads its public keys only at start, so a rotation has two steps: [`Store::stage_key`]
+//! publishes the next public key beside the others, and after a restart [`Store::activate_key`]
+//! makes the next private key the signing key. Every write is atomic, and between any two writes
+//! `jwt.pub` contains the active key, so a later run completes one that was killed.
 
 use std::fs;
 use std::path::PathBuf;
@@ -20,7 +19,7 @@ use demo_base::error::{Fault, Result};
 use demo_base::files::{self, MODE_SECRET, MODE_SECRET_DIR, MODE_SHARED, write_atomic};
 use demo_sqld::keys::{KeySet, PublicKey, SigningKey};
 
-/// What a public key that servers trust is for.
+/// What a public key that the servers trust is used for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum KeyState {
@@ -28,7 +27,7 @@ pub enum KeyState {
     Active,
     /// Its private key will sign after `demo keys rotate`.
     Staged,
-    /// Only tokens made before, or elsewhere, are verified with it.
+    /// It only verifies tokens made earlier or elsewhere.
     Old,
 }
 
@@ -39,17 +38,17 @@ pub struct TrustedKey {
     pub state: KeyState,
     /// When it stopped signing, if that is known.
     pub retired_at: Option<Timestamp>,
-    /// When its last token ends, if that is known.
+    /// When its last token expires, if that is known.
     pub tokens_until: Option<Until>,
 }
 
 impl Store {
-    /// The private key that is to sign next, while there is one.
+    /// The staged private key, which signs after the next rotation, if there is one.
     pub fn next_key_path(&self) -> PathBuf {
         self.jwt_dir().join("next.key")
     }
 
-    /// The public keys that the servers trust, with what each is for.
+    /// The public keys that the servers trust, with the use of each.
     ///
     /// # Errors
     /// As [`Store::key_set`]; exit 2 when a file beside it is damaged.
@@ -72,8 +71,8 @@ impl Store {
         Ok(keys.0.into_iter().map(trusted).collect())
     }
 
-    /// Makes the next key, unless there is one, and adds its public half to what
-    /// servers trust. Returns that, and whether anything was changed.
+    /// Makes the next key, unless there is one, and adds its public half to the trusted keys.
+    /// Returns that half, and whether anything was changed.
     ///
     /// # Errors
     /// Exit 5 without keys, exit 2 for a file that is damaged or cannot be written.
@@ -103,9 +102,8 @@ impl Store {
         Ok((public, made || !published))
     }
 
-    /// Stages a key where none is, and lets it sign. The old private key is
-    /// gone afterwards, unless `keep_old`: nothing needs it. The project's token
-    /// is signed anew.
+    /// Stages a key if none is staged, and makes it the signing key. The old private key is no
+    /// longer needed and is removed unless `keep_old` is set. The project's token is signed again.
     ///
     /// # Errors
     /// As [`Store::stage_key`].
@@ -124,7 +122,7 @@ impl Store {
             let what = "old private key".to_owned();
             changes.push(Change { what, path, action: Action::Created, why: None });
         }
-        // Before it stops signing: a run that dies here retires it again later.
+        // Recorded before it stops signing, so that a run that dies here records it again later.
         let mut records = self.records()?;
         records.entry(thumbprint).or_default().retire(now);
         self.write_records(&records)?;
@@ -142,12 +140,11 @@ impl Store {
         Ok(changes)
     }
 
-    /// Takes keys out of what servers trust: the `named` ones at once, and those
-    /// that stopped signing so long ago that no token of theirs can be alive.
-    /// Returns those that were dropped.
+    /// Removes keys from those that the servers trust: the `named` ones at once, and those that
+    /// stopped signing so long ago that all their tokens have expired. Returns the removed keys.
     ///
     /// # Errors
-    /// Exit 5 for a thumbprint that there is not, exit 2 for that of the active key.
+    /// Exit 5 for an unknown thumbprint, exit 2 for that of the active key.
     pub fn prune_keys(&self, now: Timestamp, named: &[String]) -> Result<Vec<PublicKey>> {
         self.key_set_of_active()?;
         let _lock = lock(&self.jwt_dir())?;
@@ -165,8 +162,8 @@ impl Store {
         if dropped.is_empty() {
             return Ok(Vec::new());
         }
-        // A staged key first stops being one: an interrupted run leaves a public
-        // key too many, never a private one that nobody trusts.
+        // The private half of a staged key is removed first: an interrupted run then leaves a
+        // surplus public key, never a private key that no server trusts.
         if dropped.iter().any(|trusted| trusted.state == KeyState::Staged) {
             files::remove(&self.next_key_path())?;
         }
@@ -189,7 +186,7 @@ impl Store {
         SigningKey::from_pem(&text, &path.display().to_string()).map(Some)
     }
 
-    /// The public keys, once it is sure that the active one is among them.
+    /// The public keys, after checking that the active one is among them.
     fn key_set_of_active(&self) -> Result<KeySet> {
         let active = self.signing_key()?.public();
         let keys = self.key_set()?;
@@ -199,18 +196,18 @@ impl Store {
         let (public, private) = (self.public_key_path(), self.key_path());
         let text =
             format!("{} does not hold the public key of {}", public.display(), private.display());
-        Err(Fault::input(text).hint("`demo setup` says how to fix it").into())
+        Err(Fault::input(text).hint("run `demo setup`, which tells how to fix it").into())
     }
 }
 
 fn refuse_needed(trusted: &[TrustedKey], name: &str) -> Result<()> {
     match trusted.iter().find(|trusted| trusted.key.thumbprint() == name) {
         None => Err(Fault::not_found(format!("no public key has the thumbprint `{name}`"))
-            .hint("`demo keys show` lists them")
+            .hint("run `demo keys show` to list them")
             .into()),
         Some(found) if found.state == KeyState::Active => {
-            Err(Fault::input(format!("the key `{name}` is the one that signs"))
-                .hint("`demo keys rotate` first, then drop it")
+            Err(Fault::input(format!("the key `{name}` is the active signing key"))
+                .hint("run `demo keys rotate` first, then drop it")
                 .into())
         }
         Some(_) => Ok(()),

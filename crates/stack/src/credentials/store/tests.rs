@@ -12,7 +12,7 @@ use demo_sqld::token::{inspect, mint};
 
 const HOUR: Duration = Duration::from_hours(1);
 
-/// A folder above, so that `.local` itself is made.
+/// In a folder inside the temporary one, so that `.local` itself is created.
 fn store() -> (TempDir, Store) {
     let folder = TempDir::new().unwrap();
     let store = Store::new(folder.path().join(".local"));
@@ -108,8 +108,8 @@ fn a_token_is_renewed_when_it_is_of_no_use() {
     for (content, why) in [
         (minted(&key, Grant::full(HOUR / 2)), "it expires in 30m"),
         (foreign, "the key that the server trusts does not verify it"),
-        (String::new(), "it was no token"),
-        ("\u{fffd}".to_owned(), "it was no token"),
+        (String::new(), "it was not a token"),
+        ("\u{fffd}".to_owned(), "it was not a token"),
     ] {
         fs::write(store.token_path(), content).unwrap();
         let changes = store.ensure(now, false).unwrap();
@@ -178,8 +178,8 @@ fn what_a_crash_leaves_is_completed() {
     assert_eq!(text(&store.public_key_path()), public);
     assert_eq!(store.ensure(now, false).unwrap(), []);
 
-    // A forced run that stopped after its first steps: the public key gone, and
-    // then the private one new.
+    // A forced run that stopped after its first steps: first only the public key is gone, then the
+    // private key is new as well.
     fs::remove_file(store.public_key_path()).unwrap();
     let new = SigningKey::generate().unwrap();
     fs::write(store.key_path(), new.to_pem().expose_secret()).unwrap();
@@ -188,7 +188,7 @@ fn what_a_crash_leaves_is_completed() {
     assert_eq!(summary(&changes)[..2], expected);
     assert_eq!(store.ensure(now, false).unwrap(), []);
 
-    // Certificates of two sets.
+    // Files of two different sets.
     let before = text(&store.cert_path("ca_cert.pem"));
     let (_other_folder, other) = self::store();
     other.ensure_certs(now, false).unwrap();
@@ -224,18 +224,18 @@ fn missing_and_wrong_files_are_told_apart() {
         diagnosis(store.certificates()),
     ] {
         assert_eq!(found.code, ExitCode::NotFound);
-        assert_eq!(found.hint.as_deref(), Some("`demo setup` makes it"));
+        assert_eq!(found.hint.as_deref(), Some("run `demo setup` to make it"));
     }
     store.ensure_folders().unwrap();
     fs::write(store.key_path(), [0x30, 0x82, 0xff]).unwrap();
     let found = diagnosis(store.signing_key());
     assert!(found.message.ends_with("it is binary, perhaps DER"), "{}", found.message);
     assert_eq!(diagnosis(store.ensure_keys(false)).code, ExitCode::Input);
-    // A public key alone may be the trust of tokens that are made elsewhere.
+    // A public key alone may belong to tokens that are made elsewhere.
     fs::remove_file(store.key_path()).unwrap();
     fs::write(store.public_key_path(), SigningKey::generate().unwrap().public().to_pem()).unwrap();
     assert!(diagnosis(store.ensure_keys(false)).message.contains("the private key"));
-    // What cannot be read is replaced all the same when the user says so.
+    // With `force`, even unreadable files are replaced.
     fs::write(store.key_path(), "").unwrap();
     assert_eq!(summary(&store.ensure_keys(true).unwrap()), [("keys", Action::Replaced)]);
     assert_eq!(store.ensure_keys(false).unwrap(), []);

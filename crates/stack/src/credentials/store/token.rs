@@ -1,4 +1,4 @@
-//! The project's own token: full access, renewed before it runs out.
+//! The project's own token: full access, renewed before it expires.
 
 use std::time::Duration;
 
@@ -13,10 +13,10 @@ use demo_sqld::claims::Grant;
 use demo_sqld::moment;
 use demo_sqld::token::{inspect, mint};
 
-/// Life of the token.
+/// Lifetime of the token.
 const LIFE: Duration = Duration::from_hours(24);
-/// A token with less life than this is renewed now, so that it does not run out
-/// under the next command.
+/// A token that expires within this time is renewed now, so that it does not expire during the next
+/// command.
 const LAST_HOUR: Duration = Duration::from_hours(1);
 
 impl Store {
@@ -45,7 +45,7 @@ impl Store {
         let bytes = read_bytes(&self.token_path(), "token")?;
         let text = Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned());
         let Ok(inspection) = inspect(&text, &self.key_set()?, now) else {
-            return Ok(Some("it was no token".to_owned()));
+            return Ok(Some("it was not a token".to_owned()));
         };
         if let Some(reason) = inspection.reason {
             return Ok(Some(reason));

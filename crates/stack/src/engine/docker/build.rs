@@ -1,7 +1,7 @@
-//! A local image around the pinned binary.
+//! Builds a local image around the pinned binary.
 //!
-//! Upstream has no arm64 image that can be pinned by digest (issue 899); and a
-//! machine that can pull nothing needs an image too.
+//! Upstream has no arm64 image that can be pinned by digest (issue 899), and a machine that cannot
+//! pull images needs one too.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -24,15 +24,15 @@ pub struct Build<'a> {
     pub platform: Platform,
     /// The pinned binary of that platform.
     pub binary: &'a Path,
-    /// An image with bash, chown, setpriv and CA certificates: here already, or
-    /// named by digest.
+    /// An image with bash, chown, setpriv and CA certificates; it is present already or named by
+    /// digest.
     pub base: &'a str,
 }
 
 /// Builds the image and returns its name and its id.
 ///
 /// # Errors
-/// Exit 2 for a base that is a floating tag and not here; 1 when the build fails.
+/// Exit 2 for a base that is a tag and not present; 1 when the build fails.
 pub async fn build(
     daemon: &Daemon,
     build: &Build<'_>,
@@ -44,7 +44,9 @@ pub async fn build(
         let found = image::platform_of(&base);
         if found != platform {
             let what = format!("the base {} is for {found}, not for {platform}", build.base);
-            return Err(Fault::input(what).hint(format!("name one for {platform}")).into());
+            return Err(Fault::input(what)
+                .hint(format!("pass a base image for {platform}"))
+                .into());
         }
     }
     image::ensure(docker, build.base, Some(platform), progress).await?;
@@ -71,20 +73,21 @@ pub async fn build(
     }
     let found = image::find(docker, &name).await?;
     let id = found.and_then(|image| image.id);
-    let id = id.ok_or_else(|| Fault::failed(format!("{name} was built and is not there")))?;
+    let missing = || Fault::failed(format!("{name} was built, but Docker returned no id"));
+    let id = id.ok_or_else(missing)?;
     Ok((name, id))
 }
 
 /// `linux/arm64` for `linux-arm64`.
 ///
 /// # Errors
-/// Exit 2 for what no container runs.
+/// Exit 2 for a platform that no container runs.
 pub fn docker_platform(platform: Platform) -> Result<&'static str> {
     match platform {
         Platform::LinuxX64 => Ok("linux/amd64"),
         Platform::LinuxArm64 => Ok("linux/arm64"),
         Platform::DarwinArm64 | Platform::DarwinX64 => {
-            Err(Fault::input(format!("no container runs {platform}"))
+            Err(Fault::input(format!("containers cannot run {platform}"))
                 .hint("use --platform linux-arm64 or --platform linux-x64")
                 .into())
         }

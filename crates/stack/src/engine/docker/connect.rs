@@ -1,11 +1,11 @@
-//! Finding the Docker engine, and what its errors mean.
+//! Finds the Docker engine and explains its errors.
 
 use std::path::Path;
 use std::time::Duration;
 
 use bollard::Docker;
 use bollard::errors::Error;
-/// What a daemon says of itself.
+/// How a daemon describes itself.
 pub use bollard::models::SystemInfo;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -14,10 +14,10 @@ use demo_base::error::{Fault, Result};
 use demo_base::hex;
 
 const DEFAULT: &str = "unix:///var/run/docker.sock";
-/// A daemon that lives answers in milliseconds.
+/// A healthy daemon answers within milliseconds.
 const FIRST_ANSWER: Duration = Duration::from_secs(5);
 
-/// What the environment says of Docker.
+/// The settings of the Docker client.
 #[derive(Clone, Debug, Default)]
 pub struct Whereabouts {
     /// `DOCKER_HOST`.
@@ -28,7 +28,7 @@ pub struct Whereabouts {
     pub config_dir: Option<std::path::PathBuf>,
 }
 
-/// A daemon's address and who named it.
+/// The address of a daemon, and the setting it comes from.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Address {
     pub url: String,
@@ -36,11 +36,11 @@ pub struct Address {
 }
 
 impl Whereabouts {
-    /// As the `docker` program looks: `DOCKER_HOST`, `DOCKER_CONTEXT`, the
-    /// context that is in use, the default socket.
+    /// Resolved as the `docker` program does it: `DOCKER_HOST`, `DOCKER_CONTEXT`, the current
+    /// context, the default socket.
     ///
     /// # Errors
-    /// Exit 2 for a context that is not there.
+    /// Exit 2 for a context that does not exist.
     pub fn address(&self) -> Result<Address> {
         if let Some(host) = &self.host {
             return Ok(Address { url: host.clone(), named_by: "DOCKER_HOST".to_owned() });
@@ -53,7 +53,7 @@ impl Whereabouts {
             (Some(name), Some(folder)) => {
                 let url = context_host(folder, name).ok_or_else(|| {
                     Fault::input(format!("there is no Docker context `{name}`"))
-                        .hint("`docker context ls` lists them; DOCKER_HOST names a daemon itself")
+                        .hint("run `docker context ls` to list them, or set DOCKER_HOST")
                 })?;
                 Ok(Address { url, named_by: format!("the Docker context `{name}`") })
             }
@@ -90,7 +90,7 @@ impl Daemon {
     /// Connects and agrees on an API version.
     ///
     /// # Errors
-    /// Exit 3 when no daemon answers, or it may not be used.
+    /// Exit 3 when no daemon answers, or when this user may not use it.
     pub async fn connect(whereabouts: &Whereabouts) -> Result<Self> {
         let address = whereabouts.address()?;
         let docker = Docker::connect_with_host(&address.url)
@@ -124,14 +124,14 @@ fn unreachable(address: &Address, error: &Error) -> Fault {
         "join the group `docker` (`sudo usermod -aG docker $USER`, then log in again), \
          or use `--engine native`"
     } else if matches!(error, Error::UnsupportedURISchemeError { .. }) {
-        "demo speaks unix:// and tcp://; forward the socket, or use `--engine native`"
+        "demo supports unix:// and tcp://; forward the socket, or use `--engine native`"
     } else {
         "start Docker, or use `--engine native`"
     };
     fault.because(text).hint(hint)
 }
 
-/// What lies beneath all layers of an error.
+/// The innermost cause of an error.
 pub(super) fn root(error: &Error) -> String {
     let mut inner: &dyn std::error::Error = error;
     while let Some(source) = inner.source() {
@@ -140,7 +140,7 @@ pub(super) fn root(error: &Error) -> String {
     inner.to_string()
 }
 
-/// The status and message of an answer that refuses.
+/// The status and message of an error response.
 pub(super) fn refusal(error: &Error) -> Option<(u16, &str)> {
     match error {
         Error::DockerResponseServerError { status_code, message } => {
@@ -150,20 +150,22 @@ pub(super) fn refusal(error: &Error) -> Option<(u16, &str)> {
     }
 }
 
-/// The fault for a request in the middle of things.
+/// The fault for a request that failed on a connected daemon.
 pub(super) fn fault(what: &str, error: &Error) -> Fault {
     match refusal(error) {
         Some((_, message)) if message.contains("no space left") => {
             Fault::failed(format!("Docker cannot {what}: its disk is full"))
                 .because(message.to_owned())
-                .hint("`docker system df` says what takes the space")
+                .hint("run `docker system df` to see what uses the space")
         }
         Some((_, message)) => {
             Fault::failed(format!("Docker cannot {what}")).because(message.to_owned())
         }
-        None => Fault::unreachable(format!("Docker went away while it was to {what}"))
-            .because(root(error))
-            .hint("look after the daemon; `demo cleanup` removes what is left"),
+        None => {
+            Fault::unreachable(format!("lost the connection to Docker; it was asked to {what}"))
+                .because(root(error))
+                .hint("restart the daemon, then run `demo cleanup` to remove what is left")
+        }
     }
 }
 

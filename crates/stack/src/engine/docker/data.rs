@@ -14,15 +14,15 @@ use super::{labels, list};
 use demo_base::error::{Fault, Result};
 use demo_base::files::{self, removal};
 
-/// Upstream's and our own.
+/// The image of upstream and that of `demo image build`.
 const SERVER_IMAGES: [&str; 2] = ["libsql-server", "libsql-demo/sqld"];
 
-/// Removes `folder` with all that is in it: by itself where it can, else, with a
-/// daemon, through a container that has nothing but the folder. Links are removed, not
-/// followed; `within` is the project's folder, below which none may lead to `folder`.
+/// Removes `folder` with its content: directly where possible, else, with a daemon, through a
+/// container that sees nothing but the folder. Links are removed, not followed; `within` is the
+/// project's folder, below which no link may lead to `folder`.
 ///
 /// # Errors
-/// Exit 2 when the folder is a link, or behind one; when neither way works.
+/// Exit 2 when the folder is a link or behind one; also when neither way works.
 pub async fn remove(daemon: Option<&Daemon>, within: &Path, folder: &Path) -> Result<()> {
     removal::refuse_links(within, folder)?;
     match removal::attempt(within, folder) {
@@ -31,12 +31,15 @@ pub async fn remove(daemon: Option<&Daemon>, within: &Path, folder: &Path) -> Re
         Err(_) => return removal::remove(within, folder),
     }
     let Some(daemon) = daemon else { return removal::remove(within, folder) };
-    // Docker resolves a link in a mount's source: then it would be another folder.
+    // Docker resolves links in the source of a mount, which could then be another folder.
     let real = folder.canonicalize().map_err(|e| files::unreadable(folder, "folder", e))?;
     if real != absolute(folder)? {
-        return Err(Fault::input(format!("{} leads through a link", folder.display()))
-            .hint("remove it by hand; demo does not follow links out of its folder")
-            .into());
+        return Err(Fault::input(format!(
+            "the path {} contains a symbolic link",
+            folder.display()
+        ))
+        .hint("remove it by hand, since demo does not follow links out of its folder")
+        .into());
     }
     let image = image(daemon).await?;
     through_container(daemon, &image, &real).await?;
@@ -47,7 +50,7 @@ fn absolute(path: &Path) -> Result<PathBuf> {
     std::path::absolute(path).map_err(|e| files::unreadable(path, "folder", e).into())
 }
 
-/// The image of the containers that wrote the files: it is here, and has `rm`.
+/// The image of the containers that wrote the files: it is present, and has `rm`.
 async fn image(daemon: &Daemon) -> Result<String> {
     let ours = list(&daemon.docker, &[labels::DIGEST.to_owned()]).await?;
     if let Some(image) = ours.into_iter().find_map(|container| container.image_id) {
@@ -55,13 +58,13 @@ async fn image(daemon: &Daemon) -> Result<String> {
     }
     let images = daemon.docker.list_images(None::<ListImagesOptions>).await;
     let images = images.map_err(|error| fault("list its images", &error))?;
-    // A server image, and no other: it runs as root, if with nothing but the folder.
+    // Only a server image is used, since the container runs as root.
     let serves = |image: &ImageSummary| {
         let mut names = image.repo_tags.iter().chain(&image.repo_digests);
         names.any(|name| SERVER_IMAGES.iter().any(|known| name.contains(known)))
     };
     images.into_iter().find(serves).map(|image| image.id).ok_or_else(|| {
-        Fault::failed("there is no server image to remove the files of a container with")
+        Fault::failed("no server image is present to remove the files of a container with")
             .hint("remove .local/data as root")
             .into()
     })
@@ -89,7 +92,7 @@ async fn through_container(daemon: &Daemon, image: &str, folder: &Path) -> Resul
     let id = docker.create_container(none, body).await.map_err(removing)?.id;
     let ran = async {
         docker.start_container(&id, None).await?;
-        // The mount point itself cannot go, so its exit code says nothing.
+        // `rm` cannot remove the mount point itself, so its exit code means nothing.
         let _code = docker.wait_container(&id, None::<WaitContainerOptions>).next().await;
         Ok(())
     }

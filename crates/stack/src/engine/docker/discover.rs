@@ -14,7 +14,7 @@ use crate::plan::{Interface, StackPlan};
 use crate::state::{Addresses, EngineKind, Standing};
 use demo_base::error::Result;
 
-/// The stack of `plan`'s project in this folder, if its containers are there.
+/// The stack of `plan`'s project in this folder, if its containers exist.
 ///
 /// # Errors
 /// When the daemon refuses.
@@ -51,7 +51,7 @@ fn label_of<'a>(container: &'a ContainerSummary, name: &str) -> Option<&'a str> 
     container.labels.as_ref()?.get(name).map(String::as_str)
 }
 
-/// Two folders may hold a project of the same name.
+/// Two folders may contain a project of the same name.
 fn is_of_folder(container: &ContainerSummary, folder: &Path) -> bool {
     label_of(container, labels::WORKING_DIR).is_some_and(|label| Path::new(label) == folder)
 }

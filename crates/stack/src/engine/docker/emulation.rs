@@ -1,7 +1,7 @@
-//! Whether amd64 programs run on an arm64 daemon, and by what.
+//! How an arm64 daemon runs amd64 programs.
 //!
-//! Not verified on such a machine: the sign of Rosetta is the processor name
-//! that it shows to programs.
+//! Not verified on such a machine: Rosetta is recognised by the processor name that it shows to
+//! programs.
 
 use bollard::models::ContainerCreateBody;
 use bollard::query_parameters::{
@@ -12,13 +12,13 @@ use futures::StreamExt;
 
 use super::connect::Daemon;
 
-/// `under Rosetta`, `under QEMU`, or why that cannot be told; runs a container
-/// of `image`, which must be here.
+/// `under Rosetta`, `under QEMU`, or why that cannot be determined; runs a container of `image`,
+/// which must be present.
 pub async fn of_amd64(daemon: &Daemon, image: &str) -> String {
     match processor(daemon, image).await {
         Ok(text) if text.contains("VirtualApple") => "under Rosetta".to_owned(),
         Ok(_) => "under QEMU".to_owned(),
-        Err(error) => format!("by nothing that could be tried ({error})"),
+        Err(error) => format!("in a way that could not be determined ({error})"),
     }
 }
 

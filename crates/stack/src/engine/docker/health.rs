@@ -1,7 +1,7 @@
-//! The container's own health check, run now.
+//! Runs the health check of a container immediately.
 //!
-//! Docker runs it at its interval only (engine 20.10 has no start interval),
-//! which makes `docker compose up` wait half a second for each server.
+//! Docker runs it only at its interval (engine 20.10 has no start interval), which makes `docker
+//! compose up` wait half a second for each server.
 
 use bollard::exec::{CreateExecOptions, StartExecOptions, StartExecResults};
 use futures::StreamExt;
@@ -12,7 +12,7 @@ use crate::plan::ServicePlan;
 use demo_base::error::Result;
 
 impl DockerEngine {
-    /// `None`: it passes, or there is none. Else what it said.
+    /// `None` when it passes or there is none, else its output.
     pub(super) async fn run_health_check(&self, service: &ServicePlan) -> Result<Option<String>> {
         let Some(command) = service.health.as_ref().and_then(|health| command(&health.test)) else {
             return Ok(None);
@@ -43,7 +43,7 @@ impl DockerEngine {
     }
 }
 
-/// The words of a health check; none for `NONE` and an empty list.
+/// The command of a health check; `None` for `NONE` and an empty list.
 fn command(test: &[String]) -> Option<Vec<String>> {
     match test.split_first() {
         Some((kind, rest)) if kind == "CMD" && !rest.is_empty() => Some(rest.to_vec()),

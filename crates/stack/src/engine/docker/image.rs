@@ -1,4 +1,4 @@
-//! The image: there, of the right platform, or pulled by its digest.
+//! The server image: present, for the right platform, or pulled by its digest.
 
 use std::collections::HashMap;
 
@@ -14,13 +14,13 @@ use demo_base::error::{Fault, Result};
 use demo_base::progress::Progress;
 
 const BUILD: &str =
-    "`demo image build --base BASE` makes one here, or name another with LIBSQL_IMAGE";
+    "build one with `demo image build --base BASE`, or set LIBSQL_IMAGE to another image";
 
-/// Makes sure of `reference` and returns the image's id.
+/// Ensures that `reference` is present and returns the id of the image.
 ///
 /// # Errors
-/// Exit 2 for a reference without a digest that is not here, or an image of
-/// another platform; exit 3 when it cannot be pulled.
+/// Exit 2 for a reference without a digest that is not present, or an image for another platform;
+/// exit 3 when it cannot be pulled.
 pub async fn ensure(
     docker: &Docker,
     reference: &str,
@@ -33,7 +33,7 @@ pub async fn ensure(
         found = find(docker, reference).await?;
     }
     let image = found.ok_or_else(|| {
-        Fault::failed(format!("the image {reference} was pulled and is not there"))
+        Fault::failed(format!("the image {reference} was pulled, but Docker does not list it"))
     })?;
     check_platform(reference, &image, platform)?;
     Ok(image.id.unwrap_or_default())
@@ -51,7 +51,7 @@ pub async fn find(docker: &Docker, reference: &str) -> Result<Option<ImageInspec
     }
 }
 
-/// `linux/amd64`, as the image says it.
+/// The platform of the image, such as `linux/amd64`.
 pub fn platform_of(image: &ImageInspect) -> String {
     let word = |word: &Option<String>| word.clone().unwrap_or_else(|| "?".to_owned());
     format!("{}/{}", word(&image.os), word(&image.architecture))
@@ -77,7 +77,7 @@ async fn pull(
 ) -> Result<()> {
     if !reference.contains("@sha256:") {
         return Err(Fault::input(format!(
-            "the image {reference} is not here, and a tag without a digest is never pulled"
+            "the image {reference} is not present, and a tag without a digest is never pulled"
         ))
         .hint(BUILD)
         .into());
@@ -103,7 +103,7 @@ async fn pull(
     Ok(())
 }
 
-/// Bytes of every layer that is being fetched.
+/// Downloaded and total bytes of every layer that is being fetched.
 #[derive(Default)]
 struct Layers(HashMap<String, (u64, u64)>);
 
@@ -122,7 +122,7 @@ impl Layers {
     }
 }
 
-/// What `docker login` stored for the image's registry, if anything.
+/// The credentials that `docker login` has stored for the registry of the image, if any.
 fn credentials(reference: &str) -> Option<DockerCredentials> {
     let registry = reference.split('/').next().filter(|first| first.contains(['.', ':']))?;
     match docker_credential::get_credential(registry).ok()? {

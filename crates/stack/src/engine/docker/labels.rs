@@ -1,5 +1,5 @@
-//! Labels and names as Compose gives them, so that its own commands go on with
-//! what is made here, and a few of our own.
+//! Labels and names as Compose sets them, so that its own commands can manage what is made here,
+//! and a few labels of `demo`.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -14,16 +14,16 @@ const CONFIG_FILES: &str = "com.docker.compose.project.config_files";
 const DEPENDS_ON: &str = "com.docker.compose.depends_on";
 const IMAGE: &str = "com.docker.compose.image";
 const VERSION: &str = "com.docker.compose.version";
-/// Compose sees no container without it, and re-creates one at its own `up` whose
-/// value is not the digest of its own configuration, as ours never is.
+/// Compose ignores a container without this label. Its own `up` recreates a container whose value
+/// differs from the digest of its configuration, which the value set here always does.
 const CONFIG_HASH: &str = "com.docker.compose.config-hash";
 const NETWORK: &str = "com.docker.compose.network";
 
-/// The Compose whose labels these are.
+/// The version of Compose whose labels these are.
 const COMPOSE_VERSION: &str = "2.26.1";
 
-/// Of what a container was made: see `Engine::matches`. That it is there says
-/// that the container is ours.
+/// The digest of what a container was made from: see `Engine::matches`. A container that has this
+/// label was made by `demo`.
 pub(super) const DIGEST: &str = "libsql-demo.digest";
 /// The folder of the ephemeral stack to which a container belongs.
 pub(super) const FOLDER: &str = "libsql-demo.folder";
@@ -78,7 +78,7 @@ pub(super) fn of_network(plan: &StackPlan) -> HashMap<String, String> {
     fixed.map(|(name, value)| (name.to_owned(), value)).into()
 }
 
-/// `primary:service_healthy:false`; the last word is Compose's `restart`.
+/// Such as `primary:service_healthy:false`; the last word is `restart` of Compose.
 fn dependencies(services: &BTreeMap<String, Condition>) -> String {
     let one = |(name, condition): (&String, &Condition)| match condition {
         Condition::ServiceStarted => format!("{name}:service_started:false"),

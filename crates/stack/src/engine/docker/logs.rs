@@ -35,7 +35,7 @@ pub(super) fn follow<'a>(
     stream::once(opened).try_flatten().boxed_local()
 }
 
-/// The lines that `chunk` ends; what is left waits in `rest`.
+/// The complete lines in `chunk`; an incomplete one is kept in `rest`.
 fn whole_lines(rest: &mut Vec<u8>, chunk: &[u8]) -> Vec<String> {
     rest.extend_from_slice(chunk);
     let Some(end) = rest.iter().rposition(|byte| *byte == b'\n') else { return Vec::new() };

@@ -1,8 +1,8 @@
-//! The same stack as containers, through the Docker API alone.
+//! Runs the stack as containers, using only the Docker API.
 //!
-//! What it makes is a Compose project: names and labels are Compose's own, so
-//! `docker compose ps`, `logs`, `exec` and `down` go on with it. It touches
-//! containers of its project only, and by id.
+//! The result is a Compose project: names and labels are those of Compose, so `docker compose ps`,
+//! `logs`, `exec` and `down` work on it. The engine touches only containers of its project, and
+//! addresses them by id.
 
 pub mod build;
 pub mod connect;
@@ -43,7 +43,7 @@ use demo_base::error::{Fault, Result};
 use demo_base::files;
 use demo_base::progress::Progress;
 
-/// How long Docker waits for a server to end before it kills it, in seconds.
+/// How many seconds Docker waits for a server to stop before it kills it.
 const GRACE: i32 = 10;
 
 /// Runs one stack as containers.
@@ -51,11 +51,11 @@ const GRACE: i32 = 10;
 pub struct DockerEngine {
     daemon: Daemon,
     project: String,
-    /// A container was asked for, and nobody waited for the answer.
+    /// A request to create a container was sent, but its answer was not awaited.
     asked: RefCell<Option<PathBuf>>,
 }
 
-/// Progress of a pull that nobody watches.
+/// Progress of a pull that is not shown.
 struct Unwatched;
 
 impl Progress for Unwatched {
@@ -96,7 +96,7 @@ impl DockerEngine {
     async fn digest(&self, plan: &StackPlan, service: &ServicePlan) -> Result<(String, String)> {
         let reference = service.image.as_deref().ok_or_else(|| {
             Fault::input(format!("service `{}` has no `image`", service.name))
-                .hint("the docker engine runs images; `--engine native` needs none")
+                .hint("add one, or use `--engine native`, which needs no image")
         })?;
         let image =
             image::ensure(self.docker(), reference, service.platform.as_deref(), &Unwatched)
@@ -111,7 +111,7 @@ impl DockerEngine {
         for mount in service.mounts.iter().filter(|mount| !mount.read_only) {
             files::create_dir(&mount.source, files::MODE_SHARED_DIR)?;
         }
-        // One that has ended keeps the name.
+        // A container that has ended still holds the name.
         self.remove_containers(&service.name).await?;
         let (image, digest) = self.digest(plan, service).await?;
         let body = spec::container(plan, service, &image, &digest)?;
@@ -125,18 +125,16 @@ impl DockerEngine {
         self.asked.replace(None);
         let id = created
             .map_err(|error| match refusal(&error) {
-                Some((409, _)) => {
-                    Fault::input(format!("there is a container `{name}` that is not of this stack"))
-                        .hint(format!(
-                            "look at it with `docker inspect {name}`, then rename or remove it"
-                        ))
-                }
+                Some((409, _)) => Fault::input(format!(
+                    "a container `{name}` exists that is not part of this stack"
+                ))
+                .hint(format!("inspect it with `docker inspect {name}`, then rename or remove it")),
                 _ => fault(&format!("make a container for {}", service.name), &error),
             })?
             .id;
         if let Err(error) = self.docker().start_container(&id, None).await {
             let fault = fault(&format!("start {}", service.name), &error);
-            // Half made is not made.
+            // A container that cannot be started is removed, so that it does not hold the name.
             self.remove_containers(&service.name).await.ok();
             return Err(fault.into());
         }
@@ -150,16 +148,16 @@ impl DockerEngine {
             let options = ListContainersOptionsBuilder::new().filters(&filters).build();
             let holders = self.docker().list_containers(Some(options)).await;
             let holders = holders.map_err(|error| fault("list its containers", &error))?;
-            // The host may have another address free, and the filter knows only numbers.
+            // The filter matches only port numbers; the port may be free on another address.
             let holds = |c: &ContainerSummary| {
                 c.ports.iter().flatten().any(|p| p.public_port == Some(number))
             };
             if let Some(holder) = holders.iter().find(|container| holds(container)) {
                 let name = holder.names.iter().flatten().next().map_or("?", String::as_str);
                 let name = name.trim_start_matches('/');
-                return Err(Fault::input(format!("port {number} is taken by container `{name}`"))
+                return Err(Fault::input(format!("port {number} is in use by container `{name}`"))
                     .hint(format!(
-                        "`docker stop {name}`, or {}",
+                        "run `docker stop {name}`, or {}",
                         ports::variable(service, port.host)
                     ))
                     .into());
@@ -219,7 +217,7 @@ impl DockerEngine {
         let labels = found.config.as_ref().and_then(|config| config.labels.as_ref());
         match labels.and_then(|labels| labels.get(labels::DIGEST)) {
             Some(label) => Ok(*label == digest),
-            // Compose made it: it is used as it is when it is what we would make.
+            // Compose made this container; it is used if it is what `demo` would make.
             None => Ok(spec::same(&found, &spec::container(plan, service, &image, &digest)?)),
         }
     }
@@ -254,7 +252,7 @@ fn is_running(found: &ContainerInspectResponse) -> bool {
     status == Some(&ContainerStateStatusEnum::RUNNING)
 }
 
-/// Gone, or about to go: both are as good as removed.
+/// Removed, or being removed, which is equivalent.
 fn is_gone(error: &bollard::errors::Error) -> bool {
     match refusal(error) {
         Some((404, _)) => true,
@@ -292,9 +290,8 @@ impl Engine for DockerEngine {
         self.as_planned(plan, service).boxed_local()
     }
 
-    /// Docker itself binds the ports, so what answers there is the container;
-    /// what is left to ask is the container's own health check, now and not at
-    /// its next interval.
+    /// Docker itself binds the ports, so whatever answers there is the container. What remains is
+    /// the health check of the container, which is run now instead of at its next interval.
     fn is_healthy<'a>(
         &'a self,
         service: &'a ServicePlan,

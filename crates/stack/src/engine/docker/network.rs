@@ -8,18 +8,19 @@ use super::labels;
 use crate::plan::StackPlan;
 use demo_base::error::{Fault, Result};
 
-/// Makes the network of `plan`'s project, unless it is there.
+/// Creates the network of `plan`'s project, unless it exists.
 ///
 /// # Errors
-/// Exit 2 when somebody else has a network of that name.
+/// Exit 2 when a network of that name does not belong to the project.
 pub(super) async fn ensure(docker: &Docker, plan: &StackPlan) -> Result<()> {
     let name = labels::network_name(&plan.project);
     if let Some(project) = owner(docker, &name).await? {
         if project.as_deref() == Some(plan.project.as_str()) {
             return Ok(());
         }
-        return Err(Fault::input(format!("there is a network `{name}` that is not of this stack"))
-            .hint(format!("`docker network rm {name}`, or another `name:` in docker-compose.yml"))
+        let text = format!("a network `{name}` exists that is not part of this stack");
+        return Err(Fault::input(text)
+            .hint(format!("run `docker network rm {name}`, or change `name:` in the compose file"))
             .into());
     }
     let request = NetworkCreateRequest {
@@ -33,7 +34,7 @@ pub(super) async fn ensure(docker: &Docker, plan: &StackPlan) -> Result<()> {
     Ok(())
 }
 
-/// Removes the network of `project`, if it is one of a Compose project of that name.
+/// Removes the network of `project`, if it belongs to a Compose project of that name.
 ///
 /// # Errors
 /// When the daemon refuses.
@@ -45,14 +46,14 @@ pub(super) async fn remove(docker: &Docker, project: &str) -> Result<()> {
     match docker.remove_network(&name).await {
         Ok(()) => Ok(()),
         Err(error) => match refusal(&error) {
-            // Somebody's own container is on it: it is theirs now.
+            // A foreign container is connected to the network, which therefore stays.
             Some((403 | 404 | 409, _)) => Ok(()),
             _ => Err(fault(&format!("remove the network `{name}`"), &error).into()),
         },
     }
 }
 
-/// The project of the network called `name`; `None`: there is no such network.
+/// The project of the network called `name`; `None` when there is no such network.
 async fn owner(docker: &Docker, name: &str) -> Result<Option<Option<String>>> {
     match docker.inspect_network(name, None).await {
         Ok(network) => {

@@ -1,4 +1,4 @@
-//! From a service's plan to what the Docker API is asked for: pure.
+//! Translates the plan of a service into a request to the Docker API, without I/O.
 
 use std::collections::HashMap;
 use std::time::Duration;

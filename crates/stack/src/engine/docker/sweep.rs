@@ -1,4 +1,4 @@
-//! Containers and networks of stacks whose folder is gone or owned by nobody.
+//! Removes containers and networks of stacks whose folder is gone or has no owner.
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use super::{is_gone, labels, list};
 use demo_base::error::Result;
 use demo_base::ready::{Attempt, poll};
 
-/// The folders of all stacks of ours that Docker knows.
+/// The folders of all ephemeral stacks known to Docker.
 ///
 /// # Errors
 /// When the daemon refuses.
@@ -22,12 +22,12 @@ pub async fn folders(daemon: &Daemon) -> Result<BTreeSet<PathBuf>> {
     Ok(found.into_iter().filter_map(folder).map(PathBuf::from).collect())
 }
 
-/// How long the daemon may still be making a container for a client that has gone.
+/// How long the daemon may go on creating a container for a client that has disconnected.
 const IN_FLIGHT: Duration = Duration::from_millis(700);
 const DEADLINE: Duration = Duration::from_secs(15);
 
-/// Removes every container and network of the stack in `folder`, those too that
-/// the daemon is just making for a run that was killed or interrupted.
+/// Removes every container and network of the stack in `folder`, including those that the daemon is
+/// still creating for a run that was killed or interrupted.
 ///
 /// # Errors
 /// When the daemon refuses.

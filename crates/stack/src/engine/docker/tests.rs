@@ -1,4 +1,4 @@
-//! The container of each service, as the Docker API is asked for it.
+//! The container of each service, as it is requested from the Docker API.
 
 use std::collections::BTreeMap;
 use std::path::Path;

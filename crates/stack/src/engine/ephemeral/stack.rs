@@ -20,7 +20,7 @@ use demo_sqld::token;
 use demo_sqld_client::admin::Admin;
 use demo_sqld_client::hrana::Hrana;
 
-/// Long enough for any run.
+/// Longer than any run takes.
 const TOKEN_LIFE: Duration = Duration::from_secs(3600);
 
 /// One stack of one run.
@@ -28,11 +28,11 @@ pub struct EphemeralStack {
     pub plan: StackPlan,
     pub engine: Box<dyn Engine>,
     pub http: reqwest::Client,
-    /// Programs of ours that use the stack, and end before it.
+    /// `demo` processes that use the stack and are stopped before it.
     pub sidecars: Sidecars,
     pub(super) key: SigningKey,
     pub(super) folder: PathBuf,
-    /// Says that somebody owns the folder.
+    /// Locked as long as the stack has an owner.
     pub(super) owned: File,
 }
 
@@ -53,15 +53,15 @@ impl EphemeralStack {
     /// The service called `name`.
     ///
     /// # Errors
-    /// Exit 5 when the plan has none.
+    /// Exit 5 when the plan has no such service.
     pub fn service(&self, name: &str) -> Result<&ServicePlan> {
         self.plan.service(name)
     }
 
-    /// Where an interface of a service is reached.
+    /// The address of an interface of a service on the host.
     ///
     /// # Errors
-    /// Exit 2 when the compose files do not publish it.
+    /// Exit 2 when the compose files do not publish the interface.
     pub fn address(&self, service: &str, interface: Interface) -> Result<SocketAddr> {
         self.service(service)?.endpoint(interface).ok_or_else(|| {
             Fault::input(format!("service `{service}` publishes no {interface} port")).into()
@@ -76,7 +76,7 @@ impl EphemeralStack {
         self.token_at(grant, Timestamp::now())
     }
 
-    /// A token as it would have been made at another time.
+    /// A token as if it had been signed at another time.
     ///
     /// # Errors
     /// When it cannot be signed.
@@ -92,7 +92,7 @@ impl EphemeralStack {
         token::mint(&self.key, claims)
     }
 
-    /// A token for everything: `{"a":"rw"}`.
+    /// A token with full access: `{"a":"rw"}`.
     ///
     /// # Errors
     /// When it cannot be signed.
@@ -100,7 +100,7 @@ impl EphemeralStack {
         self.token(&Grant::full(TOKEN_LIFE))
     }
 
-    /// A service's HTTP interface with a token for everything.
+    /// A client for the HTTP interface of a service, with a full-access token.
     ///
     /// # Errors
     /// As [`EphemeralStack::address`].
@@ -110,7 +110,7 @@ impl EphemeralStack {
         Ok(hrana.namespace(namespace).token(&self.full_token()?))
     }
 
-    /// The primary's Admin API.
+    /// A client for the Admin API of the primary.
     ///
     /// # Errors
     /// As [`EphemeralStack::address`].
@@ -130,26 +130,26 @@ impl EphemeralStack {
         all.join("\n")
     }
 
-    /// Stops a service, and starts it again until it is ready.
+    /// Restarts a service and waits until it is ready.
     ///
     /// # Errors
-    /// When it does not come up.
+    /// When it does not become ready.
     pub async fn restart(&self, service: &str, how: Stop) -> Result<()> {
         self.engine.stop(service, how).await?;
         self.resume(service).await
     }
 
-    /// Starts a service that was stopped.
+    /// Starts a stopped service and waits until it is ready.
     ///
     /// # Errors
-    /// When it does not come up.
+    /// When it does not become ready.
     pub async fn resume(&self, service: &str) -> Result<()> {
         let planned = self.service(service)?;
         self.engine.start(&self.plan, planned).await?;
         until_ready(self.engine.as_ref(), planned, &self.http).await
     }
 
-    /// A service's HTTP interface without a token.
+    /// A client for the HTTP interface of a service, without a token.
     ///
     /// # Errors
     /// Exit 2 when the compose files do not publish it.

@@ -1,15 +1,13 @@
-//! What a server of a `demo` that root has started may see and be.
+//! Confines the servers of a `demo` that was started by root.
 //!
-//! SQL of this server reads and writes files (`readfile`, `writefile`, `fsdir`), so
-//! it runs as the user that the image uses too, and in a mount namespace of its own:
-//! each folder on the way to its files that this user cannot enter (`.local`, which
-//! is 0700, or a `/root` above it) is covered by an empty one, in which nothing but
-//! the server's own files appears, at the paths that they always have. `/proc` is
-//! covered too: servers of other projects have the same user, and `/proc/PID/root`
-//! would show theirs. `SQLite` makes
-//! every path absolute and looks at each part of it, so a relative path, or a
-//! descriptor, does not lead past a folder that cannot be entered (measured on sqld
-//! 0.24.32: "unable to open database file").
+//! SQL on this server can read and write files (`readfile`, `writefile`, `fsdir`). Each server
+//! therefore runs as the user that the image uses, in a mount namespace of its own. Every folder on
+//! the way to its files that this user cannot enter (`.local`, which is 0700, or a `/root` above
+//! it) is covered by an empty one, in which only the server's own files appear, at their usual
+//! paths. `/proc` is covered as well, because servers of other projects have the same user, and
+//! `/proc/PID/root` would expose their files. `SQLite` makes every path absolute and checks each
+//! part of it, so neither a relative path nor a descriptor leads past a folder that cannot be
+//! entered (measured on sqld 0.24.32: "unable to open database file").
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -20,29 +18,29 @@ use demo_base::error::Result;
 /// The user and the group of the server in the upstream image.
 pub const SERVER_USER: u32 = 666;
 
-/// What a server is shut into.
+/// What a server is confined to.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Confinement {
     /// User and group, by number; neither needs a name on this machine.
     pub user: u32,
-    /// Folders that the server writes; it starts in the first.
+    /// Folders that the server may write; it starts in the first.
     pub own: Vec<PathBuf>,
-    /// Files and folders that it reads.
+    /// Files and folders that it may read.
     pub read: Vec<PathBuf>,
-    /// Folders of which it sees nothing else, though it could enter them: the
-    /// project's, with its `.env`.
+    /// Folders whose remaining content is hidden although the user could enter them: the project
+    /// folder, with its `.env`.
     pub hide: Vec<PathBuf>,
 }
 
-/// What a program needs to run; a project that is one of these, or holds one, is not
+/// Folders that programs need to run. A project that is one of these, or contains one, is not
 /// hidden.
 const SYSTEM: [&str; 9] =
     ["/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc", "/dev", "/sys", "/nix"];
 
 impl Confinement {
-    /// That of `service`; none where this process may not shut anything in: who is
-    /// not root runs its servers as itself, and so does a root without the right to
-    /// mount (a container's).
+    /// The confinement of `service`; `None` where this process cannot confine anything: without
+    /// root its servers run as its own user, and so do those of a root without the right to mount,
+    /// as in a container.
     pub fn of(plan: &StackPlan, service: &ServicePlan) -> Option<Self> {
         if !available() {
             return None;
@@ -65,7 +63,7 @@ impl Confinement {
         Some(Self { user: SERVER_USER, own: paths(false), read: paths(true), hide })
     }
 
-    /// As options of `demo __exec`.
+    /// The confinement as options of `demo __exec`.
     pub fn arguments(&self) -> Vec<OsString> {
         let mut words = vec![OsString::from("--user"), self.user.to_string().into()];
         let all = [("--own", &self.own), ("--read", &self.read), ("--hide", &self.hide)];
@@ -78,28 +76,28 @@ impl Confinement {
     }
 }
 
-/// Whether servers that are started now run as a user of their own.
+/// Whether servers that are started now run as a separate user.
 pub fn available() -> bool {
     system::available()
 }
 
-/// As whom servers run that are started now, in a sentence.
+/// As which user servers run that are started now, in a sentence.
 pub fn describe() -> String {
     if available() {
         return format!(
-            "servers run as user {SERVER_USER} and see no files but their own: demo is root"
+            "servers run as user {SERVER_USER} and see only their own files, since demo is root"
         );
     }
     let user = rustix::process::geteuid().as_raw();
     let why = match user {
-        0 => "this root has no right to mount (CAP_SYS_ADMIN), so they can read demo's keys",
-        _ => "a function that reads files reads what you can; started by root they are shut in",
+        0 => "root has no right to mount here (CAP_SYS_ADMIN), so they can read demo's keys",
+        _ => "SQL that reads files can read yours; servers started by root are confined",
     };
-    format!("servers run as user {user}, as demo itself: {why}")
+    format!("servers run as user {user}, like demo itself: {why}")
 }
 
-/// Gives `folder` with all that is in it to `user`. No link is followed, neither
-/// `folder` itself nor one in it.
+/// Gives `folder` and its content to `user`. No link is followed, neither `folder` itself nor one
+/// in it.
 ///
 /// # Errors
 /// Exit 2 with the folder when the system refuses.
@@ -107,12 +105,12 @@ pub fn hand_over(folder: &Path, user: u32) -> Result<()> {
     system::hand_over(folder, user)
 }
 
-/// Shuts this process in, for good: what it executes next sees `program` and what
-/// the confinement names. Of a process with several threads the caller alone is
-/// shut in, so it must be the one that executes.
+/// Confines this process for good: what it executes next sees only `program` and what the
+/// confinement names. In a process with several threads only the calling thread is confined, so it
+/// must be the one that executes.
 ///
 /// # Errors
-/// When the system refuses; then nothing may be executed.
+/// When the system refuses; nothing may be executed then.
 pub fn enter(confinement: &Confinement, program: &Path) -> Result<()> {
     system::enter(confinement, program)
 }
@@ -196,16 +194,16 @@ mod system {
         attempt().map_err(|error| {
             Fault::failed(format!("cannot run the server as user {}", confinement.user))
                 .because(error)
-                .hint("start demo as another user than root: its servers then run as that user")
+                .hint("run demo as a user other than root; its servers then run as that user")
                 .into()
         })
     }
 
-    /// A file or folder that stays in sight.
+    /// A file or folder that stays visible.
     struct Shown {
         path: PathBuf,
         folder: bool,
-        /// The mount of it that is put back over what hides it; else its content.
+        /// Its mount, which is put back over what hides it; else its content.
         what: What,
     }
 
@@ -234,7 +232,7 @@ mod system {
                 closed.push(folder.clone());
             }
         }
-        // Everything is held open: now it can be covered.
+        // Everything is held open by now, so it can be covered.
         let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
         for folder in &closed {
             mount("tmpfs", folder, "tmpfs", flags, Some(c"mode=0755,size=1m"))?;
@@ -242,7 +240,7 @@ mod system {
         for shown in shown {
             put_back(shown, user)?;
         }
-        // /proc/PID/root of another server of this user leads to its files.
+        // `/proc/PID/root` of another server with the same user would lead to its files.
         mount("tmpfs", "/proc", "tmpfs", flags | MountFlags::RDONLY, Some(c"mode=0755,size=4k"))?;
         for folder in &closed {
             mount_remount(folder, flags | MountFlags::BIND | MountFlags::RDONLY, c"")?;
@@ -252,13 +250,13 @@ mod system {
 
     #[expect(
         deprecated,
-        reason = "the other one is unsafe for the sake of the flag FILES, which is not used"
+        reason = "the alternative is unsafe because of the flag FILES, which is not used here"
     )]
     fn private_mounts() -> rustix::io::Result<()> {
         rustix::thread::unshare(UnshareFlags::NEWNS)
     }
 
-    /// The uppermost folder above `path` that the user cannot enter, or is not to see.
+    /// The topmost folder above `path` that the user cannot enter, or must not see.
     fn closed_to(path: &Path, confinement: &Confinement) -> io::Result<Option<PathBuf>> {
         let mut above: Vec<&Path> = path.ancestors().skip(1).collect();
         above.reverse();
@@ -271,7 +269,7 @@ mod system {
         Ok(None)
     }
 
-    /// Whether the mode gives `user` the right (4 read, 2 write, 1 enter).
+    /// Whether the mode grants `user` the right (4 read, 2 write, 1 enter).
     fn allows(metadata: &fs::Metadata, user: u32, right: u32) -> bool {
         let shift = match (metadata.uid() == user, metadata.gid() == user) {
             (true, _) => 6,
@@ -290,7 +288,8 @@ mod system {
                 | OpenTreeFlags::AT_RECURSIVE;
             What::Tree(open_tree(CWD, path, flags)?)
         } else {
-            // Its owner's alone, such as a key of mode 0600: the server gets its own.
+            // A file that only its owner can read, such as a key of mode 0600, is copied for the
+            // server.
             What::Copy(fs::read(path)?)
         };
         Ok(Shown { path: path.to_path_buf(), folder, what })
@@ -319,7 +318,7 @@ mod system {
         }
     }
 
-    /// Makes a folder that all may enter, whatever the umask.
+    /// Makes a folder that everyone may enter, whatever the umask.
     fn make(folder: &Path) -> io::Result<()> {
         if folder.is_dir() {
             return Ok(());
@@ -348,7 +347,7 @@ mod system {
     }
 
     pub fn enter(_confinement: &Confinement, _program: &Path) -> Result<()> {
-        Err(Fault::input("servers of a user of their own need Linux").into())
+        Err(Fault::input("running servers as a separate user requires Linux").into())
     }
 }
 

@@ -1,12 +1,12 @@
-//! `demo __exec`: a child of ours becomes the server.
+//! `demo __exec`: a child process of `demo` becomes the server.
 //!
-//! It locks the pid file, ties its life to its owner's, and executes the
-//! server in its own place, so that pid, lock and parent-death signal are the
-//! server's. It leaves no core file, which would hold every key in its memory, and
-//! with a [`Confinement`] it becomes another user first: a change of user clears
-//! the parent-death signal, so that is set last. macOS has no such signal: there a supervisor stays between, holds
-//! the reading end of a pipe, and kills the server when the writing end closes,
-//! which the kernel does for an owner that dies in any way.
+//! It locks the pid file, ties its life to that of its owner, and executes the server in its own
+//! place, so that the pid, the lock and the parent-death signal are those of the server. It
+//! disables core files, which would contain every key in memory. With a [`Confinement`] it first
+//! becomes another user. Changing the user clears the parent-death signal, so the signal is set
+//! last. macOS has no such signal: there a supervisor stays in between, holds the read end of a
+//! pipe, and kills the server when the write end closes, which the kernel does however the owner
+//! dies.
 
 use std::ffi::{OsStr, OsString};
 use std::os::fd::AsFd;
@@ -21,20 +21,20 @@ use super::confinement::{self, Confinement};
 use super::pid_file::PidFile;
 use demo_base::error::{Fault, Result};
 
-/// How the end of the owner is noticed.
+/// How the server learns that its owner has ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Lifeline {
     /// The kernel's parent-death signal (Linux).
     Signal,
-    /// A supervisor with a pipe on its stdin (everywhere).
+    /// A supervisor with a pipe on its stdin (every platform).
     Pipe,
 }
 
 impl Lifeline {
-    /// The better one of this platform.
+    /// The better choice on this platform.
     pub const HERE: Self = if cfg!(target_os = "linux") { Self::Signal } else { Self::Pipe };
 
-    /// The word on the command line.
+    /// The value on the command line.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Signal => "signal",
@@ -43,29 +43,29 @@ impl Lifeline {
     }
 }
 
-/// What the launcher was asked to do.
+/// What the launcher is asked to do.
 #[derive(Debug)]
 pub struct Launch<'a> {
     pub pid_file: &'a Path,
-    /// The process with whose end the server is to end.
+    /// The server ends when this process ends.
     pub owner: Option<u32>,
     pub lifeline: Lifeline,
-    /// What the server is shut into; none: it is who we are.
+    /// What the server is confined to; `None` runs it as the current user.
     pub confinement: Option<Confinement>,
     /// The program and its arguments.
     pub command: &'a [OsString],
 }
 
-/// Becomes the server; with the pipe lifeline, becomes its supervisor and
-/// returns when the server has ended.
+/// Becomes the server; with the pipe lifeline, becomes its supervisor and returns when the server
+/// has ended.
 ///
 /// # Errors
-/// When the pid file is held by another server, or the program cannot run.
+/// When a running server holds the pid file, or the program cannot be run.
 pub async fn launch(launch: Launch<'_>) -> Result<()> {
     let Some((program, arguments)) = launch.command.split_first() else {
         return Err(Fault::input("there is no program to run").into());
     };
-    // A terminal's Ctrl-C is for the owner, who then stops its servers in order.
+    // Ctrl-C on a terminal is meant for the owner, which then stops its servers in order.
     let _leads_already = rustix::process::setsid();
     if launch.owner.is_some() && launch.lifeline == Lifeline::Pipe {
         return supervise(&launch, program, arguments).await;
@@ -75,7 +75,7 @@ pub async fn launch(launch: Launch<'_>) -> Result<()> {
 
 fn become_server(launch: &Launch<'_>, program: &OsStr, arguments: &[OsString]) -> Result<()> {
     let lock = PidFile::new(launch.pid_file).take()?;
-    // The lock must survive the exec; it is this descriptor's.
+    // The lock belongs to this descriptor, so the descriptor must survive the exec.
     rustix::io::fcntl_setfd(lock.as_fd(), FdFlags::empty())?;
     let none = Rlimit { current: Some(0), maximum: Some(0) };
     setrlimit(Resource::Core, none)?;
@@ -93,12 +93,12 @@ fn become_server(launch: &Launch<'_>, program: &OsStr, arguments: &[OsString]) -
 fn tie_to(owner: u32) -> Result<()> {
     use rustix::process::{Signal, getppid, set_parent_process_death_signal};
     set_parent_process_death_signal(Some(Signal::KILL))?;
-    // The owner may have died before the line above: then nobody would tell us.
+    // If the owner died before the line above, no signal would come.
     let parent = getppid().map(|pid| pid.as_raw_nonzero().get().unsigned_abs());
     if parent == Some(owner) {
         return Ok(());
     }
-    Err(Fault::failed("the process that wanted this server has ended").into())
+    Err(Fault::failed("the process that started this server has ended").into())
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -126,6 +126,6 @@ async fn supervise(launch: &Launch<'_>, program: &OsStr, arguments: &[OsString])
         _ended = server.wait() => {}
         () = owner_gone => server.kill().await?,
     }
-    // The runtime would wait for the thread that still reads the pipe.
+    // The runtime would wait for the thread that is still reading the pipe.
     Err(Fault::interrupted().into())
 }

@@ -1,4 +1,4 @@
-//! The log file of a server: its end, and what is added to it.
+//! Reads and follows the log file of a server.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
@@ -11,10 +11,11 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use demo_base::error::{Fault, Result};
 
-/// Between two looks at a log that is followed; a file tells no one that it grew.
+/// The interval between two checks of a followed log, since nothing announces that a file has
+/// grown.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// The last `tail` lines of the file, or all; nothing when it is not there.
+/// The last `tail` lines of the file, or all of it; empty when the file does not exist.
 ///
 /// # Errors
 /// When it cannot be read.
@@ -76,7 +77,7 @@ impl Follower {
             opened => opened?,
         };
         if file.metadata()?.len() < self.offset {
-            // Cut off or replaced: begin again.
+            // The file was truncated or replaced, so start from its beginning.
             self.offset = 0;
         }
         file.seek(SeekFrom::Start(self.offset))?;

@@ -1,4 +1,4 @@
-//! The pinned server as processes of this machine.
+//! Runs the pinned server as processes of this machine.
 
 pub mod confinement;
 pub mod launcher;
@@ -31,9 +31,9 @@ use demo_base::files;
 use demo_base::ready::{Attempt, poll};
 use demo_sqld_dist::binary::ServerBinary;
 
-/// The server ends within 2 s when it has work in hand.
+/// A busy server ends within 2 s.
 const GRACE: Duration = Duration::from_secs(10);
-/// The kernel needs microseconds.
+/// The kernel needs only microseconds.
 const KILL: Duration = Duration::from_secs(5);
 
 /// Where the files of a stack's processes are.
@@ -41,17 +41,17 @@ const KILL: Duration = Duration::from_secs(5);
 pub struct Site {
     pub run_dir: PathBuf,
     pub logs_dir: PathBuf,
-    /// The servers end with this process; `None`: they stay.
+    /// The servers end with this process; with `None` they outlive it.
     pub owner: Option<u32>,
     pub lifeline: Lifeline,
 }
 
-/// What is started as a process.
+/// A program to start as a process.
 #[derive(Debug)]
 pub struct Program<'a> {
     pub path: &'a Path,
     pub arguments: &'a [String],
-    /// All of its environment.
+    /// The complete environment of the process.
     pub environment: &'a BTreeMap<String, String>,
     pub confinement: Option<Confinement>,
 }
@@ -60,11 +60,11 @@ pub struct Program<'a> {
 #[derive(Debug)]
 pub struct NativeEngine {
     site: Site,
-    /// `None` is enough for a stack that is only looked at or stopped.
+    /// `None` suffices for a stack that is only inspected or stopped.
     binary: Option<ServerBinary>,
     /// This program, which becomes the server: see [`launcher`].
     launcher: PathBuf,
-    /// Those that this process has to wait for, or they stay as zombies.
+    /// Children that this process has to wait for; otherwise they stay as zombies.
     children: RefCell<HashMap<String, Child>>,
 }
 
@@ -76,7 +76,7 @@ impl NativeEngine {
 
     fn program(&self) -> Result<&Path> {
         let binary = self.binary.as_ref().ok_or_else(|| {
-            Fault::not_found("there is no server binary").hint("`demo sqld install` fetches it")
+            Fault::not_found("there is no server binary").hint("run `demo sqld install`")
         })?;
         Ok(&binary.path)
     }
@@ -124,17 +124,17 @@ impl NativeEngine {
         self.launch(&service.name, server)
     }
 
-    /// Gives the server's user what it writes, as the image's entrypoint does.
+    /// Gives the folders that the server writes to its user, as the entrypoint of the image does.
     fn hand_over(&self, service: &ServicePlan, confinement: &Confinement) -> Result<()> {
         for folder in &confinement.own {
-            // With our own files in it the server's user would get the keys.
+            // If the folder contained files of `demo`, the server's user would get the keys.
             if self.site.run_dir.starts_with(folder) {
                 return Err(Fault::input(format!(
-                    "service `{}` writes {}, in which demo keeps its own files",
+                    "service `{}` would write to {}, in which demo keeps its own files",
                     service.name,
                     folder.display()
                 ))
-                .hint("mount a folder of its own, such as ./.local/data/primary")
+                .hint("mount a separate folder, such as ./.local/data/primary")
                 .into());
             }
             confinement::hand_over(folder, confinement.user)?;
@@ -142,8 +142,8 @@ impl NativeEngine {
         Ok(())
     }
 
-    /// Starts a program as this engine starts a server: with a pid file, a log and
-    /// a lifeline, and with nothing in its environment but its own.
+    /// Starts a program in the same way as a server: with a pid file, a log and a lifeline, and
+    /// with only the given environment.
     ///
     /// # Errors
     /// When the log cannot be written or the launcher cannot be run.
@@ -203,7 +203,7 @@ impl NativeEngine {
     }
 
     fn state_of(&self, service: &str) -> Result<ServiceState> {
-        // Between the start of the launcher and its lock the pid file is silent.
+        // Between the start of the launcher and its lock, the pid file is free.
         if let Some(mut child) = self.child(service)
             && let Ok(None) = child.try_wait()
         {
@@ -222,7 +222,7 @@ impl NativeEngine {
         })
     }
 
-    /// Of all that a process is started from: its plan, its program, its keys.
+    /// A digest of everything that a process is started from: its plan, its program and its keys.
     fn digest(&self, plan: &StackPlan, service: &ServicePlan) -> Result<String> {
         let process = native::process(plan, service)?;
         let mounted = super::mounted_digest(service)?;
@@ -234,7 +234,7 @@ impl NativeEngine {
     async fn stop_one(&self, service: &str, how: Stop) -> Result<bool> {
         let ran = self.end(service, how).await?;
         if let Some(mut child) = self.child(service) {
-            // A launcher that never became a server is ended here.
+            // A launcher that has not become a server yet is killed here.
             if !ran {
                 child.start_kill().ok();
             }
@@ -265,7 +265,7 @@ impl NativeEngine {
     }
 }
 
-/// Data of a server that root, or a container, has run is another user's.
+/// Data written by a server that root or a container has run belongs to another user.
 fn check_writable(service: &ServicePlan) -> Result<()> {
     use rustix::fs::{Access, access};
     let needed = Access::READ_OK | Access::WRITE_OK;
@@ -278,8 +278,8 @@ fn check_writable(service: &ServicePlan) -> Result<()> {
         return Err(Fault::input(said)
             .because(error)
             .hint(format!(
-                "a server that root or Docker has started wrote it as user {}; `sudo chown -R \
-                 $(id -u):$(id -g) {}` gives it back",
+                "a server started by root or Docker wrote it as user {}; run `sudo chown -R \
+                 $(id -u):$(id -g) {}` to get it back",
                 confinement::SERVER_USER,
                 folder.display()
             ))
@@ -348,7 +348,7 @@ impl Engine for NativeEngine {
     ) -> LocalBoxFuture<'a, Result<Option<String>>> {
         async move {
             let Some(holder) = self.pid_file(&service.name).holder()? else {
-                return Ok(Some("it has not taken its pid file".to_owned()));
+                return Ok(Some("it has not locked its pid file".to_owned()));
             };
             let pid = holder.pid.as_raw_nonzero().get().unsigned_abs();
             let address = service.endpoint(crate::plan::Interface::Http);
@@ -375,7 +375,7 @@ impl Engine for NativeEngine {
     }
 
     fn remove<'a>(&'a self, _project: &'a str) -> LocalBoxFuture<'a, Result<()>> {
-        // What a process needed goes with its folder; the standing one holds a lock.
+        // The files of an ephemeral stack go with its folder; the standing stack keeps its lock.
         async { Ok(()) }.boxed_local()
     }
 

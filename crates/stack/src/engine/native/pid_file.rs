@@ -1,8 +1,8 @@
-//! A pid that can be trusted: the server itself holds a lock on the file.
+//! A pid that can be trusted, because the server itself holds a lock on the file.
 //!
-//! The launcher locks the file and then becomes the server, so the lock lives
-//! exactly as long as the process. Is the lock free, then nothing runs and the
-//! pid in the file means nothing, whoever has that number now.
+//! The launcher locks the file and then becomes the server, so the lock lives exactly as long as
+//! the process. If the lock is free, nothing is running, and the pid in the file means nothing,
+//! whichever process has that number now.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{Seek, Write};
@@ -14,7 +14,7 @@ use rustix::process::{Pid, Signal};
 
 use demo_base::error::{Fault, Result};
 
-/// How long a launcher waits while someone merely looks at the lock.
+/// How long a launcher waits for a process that is only checking the lock.
 const LOOKERS: Duration = Duration::from_secs(2);
 
 /// The pid file of one service.
@@ -29,12 +29,12 @@ pub struct Holder {
 }
 
 impl PidFile {
-    /// The file need not be there.
+    /// The pid file at `path`, which need not exist.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self(path.into())
     }
 
-    /// Where it is.
+    /// The path of the file.
     pub fn path(&self) -> &Path {
         &self.0
     }
@@ -57,7 +57,7 @@ impl PidFile {
         loop {
             match file.try_lock() {
                 Ok(()) => break,
-                // A looker holds the lock for microseconds, a server for good.
+                // A check holds the lock for microseconds, a server for as long as it lives.
                 Err(TryLockError::WouldBlock) if started.elapsed() < LOOKERS => {
                     std::thread::yield_now();
                 }
@@ -77,10 +77,10 @@ impl PidFile {
         Ok(file)
     }
 
-    /// The process that runs, if one does.
+    /// The process that holds the file, if there is one.
     ///
     /// # Errors
-    /// When the file is there and cannot be read.
+    /// When the file exists and cannot be read.
     pub fn holder(&self) -> Result<Option<Holder>> {
         let fault =
             |error| Fault::input(format!("cannot read {}", self.0.display())).because(error);
@@ -90,13 +90,13 @@ impl PidFile {
             Err(error) => return Err(fault(error).into()),
         };
         match file.try_lock_shared() {
-            // Free, or shared with another looker: no server has it.
+            // The lock is free, or shared with another check: no server holds it.
             Ok(()) => return Ok(None),
             Err(TryLockError::WouldBlock) => {}
             Err(TryLockError::Error(error)) => return Err(fault(error).into()),
         }
         let text = fs::read_to_string(&self.0).map_err(fault)?;
-        // Between its lock and its pid the launcher is not the server yet.
+        // Between locking the file and writing its pid, the launcher is not the server yet.
         let pid = text.trim().parse().ok().and_then(Pid::from_raw);
         let modified = file.metadata().and_then(|metadata| metadata.modified()).ok();
         let since = modified.and_then(|time| Timestamp::try_from(time).ok());
@@ -120,8 +120,8 @@ impl PidFile {
         }
     }
 
-    /// A descriptor of the process pins its number: whoever still holds the
-    /// file after it was opened is the one that gets the signal.
+    /// An open descriptor pins the process behind the number. If that process still holds the file
+    /// afterwards, the signal reaches the right one.
     #[cfg(target_os = "linux")]
     fn send(&self, holder: Holder, signal: Signal) -> Result<rustix::io::Result<()>> {
         use rustix::process::{PidfdFlags, pidfd_open, pidfd_send_signal};
@@ -153,7 +153,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = PidFile::new(folder.path().join("primary.pid"));
         assert_eq!(file.holder().unwrap(), None);
-        // A stale file that names a process which does run: this one.
+        // A stale file that names a running process: this one.
         fs::write(file.path(), format!("{}\n", std::process::id())).unwrap();
         assert_eq!(file.holder().unwrap(), None);
         let held = file.take().unwrap();

@@ -8,7 +8,7 @@ use demo_base::error::{Fault, Result};
 /// Fails when another program has one of the service's ports.
 ///
 /// # Errors
-/// Exit 2 with the program's name and pid, where they can be seen.
+/// Exit 2 with the name and pid of the program, where the system shows them.
 pub fn check_free(service: &ServicePlan) -> Result<()> {
     for port in &service.ports {
         if let Err(error) = TcpListener::bind(port.host) {
@@ -27,11 +27,11 @@ fn taken(service: &ServicePlan, address: SocketAddr, error: std::io::Error) -> F
         Ok(process) => format!("`{}` (pid {})", process.name, process.pid),
         Err(_) => "another program".to_owned(),
     };
-    Fault::input(format!("port {port} is taken by {by}"))
+    Fault::input(format!("port {port} is in use by {by}"))
         .hint(format!("stop it, or {}", variable(service, address)))
 }
 
-/// How a service is told to publish another port than `address`.
+/// How to make a service publish another port than `address`.
 pub fn variable(service: &ServicePlan, address: SocketAddr) -> String {
     let interfaces = [Interface::Http, Interface::Grpc, Interface::Admin];
     match interfaces.into_iter().find(|i| service.endpoint(*i) == Some(address)) {
@@ -49,10 +49,10 @@ pub fn listener(address: SocketAddr) -> Option<u32> {
     Some(process.pid)
 }
 
-/// `count` ports of loopback that nobody has right now.
+/// Returns `count` ports on loopback that are free right now.
 ///
-/// Another program may take one before a server binds it: whoever uses them
-/// must be ready to ask again.
+/// Another program may take one before a server binds it, so the caller must be prepared to ask
+/// again.
 ///
 /// # Errors
 /// When the system has none.

@@ -59,11 +59,11 @@ fn staging_twice_is_staging_once_and_activation_takes_that_key() {
     let published = fs::read(store.public_key_path()).unwrap();
     store.activate_key(Timestamp::now(), false).unwrap();
     assert_eq!(store.signing_key().unwrap().public(), staged);
-    // What servers have read at their restart is what there is.
+    // What servers have read at their restart is still the published set.
     assert_eq!(fs::read(store.public_key_path()).unwrap(), published);
 }
 
-/// Every state of the folder that a kill can leave: the next run finishes it.
+/// For every state of the folder that a kill can leave, the next run completes it.
 #[test]
 fn a_run_that_is_killed_leaves_keys_that_work() {
     let now = Timestamp::now();
@@ -76,13 +76,13 @@ fn a_run_that_is_killed_leaves_keys_that_work() {
         assert_eq!(states(store).iter().filter(|state| **state == KeyState::Active).count(), 1);
         assert!(!store.next_key_path().exists());
     };
-    // The next private key is written, its public one is not.
+    // The next private key is written, but its public key is not.
     let (_folder, first) = store();
     let (token, next) = (own_token(&first), SigningKey::generate().unwrap());
     fs::write(first.next_key_path(), next.to_pem().expose_secret()).unwrap();
     check(&first, &token);
     assert_eq!(first.signing_key().unwrap().public(), next.public());
-    // Both are, and the old key is retired, yet it still signs.
+    // Both are written and the old key is recorded as retired, yet it still signs.
     let (_folder, second) = store();
     let token = own_token(&second);
     second.stage_key().unwrap();
@@ -92,7 +92,7 @@ fn a_run_that_is_killed_leaves_keys_that_work() {
     second.write_records(&records).unwrap();
     assert_eq!(second.prune_keys(Timestamp::MAX, &[]).unwrap(), []);
     check(&second, &token);
-    // The new key signs, the project's token is still the old one's.
+    // The new key signs, but the project's token is still signed by the old one.
     let (_folder, third) = store();
     let token = own_token(&third);
     third.activate_key(now, false).unwrap();
