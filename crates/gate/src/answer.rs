@@ -1,4 +1,4 @@
-//! What the gate itself says, in the form that the caller understands.
+//! The gate's own answers, in the form that the client understands.
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, header};
@@ -9,8 +9,8 @@ use super::grpc;
 use super::paths::Endpoint;
 use demo_service::problem::Problem;
 
-/// Problem details (RFC 9457) that are a Hrana error as well: `@libsql/client`
-/// shows `message` and `code`, the `libsql` crate and older clients `error`.
+/// Problem details (RFC 9457) that are also a Hrana error: `@libsql/client`
+/// shows `message` and `code`; the `libsql` crate and older clients show `error`.
 #[derive(Serialize)]
 struct Said<'a> {
     title: &'a str,
@@ -21,7 +21,7 @@ struct Said<'a> {
     error: &'a str,
 }
 
-/// `problem` for somebody who asked at `endpoint` with `headers`.
+/// The answer with `problem` to a request for `endpoint` with `headers`.
 pub fn refuse(problem: Problem, endpoint: Option<Endpoint>, headers: &HeaderMap) -> Response {
     if endpoint.is_some_and(Endpoint::is_grpc) {
         return grpc::refusal(&problem);
@@ -38,7 +38,7 @@ pub fn refuse(problem: Problem, endpoint: Option<Endpoint>, headers: &HeaderMap)
     };
     let body = serde_json::to_vec(&said).unwrap_or_default();
     let mut response = problem.into_response();
-    // `@libsql/client` reads exactly `application/json` and nothing else.
+    // `@libsql/client` reads an error only if its type is exactly `application/json`.
     let wanted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let kind = if wanted.into_iter().any(|kinds| kinds.contains("application/problem+json")) {
         "application/problem+json"
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn both_readers_understand_it() {
+    async fn the_body_is_problem_details_and_a_hrana_error() {
         let (kind, body) = said(Some("*/*")).await;
         assert_eq!(kind, "application/json");
         assert_eq!(body["message"], "the token has expired");

@@ -1,4 +1,4 @@
-//! Bodies of requests: read whole, within limits of size, time and memory.
+//! Reads request bodies whole, within limits on size, time and memory.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,20 +13,20 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::tenants::Tenant;
 use demo_service::problem::Problem;
 
-/// What all bodies that are being read may take together, in KiB.
+/// The memory for all bodies that are being read, in KiB.
 const ROOM: usize = 512 * 1024;
-/// How many namespaces it takes to fill it.
+/// How many namespaces it takes to use up that memory.
 const SHARES: usize = 4;
-/// Bodies up to this do not count.
+/// Bodies up to this size do not count.
 pub const SMALL: usize = 64 * 1024;
-/// Room is taken in steps of so many KiB.
+/// Memory is reserved in steps of this many KiB.
 const STEP: usize = 256;
-/// Of a body that is too long so much is read on, for so long: else the client would see
-/// a connection that breaks in place of the answer.
+/// How much of a body that is too long is read and discarded, and for how long: otherwise
+/// the client would see a broken connection instead of the answer.
 const DISCARDED: usize = 64 * 1024 * 1024;
 const DISCARDING: Duration = Duration::from_secs(10);
 
-/// What the bodies of all namespaces may take.
+/// The memory for the bodies of all namespaces.
 #[derive(Clone)]
 pub struct Room {
     all: Arc<Semaphore>,
@@ -45,24 +45,24 @@ impl Room {
         u32::try_from(self.share).unwrap_or(u32::MAX)
     }
 
-    /// Nothing yet, for `tenant`.
+    /// An empty reservation for `tenant`.
     pub fn reserve(&self, tenant: Arc<Tenant>) -> Reserved {
         Reserved { room: self.clone(), tenant, own: 0, shared: 0 }
     }
 }
 
-/// What one body takes, until it is dropped.
+/// The memory that one body has reserved; it is released when this is dropped.
 pub struct Reserved {
     room: Room,
     tenant: Arc<Tenant>,
-    /// Of the namespace's share, and of the room of all, in KiB.
+    /// KiB from the namespace's share, and from the memory for all namespaces.
     own: usize,
     shared: usize,
 }
 
 impl Reserved {
-    /// Waits for `bytes` of the namespace's own share: those that have been announced.
-    /// Nobody else has less because of them.
+    /// Waits for `bytes`, the announced length, from the namespace's own share. This takes
+    /// nothing from other namespaces.
     async fn announced(&mut self, bytes: usize) {
         let needs = bytes.div_ceil(1024).min(self.room.share);
         if let Ok(permit) = self.tenant.room.acquire_many(amount(needs)).await {
@@ -71,7 +71,7 @@ impl Reserved {
         }
     }
 
-    /// Waits for room for `bytes`, which are here.
+    /// Waits for memory for `bytes`, which have arrived.
     async fn arrived(&mut self, bytes: usize) {
         let Some(more) = self.missing(bytes, self.shared) else { return };
         if let Ok(permit) = self.room.all.acquire_many(amount(more)).await {
@@ -80,7 +80,8 @@ impl Reserved {
         }
     }
 
-    /// Whether there is room for `bytes` which are here, in the share and at all.
+    /// Reserves memory for `bytes`, which have arrived. Returns whether there was enough, in
+    /// the namespace's share and in total.
     pub fn take_now(&mut self, bytes: usize) -> bool {
         if let Some(more) = self.missing(bytes, self.own) {
             let Ok(permit) = self.tenant.room.try_acquire_many(amount(more)) else { return false };
@@ -126,12 +127,12 @@ impl Reader {
         Self { most, timeout, room }
     }
 
-    /// The whole body. The server needs all of it before it begins, so that
-    /// nothing is lost by waiting; and some of it must be looked at.
+    /// The whole body. The gate must inspect it, and waiting costs nothing: the server
+    /// does not begin before it has the whole body, either.
     ///
     /// # Errors
-    /// 413 when it is too long, by its own word or in fact; 408 when it takes
-    /// too long; 415 when it is compressed; 400 when it breaks off.
+    /// 413 when it is too long, as declared or in fact; 408 when it takes
+    /// too long; 415 when it is compressed; 400 when it ends early.
     pub async fn read(
         &self,
         tenant: &Arc<Tenant>,
@@ -142,13 +143,13 @@ impl Reader {
             return Err(Problem::new(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "body-encoded",
-                "the body has a Content-Encoding, and the server reads none",
+                "the body has a Content-Encoding, which the server does not support",
             ));
         }
         let declared = hyper::body::Body::size_hint(&body).exact();
         let declared = declared.map(|size| usize::try_from(size).unwrap_or(usize::MAX));
         if declared.is_some_and(|size| size > self.most) {
-            // Who waits to be asked for the body has sent none of it.
+            // A client that sent `Expect: 100-continue` has not sent any of the body yet.
             if !headers.contains_key(header::EXPECT) {
                 discard(body).await;
             }
@@ -156,7 +157,7 @@ impl Reader {
         }
         let deadline = Instant::now() + self.timeout;
         let late = |_| {
-            let said = "the body did not come in time";
+            let said = "the body did not arrive in time";
             Problem::new(StatusCode::REQUEST_TIMEOUT, "body-timeout", said)
         };
         let mut reserved: Option<Reserved> = None;
@@ -166,7 +167,7 @@ impl Reader {
                 None => return Ok(whole.freeze()),
                 Some(Ok(frame)) => frame,
                 Some(Err(_)) => {
-                    return Err(Problem::bad_request("body-broken", "the body broke off"));
+                    return Err(Problem::bad_request("body-broken", "the body ended early"));
                 }
             };
             let Ok(data) = frame.into_data() else { continue };
@@ -202,7 +203,7 @@ impl Reader {
     }
 }
 
-/// Reads on for a while, and keeps nothing.
+/// Reads and discards the rest of a body, up to a limit.
 async fn discard(mut body: Body) {
     let reading = async {
         let mut read = 0;
@@ -213,7 +214,7 @@ async fn discard(mut body: Body) {
             }
         }
     };
-    // What comes later meets a closed connection.
+    // Anything that arrives later meets a closed connection.
     let _late = timeout(DISCARDING, reading).await;
 }
 
@@ -251,13 +252,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn more_is_413_whether_it_says_so_or_not() {
+    async fn a_longer_body_is_413_whether_it_declares_its_length_or_not() {
         assert_eq!(read(Body::from("123456789")).await.unwrap_err(), 413);
         assert_eq!(read(chunked(&["1234", "5678", "9"])).await.unwrap_err(), 413);
     }
 
     #[tokio::test]
-    async fn a_body_that_does_not_come_is_408_and_a_compressed_one_415() {
+    async fn a_body_that_does_not_arrive_is_408_and_a_compressed_one_415() {
         let (reader, tenant) = reader(8, Duration::from_millis(20));
         let never = Body::from_stream(stream::pending::<Result<Bytes, std::io::Error>>());
         let problem = reader.read(&tenant, &HeaderMap::new(), never).await.unwrap_err();
@@ -269,7 +270,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn m4_bodies_that_are_announced_and_do_not_come_take_nothing_of_others() {
+    async fn m4_bodies_that_are_announced_and_do_not_arrive_take_nothing_from_others() {
         let room = Room::new(10 << 20);
         let tenants = Tenants::new(&Limits::default(), room.share());
         let reader = Reader::new(10 << 20, Duration::from_secs(20), room.clone());
@@ -278,7 +279,7 @@ mod tests {
         for _ in 0..60 {
             let (reader, bob) = (reader.clone(), bob.clone());
             slow.push(tokio::spawn(async move {
-                // Without a length it counts as one of the largest.
+                // A body without a length counts as one of the largest size.
                 let part = stream::once(async { Ok::<_, std::io::Error>(vec![0; 70 * 1024]) });
                 let body = Body::from_stream(futures::StreamExt::chain(part, stream::pending()));
                 reader.read(&bob, &HeaderMap::new(), body).await

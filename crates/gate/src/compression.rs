@@ -1,5 +1,4 @@
-//! gzip for long answers that the gate looks at, and which the server therefore sends as
-//! they are.
+//! gzip for long answers. The gate reads these, so the server must send them uncompressed.
 
 use std::io::Write;
 
@@ -8,10 +7,10 @@ use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-/// Compressed bytes are handed on from this many on.
+/// Compressed bytes are sent once there are this many.
 const ENOUGH: usize = 16 * 1024;
 
-/// Whether the client takes gzip.
+/// Whether the client accepts gzip.
 pub fn accepted(headers: &HeaderMap) -> bool {
     let values = headers.get_all(header::ACCEPT_ENCODING).iter();
     let values = values.filter_map(|value| value.to_str().ok());
@@ -32,12 +31,12 @@ pub struct Gzip {
 }
 
 impl Gzip {
-    /// `at_once` is whether nothing is held back for the sake of a better compression.
+    /// With `at_once`, nothing is held back to compress better.
     pub fn new(at_once: bool) -> Self {
         Self { encoder: GzEncoder::new(Vec::new(), Compression::fast()), at_once }
     }
 
-    /// What can be sent after `data`; it may be nothing.
+    /// Adds `data` and returns the bytes that can be sent now, possibly none.
     pub fn add(&mut self, data: &[u8]) -> Bytes {
         // Writing to memory cannot fail.
         let _ = self.encoder.write_all(data);
@@ -52,7 +51,7 @@ impl Gzip {
         }
     }
 
-    /// The end of it.
+    /// The last bytes.
     pub fn finish(self) -> Bytes {
         Bytes::from(self.encoder.finish().unwrap_or_default())
     }
@@ -65,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_compressed_is_what_comes_out() {
+    fn decompressed_data_equals_the_original() {
         let data: Vec<u8> =
             (0..400_000_u32).flat_map(|number| (number / 3).to_le_bytes()).collect();
         for at_once in [true, false] {
@@ -85,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn who_takes_gzip_says_so() {
+    fn accept_encoding_decides_whether_gzip_is_used() {
         let takes = |value: &'static str| {
             let value = axum::http::HeaderValue::from_static(value);
             accepted(&HeaderMap::from_iter([(header::ACCEPT_ENCODING, value)]))

@@ -1,4 +1,4 @@
-//! `gate.yaml`.
+//! The configuration file, `gate.yaml`.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -16,22 +16,22 @@ use demo_service::connections::{ConnectionLimits, IdleTime};
 use demo_service::listen::Listen;
 use demo_service::tls;
 
-/// The port of the worked example.
+/// The default port, which the example uses, too.
 const PORT: u16 = 18090;
 
-/// All that the gate is told.
+/// The configuration of the gate.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Config {
     #[serde(default = "listen")]
     pub listen: SocketAddr,
-    /// Of a listener of its own with `/metrics` and `/healthz`; without it there is none.
+    /// Address of a separate listener with `/metrics` and `/healthz`; none if not set.
     #[serde(alias = "adminListen")]
     pub admin: Option<SocketAddr>,
-    /// Whether addresses that are not loopback may go without TLS.
+    /// Whether an address that is not loopback may be used without TLS.
     #[serde(default)]
     pub plaintext: bool,
-    /// `NS.domain` names a namespace; in lower case.
+    /// The host `NS.domain` names a namespace; in lower case.
     #[serde(default = "domain", deserialize_with = "a_domain")]
     pub domain: String,
     /// Takes every write.
@@ -39,59 +39,59 @@ pub struct Config {
     /// May take reads.
     #[serde(default)]
     pub replicas: Vec<Server>,
-    /// The public keys of the mint: SPKI PEM, several one after another; read again
-    /// when it changes.
+    /// File with the public keys of the mint: one or more SPKI PEM blocks; read again when it
+    /// changes.
     pub keys: PathBuf,
-    /// The claim `iss` that every token must have.
+    /// The value of `iss` that every token must have.
     pub issuer: Option<String>,
-    /// Whether every token must have an end (`exp`).
+    /// Whether every token must have an expiry (`exp`).
     #[serde(default)]
     pub require_exp: bool,
-    /// Whether every token must have an id (`jti`), by which it can be revoked.
+    /// Whether every token must have an id (`jti`), so that it can be revoked.
     #[serde(default)]
     pub require_jti: bool,
     /// Subjects whose tokens need not name a namespace.
     #[serde(default)]
     pub operators: Vec<String>,
-    /// One `jti` a line, read again when it changes.
+    /// File of revoked tokens, one `jti` per line; read again when it changes.
     pub revoked: Option<PathBuf>,
-    /// Pages of these origins may ask; none when empty.
+    /// Origins whose pages may use the gate.
     #[serde(default)]
     pub origins: Vec<Origin>,
     #[serde(default)]
     pub limits: Limits,
-    /// The certificate that clients see, read again when it changes.
+    /// The gate's certificate and key; read again when they change.
     pub tls: Option<tls::Files>,
 }
 
-/// What one client, or one namespace, may take.
+/// Limits on what one client, or one namespace, may use.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Limits {
-    /// Of one request, or of one message of a WebSocket.
+    /// The largest request body, and the largest message of a WebSocket.
     #[serde(deserialize_with = "bytes")]
     pub body_bytes: usize,
-    /// Until the body of a request is here, and until the head of its answer is.
+    /// Time for the body of a request to arrive, and for the head of its answer.
     #[serde(deserialize_with = "duration")]
     pub timeout: Duration,
-    /// Statements.
+    /// Statements per second, and at once.
     pub per_namespace_per_second: NonZeroU32,
     pub burst: NonZeroU32,
-    /// Requests of one namespace that a server carries out at once.
+    /// Requests of one namespace that a server executes at once.
     pub requests_per_namespace: NonZeroU32,
-    /// Of the server's 128 connections to databases: open streams, cursors, client ids of
-    /// embedded replicas.
+    /// How many of the server's 128 connections to databases one namespace may hold: open
+    /// streams, cursors, client ids of embedded replicas.
     pub server_connections_per_namespace: NonZeroU32,
     pub web_sockets_per_namespace: NonZeroU32,
-    /// For how long a client may leave an answer unread.
+    /// How long a client may leave an answer unread.
     #[serde(deserialize_with = "duration")]
     pub unread_answer: Duration,
-    /// For how long a stream of a WebSocket may do nothing.
+    /// How long a stream of a WebSocket may be idle.
     #[serde(deserialize_with = "duration")]
     pub idle_stream: Duration,
-    /// Web sockets at a time.
+    /// WebSockets at a time.
     pub web_sockets: NonZeroU32,
-    /// As in [`ConnectionLimits`], which has the defaults; so for the two below.
+    /// This and the next two are as in [`ConnectionLimits`], which has the defaults.
     pub connections: Option<NonZeroU32>,
     pub connections_per_address: Option<NonZeroU32>,
     pub idle: Option<IdleTime>,
@@ -101,7 +101,7 @@ impl Default for Limits {
     fn default() -> Self {
         let number = |number: u32| NonZeroU32::MIN.saturating_add(number - 1);
         Self {
-            // A little more than the server itself takes.
+            // A little more than the server itself accepts.
             body_bytes: 16 * 1024 * 1024,
             timeout: Duration::from_secs(30),
             // One client makes about 1,000, sixteen together a few thousand.
@@ -139,7 +139,7 @@ impl<'de> Deserialize<'de> for Server {
     }
 }
 
-/// `https://page.example.com`, as browsers send it.
+/// An origin such as `https://page.example.com`, as browsers send it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Origin(pub HeaderValue);
 
@@ -148,7 +148,7 @@ impl<'de> Deserialize<'de> for Origin {
         let text = String::deserialize(deserializer)?;
         let wrong = || {
             de::Error::custom(
-                "an origin is https://HOST or http://HOST:PORT, in lower case, with nothing behind it",
+                "an origin is https://HOST or http://HOST:PORT, in lower case, without a path",
             )
         };
         let uri: Uri = text.parse().map_err(|_| wrong())?;
@@ -165,11 +165,11 @@ impl<'de> Deserialize<'de> for Origin {
 }
 
 impl Config {
-    /// Reads and checks `path`; `variables` are what `${NAME}` stands for.
-    /// Relative paths in it become relative to its folder.
+    /// Reads and checks the file `path`. `${NAME}` is replaced by the value in `variables`.
+    /// Relative paths in the file are relative to its folder.
     ///
     /// # Errors
-    /// Exit 5 when it is not there, exit 2 with file and key for anything wrong.
+    /// Exit 5 when the file does not exist, exit 2 with file and key when it is invalid.
     pub fn load(path: &Path, variables: &BTreeMap<String, String>) -> Result<Self> {
         let mut config: Self = config_file::load(path, variables)?;
         if config.issuer.as_deref() == Some("") || config.operators.iter().any(String::is_empty) {
@@ -220,7 +220,7 @@ fn a_domain<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Err
     }
 }
 
-/// `10MiB`, `512KiB` or a number of bytes.
+/// Reads `10MiB`, `512KiB` or a number of bytes.
 fn bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
@@ -229,7 +229,7 @@ fn bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> 
         Text(String),
     }
     let wrong =
-        || de::Error::custom("a size is a number of bytes, or one with KiB or MiB behind it");
+        || de::Error::custom("a size is a number of bytes, or a number followed by KiB or MiB");
     let (text, unit) = match Size::deserialize(deserializer).map_err(|_| wrong())? {
         Size::Number(number) => (number.to_string(), 1),
         Size::Text(text) => match (text.strip_suffix("KiB"), text.strip_suffix("MiB")) {
@@ -239,14 +239,14 @@ fn bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> 
         },
     };
     let size = text.parse::<usize>().ok().and_then(|number| number.checked_mul(unit));
-    // As much as the counter of what all bodies may take together can count.
+    // The semaphore that counts the memory of all bodies cannot hold more.
     size.filter(|size| (1..=1 << 30).contains(size)).ok_or_else(wrong)
 }
 
 fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(deserializer)?;
     let found = humantime::parse_duration(&text).ok().filter(|found| !found.is_zero());
-    found.ok_or_else(|| de::Error::custom("a time is 500ms, 30s or 2m"))
+    found.ok_or_else(|| de::Error::custom("a duration is written as 500ms, 30s or 2m"))
 }
 
 #[cfg(test)]
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn the_least_has_defaults() {
+    fn a_minimal_file_gets_the_defaults() {
         let config = parse("").unwrap();
         assert_eq!(config.listen.to_string(), "127.0.0.1:18090");
         assert_eq!(config.domain, "localhost");
@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_names_its_key() {
+    fn an_invalid_value_is_an_error_that_names_its_key() {
         for (more, key) in [
             ("colour: red\n", "colour"),
             ("replicas: [https://a:1]\n", "replicas"),

@@ -1,8 +1,8 @@
-//! The head of what goes upstream, and of what comes back.
+//! Makes the headers of requests to the server and of answers to the client.
 //!
-//! Nothing of the client's head passes unless it is named here: the server
-//! believes several headers (`x-proxy-authorization`, `libsql-proxied`,
-//! `x-namespace-bin`), and a list of what is good cannot miss one.
+//! Only the client's headers that are listed here pass: the server trusts several headers
+//! (`x-proxy-authorization`, `libsql-proxied`, `x-namespace-bin`), and a list of allowed
+//! headers cannot overlook one of them.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 
@@ -10,7 +10,8 @@ use super::namespace_selector;
 use super::paths::Endpoint;
 use demo_sqld::namespace::NamespaceName;
 
-/// Where embedded replicas put their token; the server reads it before the usual place.
+/// The header in which embedded replicas send their token; the server prefers it to
+/// `authorization`.
 pub const GRPC_TOKEN: HeaderName = HeaderName::from_static("x-authorization");
 
 /// Headers of requests that pass.
@@ -22,12 +23,12 @@ const PASSED: [HeaderName; 6] = [
     HeaderName::from_static("x-user-agent"),
     HeaderName::from_static("x-libsql-client-version"),
 ];
-/// What a replica got from its handshake. The server takes it in any namespace
-/// of the same configuration, so it proves nothing; the token must cover each call.
+/// The session token that a replica got from its handshake. The server accepts it in any
+/// namespace of the same configuration, so it proves nothing; the token must cover each call.
 const SESSION: HeaderName = HeaderName::from_static("x-session-token");
 
 /// Headers of answers that concern one connection only (RFC 9110, 7.6.1), or
-/// that the gate answers itself.
+/// that the gate sets itself.
 const DROPPED: [HeaderName; 9] = [
     header::CONNECTION,
     HeaderName::from_static("keep-alive"),
@@ -37,13 +38,13 @@ const DROPPED: [HeaderName; 9] = [
     header::TRAILER,
     header::TRANSFER_ENCODING,
     header::UPGRADE,
-    // By the server: the origins that CORS allows.
+    // The server sets it for its own CORS headers, which do not pass.
     header::VARY,
 ];
 
-/// The headers of a request for `namespace`, with one selector and one token.
+/// The headers of a request for `namespace`, with exactly one namespace and one token.
 ///
-/// `accept-encoding` is among them only where the gate reads nothing of the answer.
+/// They include `accept-encoding` only if the gate does not read the answer.
 pub fn request(
     client: &HeaderMap,
     endpoint: Endpoint,
@@ -64,7 +65,7 @@ pub fn request(
     if let (Endpoint::Replication { .. }, Some(session)) = (endpoint, client.get(&SESSION)) {
         headers.insert(SESSION, session.clone());
     }
-    // The token has been verified, so it is made of what a header can hold.
+    // The token has been verified, so it has only characters that a header may contain.
     if let Ok(mut bearer) = HeaderValue::try_from(format!("Bearer {token}")) {
         bearer.set_sensitive(true);
         if endpoint.is_grpc() {
@@ -76,7 +77,7 @@ pub fn request(
     headers
 }
 
-/// Takes out of an answer what must not reach the client.
+/// Removes the headers of an answer that must not reach the client.
 pub fn answer(headers: &mut HeaderMap) {
     let named: Vec<HeaderName> = headers
         .get_all(header::CONNECTION)
@@ -98,14 +99,14 @@ pub fn answer(headers: &mut HeaderMap) {
 /// The token of a request; `None` when it has none.
 ///
 /// # Errors
-/// When it has several, or one that is no bearer token.
+/// When it has several tokens, or one that is not a bearer token.
 pub fn token(headers: &HeaderMap, endpoint: Endpoint) -> Result<Option<&str>, &'static str> {
     let usual = bearer(headers, &header::AUTHORIZATION)?;
     if !endpoint.is_grpc() {
         return Ok(usual);
     }
     match (usual, bearer(headers, &GRPC_TOKEN)?) {
-        (Some(one), Some(other)) if one != other => Err("there are two different tokens"),
+        (Some(one), Some(other)) if one != other => Err("the request has two different tokens"),
         (one, other) => Ok(other.or(one)),
     }
 }
@@ -114,7 +115,7 @@ fn bearer<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a st
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
-        return Err("there are several tokens");
+        return Err("the request has several tokens");
     }
     let wrong = "the token is not sent as `Bearer TOKEN`";
     let (scheme, token) = value.to_str().ok().and_then(|it| it.split_once(' ')).ok_or(wrong)?;
@@ -143,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn one_selector_one_token_and_nothing_that_the_server_believes() {
+    fn one_namespace_one_token_and_no_header_that_the_server_trusts() {
         let client = head(&[
             ("host", "b.localhost"),
             ("x-namespace", "b"),
@@ -177,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_lose_what_belongs_to_the_other_connection_and_cors() {
+    fn answers_lose_hop_by_hop_and_cors_headers() {
         let mut headers = head(&[
             ("connection", "close, x-hop"),
             ("x-hop", "1"),
@@ -195,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_one_bearer() {
+    fn a_request_has_at_most_one_bearer_token() {
         let usual = |value| {
             token(&head(&[("authorization", value)]), PIPELINE).map(|it| it.map(str::to_owned))
         };
@@ -216,7 +217,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever headers come, what goes up is in the list.
+        /// Whatever headers a client sends, only those in the list go upstream.
         #[test]
         fn nothing_unknown_passes(names in proptest::collection::vec("[a-z][a-z-]{0,20}", 0..12)) {
             let mut client = HeaderMap::new();

@@ -1,4 +1,5 @@
-//! What the fuzz targets call. Built with `--cfg fuzzing` alone, as `cargo fuzz` does.
+//! The entry points of the fuzz targets. Built only with `--cfg fuzzing`, as `cargo fuzz`
+//! does.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use bytes::Bytes;
@@ -18,12 +19,12 @@ use super::{grpc, inspect, namespace_selector, sql};
 use crate::revoked::Revoked;
 use demo_sqld::keys::KeySet;
 
-/// Judges SQL, and compares with the server's own tokenizer: a name for nobody that it
-/// sees called is never let pass.
+/// Judges SQL, and compares with the server's own tokenizer: if that sees a call of a
+/// forbidden name, the SQL must not pass.
 pub fn judge(data: &[u8]) {
     let writer = sql::judge(data, true);
     if sql::judge(data, false).is_ok() {
-        assert!(writer.is_ok(), "a reader may what a writer may not");
+        assert!(writer.is_ok(), "a reader may do what a writer may not");
     }
     if writer.is_ok() {
         assert!(!calls_forbidden(data), "the server would see the call");
@@ -42,7 +43,7 @@ fn calls_forbidden(sql: &[u8]) -> bool {
                 TokenType::TK_INTO
                     | TokenType::TK_TABLE
                     | TokenType::TK_REFERENCES
-                    // Whose function it is cannot be said in SQL.
+                    // SQL has no syntax for the schema of a function.
                     | TokenType::TK_DOT
             )
             && known(name).is_some_and(|known| known.function == Some(Class::Never))
@@ -85,7 +86,7 @@ pub fn hrana_protobuf(data: &[u8]) {
     let _ = streams::asked(Encoding::Protobuf, data);
 }
 
-/// Messages of a WebSocket, there and back.
+/// Messages of a WebSocket, in both directions.
 pub fn hello(data: &[u8]) {
     for encoding in [Encoding::Json, Encoding::Protobuf] {
         let _ = messages::request(encoding, data);
@@ -96,7 +97,7 @@ pub fn hello(data: &[u8]) {
                 hello::Frame::Binary(bytes) => bytes,
             };
             let again = hello::read(encoding, &written);
-            assert_eq!(again, Some(hello::Said::Hello(Some(jwt))), "another token goes on");
+            assert_eq!(again, Some(hello::Said::Hello(Some(jwt))), "a different token is sent");
         }
     }
 }
@@ -113,7 +114,7 @@ pub fn grpc_frames(data: &[u8]) {
     {
         assert!(grpc::message(&own).is_some());
         let other = grpc::own_client(&body, &b).map(|(_, client)| client);
-        assert_ne!(Some(client), other, "two namespaces share a client");
+        assert_ne!(Some(client), other, "two namespaces share a client id");
     }
 }
 
@@ -131,11 +132,11 @@ pub fn batons(data: &[u8]) {
     }
 }
 
-/// Tokens; none of them is signed.
+/// Tokens, none of which is signed.
 pub fn token(data: &[u8]) {
     thread_local! {
         static VERIFIER: Option<Verifier> = KeySet::parse(
-            // The base point of Ed25519 as a key: nobody has signed with it.
+            // The base point of Ed25519 as a key, which nobody signs with.
             "WGZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmY",
             "fuzzing",
         )
@@ -144,7 +145,7 @@ pub fn token(data: &[u8]) {
     }
     let Ok(text) = std::str::from_utf8(data) else { return };
     VERIFIER.with(|verifier| {
-        let Some(verifier) = verifier else { unreachable!("the key is one") };
+        let Some(verifier) = verifier else { unreachable!("the key is valid") };
         assert!(verifier.verify(text, 0).is_err(), "nobody has signed it");
     });
 }

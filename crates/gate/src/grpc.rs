@@ -1,5 +1,4 @@
-//! The calls of embedded replicas: gRPC-web, as the HTTP port of the server
-//! speaks it.
+//! The calls of embedded replicas: gRPC-web, as the HTTP port of the server supports it.
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -12,15 +11,15 @@ use demo_base::hex;
 use demo_service::problem::Problem;
 use demo_sqld::namespace::NamespaceName;
 
-/// What the server answers with, too.
+/// The server's answers have this content type, too.
 const CONTENT_TYPE: &str = "application/grpc-web+proto";
-/// A frame that holds a message, not compressed.
+/// A frame that holds an uncompressed message.
 const MESSAGE: u8 = 0;
 /// A frame that holds the trailers.
 const TRAILERS: u8 = 0x80;
 
-/// Whether the body is gRPC-web in binary. The other forms (text, gRPC over
-/// HTTP/2) are spoken by no embedded replica.
+/// Whether the body is binary gRPC-web. No embedded replica uses the other forms (text,
+/// gRPC over HTTP/2).
 pub fn is_web(headers: &HeaderMap) -> bool {
     let mut kinds = headers.get_all(header::CONTENT_TYPE).iter();
     let kind = kinds.next().and_then(|kind| kind.to_str().ok());
@@ -28,14 +27,14 @@ pub fn is_web(headers: &HeaderMap) -> bool {
     known && kinds.next().is_none()
 }
 
-/// Whether the caller of a path that nobody knows speaks gRPC, and with which content type.
+/// The content type of a request to an unknown path, if it is a gRPC call.
 pub fn unknown_call(headers: &HeaderMap) -> Option<HeaderValue> {
     let kind = headers.get(header::CONTENT_TYPE)?;
     let text = kind.to_str().ok()?;
     text.starts_with("application/grpc").then(|| kind.clone())
 }
 
-/// The one message of a request; `None` for anything but one frame that is not compressed.
+/// The message of a request; `None` unless the body is exactly one uncompressed frame.
 pub fn message(body: &Bytes) -> Option<Bytes> {
     let ([flag, length @ ..], rest) = body.split_first_chunk::<5>()?;
     let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
@@ -45,20 +44,21 @@ pub fn message(body: &Bytes) -> Option<Bytes> {
 fn frame(flag: u8, content: &[u8]) -> Bytes {
     let mut bytes = BytesMut::with_capacity(5 + content.len());
     bytes.put_u8(flag);
-    // Bodies are limited to less than this can count.
+    // The limit on bodies is far below what a u32 can count.
     bytes.put_u32(u32::try_from(content.len()).unwrap_or(u32::MAX));
     bytes.put_slice(content);
     bytes.freeze()
 }
 
-/// The body of a `Proxy` call with another client id: one that belongs to `namespace`.
+/// The body of a `Proxy` call whose client id is replaced by one that belongs to
+/// `namespace`, and that id.
 ///
-/// Seen on sqld 0.24.32: it keeps a connection for each client id, whatever the
-/// namespace, and checks the token against the namespace of the call. Who may
-/// read one namespace and write another would write to both. An id that is no
-/// UUID makes its handler panic; what is sent here is always one.
+/// sqld 0.24.32 keeps a connection for each client id, whatever the namespace, and checks
+/// the token against the namespace of the call. A client that may read one namespace and
+/// write another could therefore write to both. An id that is not a UUID makes its handler
+/// panic; the id that is sent here is always a valid one.
 ///
-/// `None` when the body is no such call; else with the first bytes of the id.
+/// `None` when the body is not such a call.
 pub fn own_client(body: &Bytes, namespace: &NamespaceName) -> Option<(Bytes, [u8; 16])> {
     let message = message(body)?;
     let mut own = Vec::with_capacity(message.len() + 32);
@@ -74,7 +74,7 @@ pub fn own_client(body: &Bytes, namespace: &NamespaceName) -> Option<(Bytes, [u8
     }
     let digest = Sha256::new()
         .chain_update(namespace.as_str())
-        // No name has it in it.
+        // A separator: no name contains a NUL.
         .chain_update([0])
         .chain_update(client?)
         .finalize();
@@ -85,7 +85,7 @@ pub fn own_client(body: &Bytes, namespace: &NamespaceName) -> Option<(Bytes, [u8
     Some((frame(MESSAGE, &whole), id))
 }
 
-/// The status that says the same as `status` of HTTP.
+/// The gRPC status that corresponds to the HTTP `status`.
 fn code(status: StatusCode) -> u8 {
     match status.as_u16() {
         400 | 405 | 415 => 3,
@@ -99,7 +99,7 @@ fn code(status: StatusCode) -> u8 {
     }
 }
 
-/// `problem` as the answer to a call: trailers and nothing else.
+/// `problem` as the answer to a call: a status without a body.
 pub fn refusal(problem: &Problem) -> Response {
     let mut response = Response::new(Body::empty());
     let headers = response.headers_mut();
@@ -112,7 +112,7 @@ pub fn refusal(problem: &Problem) -> Response {
     response
 }
 
-/// The end of an answer that has begun.
+/// `problem` as the trailers that end an answer which has already begun.
 pub fn trailers(problem: &Problem) -> Bytes {
     let text = format!(
         "grpc-status:{}\r\ngrpc-message:{}\r\n",
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_is_another_in_each_namespace() {
+    fn a_client_has_a_different_id_in_each_namespace() {
         let (a, b) = ("a".parse().unwrap(), "b".parse().unwrap());
         let own = |id: &str, name| client(&own_client(&call(id), name).unwrap().0);
         assert_eq!(own("one", &a), own("one", &a));
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_single_plain_message_is_refused() {
+    fn a_body_that_is_not_one_uncompressed_message_is_refused() {
         let name = "a".parse().unwrap();
         let mut twice = Vec::new();
         protobuf::push(&mut twice, 1, b"x");
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_has_a_status_that_clients_know() {
+    fn a_refusal_has_a_grpc_status_and_message() {
         let problem = Problem::forbidden("namespace-forbidden", "not yours: 100 %");
         let response = refusal(&problem);
         assert_eq!(response.status(), 200);

@@ -1,17 +1,18 @@
-//! `demo gate serve`: a reverse proxy that lets a database token do what it
-//! says, and nothing else.
+//! `demo gate serve`: a reverse proxy that lets a database token do what its claims
+//! say, and nothing else.
 //!
 //! ```text
-//! request --> paths: does it pass? --> door: which namespace? --> token: is it good now?
-//!         --> rights: does it cover the namespace? --> limits --> body: whole, within limits
+//! request --> paths: may it pass? --> namespace_selector: which namespace?
+//!         --> token: is it valid now? --> rights: does it cover the namespace?
+//!         --> tenants: limits --> body: read whole, within limits
 //!         --> inspect, sql: does its SQL stay in the database, and within the right?
-//!         --> streams, grpc: does the stream, the client id belong to the namespace?
-//!         --> forward: the head, made anew --> upstream --> routing: primary or replica?
+//!         --> streams, grpc: does the stream or client id belong to the namespace?
+//!         --> forward: a new head --> upstream --> routing: primary or replica?
 //! ```
 //!
-//! The files of keys and revocations may change while the gate is open: `service/file_watch.rs`.
-//! What the server checks, the gate does not check again: whether a token that
-//! may read may run this statement is decided there, by the same token.
+//! The files with keys and revocations may change while the gate runs
+//! (`service/file_watch.rs`). The gate does not repeat the server's own checks: the server
+//! decides, by the same token, whether a token that may only read may run a statement.
 
 pub mod config;
 #[cfg(fuzzing)]
@@ -67,10 +68,10 @@ use demo_service::problem::Problem;
 use demo_service::server;
 use demo_sqld::namespace::NamespaceName;
 
-/// For the web sockets to be told that the gate ends.
+/// How long the gate waits for WebSockets to close when it shuts down.
 const GOOD_BYE: Duration = Duration::from_secs(5);
 
-/// What all requests share.
+/// The state that all requests share.
 struct Gate {
     config: Config,
     verifier: Verifier,
@@ -79,23 +80,24 @@ struct Gate {
     room: Room,
     reader: Reader,
     upstream: Upstream,
-    /// Sockets that have not said who they are.
+    /// WebSockets that have not sent their hello.
     lobby: Lobby,
     sockets: Arc<Semaphore>,
     tasks: TaskTracker,
-    /// Cancelled when the gate is to end.
+    /// Cancelled when the gate shuts down.
     ending: CancellationToken,
 }
 
 impl Gate {
-    /// What `token` says and what that allows with `namespace`, at least reading.
+    /// Verifies `token`, and finds what it may do with `namespace`: at least read.
     fn authorise(
         &self,
         token: &str,
         namespace: &NamespaceName,
     ) -> Result<(Arc<Verified>, Right), Problem> {
         let verified = self.verifier.verify(token, token::now()).map_err(problem)?;
-        // Whether it exists is nobody's business who has no right to it.
+        // The answer is the same whether or not the namespace exists, so that a client
+        // without a right to it cannot find out.
         match rights::right(&verified.claims, namespace, &self.config.operators) {
             Right::Nothing => Err(Problem::forbidden(
                 "namespace-forbidden",
@@ -110,18 +112,18 @@ fn problem(bad: Bad) -> Problem {
     Problem::unauthorized(bad.code(), bad.to_string())
 }
 
-/// Serves on the address of `config` until `end` is done.
+/// Serves on the address of `config` until `end` completes.
 ///
 /// # Errors
 /// Exit 2 for keys, a certificate, a list or an address that cannot be used;
-/// exit 5 for files that are not there.
+/// exit 5 for a file that does not exist.
 pub async fn serve(config: Config, end: impl Future<Output = ()> + Send) -> Result<()> {
     config.listener().check()?;
     let listener = server::bind(config.listen)?;
     serve_on(listener, config, end).await
 }
 
-/// The same on a listener that is there already.
+/// Like [`serve`], on a listener that is already bound.
 ///
 /// # Errors
 /// As [`serve`].

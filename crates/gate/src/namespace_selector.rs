@@ -1,5 +1,5 @@
-//! Which namespace a request names. There are four doors; all that are used
-//! must lead to the same.
+//! Finds which namespace a request names: by host, by either of two headers, or by path.
+//! If it uses several of these, they must agree.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use base64::Engine;
@@ -9,12 +9,12 @@ use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 
 use demo_sqld::namespace::NamespaceName;
 
-/// The plain name; the server does not read it, the `libsql` crate sends it.
+/// The plain name. The server ignores it, but the `libsql` crate sends it.
 pub const PLAIN: HeaderName = HeaderName::from_static("x-namespace");
-/// The name in base64; what the server goes by.
+/// The name in base64, which the server uses.
 pub const BINARY: HeaderName = HeaderName::from_static("x-namespace-bin");
 
-/// The server wants no padding, some clients send it.
+/// The server expects no padding, but some clients send it.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new()
@@ -22,7 +22,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
         .with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// Why no namespace can be told.
+/// Why a request names no valid namespace.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Closed {
     #[error(
@@ -31,14 +31,14 @@ pub enum Closed {
     NoName,
     #[error("the request names two different namespaces")]
     Disagreement,
-    #[error("the {0} does not hold the name of a namespace: 1 to 63 of a-z, 0-9, - and _")]
+    #[error("the {0} has no valid namespace name: a name has 1 to 63 of a-z, 0-9, - and _")]
     NotAName(&'static str),
-    #[error("the {0} is there more than once")]
+    #[error("the {0} is present more than once")]
     Repeated(&'static str),
 }
 
 impl Closed {
-    /// The word for programs.
+    /// The error code for programs.
     pub fn code(self) -> &'static str {
         match self {
             Self::NoName => "namespace-missing",
@@ -49,11 +49,11 @@ impl Closed {
     }
 }
 
-/// The namespace that the head of a request names; `in_path` is the `NS` of
-/// `/dev/NS/`, `domain` that of the gate in lower case.
+/// The namespace that the head of a request names. `in_path` is the `NS` of
+/// `/dev/NS/`, `domain` the gate's domain in lower case.
 ///
 /// # Errors
-/// When it names none, several, or something that is no namespace.
+/// When it names none, several, or one that is not a valid name.
 pub fn namespace(
     domain: &str,
     uri: &Uri,
@@ -64,7 +64,7 @@ pub fn namespace(
         Some(value) => from_host(value.to_str().map_err(|_| Closed::NotAName("host"))?, domain)?,
         None => None,
     };
-    // The target of HTTP/2, and of HTTP/1 in absolute form.
+    // The authority of an HTTP/2 request, or of an HTTP/1 request in absolute form.
     let target = match uri.authority() {
         Some(authority) => from_host(authority.as_str(), domain)?,
         None => None,
@@ -92,7 +92,7 @@ pub fn namespace(
 
 /// `name` as the server reads it from [`BINARY`].
 pub fn encode(name: &NamespaceName) -> HeaderValue {
-    // Base64 is made of what a header can hold.
+    // Base64 has only characters that a header may contain.
     HeaderValue::try_from(BASE64.encode(name.as_str()))
         .unwrap_or_else(|_| HeaderValue::from_static(""))
 }
@@ -107,13 +107,13 @@ fn single<'a>(
     if values.next().is_some() { Err(Closed::Repeated(what)) } else { Ok(first) }
 }
 
-fn name(bytes: &[u8], door: &'static str) -> Result<NamespaceName, Closed> {
-    let text = std::str::from_utf8(bytes).map_err(|_| Closed::NotAName(door))?;
-    text.parse().map_err(|_| Closed::NotAName(door))
+fn name(bytes: &[u8], source: &'static str) -> Result<NamespaceName, Closed> {
+    let text = std::str::from_utf8(bytes).map_err(|_| Closed::NotAName(source))?;
+    text.parse().map_err(|_| Closed::NotAName(source))
 }
 
-/// `NS` of `NS.domain`, with or without a port. The domain alone, addresses and
-/// other hosts name none; letters of hosts have no case (RFC 9110, 4.2.3).
+/// The `NS` of `NS.domain`, with or without a port. The domain alone, addresses and
+/// other hosts name no namespace. Hosts are case-insensitive (RFC 9110, 4.2.3).
 fn from_host(host: &str, domain: &str) -> Result<Option<NamespaceName>, Closed> {
     let wrong = Closed::NotAName("host");
     if host.bytes().any(|byte| !byte.is_ascii_graphic() || b"@/\\?#%,".contains(&byte)) {

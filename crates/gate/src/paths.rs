@@ -1,9 +1,9 @@
-//! The paths that pass, and no other. What goes upstream is a constant of this
-//! table, never the client's own text.
+//! The paths that may pass; all others are refused. The path that goes upstream is a
+//! constant of this table, never the client's own text.
 
 use axum::http::Method;
 
-/// How the messages of a Hrana endpoint are written.
+/// The encoding of the messages of a Hrana endpoint.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Encoding {
     Json,
@@ -13,19 +13,19 @@ pub enum Encoding {
 /// What a path is for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Endpoint {
-    /// `POST` runs statements, `GET` is the WebSocket.
+    /// `POST` runs statements, `GET` opens a WebSocket.
     Root,
-    /// Hrana 1 over HTTP: a request of its own, without streams.
+    /// Hrana 1 over HTTP: single requests, without streams.
     Stateless,
-    /// Which versions there are; clients ask without a token.
+    /// Asks which versions are supported; clients do so without a token.
     Version,
-    /// Hrana 2 and 3: streams that go on from request to request.
+    /// Hrana 2 and 3: streams that continue from request to request.
     Pipeline(Encoding),
-    /// The same with an answer that comes row by row.
+    /// The same, with an answer that arrives row by row.
     Cursor(Encoding),
     /// A call of an embedded replica that copies the log.
     Replication {
-        /// The answer goes on for as long as the client listens.
+        /// The answer continues for as long as the client listens.
         follows: bool,
     },
     /// A call of an embedded replica that runs statements on the primary.
@@ -33,12 +33,12 @@ pub enum Endpoint {
 }
 
 impl Endpoint {
-    /// Whether the caller speaks gRPC, errors included.
+    /// Whether requests, answers and errors are gRPC.
     pub fn is_grpc(self) -> bool {
         matches!(self, Self::Replication { .. } | Self::Proxy)
     }
 
-    /// Whether `method` makes sense here.
+    /// Whether the endpoint supports `method`.
     pub fn takes(self, method: &Method) -> bool {
         match self {
             Self::Root => method == Method::POST || method == Method::GET,
@@ -54,13 +54,13 @@ pub struct Place<'a> {
     /// The server's own path.
     pub path: &'static str,
     pub endpoint: Endpoint,
-    /// The `NS` of `/dev/NS/`, as it stands in the path.
+    /// The `NS` of `/dev/NS/`, as it is in the path.
     pub namespace: Option<&'a str>,
 }
 
-/// Every path of the server that clients use. Not among them: `/dump`,
-/// `/console`, `/NS/listen`, `/v1`, `/v1/jobs`; and of the services of replicas
-/// `Proxy/StreamExec`, which only the server's own replicas call.
+/// Every path of the server that clients use. It leaves out `/dump`, `/console`,
+/// `/NS/listen`, `/v1` and `/v1/jobs`, and `Proxy/StreamExec`, which only the server's own
+/// replicas call.
 const PASSED: [(&str, Endpoint); 17] = [
     ("/", Endpoint::Root),
     ("/v1/execute", Endpoint::Stateless),
@@ -81,8 +81,8 @@ const PASSED: [(&str, Endpoint); 17] = [
     ("/proxy.Proxy/Describe", Endpoint::Proxy),
 ];
 
-/// Where `path` leads, as it stands in the request line: nothing is decoded, so
-/// `%2e`, `..` and `//` match nothing. `None` for all that does not pass.
+/// Where a request for `path` goes; `None` if it may not pass. The path is compared as it
+/// is in the request line: nothing is decoded, so `%2e`, `..` and `//` match nothing.
 pub fn find(path: &str) -> Option<Place<'_>> {
     let exact = |wanted: &str| PASSED.into_iter().find(|(path, _)| *path == wanted);
     if let Some(rest) = path.strip_prefix("/dev/") {
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_in_the_table_does_not_pass() {
+    fn a_path_that_is_not_in_the_table_does_not_pass() {
         for path in [
             "",
             "*",

@@ -1,16 +1,16 @@
-//! As much of protobuf as the gate must read: the fields of one message.
+//! The part of protobuf that the gate needs: the fields of one message.
 
 /// A field as it stands in a message.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Field<'a> {
     pub number: u64,
-    /// What a field of wire type 2 (text, bytes, message) holds.
+    /// The content of a field of wire type 2 (string, bytes, message).
     pub content: Option<&'a [u8]>,
     /// The field as a whole, its key included.
     pub whole: &'a [u8],
 }
 
-/// The fields of `message` in their order; `None` when it is none.
+/// The fields of `message` in their order, or `None` when it is not a valid message.
 pub fn fields(message: &[u8]) -> Option<Vec<Field<'_>>> {
     let mut found = Vec::new();
     let mut rest = message;
@@ -25,7 +25,7 @@ pub fn fields(message: &[u8]) -> Option<Vec<Field<'_>>> {
                 (Some(content), after)
             }
             5 => (None, after.get(4..)?),
-            // Groups: nobody sends them.
+            // Groups are deprecated, and no client sends them.
             _ => return None,
         };
         let number = key >> 3;
@@ -38,7 +38,7 @@ pub fn fields(message: &[u8]) -> Option<Vec<Field<'_>>> {
     Some(found)
 }
 
-/// A number, and what follows it.
+/// A number, and the bytes after it.
 pub fn varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
     let mut value = 0u64;
     for (index, byte) in bytes.iter().enumerate().take(10) {

@@ -1,8 +1,8 @@
-//! Bodies of answers on their way to the client.
+//! Passes the bodies of answers on to the client.
 //!
-//! A small one passes as it is. A long one is read by a task of its own, so that it ends
-//! when its token does or when nobody reads it, also while the client does not read; and
-//! it is compressed when the client takes that.
+//! A small body passes unchanged. A separate task reads a long one, so that it can be cut
+//! off while the client does not read: when its token expires, or when the client leaves
+//! it unread for too long. It is compressed if the client accepts that.
 
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
@@ -26,15 +26,15 @@ use super::tenants::{Executing, Slot};
 use demo_service::problem::Problem;
 use demo_sqld::namespace::NamespaceName;
 
-/// Answers up to this pass as they are.
+/// Answers up to this size pass unchanged.
 const SMALL: u64 = 16 * 1024;
-/// How often a token is looked at again while an answer goes on.
+/// How often a token is checked again during an answer.
 const RECHECK: Duration = Duration::from_secs(1);
-/// Pieces of a long answer that wait for the client, and their length.
+/// How many pieces of a long answer may wait for the client, and their length.
 const PIECES: usize = 2;
 const PIECE: usize = 64 * 1024;
 
-/// What becomes known of a stream by the front of an answer.
+/// Learns from the beginning of an answer whether its stream stays open.
 pub struct Watch {
     pub encoding: Encoding,
     pub cursor: bool,
@@ -56,9 +56,9 @@ impl Watch {
         }
     }
 
-    /// All has been seen.
+    /// The answer is complete.
     fn ended(&mut self) {
-        // Nothing happens when the stream is known.
+        // This has no effect if the slot is already settled.
         self.slot.closed();
     }
 }
@@ -66,20 +66,20 @@ impl Watch {
 /// How a long answer is treated.
 pub struct Rules<F> {
     pub watch: Option<Watch>,
-    /// The place of the request, for an answer that is made while it is sent.
+    /// The request's slot, if the server still executes the request while the answer is sent.
     pub executing: Option<Executing>,
-    /// Whether it ends in trailers of gRPC-web.
+    /// Whether it ends with gRPC-web trailers.
     pub grpc: bool,
-    /// Whether it goes on for as long as the client listens, mostly in silence.
+    /// Whether it continues for as long as the client listens, mostly without data.
     pub follows: bool,
     pub gzip: bool,
-    /// For how long a client may leave it unread.
+    /// How long a client may leave it unread.
     pub unread: Duration,
-    /// Whether the token is still good.
+    /// Checks whether the token is still valid.
     pub check: F,
 }
 
-/// The body of an answer whose head is `head`, for the client.
+/// The body for the client of an answer whose head is `head`.
 pub fn pass<F>(head: &mut response::Parts, body: Body, rules: Rules<F>) -> Body
 where
     F: Fn() -> Result<(), Problem> + Send + Sync + 'static,
@@ -101,7 +101,7 @@ where
     let gzip = (rules.gzip && plain).then(|| {
         head.headers.remove(header::CONTENT_LENGTH);
         head.headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-        // Without a length the client is to have each part as soon as it is there.
+        // Without a length, the client gets each part as soon as it arrives.
         Gzip::new(length.is_none())
     });
     let (sender, mut receiver) = mpsc::channel::<Bytes>(PIECES);
@@ -125,7 +125,7 @@ where
     }))
 }
 
-/// Marks an answer as one that depends on what the client takes.
+/// Tells caches that a compressed answer depends on `Accept-Encoding`.
 pub fn varies(headers: &mut HeaderMap) {
     if headers.contains_key(header::CONTENT_ENCODING) {
         headers.append(header::VARY, HeaderValue::from_static("accept-encoding"));
@@ -151,7 +151,7 @@ impl HttpBody for Small {
                 if let Some(data) = frame.data_ref() {
                     self.watch.see(data);
                 }
-                // The client may know the length, and not wait for the end.
+                // A client that knows the length may not poll for the end.
                 if self.body.is_end_stream() {
                     self.watch.ended();
                 }
@@ -174,7 +174,7 @@ impl HttpBody for Small {
 /// How a long answer ended.
 enum End {
     Whole,
-    /// Before its time, with this as its last words.
+    /// Early, with these gRPC trailers.
     Trailers(Bytes),
     Broken,
 }
@@ -230,13 +230,13 @@ async fn pump<F>(
             break end;
         }
     };
-    // The server is to stop before the client hears of the end.
+    // The server's work ends before the client learns that the answer has ended.
     drop((body, executing));
     let _first = end.set(outcome);
 }
 
-/// Gives `data` to the client, in pieces; fails when the token ends, or when the client
-/// takes none of them for too long.
+/// Sends `data` to the client in pieces. Fails when the token expires, or when the client
+/// reads none of them for too long.
 async fn send<F>(mut data: Bytes, to: &mpsc::Sender<Bytes>, rules: &Rules<F>) -> Result<(), End>
 where
     F: Fn() -> Result<(), Problem> + Send + Sync,
@@ -254,7 +254,7 @@ where
             }
             (rules.check)().map_err(|problem| cut_off(rules, &problem))?;
             if Instant::now() >= deadline {
-                tracing::debug!("an answer that nobody reads was cut off");
+                tracing::debug!("cut off an answer that the client did not read");
                 return Err(End::Broken);
             }
         };

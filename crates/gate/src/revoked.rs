@@ -1,4 +1,4 @@
-//! The tokens that their operator has taken back: a file with one `jti` a line.
+//! The tokens that the operator has revoked: a file with one `jti` per line.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -17,13 +17,13 @@ impl Revoked {
         Self(Arc::default())
     }
 
-    /// Whether the token with this `jti` was taken back.
+    /// Whether the token with this `jti` is revoked.
     pub fn contains(&self, id: &str) -> bool {
         let list = self.0.read().unwrap_or_else(std::sync::PoisonError::into_inner);
         list.contains(id)
     }
 
-    /// Takes `text` for the whole list. Empty lines and lines with `#` in front count for nothing.
+    /// Replaces the whole list with `text`. Empty lines and lines that begin with `#` are skipped.
     pub fn replace(&self, text: &str) {
         let ids = text.lines().map(str::trim);
         let ids = ids.filter(|line| !line.is_empty() && !line.starts_with('#'));
@@ -34,7 +34,7 @@ impl Revoked {
     /// Reads `path`.
     ///
     /// # Errors
-    /// Exit 5 when there is no such file, exit 2 when it cannot be read.
+    /// Exit 5 when the file does not exist, exit 2 when it cannot be read.
     pub fn read(&self, path: &Path) -> Result<()> {
         self.replace(&files::read_text(path, "list of revoked tokens")?);
         Ok(())

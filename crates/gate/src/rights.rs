@@ -1,26 +1,26 @@
 //! What a token may do with a namespace: the claims as sqld 0.24.32 reads them,
-//! without the two that open everything.
+//! except for two cases that would open everything.
 //!
-//! The server takes a token with none of `a`, `id`, `p` for full access, and a
-//! tag for every namespace of a server whose group has that name. Here such
-//! tokens get nothing, unless the operator has named their subject.
+//! The server gives full access to a token with none of `a`, `id` and `p`, and lets a
+//! tag cover every namespace of a server whose group has that name. Here such
+//! tokens get nothing, unless `operators` lists the subject of a token without claims.
 
 use demo_sqld::claims::{Claims, Permission, Permissions, Scopes};
 use demo_sqld::namespace::NamespaceName;
 
-/// What may be done.
+/// What a token may do.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Right {
     Nothing,
     Read,
-    /// And read.
+    /// Includes reading.
     Write,
 }
 
 /// What the holder of `claims` may do with `namespace`. `operators` are the
-/// subjects whose tokens need not name one.
+/// subjects whose tokens need not name a namespace.
 pub fn right(claims: &Claims, namespace: &NamespaceName, operators: &[String]) -> Right {
-    // `p` beats `a` and `id`.
+    // `p` takes precedence over `a` and `id`.
     if let Some(permissions) = &claims.p {
         return from_permissions(permissions, namespace);
     }
@@ -87,18 +87,18 @@ mod tests {
             (json!({"p": {"ddl": {"ns": ["a"]}}}), Write, Nothing),
             (json!({"p": {"ro": {"ns": ["a"]}, "rw": {"ns": ["b"]}}}), Read, Write),
             (json!({"p": {"ro": {"ns": ["a", "b"]}, "rw": {"ns": ["b"]}}}), Read, Write),
-            // `p` beats the rest, an empty one too.
+            // `p` takes precedence, even if it is empty.
             (json!({"p": {}, "id": "a"}), Nothing, Nothing),
             (json!({"p": {}, "sub": "ops"}), Nothing, Nothing),
             (json!({"p": {"rw": {"ns": ["a"]}}, "id": "b"}), Write, Nothing),
             (json!({"p": null, "id": "b"}), Nothing, Write),
-            // Nothing says which namespace.
+            // No claim names a namespace.
             (json!({}), Nothing, Nothing),
             (json!({"a": "rw"}), Nothing, Nothing),
             (json!({"sub": "user-1"}), Nothing, Nothing),
             (json!({"sub": "ops"}), Write, Write),
             (json!({"sub": "ops", "a": "ro"}), Read, Read),
-            // A tag may be that of every namespace.
+            // A tag could cover every namespace.
             (json!({"p": {"rw": {"tags": ["group"]}}}), Nothing, Nothing),
             (json!({"p": {"ro": {"ns": ["a"]}, "rw": {"tags": ["g"]}}}), Nothing, Nothing),
             (json!({"p": {"ro": {"ns": ["a"], "tags": []}}}), Read, Nothing),
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn claims_that_make_no_sense_are_errors() {
+    fn malformed_claims_are_errors() {
         for text in [
             r#"{"a":"admin"}"#,
             r#"{"id":7}"#,

@@ -1,4 +1,4 @@
-//! From a request to its answer, one check after another.
+//! Handles a request, from its first check to its answer.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -31,9 +31,9 @@ use demo_service::problem::Problem;
 use demo_service::server::Answers;
 use demo_sqld::namespace::NamespaceName;
 
-/// What answers everything that comes to the gate. No router stands in front: what
-/// passes is decided by [`paths::find`], on the path as it came, and counted by it. All
-/// else is for [`own`].
+/// The service that answers every request to the gate. There is no router in front:
+/// [`paths::find`] decides on the path exactly as it arrived, and names the route for the
+/// metrics. [`own`] answers everything else.
 pub fn service(gate: Arc<Gate>, metrics: &Metrics) -> impl Answers {
     let cors = option_layer(cors(&gate.config));
     let (own, metrics) = (observed(own(), metrics), metrics.clone());
@@ -42,14 +42,14 @@ pub fn service(gate: Arc<Gate>, metrics: &Metrics) -> impl Answers {
     }))
 }
 
-/// What the gate answers of itself, without a token.
+/// The routes that the gate answers itself, without a token.
 fn own() -> Router {
     let name = concat!("demo gate ", env!("CARGO_PKG_VERSION"), "\n");
     Router::new().route("/version", get(move || async move { name })).fallback(
         |request: Request| async move {
             let problem = Problem::not_found("route-unknown", "the gate has no such route");
             match grpc::unknown_call(request.headers()) {
-                // In the dialect that was spoken, so that the caller reads `Unimplemented`.
+                // With the caller's content type, so that it reads `Unimplemented`.
                 Some(kind) => {
                     let mut response = grpc::refusal(&problem);
                     response.headers_mut().insert(header::CONTENT_TYPE, kind);
@@ -77,11 +77,11 @@ async fn answer(
     let mut response =
         outcome.unwrap_or_else(|problem| refused(problem, Some(place.endpoint), &parts.headers));
     if response.status() == StatusCode::PAYLOAD_TOO_LARGE && parts.version < Version::HTTP_2 {
-        // What is left of the body is not read.
+        // The rest of the body is not read, so the connection cannot be used again.
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     if parts.method == Method::HEAD {
-        // hyper leaves it out over HTTP/1 only.
+        // hyper drops the body of an answer to HEAD over HTTP/1 only.
         *response.body_mut() = Body::empty();
     }
     metrics.answered(&parts.method, place.path.into(), response.status(), started);
@@ -93,7 +93,7 @@ fn refused(problem: Problem, endpoint: Option<Endpoint>, headers: &HeaderMap) ->
     answer::refuse(problem, endpoint, headers)
 }
 
-/// Opens the gate to pages of the configured origins; to none when there are none.
+/// Lets pages of the configured origins use the gate; `None` when there are none.
 fn cors(config: &Config) -> Option<CorsLayer> {
     if config.origins.is_empty() {
         return None;
@@ -120,7 +120,7 @@ async fn pass(
     body: Body,
 ) -> Result<Response, Problem> {
     if !place.endpoint.takes(&parts.method) {
-        let said = "the route does not take this method";
+        let said = "the route does not support this method";
         return Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", said));
     }
     if place.endpoint == Endpoint::Version {
@@ -143,9 +143,9 @@ fn said(closed: namespace_selector::Closed, gate: &Gate) -> String {
     closed.to_string().replace("{domain}", &gate.config.domain)
 }
 
-/// What clients ask before they choose a version, without a token.
+/// The answer that tells clients which versions are supported; it needs no token.
 fn version(path: &str) -> Response {
-    format!("Hello, {path} of Hrana over HTTP is spoken here\n").into_response()
+    format!("Hello, this is Hrana over HTTP at {path}\n").into_response()
 }
 
 fn socket(
@@ -153,7 +153,7 @@ fn socket(
     namespace: NamespaceName,
     parts: &mut Parts,
 ) -> Result<Response, Problem> {
-    // A page of another origin may not talk over HTTP, so it may not here.
+    // CORS does not apply to WebSockets, so the gate checks the origin itself.
     if let Some(origin) = parts.headers.get(header::ORIGIN)
         && !gate.config.origins.iter().any(|known| known.0 == origin)
     {
@@ -171,7 +171,7 @@ async fn forward_call(
 ) -> Result<Response, Problem> {
     let endpoint = place.endpoint;
     if endpoint.is_grpc() && !grpc::is_web(&parts.headers) {
-        let said = "only gRPC-web with the content type application/grpc-web+proto is spoken";
+        let said = "only gRPC-web with the content type application/grpc-web+proto is supported";
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "grpc-form", said));
     }
     let token = forward::token(&parts.headers, endpoint)
@@ -214,7 +214,7 @@ async fn forward_call(
         Endpoint::Root | Endpoint::Stateless => Some(tenant.connect().await?),
         _ => None,
     };
-    // The body may have taken its time.
+    // The token may have expired while the body arrived.
     gate.verifier.recheck(&verified, token::now()).map_err(problem)?;
     let outgoing = Outgoing {
         headers: forward::request(&parts.headers, endpoint, &namespace, token),
@@ -243,7 +243,7 @@ async fn forward_call(
     };
     let rules = Rules {
         watch,
-        // A cursor is read while its statements run; all other answers are ready.
+        // The statements of a cursor run while its answer is sent; all others have ended.
         executing: executing.filter(|_| matches!(endpoint, Endpoint::Cursor(_))),
         grpc: endpoint.is_grpc(),
         follows,
@@ -256,7 +256,7 @@ async fn forward_call(
     Ok(Response::from_parts(head, body))
 }
 
-/// The stream that a request goes on with, which must be one of its namespace.
+/// The stream that a request continues, which must belong to its namespace.
 fn own_stream(
     gate: &Gate,
     asked: Result<Asked, streams::Unreadable>,
@@ -265,8 +265,8 @@ fn own_stream(
     match asked {
         Ok(Asked::New) => Ok(None),
         Ok(Asked::Goes(stream)) if gate.streams.belongs(stream, namespace) => Ok(Some(stream)),
-        // One that has expired, one that another gate has opened and one of
-        // another namespace look the same: who asks has no right to know more.
+        // The answer is the same for a stream that has expired, one that another gate has
+        // opened and one of another namespace: the client has no right to know more.
         Ok(Asked::Goes(_)) => Err(Problem::bad_request(
             "STREAM_EXPIRED",
             "the stream has expired, or was not opened in this namespace",
@@ -298,5 +298,5 @@ fn inspected(place: Place<'_>, body: &Bytes, right: Right) -> Result<Judged, Pro
 }
 
 fn no_call() -> Problem {
-    Problem::bad_request("body-invalid", "the body is no single gRPC message of this call")
+    Problem::bad_request("body-invalid", "the body is not a single gRPC message of this call")
 }

@@ -1,11 +1,11 @@
-//! To which namespace a Hrana stream belongs.
+//! Remembers to which namespace each Hrana stream belongs.
 //!
-//! Seen on sqld 0.24.32: a stream that was opened in one namespace goes on under
-//! any other. The server checks the token against the namespace of the request
-//! and runs the statement in that of the stream, so who may read one namespace
-//! and write another writes to both. The gate therefore remembers where each
-//! stream was opened. The baton that continues a stream holds its id in clear:
-//! 8 bytes of id, 8 of a counter, 32 of a code that only the server can make.
+//! On sqld 0.24.32, a stream that was opened in one namespace can be continued under
+//! any other. The server checks the token against the namespace of the request, but
+//! runs the statement in that of the stream. A client that may read one namespace and
+//! write another could therefore write to both, so the gate remembers where each stream
+//! was opened. The baton that continues a stream has its id in plain text: 8 bytes of id,
+//! 8 bytes of a counter, and 32 bytes of a code that only the server can make.
 
 use std::time::Duration;
 
@@ -18,17 +18,17 @@ use super::paths::Encoding;
 use super::protobuf;
 use demo_sqld::namespace::NamespaceName;
 
-/// Bytes in a baton, and its characters in base64.
+/// The length of a baton in bytes, and in base64.
 const BATON: usize = 48;
 const BATON_TEXT: usize = 64;
-/// The server forgets a stream that idles for 10 s; a statement may take longer.
+/// The server closes a stream that is idle for 10 s, but a statement may take longer.
 const REMEMBERED: Duration = Duration::from_mins(2);
-/// Far above what one server has at a time.
+/// Far more streams than one server has at a time.
 const MOST: u64 = 200_000;
-/// Within so many bytes of an answer the baton is complete.
+/// The baton is complete within this many bytes of an answer.
 const HEAD: usize = 96;
 
-/// How an answer in JSON begins that has a baton.
+/// The beginning of a JSON answer with a baton.
 const JSON: &[u8] = br#"{"baton":""#;
 
 /// The id of a stream of the server.
@@ -51,27 +51,27 @@ impl Streams {
         self.0.get(&stream).is_some_and(|owner| owner == *namespace)
     }
 
-    /// Remembers it. A stream never changes its namespace.
+    /// Remembers that the stream was opened in `namespace`. A stream never changes it.
     pub fn remember(&self, stream: StreamId, namespace: &NamespaceName) {
         self.0.insert(stream, namespace.clone());
     }
 }
 
-/// What the body of a pipeline or cursor request is.
+/// Which stream a pipeline or cursor request uses.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Asked {
     /// It opens a stream.
     New,
-    /// It goes on with one.
+    /// It continues one.
     Goes(StreamId),
 }
 
-/// Why a body goes no further.
+/// Why the body of a request is refused.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Unreadable {
-    #[error("the body is no Hrana request in this encoding")]
+    #[error("the body is not a Hrana request in this encoding")]
     Body,
-    #[error("the baton is none")]
+    #[error("the baton is not valid")]
     Baton,
 }
 
@@ -81,13 +81,13 @@ struct Request {
     baton: Option<String>,
 }
 
-/// Which stream the body of a request means.
+/// The stream that the body of a request uses.
 ///
 /// # Errors
-/// When the body or the baton cannot be read: the server would refuse it as well.
+/// When the body or the baton is not valid: the server would refuse it as well.
 pub fn asked(encoding: Encoding, body: &[u8]) -> Result<Asked, Unreadable> {
     let baton = match encoding {
-        // As the server parses it: whole, and with an error for a key that is there twice.
+        // As the server parses it: the whole body, with an error for a duplicate key.
         Encoding::Json => {
             serde_json::from_slice::<Request>(body).map_err(|_| Unreadable::Body)?.baton
         }
@@ -119,20 +119,19 @@ fn stream_id(baton: &[u8]) -> Option<StreamId> {
     Some(StreamId(u64::from_be_bytes(*id)))
 }
 
-/// What the front of an answer tells of its stream.
+/// What the beginning of an answer says about its stream.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Seen {
     /// Nothing, or nothing new.
     Nothing,
-    /// It stays open.
+    /// The stream stays open.
     Stream(StreamId),
-    /// There is none any more.
+    /// No stream stays open.
     NoStream,
 }
 
-/// Reads the baton off the front of an answer as it passes. The server writes
-/// it first; an answer that begins otherwise leaves its stream unknown, and
-/// what is unknown cannot be continued.
+/// Reads the baton at the beginning of an answer as it passes. The server writes it first.
+/// If an answer begins in another way, its stream stays unknown and cannot be continued.
 #[derive(Default)]
 pub struct Sniffer {
     head: Vec<u8>,
@@ -140,12 +139,12 @@ pub struct Sniffer {
 }
 
 impl Sniffer {
-    /// Looks at the next bytes of the answer; tells of the stream once.
+    /// Reads the next bytes of the answer; reports the stream once.
     pub fn look(&mut self, encoding: Encoding, cursor: bool, bytes: &[u8]) -> Seen {
         if self.done {
             return Seen::Nothing;
         }
-        // Mostly all of it is there at once.
+        // The first chunk nearly always has all of it.
         let head = if self.head.is_empty() && bytes.len() >= HEAD {
             &bytes[..HEAD]
         } else {
@@ -170,7 +169,7 @@ fn baton(encoding: Encoding, cursor: bool, head: &[u8]) -> Option<&[u8]> {
     let text = match encoding {
         Encoding::Json => head.strip_prefix(JSON)?,
         Encoding::Protobuf => {
-            // The messages of a cursor each have their length in front.
+            // Each message of a cursor is preceded by its length.
             let message = if cursor { protobuf::varint(head)?.1 } else { head };
             message.strip_prefix(&[0x0a, 0x40])?
         }
@@ -191,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_tells_its_stream() {
+    fn a_json_request_names_its_stream() {
         let json = |body: String| asked(Encoding::Json, body.as_bytes());
         let going = Ok(Asked::Goes(StreamId(9)));
         assert_eq!(json(format!(r#"{{"baton":"{}","requests":[]}}"#, text(9))), going);
@@ -212,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_in_protobuf_too() {
+    fn a_protobuf_request_names_its_stream() {
         let mut body = Vec::new();
         protobuf::push(&mut body, 2, b"request");
         assert_eq!(asked(Encoding::Protobuf, &body), Ok(Asked::New));
@@ -237,7 +236,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn an_answer_tells_its_stream_in_whatever_pieces_it_comes(
+        fn the_stream_of_an_answer_is_found_however_it_is_split(
             id in any::<u64>(), size in 1usize..100, cursor in any::<bool>(), json in any::<bool>(),
         ) {
             let encoding = if json { Encoding::Json } else { Encoding::Protobuf };
@@ -251,7 +250,7 @@ mod tests {
         }
 
         #[test]
-        fn other_answers_tell_nothing(body in proptest::collection::vec(any::<u8>(), 0..200)) {
+        fn other_answers_name_no_stream(body in proptest::collection::vec(any::<u8>(), 0..200)) {
             for encoding in [Encoding::Json, Encoding::Protobuf] {
                 if baton(encoding, false, &body).is_none() {
                     let seen = Sniffer::default().look(encoding, false, &body);

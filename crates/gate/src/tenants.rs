@@ -1,11 +1,11 @@
-//! What each namespace may take, so that none takes what the others need.
+//! Limits what each namespace may use, so that it cannot starve the others.
 //!
 //! The server has 128 connections to databases, for all namespaces together, and holds
 //! one for each open stream, cursor and client id of an embedded replica. Each
-//! namespace has a budget well under that ([`Tenant::connect`]), a number of requests
-//! that may be carried out at once ([`Tenant::execute`]), of web sockets, of statements
-//! a second ([`Tenant::admit`]), and a share of the room for bodies. What is over waits
-//! for a moment and is refused then.
+//! namespace has a budget well under that ([`Tenant::connect`]), limits on requests
+//! that are executed at once ([`Tenant::execute`]), on WebSockets and on statements per
+//! second ([`Tenant::admit`]), and a share of the memory for bodies. A request over a
+//! limit waits for a moment and is then refused.
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
@@ -24,37 +24,37 @@ use super::streams::StreamId;
 use demo_service::problem::Problem;
 use demo_sqld::namespace::NamespaceName;
 
-/// For a request over one of the numbers.
+/// How long a request over a limit waits for a free slot or connection.
 const WAIT: Duration = Duration::from_secs(1);
-/// For a request over the rate: whoever has to wait for longer is refused at once.
+/// How long a request over the rate may wait; one that would wait longer is refused at once.
 const RATE_WAIT: Duration = Duration::from_millis(500);
-/// While requests take no longer than this, more of them are let in at once, up to
-/// [`GROWTH`] times the number: they would only wait here instead of at the server.
+/// While requests take no longer than this, more of them may run at once, up to
+/// [`GROWTH`] times the limit: they would only wait here instead of at the server.
 const QUICK: Duration = Duration::from_millis(20);
-/// A request that takes as long takes back one that was let in.
+/// A request that takes this long reduces the number that may run at once by one again.
 const SLOW: Duration = Duration::from_millis(100);
 const GROWTH: u32 = 4;
-/// The server closes a stream that idles for 10 s.
+/// The server closes a stream that is idle for 10 s.
 const STREAM: Duration = Duration::from_secs(11);
-/// A request whose client has gone gives its connection back as soon as the server sees
-/// that: 120 endless reads had all ended after 1.8 s, 120 quick ones at once (measured).
+/// The server frees the connection of a request as soon as it sees that the client has
+/// gone: 120 endless reads had all ended after 1.8 s, 120 quick ones at once (measured).
 const LOST: Duration = Duration::from_secs(3);
 /// The server keeps a connection for a client id for 20 to 55 s.
 const CLIENT: Duration = Duration::from_secs(60);
-/// Fewer namespaces than this are never looked through.
+/// With fewer namespaces than this, there is no search for unused ones.
 const MANY: usize = 10_000;
 
-/// All namespaces that have come.
+/// All namespaces that requests have named.
 pub struct Tenants {
     limits: Limits,
     room: u32,
     all: RwLock<HashMap<NamespaceName, Arc<Tenant>>>,
-    /// With so many, those that nobody uses are forgotten.
+    /// At this number of namespaces, unused ones are forgotten.
     sweep_at: AtomicUsize,
 }
 
 impl Tenants {
-    /// `room` is what the bodies of one namespace may take, in KiB.
+    /// `room` is the memory for the bodies of one namespace, in KiB.
     pub fn new(limits: &Limits, room: u32) -> Self {
         let all = RwLock::default();
         Self { limits: limits.clone(), room, all, sweep_at: AtomicUsize::new(MANY) }
@@ -77,14 +77,14 @@ impl Tenants {
     }
 }
 
-/// What holds a connection of the server while no request of it is under way.
+/// What holds a connection of the server between requests.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 enum Holder {
     /// A pipeline or a cursor that was not closed.
     Stream(StreamId),
     /// A client id of an embedded replica.
     Client([u8; 16]),
-    /// A stream whose answer never came: what became of it, nobody knows.
+    /// A stream whose answer never arrived, so that it may be open or closed.
     Lost(u64),
 }
 
@@ -94,14 +94,14 @@ pub struct Tenant {
     rate: DefaultDirectRateLimiter,
     burst: NonZeroU32,
     executing: Semaphore,
-    /// How many more than the number may be carried out at once, now and at most.
+    /// How many requests above the limit may run at once, now and at most.
     grown: AtomicU32,
     most_grown: u32,
     connections: Semaphore,
     sockets: Semaphore,
     /// In KiB.
     pub(super) room: Semaphore,
-    /// Until when each holds its connection; without a time while it is used.
+    /// Until when each holder keeps its connection; `None` while it is in use.
     held: Mutex<Held>,
 }
 
@@ -143,7 +143,7 @@ impl Tenant {
     /// Counts `statements`.
     ///
     /// # Errors
-    /// 429 when they would have to wait for longer than a moment.
+    /// 429 when they would have to wait for longer than [`RATE_WAIT`].
     pub async fn admit(&self, statements: u32) -> Result<(), Problem> {
         let deadline = Instant::now() + RATE_WAIT;
         while let Err(wait) = self.check(statements) {
@@ -157,7 +157,7 @@ impl Tenant {
         Ok(())
     }
 
-    /// Counts `statements` as soon as there is room for them.
+    /// Counts `statements`, and waits until the rate allows them.
     pub async fn admit_in_turn(&self, statements: u32) {
         while let Err(wait) = self.check(statements) {
             tokio::time::sleep_until(Instant::now() + wait).await;
@@ -165,7 +165,7 @@ impl Tenant {
     }
 
     fn check(&self, statements: u32) -> Result<(), Duration> {
-        // More than the burst at once would never pass.
+        // The rate limiter would never admit more than the burst at once.
         let Some(number) = NonZeroU32::new(statements.min(self.burst.get())) else {
             return Ok(());
         };
@@ -175,10 +175,10 @@ impl Tenant {
         }
     }
 
-    /// A place among the requests that are carried out at once.
+    /// A slot among the requests that run at once.
     ///
     /// # Errors
-    /// 429 when there is none in time.
+    /// 429 when none is free in time.
     pub async fn execute(self: &Arc<Self>) -> Result<Executing, Problem> {
         let permit = match self.executing.try_acquire() {
             Ok(permit) => Some(permit),
@@ -191,7 +191,7 @@ impl Tenant {
     /// A connection of the server.
     ///
     /// # Errors
-    /// 429 when there is none in time.
+    /// 429 when none is free in time.
     pub async fn connect(self: &Arc<Self>) -> Result<Connection, Problem> {
         let deadline = Instant::now() + WAIT;
         loop {
@@ -220,7 +220,7 @@ impl Tenant {
         Ok(Socket(self.clone()))
     }
 
-    /// The connection that the server keeps for a client id.
+    /// Counts the connection that the server keeps for a client id.
     ///
     /// # Errors
     /// As [`Self::connect`].
@@ -251,8 +251,8 @@ impl Tenant {
         Ok(slot(None))
     }
 
-    /// Gives back what has expired. When the next one expires; `None` when something
-    /// was given back.
+    /// Frees the connections whose time is over. Returns when the next one is due, or `None`
+    /// when something was freed.
     fn expire(&self) -> Option<Instant> {
         let now = Instant::now();
         let mut held = self.held();
@@ -277,7 +277,7 @@ impl Tenant {
     }
 }
 
-/// A request that is carried out; the place is free again when this is dropped.
+/// A running request; its slot becomes free when this is dropped.
 pub struct Executing {
     tenant: Arc<Tenant>,
     since: Instant,
@@ -300,7 +300,7 @@ impl Drop for Executing {
     }
 }
 
-/// A WebSocket of a namespace, until it is dropped.
+/// A WebSocket of a namespace; it stops counting when this is dropped.
 pub struct Socket(Arc<Tenant>);
 
 impl Drop for Socket {
@@ -309,13 +309,13 @@ impl Drop for Socket {
     }
 }
 
-/// A connection of the server, until it is dropped.
+/// A connection of the server; it becomes free when this is dropped.
 pub struct Connection(Arc<Tenant>);
 
 impl Connection {
-    /// Leaves it to `holder`.
+    /// Hands the connection over to `holder`.
     fn keep(self, holder: Holder, until: Option<Instant>) {
-        // Two at once would be one of them too many.
+        // If the holder already has a connection, this one is dropped and becomes free.
         if self.0.held().until.insert(holder, until).is_none() {
             std::mem::forget(self);
         }
@@ -328,17 +328,18 @@ impl Drop for Connection {
     }
 }
 
-/// The connection of a pipeline's or cursor's stream while a request of it is under way.
+/// The connection of a pipeline's or cursor's stream during a request.
 pub struct Slot {
     tenant: Arc<Tenant>,
-    /// The stream that holds it already.
+    /// The stream that already holds the connection.
     stream: Option<StreamId>,
     sent: bool,
     settled: bool,
 }
 
 impl Slot {
-    /// From here on the server may have opened the stream, whatever comes back.
+    /// Notes that the request was sent: from now on the server may have opened the stream,
+    /// whatever the answer is.
     pub fn sent(&mut self) {
         self.sent = true;
     }

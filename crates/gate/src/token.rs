@@ -1,5 +1,5 @@
-//! Is this token good, now? Stricter than the server: no leeway, `nbf` and
-//! `iss` are looked at, a token can be revoked, and so can a key.
+//! Decides whether a token is valid now. This is stricter than the server: there is no
+//! leeway, `nbf` and `iss` are checked, and tokens and keys can be revoked.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -12,14 +12,14 @@ use super::trusted_keys::{Key, TrustedKeys};
 use demo_sqld::claims::Claims;
 use demo_sqld::jws::Jws;
 
-/// No token of ours comes near it; longer ones are not even hashed.
+/// The longest token in bytes, far above any real one; longer ones are not even hashed.
 const LONGEST: usize = 8 * 1024;
-/// Verified tokens that are kept.
+/// How many verified tokens are cached.
 const KEPT: u64 = 20_000;
-/// A token that nobody has sent for so long is forgotten.
+/// How long a token stays cached without being used.
 const KEPT_IDLE: Duration = Duration::from_mins(10);
 
-/// Why a token is no good.
+/// Why a token is refused.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Bad {
     #[error("there is no token: send `Authorization: Bearer TOKEN`")]
@@ -30,20 +30,20 @@ pub enum Bad {
     Expired,
     #[error("the token is not valid yet")]
     Early,
-    #[error("the token comes from another issuer")]
+    #[error("the token is from another issuer")]
     Issuer,
     #[error("the token has the claim `aud`, which the server refuses")]
     Audience,
-    #[error("the token never expires, and this gate takes only those with an `exp`")]
+    #[error("the token never expires, but this gate requires an `exp`")]
     Endless,
-    #[error("the token has no `jti`, and this gate takes only those that can be revoked")]
+    #[error("the token has no `jti`, but this gate requires one, so that it can be revoked")]
     Nameless,
     #[error("the token has been revoked")]
     Revoked,
 }
 
 impl Bad {
-    /// The word for programs.
+    /// The error code for programs.
     pub fn code(self) -> &'static str {
         match self {
             Self::Missing => "token-missing",
@@ -59,15 +59,15 @@ impl Bad {
     }
 }
 
-/// What a token says whose signature is good.
+/// The claims of a token whose signature is valid.
 #[derive(Debug)]
 pub struct Verified {
     pub claims: Claims,
-    /// Thumbprint of the key that has signed it.
+    /// Thumbprint of the key that signed it.
     key: String,
 }
 
-/// Claims that a token must have, beyond those that give it a right.
+/// Claims that a token must have, apart from those that grant rights.
 #[derive(Clone, Debug, Default)]
 pub struct Required {
     /// The value of `iss`.
@@ -83,7 +83,7 @@ pub struct Verifier {
     trusted: TrustedKeys,
     required: Required,
     revoked: Revoked,
-    /// By digest: a token itself is never kept.
+    /// The key is a digest of the token, which itself is never stored.
     verified: Cache<[u8; 32], Arc<Verified>>,
 }
 
@@ -93,10 +93,10 @@ impl Verifier {
         Self { trusted, required, revoked, verified }
     }
 
-    /// What `token` says, when it is good at `now` (seconds since 1970).
+    /// The claims of `token`, if it is valid at `now` (seconds since 1970).
     ///
     /// # Errors
-    /// Why it is not.
+    /// The reason why it is not valid.
     pub fn verify(&self, token: &str, now: i64) -> Result<Arc<Verified>, Bad> {
         if token.is_empty() {
             return Err(Bad::Missing);
@@ -116,10 +116,10 @@ impl Verifier {
         Ok(verified)
     }
 
-    /// What may change in the life of a verified token.
+    /// Checks everything about a verified token that may change over time.
     ///
     /// # Errors
-    /// Why it is no good any more.
+    /// The reason why it is no longer valid.
     pub fn recheck(&self, verified: &Verified, now: i64) -> Result<(), Bad> {
         let Verified { claims, key } = verified;
         let required = &self.required;
@@ -150,12 +150,13 @@ impl Verifier {
         Ok(())
     }
 
-    /// What it says, when one of our keys has signed it.
+    /// The claims of `token`, if one of the trusted keys signed it.
     fn signed(&self, token: &str) -> Option<Verified> {
         let jws = Jws::parse(token, LONGEST).ok().filter(|jws| !jws.needs_extension)?;
         let keys = self.trusted.now();
         let verifies = |key: &&Key| jws.is_signed_by(&key.verifier);
-        // A `kid` of ours means that key alone; others may name keys otherwise.
+        // If `kid` is the thumbprint of a trusted key, only that key counts. Other issuers
+        // may use a different kind of `kid`, so an unknown one is ignored.
         let named = keys.iter().find(|key| jws.key_id.as_ref() == Some(&key.thumbprint));
         let key = match named {
             Some(key) => Some(key).filter(verifies),

@@ -1,4 +1,4 @@
-//! The public keys of the operator: a file, as the server has it.
+//! The public keys of the operator, in the same file format that the server uses.
 
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -8,15 +8,15 @@ use demo_base::files;
 use demo_sqld::keys::{KeySet, PublicKey};
 use demo_sqld::verifier::Verifier;
 
-/// A key that is trusted now.
+/// A trusted key.
 pub struct Key {
-    /// Its `kid` in tokens of ours.
+    /// The `kid` in tokens that the mint signs with it.
     pub thumbprint: String,
-    /// Parsed once.
+    /// The parsed key.
     pub verifier: Verifier,
 }
 
-/// The keys as they are now; clones share them.
+/// The currently trusted keys; clones share them.
 #[derive(Clone)]
 pub struct TrustedKeys(Arc<RwLock<Arc<[Key]>>>);
 
@@ -28,26 +28,26 @@ impl TrustedKeys {
     /// The keys of the file `path`.
     ///
     /// # Errors
-    /// Exit 5 when there is no such file, exit 2 when the server would refuse it.
+    /// Exit 5 when the file does not exist, exit 2 when the server would refuse it.
     pub fn open(path: &Path) -> Result<Self> {
         Ok(Self::new(&key_set(path)?))
     }
 
-    /// Takes what `path` holds for all that is trusted. A token of a key that is not
-    /// there any more is good no longer.
+    /// Replaces all trusted keys with those in the file `path`. Tokens of a key that is no
+    /// longer there are refused from then on.
     ///
     /// # Errors
-    /// As [`TrustedKeys::open`]; then nothing changes.
+    /// As [`TrustedKeys::open`]; the trusted keys do not change then.
     pub fn read(&self, path: &Path) -> Result<()> {
         self.replace(&key_set(path)?);
         Ok(())
     }
 
-    /// Takes `keys` for all that is trusted; no keys at all change nothing.
+    /// Replaces all trusted keys with `keys`. An empty set changes nothing.
     pub fn replace(&self, keys: &KeySet) {
         let (keys, before) = (parsed(keys), self.now());
         if keys.is_empty() {
-            tracing::error!("there is no key among the new ones; those before stay");
+            tracing::error!("the file has no keys; the previous keys stay in use");
             return;
         }
         if keys.iter().map(|key| &key.thumbprint).eq(before.iter().map(|key| &key.thumbprint)) {
@@ -116,7 +116,7 @@ mod tests {
         std::fs::remove_file(&path).unwrap();
         assert!(trusted.read(&path).is_err() && trusted.has(&thumbprint));
         trusted.replace(&KeySet::default());
-        assert!(trusted.has(&thumbprint), "no keys replace none");
+        assert!(trusted.has(&thumbprint), "an empty set replaced the keys");
         std::fs::write(&path, &pem).unwrap();
         trusted.read(&path).unwrap();
         assert!(!trusted.has(&thumbprint) && trusted.has(&new.public().thumbprint()));

@@ -1,4 +1,4 @@
-//! The one way to a server. Which one takes a request is decided here.
+//! The only way to a server: every request goes through here.
 
 use std::time::Duration;
 
@@ -19,23 +19,22 @@ use demo_service::observe::Metrics;
 use demo_service::problem::Problem;
 use demo_sqld::namespace::NamespaceName;
 
-/// A server on the same network answers in less, or is not there.
+/// Time to connect. A server on the same network needs less, or is not running.
 const CONNECT: Duration = Duration::from_secs(2);
-/// Connections that are kept for the next request, and for how long.
+/// How many idle connections are kept for the next request, and for how long.
 const IDLE_CONNECTIONS: usize = 512;
 const IDLE: Duration = Duration::from_secs(30);
 
-/// A request that may pass, as it goes upstream.
+/// A permitted request, as it goes upstream.
 #[derive(Debug)]
 pub struct Outgoing {
     pub namespace: NamespaceName,
     pub endpoint: Endpoint,
     /// Whether the token may write.
     pub may_write: bool,
-    /// Of the table in [`super::paths`].
+    /// A path of the table in [`super::paths`].
     pub path: &'static str,
     pub headers: HeaderMap,
-    /// Whole, so that it can be looked at.
     pub body: Bytes,
 }
 
@@ -46,7 +45,8 @@ pub struct Upstream {
 }
 
 impl Upstream {
-    /// To the servers of `config`; `metrics` shows who answered. Needs a runtime.
+    /// Sends to the servers of `config`; `metrics` counts which server answered. Needs a
+    /// runtime.
     pub fn new(config: &Config, metrics: &Metrics) -> Self {
         let primary = config.primary.0.clone();
         let replicas = config.replicas.iter().map(|server| server.0.clone());
@@ -55,22 +55,22 @@ impl Upstream {
         Self { routing: Routing::new(http, primary.clone(), replicas, metrics), primary }
     }
 
-    /// Where the web sockets go.
+    /// The server for WebSockets.
     pub fn primary(&self) -> &Authority {
         &self.primary
     }
 
-    /// What a WebSocket of `namespace` keeps for as long as it lives: what it writes
-    /// is not seen here.
+    /// A guard that a WebSocket of `namespace` holds while it is open. The gate does not see
+    /// what it writes, so reads of the namespace go to the primary meanwhile.
     pub fn opens(&self, namespace: &NamespaceName) -> Open {
         self.routing.open(namespace.as_str())
     }
 
-    /// Sends `outgoing` and gives the answer as soon as its head is there.
+    /// Sends `outgoing` and returns the answer as soon as its head has arrived.
     ///
     /// # Errors
     /// 503 when no server can be reached, 504 when it takes too long, 502 when
-    /// it breaks off.
+    /// the connection breaks.
     pub async fn send(&self, outgoing: Outgoing) -> Result<Response<Body>, Problem> {
         let form = match outgoing.endpoint {
             Endpoint::Pipeline(Encoding::Json) => Form::Pipeline,
@@ -97,31 +97,31 @@ impl Upstream {
     }
 }
 
-/// HTTP/1.1 with connections that are used again.
+/// HTTP/1.1 with connections that are reused.
 struct Http {
-    /// One for each thread: a connection is driven by the thread that made it, and one
-    /// of another thread would have to be woken for each request (see
+    /// One client per thread: the thread that opened a connection drives it, so using the
+    /// connection from another thread would wake that thread for each request (see
     /// [`demo_service::cores`]).
     clients: ThreadLocal<Client<HttpConnector, Body>>,
     timeout: Duration,
 }
 
 impl Http {
-    /// `timeout` is what a server may take to the head of its answer.
+    /// `timeout` is how long a server may take to send the head of its answer.
     fn new(timeout: Duration) -> Self {
         Self { clients: ThreadLocal::new(), timeout }
     }
 
     fn client() -> Client<HttpConnector, Body> {
         let mut connector = HttpConnector::new();
-        // One small request after another: waiting to fill a packet costs 40 ms.
+        // Requests are small, and waiting to fill a packet would cost 40 ms each.
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(CONNECT));
         Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE)
             .pool_max_idle_per_host(IDLE_CONNECTIONS)
-            // A small request is copied for less than several buffers cost.
+            // Copying a small request costs less than writing several buffers.
             .http1_writev(false)
             .build(connector)
     }
@@ -158,17 +158,17 @@ impl Transport for Http {
     }
 }
 
-/// What is said when the server cannot be reached.
+/// The problem when the server cannot be reached.
 pub fn unreachable() -> Problem {
     Problem::unavailable("upstream-unavailable", "the database server cannot be reached")
 }
 
 fn broken() -> Problem {
-    Problem::bad_gateway("upstream-broken", "the database server broke off")
+    Problem::bad_gateway("upstream-broken", "the connection to the database server broke")
 }
 
 fn failed(error: &hyper_util::client::legacy::Error) -> Lost {
-    // The address is the operator's own; nothing of the request is in it.
+    // The error has the address of the operator's server, but nothing of the request.
     tracing::warn!(%error, cause = ?std::error::Error::source(error), "no answer from upstream");
     if error.is_connect() { Lost::Unreachable } else { Lost::Broken }
 }

@@ -1,12 +1,12 @@
-//! A thread with a runtime of its own for each core.
+//! One thread per core, each with its own runtime.
 //!
-//! For a service whose requests are short and wait for nobody but the network: a
-//! connection stays on one thread for its whole life, and so does the connection to
-//! the server behind it, so that no request wakes a second thread. With threads that
-//! share their work each request through the gate cost 1.6 system calls that did only
-//! that (`futex` and `write`, counted with strace). The price: what keeps one thread
-//! busy keeps its other connections waiting. Whoever works for long belongs on
-//! [`runtime::on_all_cores`](super::runtime::on_all_cores) alone.
+//! This is for a service whose requests are short and wait only for the network: a
+//! connection stays on one thread, and so does the connection to the server behind it,
+//! so that no request wakes a second thread. With threads that share their work, each
+//! request through the gate cost 1.6 system calls that did only that (`futex` and `write`,
+//! counted with strace). In return, work that keeps one thread busy blocks the other
+//! connections of that thread. A service with longer work should use only
+//! [`runtime::on_all_cores`](super::runtime::on_all_cores).
 
 use std::future::Future;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,13 +19,13 @@ use tokio_util::sync::CancellationToken;
 
 use demo_base::error::Result;
 
-/// For a name that is being looked up when the threads are to end.
+/// How long a blocking name lookup may delay the end of a thread.
 const GRACE: Duration = Duration::from_secs(1);
-/// Shorter than every deadline of a request: the runtime wakes itself, by a system
-/// call, for each timer that ends before all that it knows of.
+/// Shorter than every deadline of a request: the runtime wakes itself, with a system
+/// call, for each new timer that is due before all existing ones.
 const TICK: Duration = Duration::from_millis(500);
 
-/// The threads. They end when this is dropped, and what runs on them ends with them.
+/// The threads. When this is dropped, they end, and so do the tasks on them.
 pub struct Cores {
     handles: Vec<Handle>,
     threads: Vec<JoinHandle<()>>,
@@ -41,7 +41,7 @@ impl Cores {
     pub fn start() -> Result<Self> {
         let count = std::thread::available_parallelism().map_or(1, usize::from);
         let ending = CancellationToken::new();
-        // Before the first thread: whoever is dropped half-way ends those that are there.
+        // Created before the first thread: if starting one fails, the drop ends the others.
         let (handles, threads) = (Vec::with_capacity(count), Vec::with_capacity(count));
         let mut cores = Self { handles, threads, turn: AtomicUsize::new(0), ending };
         for number in 0..count {
@@ -54,7 +54,7 @@ impl Cores {
         Ok(cores)
     }
 
-    /// Runs `task` on the next thread in turn.
+    /// Runs `task` on the next thread; the threads take turns.
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         self.handles[turn % self.handles.len()].spawn(task);
@@ -74,7 +74,7 @@ impl Drop for Cores {
     fn drop(&mut self) {
         self.ending.cancel();
         for thread in self.threads.drain(..) {
-            // It has panicked: the log says so already.
+            // An error means that the thread has panicked, which is already in the log.
             let _ = thread.join();
         }
     }
@@ -108,6 +108,6 @@ mod tests {
             assert_eq!(names.iter().filter(|it| **it == name).count(), 2, "{names:?}");
         }
         drop(cores);
-        assert_eq!(receiver.recv().await, None, "a task lives on");
+        assert_eq!(receiver.recv().await, None, "a task still runs");
     }
 }

@@ -1,22 +1,22 @@
-//! The limit on open files of this process.
+//! This process's limit on open files.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// For files, logs, databases and what else is no connection.
+/// Descriptors for everything but connections: files, logs, databases.
 const RESERVE: u64 = 64;
-/// A connection, and one to a server behind the service for its request.
+/// Descriptors per client: its connection, and one to the upstream server for its request.
 const EACH: u64 = 2;
-/// A service that takes fewer is of no use.
+/// The lowest number of connections with which a service is useful.
 const FEWEST: usize = 8;
 
-/// Raises the soft limit on open files to the hard one and says for how many
-/// connections there is room then.
+/// Raises the soft limit on open files to the hard limit, and returns how many
+/// connections that allows.
 pub fn room() -> usize {
     let limit = getrlimit(Resource::Nofile);
     let mut soft = limit.current;
     if limit.current != limit.maximum {
         let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
-        // A system may set a bound below the hard limit: then the soft one stays.
+        // Raising fails on a system whose bound is below the hard limit.
         if setrlimit(Resource::Nofile, raised).is_ok() {
             soft = limit.maximum;
         }

@@ -1,4 +1,4 @@
-//! Files that the operator changes while a service runs.
+//! Watches files that the operator may change while a service runs.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -7,21 +7,22 @@ use tokio::time::interval;
 
 use demo_base::error::Result;
 
-/// How often a file is looked at.
+/// How often a file is checked.
 const INTERVAL: Duration = Duration::from_millis(500);
 
-/// Has `read` read the file `path` again whenever it has changed, for ever; `read` must
+/// Calls `read` whenever the file `path` has changed, and never returns. `read` must
 /// change nothing when it fails. `what` names the file in the log.
 ///
-/// A file is read when it looks the same twice: it may just be being written.
+/// A changed file is read only once it is the same in two checks, because it may still be
+/// being written.
 pub async fn follow(path: PathBuf, what: &'static str, read: impl Fn(&Path) -> Result<()>) {
     follow_all(std::slice::from_ref(&path), what, || read(&path)).await;
 }
 
-/// The same for several files that `read` reads together, whenever one has changed.
+/// Like [`follow`], for several files that `read` reads together.
 pub async fn follow_all(paths: &[PathBuf], what: &'static str, read: impl Fn() -> Result<()>) {
     let (mut last, mut taken) = (None, None);
-    // It may have changed since it was read at the start.
+    // A file may have changed since it was read at startup.
     let mut is_current = false;
     let mut complained = false;
     let mut ticks = interval(INTERVAL);
@@ -43,7 +44,7 @@ pub async fn follow_all(paths: &[PathBuf], what: &'static str, read: impl Fn() -
             }
             Err(error) => {
                 if !complained {
-                    tracing::error!(what, %error, "cannot be read; what was read before stays");
+                    tracing::error!(what, %error, "cannot read the file; the old content stays");
                 }
                 (is_current, complained) = (false, true);
             }
@@ -51,8 +52,8 @@ pub async fn follow_all(paths: &[PathBuf], what: &'static str, read: impl Fn() -
     }
 }
 
-/// What changes with a file; two writes of one length within the clock's step
-/// look the same, which a file that is replaced as a whole avoids.
+/// What changes when a file changes. Two writes of the same length within the resolution of
+/// the clock look the same; replacing the file as a whole avoids that.
 fn stamp(path: &Path) -> Option<(SystemTime, u64, u64)> {
     use std::os::unix::fs::MetadataExt;
     let metadata = std::fs::metadata(path).ok()?;
@@ -86,15 +87,15 @@ mod tests {
             poll(what, Duration::from_secs(10), attempt).await.unwrap();
         };
         let story = async {
-            until("what is there is read", &|| *held.borrow() == "one").await;
+            until("the file is read", &|| *held.borrow() == "one").await;
             fs::write(&path, "two").unwrap();
-            until("a change is seen", &|| *held.borrow() == "two").await;
+            until("the change is noticed", &|| *held.borrow() == "two").await;
             fs::remove_file(&path).unwrap();
             let before = tries.get();
-            until("it is tried", &|| tries.get() > before).await;
+            until("reading is tried", &|| tries.get() > before).await;
             assert_eq!(*held.borrow(), "two");
             fs::write(&path, "three").unwrap();
-            until("it is back", &|| *held.borrow() == "three").await;
+            until("the new file is read", &|| *held.borrow() == "three").await;
         };
         tokio::select! {
             () = story => {}

@@ -1,9 +1,9 @@
-//! What every long-running service of `demo` has in common: a listener with
-//! deadlines and a graceful end, TLS, problem bodies, metrics, limits.
+//! What all long-running services of `demo` share: a listener with deadlines and a
+//! graceful shutdown, TLS, problem bodies, metrics and limits.
 //!
-//! A service (`mint`, `gate`, `auth`) says where and how it listens with
-//! [`listen::Listen`], builds an [`axum::Router`] and hands it to
-//! [`listen::Listening::serve`]. Nothing here knows what the services do.
+//! A service (`mint`, `gate`, `auth`) describes where and how it listens with
+//! [`listen::Listen`], builds an [`axum::Router`] and passes it to
+//! [`listen::Listening::serve`]. This crate does not know what the services do.
 
 pub mod connections;
 pub mod cores;

@@ -1,4 +1,4 @@
-//! How often one key (a user, an address, a namespace) may come.
+//! Rate limits per key (a user, an address, a namespace).
 
 use std::hash::Hash;
 use std::num::NonZeroU32;
@@ -8,24 +8,24 @@ use std::time::Duration;
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota};
 
-/// Fewer keys than this are never looked through.
+/// With fewer keys than this, there is no search for unused ones.
 const MANY_KEYS: usize = 10_000;
 
 /// A rate for each key, and a burst above it.
 pub struct Limiter<K: Clone + Eq + Hash> {
     keys: DefaultKeyedRateLimiter<K>,
     clock: DefaultClock,
-    /// With so many keys, those that are as good as new are forgotten.
+    /// At this number of keys, those whose full burst is available again are forgotten.
     sweep_at: AtomicUsize,
 }
 
 impl<K: Clone + Eq + Hash> Limiter<K> {
-    /// `per_second` in the long run, `burst` at once.
+    /// `per_second` on average, `burst` at once.
     pub fn per_second(per_second: NonZeroU32, burst: NonZeroU32) -> Self {
         Self::of(Quota::per_second(per_second).allow_burst(burst))
     }
 
-    /// `per_minute` in the long run, `burst` at once.
+    /// `per_minute` on average, `burst` at once.
     pub fn per_minute(per_minute: NonZeroU32, burst: NonZeroU32) -> Self {
         Self::of(Quota::per_minute(per_minute).allow_burst(burst))
     }
@@ -41,15 +41,15 @@ impl<K: Clone + Eq + Hash> Limiter<K> {
     /// Counts one request of `key`.
     ///
     /// # Errors
-    /// How long to wait before the next one is let in.
+    /// How long to wait until the next request is allowed.
     pub fn admit(&self, key: &K) -> Result<(), Duration> {
-        // Else the table grows with everyone who ever came.
+        // Without this, the table would keep every key that was ever used.
         let limit = self.sweep_at.load(Ordering::Relaxed);
         if self.keys.len() > limit {
             self.keys.retain_recent();
             self.keys.shrink_to_fit();
-            // Not again before as many new ones came: with ten thousand busy
-            // keys each request would look through all of them.
+            // Wait for as many new keys before the next search: otherwise, with ten
+            // thousand busy keys, each request would search all of them.
             let next = self.keys.len().saturating_mul(2).max(MANY_KEYS);
             self.sweep_at.store(next, Ordering::Relaxed);
         }
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_are_as_good_as_new_are_forgotten() {
+    fn unused_keys_are_forgotten() {
         let fast = NonZeroU32::MAX;
         let limiter = Limiter::per_second(fast, fast);
         for key in 0..5 * MANY_KEYS {

@@ -1,4 +1,4 @@
-//! Where a service listens and how, as all their configuration files say it.
+//! Where and how a service listens, as its configuration file says.
 
 use std::future::{Future, pending};
 use std::net::SocketAddr;
@@ -14,47 +14,48 @@ use super::server::{self, Answers};
 use super::tls::{Files, Tls};
 use demo_base::error::{Fault, Result};
 
-/// Scrapers and health checks; each is short.
+/// Connections for scrapers and health checks, all of which are short.
 const ADMIN_CONNECTIONS: usize = 64;
 
-/// What the file says of the listeners.
+/// The configuration of the listeners.
 #[derive(Clone, Debug)]
 pub struct Listen {
     pub address: SocketAddr,
-    /// Of a listener with `/metrics` and `/healthz`; without it there is none.
+    /// Address of a separate listener with `/metrics` and `/healthz`; none if not set.
     pub admin: Option<SocketAddr>,
-    /// Whether an address that is not loopback may go without TLS.
+    /// Whether an address that is not loopback may be used without TLS.
     pub plaintext: bool,
     pub tls: Option<Files>,
     pub limits: ConnectionLimits,
 }
 
 impl Listen {
-    /// Refuses to show secrets to a network.
+    /// Refuses to send secrets over a network in plain text.
     ///
     /// # Errors
-    /// Exit 2, with what to write.
+    /// Exit 2, with a hint on what to change.
     pub fn check(&self) -> Result<()> {
         if self.plaintext {
             return Ok(());
         }
         let loopback = |address: SocketAddr| address.ip().to_canonical().is_loopback();
         if self.tls.is_none() && !loopback(self.address) {
-            let what = format!("{} is no loopback address, and TLS is not set up", self.address);
+            let what =
+                format!("{} is not a loopback address, and TLS is not configured", self.address);
             return Err(Fault::input(what)
                 .hint(
                     "add `tls: {certificate: FILE, key: FILE}` to the configuration file, or \
-                     `plaintext: true` where a proxy in front of the service provides TLS",
+                     `plaintext: true` if a proxy in front of the service provides TLS",
                 )
                 .into());
         }
         match self.admin.filter(|admin| !loopback(*admin)) {
             Some(admin) => {
                 let what =
-                    format!("the admin address {admin} is no loopback address, and has no TLS");
+                    format!("the admin address {admin} is not a loopback address and has no TLS");
                 Err(Fault::input(what)
                     .hint(
-                        "use 127.0.0.1, or add `plaintext: true` to the configuration file where \
+                        "use 127.0.0.1, or add `plaintext: true` to the configuration file if \
                          only trusted machines can connect to it",
                     )
                     .into())
@@ -63,7 +64,7 @@ impl Listen {
         }
     }
 
-    /// Listens. Needs a runtime.
+    /// Binds the listeners. Needs a runtime.
     ///
     /// # Errors
     /// As [`Listen::check`]; exit 2 for an address or a certificate that cannot be used.
@@ -73,7 +74,8 @@ impl Listen {
         self.on(listener)
     }
 
-    /// The same on a listener that is there already. Raises the limit on open files.
+    /// Like [`Listen::bind`], on a listener that is already bound. Raises the limit on open
+    /// files.
     ///
     /// # Errors
     /// As [`Listen::bind`].
@@ -85,7 +87,7 @@ impl Listen {
     }
 }
 
-/// The listeners of one service, open.
+/// The open listeners of a service.
 pub struct Listening {
     listener: TcpListener,
     admin: Option<TcpListener>,
@@ -94,19 +96,21 @@ pub struct Listening {
 }
 
 impl Listening {
+    /// The address of the main listener.
+    ///
     /// # Errors
-    /// When the system does not tell.
+    /// When the system does not report it.
     pub fn address(&self) -> Result<SocketAddr> {
         Ok(self.listener.local_addr()?)
     }
 
-    /// Of the admin listener, in a form for a line of the log.
+    /// The address of the admin listener, in a form for the log.
     pub fn admin(&self) -> Option<tracing::field::DisplayValue<SocketAddr>> {
         self.admin.as_ref()?.local_addr().ok().map(tracing::field::display)
     }
 
-    /// Serves `service` until `end` is done, as [`server::serve`] does, and meanwhile
-    /// `metrics` on the admin listener.
+    /// Serves `service` until `end` completes, as [`server::serve`] does, and serves
+    /// `metrics` on the admin listener meanwhile.
     ///
     /// # Errors
     /// As [`server::serve`].
@@ -117,7 +121,7 @@ impl Listening {
         cores: Option<&Cores>,
         end: impl Future<Output = ()> + Send,
     ) -> Result<()> {
-        // They end when this is dropped.
+        // These tasks end when the set is dropped.
         let mut beside = JoinSet::new();
         if let Some(admin) = self.admin {
             let (most, routes) = (ADMIN_CONNECTIONS, observe::admin(metrics));
@@ -140,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn l4_only_loopback_goes_without_tls_unless_the_file_says_so() {
+    fn l4_only_loopback_may_be_used_without_tls_unless_the_file_says_so() {
         let files = || Files { certificate: "c".into(), key: "k".into() };
         let listen = |address: &str, admin: Option<&str>, plaintext, tls: bool| Listen {
             address: address.parse().unwrap(),

@@ -1,5 +1,5 @@
-//! What a service says of itself: a line and a count for each request, and on the
-//! admin listener `/healthz` and `/metrics`.
+//! Logs and metrics of a service: a log line and a count for each request, and
+//! `/healthz` and `/metrics` on the admin listener.
 
 use std::borrow::Cow;
 use std::sync::{Arc, Mutex};
@@ -21,10 +21,10 @@ use prometheus_client::registry::Registry;
 use super::problem::Problem;
 use demo_base::error::Result;
 
-/// The route of a request that has none.
+/// The route label of a request without a matching route.
 const OTHER: Cow<'static, str> = Cow::Borrowed("other");
 
-/// Labels of a request. No user, no namespace: their number has no bound.
+/// Labels of a request. They name no user or namespace, whose number is unbounded.
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct Labels {
     route: Cow<'static, str>,
@@ -51,14 +51,14 @@ impl Metrics {
         Self { requests, seconds, registry: Arc::new(Mutex::new(registry)) }
     }
 
-    /// A counter of the service's own.
+    /// Registers a counter of the service.
     pub fn counter(&self, name: &str, help: &str) -> Counter {
         let counter = Counter::default();
         self.lock().register(name, help, counter.clone());
         counter
     }
 
-    /// Any metric of the service's own.
+    /// Registers any metric of the service.
     pub fn register(
         &self,
         name: &str,
@@ -68,10 +68,10 @@ impl Metrics {
         self.lock().register(name, help, metric);
     }
 
-    /// In the text form of `OpenMetrics`.
+    /// All metrics in the text format of `OpenMetrics`.
     ///
     /// # Errors
-    /// Never with what this crate registers.
+    /// Never, for the metrics that this project registers.
     pub fn text(&self) -> Result<String> {
         let mut text = String::new();
         encode(&mut text, &self.lock())?;
@@ -82,9 +82,9 @@ impl Metrics {
         self.registry.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// A count and a log line for a request that is answered with `status`.
+    /// Counts and logs a request that is answered with `status`.
     ///
-    /// `route` is the pattern, not the path: a path may have a name or a token in it.
+    /// `route` is the pattern, not the path, which may contain a name or a token.
     pub fn answered(
         &self,
         method: &Method,
@@ -105,20 +105,20 @@ impl Metrics {
     }
 }
 
-/// `router` with a count and a log line for each request.
+/// `router`, with each request counted and logged.
 pub fn observed(router: Router, metrics: &Metrics) -> Router {
     router.layer(axum::middleware::from_fn_with_state(metrics.clone(), count_and_log))
 }
 
-/// What the admin listener answers: `/healthz` (alive, nothing more; `/health` is the
-/// same) and `/metrics`.
+/// The routes of the admin listener: `/healthz` (and `/health`), which says only that the
+/// process is alive, and `/metrics`.
 pub fn admin(metrics: &Metrics) -> Router {
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/health", get(|| async { "ok\n" }))
         .route("/metrics", get(show).with_state(metrics.clone()))
         .fallback(|| async {
-            Problem::not_found("not-found", "there are /healthz, /health and /metrics here")
+            Problem::not_found("not-found", "the routes are /healthz, /health and /metrics")
         })
 }
 

@@ -1,5 +1,5 @@
-//! The address that limits are counted for: the peer's own, or behind a trusted
-//! proxy the one that the proxy names.
+//! The client address that limits are counted for: the peer's own or, behind a trusted
+//! proxy, the one that the proxy names.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
@@ -7,17 +7,17 @@ use axum::http::HeaderMap;
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, de};
 
-/// Proxies whose `X-Forwarded-For` or `Forwarded` is believed: addresses and
-/// networks such as `10.0.0.0/8`. From anybody else both headers are ignored.
+/// Proxies whose `X-Forwarded-For` or `Forwarded` header is trusted: addresses and
+/// networks such as `10.0.0.0/8`. Both headers are ignored from all other peers.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct TrustedProxies(Vec<IpNet>);
 
 impl TrustedProxies {
     /// The address of the client of a request that came from `peer`: the rightmost
-    /// one in the header that is no trusted proxy. Entries further left can be
-    /// written by anybody. An entry that is no address ends the search at the proxy
-    /// that named it; so does a disagreement between the two headers, since a proxy
-    /// sets one of them and passes on whatever the client wrote in the other.
+    /// address in the header that is not a trusted proxy. A client can write entries
+    /// further left itself. If an entry is not an address, the result is the proxy that
+    /// sent it. If the two headers disagree, the result is `peer`, since a proxy sets one
+    /// of them and passes on whatever the client wrote in the other.
     pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let peer = peer.to_canonical();
         if !self.trusts(peer) {
@@ -36,7 +36,7 @@ impl TrustedProxies {
         self.0.iter().any(|network| network.contains(&address))
     }
 
-    /// `None` without the header.
+    /// The rightmost untrusted address in a header; `None` without the header.
     fn rightmost(
         &self,
         peer: IpAddr,
@@ -75,7 +75,7 @@ impl<'de> Deserialize<'de> for TrustedProxies {
     }
 }
 
-/// `192.0.2.1`, `2001:db8::1`, also in brackets or with a port.
+/// Reads `192.0.2.1` or `2001:db8::1`, also in brackets or with a port.
 fn address(text: &str) -> Option<IpAddr> {
     let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
     let found: Option<IpAddr> = bare.parse().ok();
@@ -92,8 +92,8 @@ fn for_parameter(element: &str) -> Option<IpAddr> {
     address(value.trim_matches('"'))
 }
 
-/// The address that limits count by: of IPv6 the /64, since one holder has all of
-/// it; an IPv4 address that is written as IPv6 counts as what it is.
+/// The address that limits count by: for IPv6 the /64, since one holder usually has all of
+/// it. An IPv4-mapped IPv6 address counts as the IPv4 address.
 pub fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn read_trusted_proxies_headers_are_believed_from_trusted_proxies_only() {
+    fn read_trusted_proxies_headers_are_used_from_trusted_proxies_only() {
         let list = &[("x-forwarded-for", "6.6.6.6, 192.0.2.9")][..];
         assert_eq!(client("[]", "10.0.0.1", list), "10.0.0.1");
         assert_eq!(client(r#"["10.0.0.2"]"#, "10.0.0.1", list), "10.0.0.1");
@@ -139,7 +139,7 @@ mod tests {
             (&[("x-forwarded-for", "6.6.6.6, nonsense, 10.0.0.3")], "10.0.0.3"),
             (&[("x-forwarded-for", "nonsense")], "10.0.0.1"),
             (&[("x-forwarded-for", "192.0.2.9:80")], "192.0.2.9"),
-            // What the client wrote into the header that the proxy does not set.
+            // The client wrote the header that the proxy does not set.
             (&[("x-forwarded-for", "192.0.2.9"), ("forwarded", "for=6.6.6.6")], "10.0.0.1"),
             (&[], "10.0.0.1"),
         ];
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn read_trusted_proxies_what_is_no_network_is_refused() {
+    fn read_trusted_proxies_an_invalid_network_is_refused() {
         assert!(serde_json::from_str::<TrustedProxies>(r#"["everywhere"]"#).is_err());
     }
 

@@ -1,4 +1,4 @@
-//! What a client is told when it gets nothing: problem details (RFC 9457).
+//! Error answers to clients: problem details (RFC 9457).
 
 use std::time::Duration;
 
@@ -6,8 +6,8 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use problem_details::ProblemDetails;
 
-/// A refusal or a failure as an answer: the status, a sentence for people, and a
-/// word for programs that does not change with the wording.
+/// A refusal or a failure as an answer: the status, a message for people, and a code for
+/// programs that does not change with the message.
 #[derive(Debug)]
 pub struct Problem {
     status: StatusCode,
@@ -22,7 +22,7 @@ struct Extension {
 }
 
 impl Problem {
-    /// `detail` reaches the client: it never has a secret in it.
+    /// A new problem. `detail` is sent to the client, so it must not contain a secret.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         Self { status, code, detail: detail.into(), retry_after: None }
     }
@@ -32,7 +32,7 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, code, detail)
     }
 
-    /// 401, with the challenge that the status asks for.
+    /// 401, with the required challenge.
     pub fn unauthorized(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, code, detail)
     }
@@ -47,24 +47,24 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, code, detail)
     }
 
-    /// 429, with when to come back.
+    /// 429, with the time until the next try.
     pub fn too_many(detail: impl Into<String>, retry_after: Duration) -> Self {
         let mut problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-requests", detail);
         problem.retry_after = Some(retry_after);
         problem
     }
 
-    /// 502: what is behind this service answered, but not usefully.
+    /// 502: the upstream server answered, but the answer cannot be used.
     pub fn bad_gateway(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_GATEWAY, code, detail)
     }
 
-    /// 503: what is behind this service does not answer.
+    /// 503: the upstream server does not answer.
     pub fn unavailable(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail)
     }
 
-    /// 504: what is behind this service does not answer in time.
+    /// 504: the upstream server does not answer in time.
     pub fn gateway_timeout(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::GATEWAY_TIMEOUT, code, detail)
     }
@@ -73,12 +73,12 @@ impl Problem {
         self.status
     }
 
-    /// The sentence for people.
+    /// The message for people.
     pub fn detail(&self) -> &str {
         &self.detail
     }
 
-    /// The word for programs.
+    /// The code for programs.
     pub fn code(&self) -> &'static str {
         self.code
     }

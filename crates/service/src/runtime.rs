@@ -1,4 +1,4 @@
-//! The runtime of a service: all cores, apart from the one thread of `main`.
+//! The runtime of a service, which uses all cores, separate from the single thread of `main`.
 
 use std::future::Future;
 
@@ -6,23 +6,23 @@ use tokio::sync::oneshot;
 
 use demo_base::error::{Fault, Result};
 
-/// Runs `service` on a runtime with a thread for each core, and waits for its end.
+/// Runs `service` on a runtime with a thread for each core, and waits until it ends.
 ///
-/// `main` has one thread, because a server that is tied to its parent's life is
-/// tied to the thread that started it; a service starts no servers.
+/// `main` has a single thread, because a database server that must end with its parent
+/// ends with the thread that started it. A service starts no such servers.
 ///
 /// # Errors
-/// The service's own; exit 1 when its threads cannot be started or it panics.
+/// Those of the service; exit 1 when its threads cannot be started or it panics.
 pub async fn on_all_cores<T: Send + 'static>(
     service: impl Future<Output = Result<T>> + Send + 'static,
 ) -> Result<T> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let (done, outcome) = oneshot::channel();
     std::thread::Builder::new().name("service".to_owned()).spawn(move || {
-        // Nobody waits any more when `main` has been interrupted.
+        // Sending fails if `main` was interrupted and no longer waits.
         let _ = done.send(runtime.block_on(service));
     })?;
-    outcome.await.map_err(|_| Fault::failed("the service ended in a panic"))?
+    outcome.await.map_err(|_| Fault::failed("the service panicked"))?
 }
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
-//! Log lines for what anybody can cause as often as they like.
+//! Rate-limited log lines, for events that any client can cause.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Between two lines about the same thing.
+/// The time between two log lines about the same event.
 const PAUSE: Duration = Duration::from_secs(60);
 
-/// Counts events, and says at most once a minute how many there were.
+/// Counts events, and reports at most once a minute how many there were.
 #[derive(Debug, Default)]
 pub struct Seldom(Mutex<State>);
 
@@ -17,8 +17,8 @@ struct State {
 }
 
 impl Seldom {
-    /// Counts one event. When a line is due: how many there were since the last line,
-    /// this one included.
+    /// Counts one event. If a line is due, returns how many events there were since the last
+    /// line, including this one.
     pub fn count(&self) -> Option<u64> {
         self.count_at(Instant::now())
     }
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_event_is_told_at_once_and_the_others_once_a_minute() {
+    fn the_first_event_is_reported_at_once_and_the_others_once_a_minute() {
         let (seldom, start) = (Seldom::default(), Instant::now());
         assert_eq!(seldom.count_at(start), Some(1));
         for second in 1..60 {

@@ -1,5 +1,5 @@
-//! A listener: HTTP/1.1 and HTTP/2, with or without TLS, that ends in order and that
-//! silent or idle clients cannot take from the others.
+//! A listener for HTTP/1.1 and HTTP/2, with or without TLS. It shuts down gracefully, and
+//! silent or idle clients cannot block it for others.
 
 use std::convert::Infallible;
 use std::future::{Future, pending};
@@ -33,28 +33,28 @@ use demo_base::error::{Fault, Result};
 /// The address of the peer, as the handlers see it.
 pub type Peer = ConnectInfo<SocketAddr>;
 
-/// For how long requests that are under way may go on after the end was asked for.
+/// How long running requests may continue after the shutdown began.
 const GRACE: Duration = Duration::from_secs(10);
-/// Connections that the system holds until they are accepted.
+/// How many connections the system queues until they are accepted.
 const BACKLOG: u32 = 4096;
-/// How long accepting pauses after an error: doubled with each, within these bounds.
+/// How long accepting pauses after an error. It doubles with each error, within these bounds.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
-/// Of the head of an HTTP/1 request, and of what is read at once of its body.
+/// The longest head of an HTTP/1 request, and how much of its body is read at once.
 const HTTP1_BUFFER: usize = 64 * 1024;
-/// Of the headers of an HTTP/2 request.
+/// The longest header list of an HTTP/2 request.
 const HEADER_LIST: u32 = 32 * 1024;
 /// Requests at a time on one HTTP/2 connection.
 const STREAMS: u32 = 128;
-/// Streams that the client has reset before they were looked at, and those that were
-/// reset here: a client that causes more is cut off.
+/// The limits on streams that the client reset before they were handled, and on streams
+/// that the server reset because of errors. A client that exceeds one is disconnected.
 const RESET_STREAMS: usize = 20;
 const LOCAL_RESETS: usize = 128;
 
 /// Listens on `address`. Needs a runtime.
 ///
 /// # Errors
-/// Exit 2 when the address is taken or is not of this machine.
+/// Exit 2 when the address is in use or does not belong to this machine.
 pub fn bind(address: SocketAddr) -> Result<TcpListener> {
     let listen = || {
         let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
@@ -70,7 +70,7 @@ pub fn bind(address: SocketAddr) -> Result<TcpListener> {
     })
 }
 
-/// What answers requests: a router, or a service of one's own.
+/// Something that answers requests: a router or another service.
 pub trait Answers:
     Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static
 {
@@ -84,15 +84,15 @@ impl<S> Answers for S where
 {
 }
 
-/// Serves `service` until `end` is done; then takes no more connections, lets
-/// the requests under way finish for [`GRACE`], and returns.
+/// Serves `service` until `end` completes; then accepts no more connections, gives
+/// running requests [`GRACE`] to finish, and returns.
 ///
-/// A handler gets the peer's address as [`Peer`]. The connections run on `cores`, or
-/// without those on the runtime of whoever calls. `limits` counts a connection that has
-/// become a web socket, too: it is busy until it ends.
+/// A handler gets the peer's address as [`Peer`]. The connections run on `cores` or, without
+/// these, on the caller's runtime. A connection that was upgraded to a WebSocket counts
+/// against `limits`, too: it is busy until it ends.
 ///
 /// # Errors
-/// Never, once it listens: what goes wrong with one connection ends that one.
+/// Never: an error on a connection ends only that connection.
 pub async fn serve(
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
@@ -130,7 +130,7 @@ pub async fn serve(
             tasks.spawn(connection(stream, entry, peer, tls, service));
             continue;
         };
-        // It still belongs to the runtime that accepted it.
+        // The stream is still registered with the runtime that accepted it.
         let Ok(stream) = stream.into_std() else { continue };
         cores.spawn(tasks.track_future(async move {
             if let Ok(stream) = TcpStream::from_std(stream) {
@@ -153,7 +153,7 @@ pub async fn serve(
     Ok(())
 }
 
-/// Leaves no connection behind, however serving ends.
+/// Closes all connections, however serving ends.
 struct CutAtEnd(Table);
 
 impl Drop for CutAtEnd {
@@ -162,7 +162,7 @@ impl Drop for CutAtEnd {
     }
 }
 
-/// Between two tries to accept, after errors.
+/// The pause between two attempts to accept, after errors.
 #[derive(Default)]
 struct Pause {
     length: Duration,
@@ -182,20 +182,20 @@ impl Pause {
 
     fn after(&mut self, error: &io::Error, table: &Table) {
         use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
-        // Of one client that has gone already.
+        // These errors concern a single client that is already gone.
         if matches!(
             error.kind(),
             ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted
         ) {
             return;
         }
-        // Out of open files or of memory.
+        // The process is out of open files or memory.
         table.make_room();
         let again = self.until.is_some();
         self.length = if again { (self.length * 2).min(LONGEST_PAUSE) } else { SHORTEST_PAUSE };
         self.until = Some(Instant::now() + self.length);
         if let Some(count) = self.told.count() {
-            tracing::warn!(%error, count, "connections cannot be accepted");
+            tracing::warn!(%error, count, "cannot accept connections");
         }
     }
 }
@@ -207,7 +207,7 @@ async fn connection(
     tls: Option<TlsAcceptor>,
     service: impl Answers,
 ) {
-    // One small answer after another: waiting to fill a packet costs 40 ms.
+    // Answers are small, and waiting to fill a packet would cost 40 ms each.
     let _ = stream.set_nodelay(true);
     let place = entry.place().clone();
     let stream = Stream::new(stream, entry);
@@ -219,7 +219,7 @@ async fn connection(
     };
     match shaken {
         Ok(stream) => speak(stream, peer, place, service).await,
-        Err(error) => tracing::debug!(%peer, %error, "no TLS handshake"),
+        Err(error) => tracing::debug!(%peer, %error, "the TLS handshake failed"),
     }
 }
 
@@ -237,7 +237,7 @@ where
     // The table keeps the deadlines, with one timer for all connections.
     builder.http1().timer(TokioTimer::new()).header_read_timeout(None);
     builder.http1().max_buf_size(HTTP1_BUFFER);
-    // Most answers are small: a copy costs less than a system call with several buffers.
+    // Most answers are small, and copying one costs less than writing several buffers.
     builder.http1().writev(false);
     builder.http2().timer(TokioTimer::new()).keep_alive_interval(Duration::from_secs(30));
     builder.http2().max_concurrent_streams(STREAMS).max_header_list_size(HEADER_LIST);
@@ -251,7 +251,7 @@ where
             biased;
             outcome = connection.as_mut() => {
                 if let Err(error) = outcome {
-                    tracing::debug!(%peer, %error, "a connection ended badly");
+                    tracing::debug!(%peer, %error, "a connection ended with an error");
                 }
                 return;
             }
@@ -267,8 +267,8 @@ where
     }
 }
 
-/// Runs one request, which the table counts from here to the end of its answer. Its
-/// place is taken at once, when the head has come.
+/// Runs one request, which the table counts from here to the end of its answer. Counting
+/// begins at once, not when the future is first polled.
 fn answered(
     request: hyper::Request<Incoming>,
     peer: SocketAddr,
@@ -279,7 +279,7 @@ fn answered(
     let turn = place.begin(body, http2);
     async move {
         let Some(turn) = turn else {
-            // The connection is about to be dropped, and this with it.
+            // The connection is about to be dropped, together with this future.
             return pending().await;
         };
         let mut request = request.map(|incoming| {
@@ -301,7 +301,7 @@ mod tests {
     use demo_base::ready::{Attempt, poll};
 
     #[tokio::test]
-    async fn a_request_under_way_is_answered_after_the_end_was_asked_for() {
+    async fn a_running_request_is_answered_during_shutdown() {
         ends_in_order(None).await;
         ends_in_order(Some(Cores::start().unwrap())).await;
     }
@@ -343,7 +343,7 @@ mod tests {
         assert!(TcpStream::connect(address).await.is_err(), "it still listens");
     }
 
-    /// What comes back on a connection of its own; nothing when it is closed.
+    /// The answer on a new connection; empty when the connection is closed.
     async fn ask(address: SocketAddr) -> String {
         let mut client = TcpStream::connect(address).await.unwrap();
         let mut answer = String::new();
@@ -369,7 +369,7 @@ mod tests {
         let server = tokio::spawn(serve(listener, None, limits, router, None, pending()));
 
         let silent = TcpStream::connect(address).await.unwrap();
-        assert!(ask(address).await.ends_with("here"), "the silent one is pushed out");
+        assert!(ask(address).await.ends_with("here"), "the silent one must be pushed out");
         drop(silent);
         let mut socket = TcpStream::connect(address).await.unwrap();
         let request = b"GET /socket HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\n\
@@ -391,7 +391,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_address_that_is_taken_is_bad_input() {
+    async fn an_address_that_is_in_use_is_bad_input() {
         let first = bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let error = bind(first.local_addr().unwrap()).unwrap_err();
         let diagnosis = demo_base::error::Diagnosis::of(&error);

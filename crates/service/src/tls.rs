@@ -1,5 +1,5 @@
-//! TLS of a listener: the certificate and the key that the operator names, read again
-//! when they change.
+//! TLS of a listener. The files with the certificate and the key are read again when they
+//! change.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -16,18 +16,18 @@ use tokio_rustls::TlsAcceptor;
 use super::file_watch::follow_all;
 use demo_base::error::{Fault, Result};
 
-/// The certificate that clients see, as a configuration file names it.
+/// The files of the certificate and its key, as named in a configuration file.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Files {
-    /// The chain, PEM.
+    /// The certificate chain in PEM.
     pub certificate: PathBuf,
-    /// Its private key, PEM.
+    /// Its private key in PEM.
     pub key: PathBuf,
 }
 
 impl Files {
-    /// Takes paths as relative to `folder`.
+    /// Makes relative paths relative to `folder`.
     pub fn resolve(&mut self, folder: &Path) {
         for file in [&mut self.certificate, &mut self.key] {
             *file = folder.join(&*file);
@@ -35,7 +35,7 @@ impl Files {
     }
 }
 
-/// TLS with the pair that was last good; clones share it.
+/// TLS with the last valid pair of certificate and key; clones share it.
 #[derive(Clone)]
 pub struct Tls {
     files: Files,
@@ -44,10 +44,10 @@ pub struct Tls {
 }
 
 impl Tls {
-    /// For HTTP/1.1 and HTTP/2.
+    /// Reads the files, for HTTP/1.1 and HTTP/2.
     ///
     /// # Errors
-    /// Exit 2 with the path for a file that cannot be read, holds something else, or
+    /// Exit 2 with the path for a file that cannot be read or holds something else, and for
     /// a key that does not belong to the certificate.
     pub fn open(files: Files) -> Result<Self> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -65,10 +65,10 @@ impl Tls {
         self.acceptor.clone()
     }
 
-    /// Has new connections get what the files hold now.
+    /// Reads the files again, for new connections.
     ///
     /// # Errors
-    /// As [`Tls::open`]; then nothing changes.
+    /// As [`Tls::open`]; nothing changes then.
     pub fn read(&self) -> Result<()> {
         let pair = Arc::new(pair(&self.files, &self.current.provider)?);
         let mut current = self.current.pair.write().unwrap_or_else(PoisonError::into_inner);
@@ -79,7 +79,7 @@ impl Tls {
         Ok(())
     }
 
-    /// Reads the files again whenever one has changed, for ever.
+    /// Reads the files again whenever one has changed; never returns.
     pub async fn follow(self) {
         let paths = [self.files.certificate.clone(), self.files.key.clone()];
         follow_all(&paths, "TLS certificate and key", || self.read()).await;
@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn l4_a_pair_passes_a_foreign_key_does_not_and_a_bad_pair_changes_nothing() {
+    fn l4_a_key_of_another_certificate_is_refused_and_a_bad_pair_changes_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| {
             let path = folder.path().join(name);

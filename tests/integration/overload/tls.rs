@@ -40,7 +40,7 @@ fn l4_a_new_certificate_is_taken_and_a_bad_one_is_not() {
         assert_eq!(shown(&service), of(&project, "first"), "{kind:?}");
         // A certificate without its key, as between the two writes of a renewal.
         replace(&project, "second.crt", "live.crt");
-        service.process.until_says("what was read before stays");
+        service.process.until_says("the old content stays");
         assert_eq!(shown(&service), of(&project, "first"), "{kind:?}");
         replace(&project, "second.key", "live.key");
         until("the new certificate is shown", || shown(&service) == of(&project, "second"));

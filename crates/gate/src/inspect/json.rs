@@ -1,4 +1,4 @@
-//! Hrana in JSON: bodies of HTTP requests and messages of web sockets.
+//! Hrana in JSON: bodies of HTTP requests.
 
 use std::fmt;
 
@@ -6,13 +6,13 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess,
 
 use super::{Judged, Refusal, Right, Sum};
 
-/// Looks at a body or a message of somebody with `right`.
+/// Checks a body from a client with `right`.
 ///
-/// Every text counts as SQL that is not an argument, one under a key that is there
-/// twice included: which of the two the server takes does not matter then.
+/// Every string that is not an argument counts as SQL, including those under duplicate
+/// keys, so that it does not matter which of them the server uses.
 ///
 /// # Errors
-/// [`Refusal::Sql`], or [`Refusal::Malformed`] where it is not JSON.
+/// [`Refusal::Sql`], or [`Refusal::Malformed`] when it is not JSON.
 pub fn check(text: &[u8], right: Right) -> Result<Judged, Refusal> {
     let mut seen = Seen { sum: Sum::new(right), refusal: None };
     let mut reader = serde_json::Deserializer::from_slice(text);
@@ -29,7 +29,7 @@ struct Seen {
     refusal: Option<Refusal>,
 }
 
-/// One value, and all that is in it.
+/// Visits a value and everything inside it.
 struct Scan<'a>(&'a mut Seen);
 
 impl<'de> DeserializeSeed<'de> for Scan<'_> {
@@ -95,13 +95,13 @@ impl<'de> Visitor<'de> for Scan<'_> {
     }
 }
 
-/// What stands under a key.
+/// The kind of value under a key.
 enum Value {
-    /// SQL, or something that has SQL in it.
+    /// SQL, or something that contains SQL.
     Sql,
-    /// A word of the protocol: looked at all the same, but it is no statement.
+    /// A word of the protocol: it is checked too, but does not count as a statement.
     NoStatement,
-    /// What is never SQL, whatever it says.
+    /// An argument, which is never SQL, whatever it contains.
     Argument,
 }
 

@@ -1,16 +1,16 @@
-//! Hrana in protobuf; what is sent over HTTP is read with the types that the server reads it with.
+//! Hrana in protobuf over HTTP, read with the same types that the server uses.
 
 use libsql_hrana::proto::{Batch, CursorReqBody, PipelineReqBody, StreamRequest};
 use prost::Message;
 
 use super::{Judged, Refusal, Right, Sum};
 
-const MALFORMED: Refusal = Refusal::Malformed("it is not Hrana in protobuf");
+const MALFORMED: Refusal = Refusal::Malformed("it is not a Hrana request in protobuf");
 
-/// Looks at a pipeline's body.
+/// Checks the body of a pipeline.
 ///
 /// # Errors
-/// [`Refusal::Sql`]; [`Refusal::Malformed`] where it cannot be read.
+/// [`Refusal::Sql`]; [`Refusal::Malformed`] when it cannot be read.
 pub fn pipeline(body: &[u8], right: Right) -> Result<Judged, Refusal> {
     let mut sum = Sum::new(right);
     let body = PipelineReqBody::decode(body).map_err(|_| MALFORMED)?;
@@ -30,7 +30,7 @@ pub fn pipeline(body: &[u8], right: Right) -> Result<Judged, Refusal> {
     Ok(sum.judged)
 }
 
-/// Looks at a cursor's body.
+/// Checks the body of a cursor.
 ///
 /// # Errors
 /// As [`pipeline`].

@@ -7,7 +7,7 @@ use super::{Judged, Refusal, Right, Sum};
 
 const MALFORMED: Refusal = Refusal::Malformed("it is not the message of this call");
 
-/// The calls that the official client makes. The others of the service stay shut.
+/// The calls that the official client makes. The gate refuses the others of the service.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Call {
     Execute,
@@ -25,10 +25,10 @@ impl Call {
     }
 }
 
-/// Looks at a message of somebody with `right`.
+/// Checks a message from a client with `right`.
 ///
 /// # Errors
-/// [`Refusal::Sql`]; [`Refusal::Malformed`] where it cannot be read.
+/// [`Refusal::Sql`]; [`Refusal::Malformed`] when it cannot be read.
 pub fn check(call: Call, message: &[u8], right: Right) -> Result<Judged, Refusal> {
     let mut sum = Sum::new(right);
     match call {
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_such_message_is_refused() {
+    fn a_malformed_message_is_refused() {
         assert_eq!(check(Call::Execute, b"\xff", Right::Write), Err(MALFORMED));
     }
 }

@@ -19,7 +19,7 @@ fn is_forbidden(seen: &Result<Judged, Refusal>) -> bool {
 }
 
 #[test]
-fn a_word_is_found_wherever_sql_can_stand() {
+fn a_forbidden_name_is_found_wherever_sql_can_be() {
     for body in [
         json!({"requests": [{"type": "execute", "stmt": {"sql": "SELECT readfile('x')"}}]}),
         json!({"requests": [{"type": "batch", "batch": {"steps": [{"stmt": {"sql": "SELECT ReadFile ('x')"}}]}}]}),
@@ -34,7 +34,7 @@ fn a_word_is_found_wherever_sql_can_stand() {
 }
 
 #[test]
-fn an_escaped_letter_hides_nothing_and_neither_does_a_key_that_is_there_twice() {
+fn escaped_letters_and_duplicate_keys_hide_nothing() {
     let escaped = br#"{"stmt": {"sql": "SELECT \u0072eadfile('x')"}}"#;
     assert!(is_forbidden(&check(escaped)));
     let twice = br#"{"stmt": {"sql": "SELECT readfile('x')", "sql": "SELECT 1"}}"#;
@@ -57,13 +57,14 @@ fn arguments_and_longer_words_pass() {
 }
 
 #[test]
-fn what_is_not_json_is_refused() {
+fn a_body_that_is_not_json_is_refused() {
     for body in [&b"{\"sql\": \"SELECT"[..], b"\"a\" \"x\"", b"", b"\xff", b"{\"a\":\"\xff\"}"] {
         assert!(matches!(check(body), Err(Refusal::Malformed(_))), "{body:?}");
     }
 }
 
-/// The crate can only read requests, so their frame is written here: one request of the kind that `tag` stands for.
+/// A pipeline with one request, whose kind `tag` says. The crate can only read pipelines, so
+/// this writes the outer message.
 fn pipeline(tag: u32, request: &impl Message) -> Vec<u8> {
     let mut inner = Vec::new();
     prost::encoding::message::encode(tag, request, &mut inner);

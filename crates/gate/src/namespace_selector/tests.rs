@@ -17,7 +17,7 @@ fn seen(uri: &str, pairs: &[(&str, &str)], path: Option<&str>) -> Result<String,
 }
 
 #[test]
-fn every_door_alone_leads_to_the_namespace() {
+fn every_selector_alone_names_the_namespace() {
     for host in [
         "shop.localhost",
         "shop.localhost:80",
@@ -36,7 +36,7 @@ fn every_door_alone_leads_to_the_namespace() {
 }
 
 #[test]
-fn some_hosts_name_none() {
+fn some_hosts_name_no_namespace() {
     for host in [
         "localhost",
         "LOCALHOST:1",
@@ -54,7 +54,7 @@ fn some_hosts_name_none() {
 }
 
 #[test]
-fn a_host_that_is_no_name_is_refused_even_beside_another_door() {
+fn an_invalid_host_is_refused_even_beside_another_selector() {
     for host in [
         ".localhost",
         "a.b.localhost",
@@ -77,7 +77,7 @@ fn a_host_that_is_no_name_is_refused_even_beside_another_door() {
 }
 
 #[test]
-fn doors_that_disagree_are_closed() {
+fn selectors_that_disagree_are_refused() {
     let own = ("host", "a.localhost");
     for other in [("x-namespace", "b"), ("x-namespace-bin", "Yg")] {
         assert_eq!(seen("/", &[own, other], None), Err(Closed::Disagreement));
@@ -88,7 +88,7 @@ fn doors_that_disagree_are_closed() {
 }
 
 #[test]
-fn a_header_that_comes_twice_is_refused_even_with_the_same_value() {
+fn a_repeated_header_is_refused_even_with_the_same_value() {
     for (name, value) in [("host", "a.localhost"), ("x-namespace", "a"), ("x-namespace-bin", "YQ")]
     {
         let got = seen("/", &[(name, value), (name, value)], Some("a"));
@@ -113,9 +113,9 @@ fn names_that_harm_the_server_are_refused() {
 }
 
 proptest! {
-    /// Whatever comes: one name, which each used door names, or none.
+    /// The result is either an error or a name on which all used selectors agree.
     #[test]
-    fn an_open_door_is_one_that_was_named(
+    fn the_result_is_a_name_that_every_selector_names(
         host in proptest::option::of("[a-cA-C.]{0,3}(localhost)?[.]?(:[0-9]{1,3})?"),
         plain in proptest::option::of("[a-c]{0,2}"),
         binary in proptest::option::of("[a-c]{0,2}"),

@@ -1,24 +1,24 @@
-//! What a request body does: who may answer it, and what its answer will show.
+//! Classifies request bodies: which server may answer, and what the answer will show.
 
 use super::sql::only_reads;
 use super::wire::{Cursor, Index, Pipeline, Statement, StreamRequest};
 
-/// A larger body is the primary's, unread.
+/// A larger body is not read and goes to the primary.
 pub const READABLE_BYTES: usize = 1 << 20;
 
-/// Who may answer.
+/// Which server may answer.
 pub enum Class<'a> {
-    /// Any server that is far enough.
+    /// Any server that has reached the required index.
     Replica(Reads<'a>),
-    /// The primary alone.
+    /// Only the primary.
     Primary(Effect),
 }
 
-/// What a request at the primary does to its namespace.
+/// What a request to the primary does to its namespace.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Effect {
     pub writes: Writes,
-    /// It opens its stream itself, so its answer shows no index from before it
+    /// The request opens its own stream, so its answer shows no index from before it
     /// was sent.
     pub fresh: bool,
 }
@@ -26,22 +26,22 @@ pub struct Effect {
 /// Whether a request writes, and whether its answer shows the index after it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Writes {
-    /// It surely writes nothing.
+    /// It certainly writes nothing.
     Nothing,
-    /// It may, and a good answer shows the index.
+    /// It may write, and an answer without an error shows the index.
     Shown,
-    /// It may, and the answer does not tell.
+    /// It may write, and the answer does not show the index.
     Unseen,
 }
 
 impl Effect {
-    /// Of a request that is not understood.
+    /// The effect of a request that the gate does not understand.
     pub const UNKNOWN: Self = Self { writes: Writes::Unseen, fresh: false };
-    /// Of one that touches no database: `GET /v2`.
+    /// The effect of a request that touches no database, such as `GET /v2`.
     pub const NONE: Self = Self { writes: Writes::Nothing, fresh: false };
 }
 
-/// Judges the body of `/v2/pipeline` or `/v3/pipeline`.
+/// Classifies the body of `/v2/pipeline` or `/v3/pipeline`.
 pub fn pipeline(body: &[u8]) -> Class<'_> {
     if body.len() > READABLE_BYTES {
         return Class::Primary(Effect::UNKNOWN);
@@ -57,8 +57,8 @@ pub fn pipeline(body: &[u8]) -> Class<'_> {
     Class::Primary(Effect { writes, fresh })
 }
 
-/// Judges the body of `/v3/cursor`. A cursor leaves a stream open at the server that
-/// answers it (measured on sqld 0.24.32), so it is always the primary's.
+/// Classifies the body of `/v3/cursor`. A cursor leaves a stream open on the server that
+/// answers it (measured on sqld 0.24.32), so it always goes to the primary.
 pub fn cursor(body: &[u8]) -> Effect {
     if body.len() > READABLE_BYTES {
         return Effect::UNKNOWN;
@@ -71,7 +71,7 @@ pub fn cursor(body: &[u8]) -> Effect {
     }
 }
 
-/// Only reads, and a `close` at the end and nowhere else.
+/// Whether there are only reads, with a `close` at the end and nowhere else.
 fn is_self_contained(requests: &[StreamRequest<'_>]) -> bool {
     let Some((last, reads)) = requests.split_last() else { return false };
     let bare = |request: &StreamRequest<'_>| {
@@ -124,12 +124,12 @@ pub struct Reads<'a> {
 }
 
 impl Reads<'_> {
-    /// How many indexes a good answer shows: one for each `execute` and `batch`.
+    /// How many indexes an answer without an error shows: one per `execute` and `batch`.
     pub fn answers(&self) -> usize {
         self.pipeline.requests.len() - 1
     }
 
-    /// The highest index that the client itself asks to wait for; 0 for none.
+    /// The highest index that the client itself wants to wait for; 0 for none.
     pub fn asked_index(&self) -> u64 {
         let own = |request: &StreamRequest<'_>| {
             let stmt = request.stmt.as_ref().and_then(|stmt| stmt.replication_index);
@@ -142,7 +142,7 @@ impl Reads<'_> {
     /// The body that makes a replica wait until it has `index`.
     ///
     /// # Errors
-    /// Never with what was read from JSON.
+    /// Never, for a body that was read from JSON.
     pub fn waiting_for(&self, index: u64) -> serde_json::Result<Vec<u8>> {
         let index = Some(Index(index));
         let mut pipeline = self.pipeline.clone();
@@ -172,7 +172,7 @@ mod tests {
     fn at_primary(body: &Value) -> Effect {
         match pipeline(body.to_string().as_bytes()) {
             Class::Primary(effect) => effect,
-            Class::Replica(_) => panic!("a replica's: {body}"),
+            Class::Replica(_) => panic!("a replica may answer: {body}"),
         }
     }
 
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn what_keeps_a_stream_open_is_the_primarys() {
+    fn requests_that_keep_a_stream_open_go_to_the_primary() {
         let open = json!({ "requests": [execute("SELECT 1")] });
         assert_eq!(at_primary(&open), Effect { writes: Writes::Nothing, fresh: true });
         let mut with_baton = closed(&[execute("SELECT 1")]);
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn what_writes_is_the_primarys_and_shows_its_index_or_not() {
+    fn writes_go_to_the_primary_and_may_show_their_index() {
         for requests in [
             vec![execute("INSERT INTO t VALUES (1)")],
             vec![execute("SELECT 1"), batch(&["SELECT 1", "DELETE FROM t"])],
@@ -235,13 +235,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_understood_is_the_primarys() {
+    fn bodies_that_are_not_understood_go_to_the_primary() {
         for body in [
             "",
             "{",
             "[]",
             r#"{"requests":[{"type":"execute","stmt":{"sql":"SELECT 1","new":1}},{"type":"close"}]}"#,
-            // Which of the two would the server take?
+            // It is unclear which of the two the server would use.
             r#"{"requests":[{"type":"execute","stmt":{"sql":"SELECT 1","sql":"DELETE FROM t"}},{"type":"close"}]}"#,
             r#"{"requests":[{"type":"execute","stmt":{"sql":"SELECT 1"}},{"type":"close"}]} x"#,
         ] {
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn the_index_is_put_where_the_server_heeds_it_and_arguments_stay_as_they_are() {
+    fn the_index_is_set_where_the_server_uses_it_and_arguments_do_not_change() {
         let body = r#"{"requests":[
             {"type":"execute","stmt":{"sql":"SELECT ?1, \"a\"","args":[{"type":"float","value":0.30000000000000004}, 1e3],"replication_index":"3"}},
             {"type":"batch","batch":{"steps":[{"condition":{"type":"ok","step":0},"stmt":{"sql":"SELECT 2"}}]}},
@@ -297,7 +297,7 @@ mod tests {
         }
 
         #[test]
-        fn what_was_rewritten_is_the_same_read(index in any::<u64>(), texts in proptest::collection::vec("\\PC{0,20}", 1..4)) {
+        fn a_rewritten_body_is_the_same_read(index in any::<u64>(), texts in proptest::collection::vec("\\PC{0,20}", 1..4)) {
             let requests: Vec<_> = texts
                 .iter()
                 .map(|text| execute(&format!("SELECT '{}'", text.replace('\'', "''"))))

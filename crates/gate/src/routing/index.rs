@@ -1,19 +1,19 @@
-//! How far each namespace is, as the primary's answers have shown.
+//! Tracks the replication index of each namespace, as the primary's answers show it.
 //!
-//! A read may go to a replica only when this gate knows an index that covers every
-//! write that it has let be acknowledged. What makes that true:
+//! A read may go to a replica only if this gate knows an index that covers every write
+//! whose acknowledgement it has passed on. These rules ensure that:
 //!
-//! - An answer's index is taken before the bytes that show it are passed on.
-//! - After a write whose answer shows no index, nothing is known until the next
-//!   answer to a request that was sent after it. While it is under way, all reads of
-//!   the namespace go to the primary.
-//! - Indexes go back: a crashed primary comes back with a new log (seen on sqld
-//!   0.24.32: 70 before SIGKILL, 48 after), a namespace is deleted and made again.
-//!   An answer below what was known when its request was sent says so.
-//! - A primary that is back answers before its return is seen here. Such an answer
-//!   teaches nothing, and what was known before it no longer holds.
-//! - What is known holds for [`LEASE`], then a read asks the primary again: a replica
-//!   goes on serving a namespace that was deleted.
+//! - The index in an answer is recorded before the bytes that show it are passed on.
+//! - After a write whose answer shows no index, the index is unknown until the answer to
+//!   a request that was sent later. During such a write, all reads of the namespace go
+//!   to the primary.
+//! - Indexes can go back: a crashed primary comes back with a new log (seen on sqld
+//!   0.24.32: 70 before SIGKILL, 48 after), and a namespace can be deleted and created
+//!   again. An answer below the index that was known when its request was sent shows this.
+//! - A primary that has restarted may answer before the gate notices the restart. Such an
+//!   answer is not used, and everything known before is forgotten.
+//! - A known index is valid for [`LEASE`]; then a read asks the primary again, because a
+//!   replica continues to serve a namespace that was deleted.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,30 +22,30 @@ use std::time::{Duration, Instant};
 use super::classify::{Effect, Writes};
 use super::primary::{RESYNC, Standing};
 
-/// For how long the primary need not be asked.
+/// How long a known index is valid without asking the primary.
 const LEASE: Duration = Duration::from_secs(5);
-/// For how long a namespace in which the replicas are late is left to the primary, at
-/// first and at most.
+/// How long the reads of a namespace go to the primary after its replicas were late: at
+/// first, and at most.
 const LATE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(15));
-/// Namespaces that are remembered at a time.
+/// How many namespaces are remembered at a time.
 const MOST: usize = 10_000;
 
 /// All namespaces.
 #[derive(Default)]
 pub struct Indexes(Mutex<HashMap<String, Arc<Mutex<State>>>>);
 
-/// One of them.
+/// One namespace.
 #[derive(Clone)]
 pub struct Namespace(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
     known: Option<Known>,
-    /// Counts how often all knowledge was thrown away.
+    /// Counts how often the known index was discarded.
     epoch: u64,
-    /// Requests under way whose effect will not be shown.
+    /// Running requests that may write and whose answers will show no index.
     unseen: usize,
-    /// Replicas may have another log.
+    /// Until then, replicas may have another log.
     resyncing_until: Option<Instant>,
     late_until: Option<Instant>,
     late: u32,
@@ -59,14 +59,14 @@ struct Known {
 }
 
 impl Indexes {
-    /// The namespace `name`, unknown when it is new.
+    /// The namespace `name`; the index of a new one is unknown.
     pub fn namespace(&self, name: &str) -> Namespace {
         let mut all = lock(&self.0);
         if let Some(found) = all.get(name) {
             return Namespace(found.clone());
         }
         if all.len() >= MOST {
-            // Who is being asked about must stay: its requests will tell it something.
+            // A namespace with running requests must stay: their answers refer to it.
             all.retain(|_, state| Arc::strong_count(state) > 1);
         }
         let state = Arc::<Mutex<State>>::default();
@@ -76,15 +76,15 @@ impl Indexes {
 }
 
 impl Namespace {
-    /// The index that a replica must have reached; `None` when only the primary can
+    /// The index that a replica must have reached, or `None` when only the primary may
     /// answer.
     pub fn readable(&self, primary: Standing, now: Instant) -> Option<u64> {
         let state = lock(&self.0);
         let known = state.known.filter(|known| known.index > 0)?;
         let passed = |until: Option<Instant>| until.is_none_or(|until| now >= until);
         let good = match primary {
-            // Nothing can have been acknowledged since. But a replica may still have the
-            // log before that of a primary that was there for a moment only.
+            // Nothing can have been acknowledged since. But if the last primary ran only
+            // briefly, a replica may still have the log of the one before.
             Standing::Down { last, followed } => followed || known.generation < last,
             Standing::Up { generation, since } => {
                 now >= since + RESYNC
@@ -96,11 +96,11 @@ impl Namespace {
         (good && state.unseen == 0 && passed(state.resyncing_until)).then_some(known.index)
     }
 
-    /// Whether an answer of a replica counts that shows indexes from `lowest` to
-    /// `highest`, when `required` was asked for.
+    /// Whether to use the answer of a replica that shows indexes from `lowest` to
+    /// `highest`, if `required` is the index it must have reached.
     ///
-    /// More than this gate knows is refused while the primary can be asked: it is
-    /// another gate's write, or a log that has ended.
+    /// While the primary is up, an index above the known one is refused: it is from a write
+    /// through another gate, or from an old log.
     pub fn accepts(&self, required: u64, lowest: u64, highest: u64, primary: Standing) -> bool {
         let known = lock(&self.0).known.map_or(0, |known| known.index);
         lowest >= required && (primary.is_down() || highest <= known)
@@ -120,8 +120,8 @@ impl Namespace {
         state.late = 0;
     }
 
-    /// A request that is about to be sent to the primary. `generation` is that of the
-    /// primary now.
+    /// Notes a request that is about to be sent to the primary. `generation` is the current
+    /// generation of the primary.
     pub fn question(&self, effect: Effect, generation: u64, now: Instant) -> Question {
         let mut state = lock(&self.0);
         if effect.writes == Writes::Unseen {
@@ -140,8 +140,9 @@ impl Namespace {
     }
 }
 
-/// What one request at the primary may teach. Dropped before [`Question::settle`], it
-/// counts as a write with an unknown outcome, if it may have been one.
+/// A request to the primary, whose answer may show an index. If this is dropped before
+/// [`Question::settle`], the request counts as a write with an unknown outcome, if it may
+/// write.
 pub struct Question {
     namespace: Namespace,
     effect: Effect,
@@ -164,7 +165,7 @@ impl Question {
         let went_back = self.effect.fresh && self.known.is_some_and(|known| index < known);
         match state.known {
             _ if self.epoch != state.epoch => {
-                // Others have begun anew; this may be from before.
+                // The known index was discarded meanwhile, and this one may be older.
                 if let Some(newer) = state.known.as_mut()
                     && newer.generation == self.generation
                 {
@@ -190,8 +191,8 @@ impl Question {
         }
     }
 
-    /// The answer has come; `shown` when the index after all that the request wrote is
-    /// among those that it showed.
+    /// The answer is complete. `shown` says whether it has shown the index after everything
+    /// that the request wrote.
     pub fn settle(&mut self, shown: bool) {
         if std::mem::replace(&mut self.settled, true) {
             return;
@@ -210,14 +211,14 @@ impl Question {
         }
     }
 
-    /// There is no answer, so nothing was acknowledged.
+    /// There is no answer, so no write was acknowledged.
     pub fn unanswered(mut self) {
         if !std::mem::replace(&mut self.settled, true) && self.effect.writes == Writes::Unseen {
             lock(&self.namespace.0).unseen -= 1;
         }
     }
 
-    /// The primary knows no such namespace.
+    /// The namespace does not exist on the primary.
     pub fn absent(&mut self) {
         lock(&self.namespace.0).forget();
     }
@@ -248,7 +249,7 @@ mod tests {
     const READ: Effect = Effect { writes: Writes::Nothing, fresh: true };
     const DOWN: Standing = Standing::Down { last: 1, followed: true };
 
-    /// A namespace whose primary has been up for long.
+    /// A namespace whose primary has been up for a long time.
     struct Case {
         namespace: Namespace,
         now: Instant,
@@ -283,7 +284,7 @@ mod tests {
         assert_eq!(case.readable(), None);
         case.answered(WRITE, 5);
         assert_eq!(case.readable(), Some(5));
-        // Two that were under way at the same time, in the wrong order.
+        // Two requests at the same time, whose answers arrive in the wrong order.
         let (mut slow, mut quick) = (case.ask(READ), case.ask(WRITE));
         quick.shows(7);
         slow.shows(6);
@@ -291,29 +292,29 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_database_is_the_primarys() {
+    fn reads_of_an_empty_database_go_to_the_primary() {
         let case = Case::new();
         case.answered(READ, 0);
         assert_eq!(case.readable(), None);
     }
 
     #[test]
-    fn after_a_write_that_showed_nothing_only_a_later_question_teaches() {
+    fn after_a_write_without_an_index_only_a_later_request_shows_one() {
         let case = Case::new();
         case.answered(WRITE, 5);
         let mut before = case.ask(READ);
         let mut unseen = case.ask(Effect::UNKNOWN);
-        assert_eq!(case.readable(), None, "while it is under way");
+        assert_eq!(case.readable(), None, "the write is running");
         unseen.settle(true);
-        assert_eq!(case.readable(), None, "it showed nothing");
+        assert_eq!(case.readable(), None, "the write showed no index");
         before.shows(5);
-        assert_eq!(case.readable(), None, "this may be from before the write");
+        assert_eq!(case.readable(), None, "this index may be from before the write");
         case.answered(READ, 6);
         assert_eq!(case.readable(), Some(6));
     }
 
     #[test]
-    fn a_write_whose_answer_failed_or_was_lost_is_like_one_that_shows_nothing() {
+    fn a_write_whose_answer_failed_or_was_lost_shows_no_index() {
         let case = Case::new();
         case.answered(WRITE, 5);
         let mut failed = case.ask(WRITE);
@@ -329,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn an_index_that_went_back_is_believed_and_replicas_get_time() {
+    fn an_index_that_went_back_is_used_after_the_replicas_had_time() {
         let mut case = Case::new();
         case.answered(WRITE, 70);
         let (mut one, mut two) = (case.ask(READ), case.ask(WRITE));
@@ -339,14 +340,14 @@ mod tests {
         assert_eq!(case.readable(), None, "the replicas may have the old log");
         case.now = Instant::now() + RESYNC;
         case.answered(READ, 49);
-        assert_eq!(case.readable(), Some(49), "the late answer has not lowered it");
+        assert_eq!(case.readable(), Some(49), "the late answer must not lower it");
         let mut open_stream = case.ask(Effect { fresh: false, ..READ });
         open_stream.shows(3);
-        assert_eq!(case.readable(), Some(49), "a stream may have an old view");
+        assert_eq!(case.readable(), Some(49), "an open stream may have an old snapshot");
     }
 
     #[test]
-    fn a_primary_that_was_away_is_asked_first() {
+    fn a_primary_that_was_down_is_asked_first() {
         let mut case = Case::new();
         case.answered(WRITE, 70);
         assert_eq!(case.namespace.readable(DOWN, case.now), Some(70));
@@ -359,38 +360,38 @@ mod tests {
         assert_eq!(case.namespace.readable(back, later), Some(48));
         let mut stale = case.ask(READ);
         stale.shows(70);
-        assert_eq!(case.namespace.readable(back, later), Some(48), "that was before");
+        assert_eq!(case.namespace.readable(back, later), Some(48), "70 is from before");
         case.primary = Standing::Up { generation: 2, since: later };
-        assert_eq!(case.namespace.readable(case.primary, later), None, "just back");
+        assert_eq!(case.namespace.readable(case.primary, later), None, "it has just started");
     }
 
     #[test]
-    fn a_primary_that_answers_before_its_return_is_seen_makes_all_be_forgotten() {
+    fn an_answer_before_the_restart_is_noticed_discards_the_known_index() {
         let case = Case::new();
         case.answered(WRITE, 70);
         assert_eq!(case.namespace.readable(DOWN, case.now), Some(70));
         let mut early = case.namespace.question(WRITE, DOWN.generation(), case.now);
         early.shows(49);
         early.settle(true);
-        assert_eq!(case.namespace.readable(DOWN, case.now), None, "70 is of the old log");
+        assert_eq!(case.namespace.readable(DOWN, case.now), None, "70 is from the old log");
     }
 
     #[test]
-    fn a_primary_that_was_there_for_a_moment_leaves_replicas_with_another_log() {
+    fn a_primary_that_ran_only_briefly_leaves_replicas_with_another_log() {
         let case = Case::new();
         case.answered(WRITE, 70);
         let moment = Standing::Down { last: 2, followed: false };
-        assert_eq!(case.namespace.readable(moment, case.now), Some(70), "not touched since");
+        assert_eq!(case.namespace.readable(moment, case.now), Some(70), "nothing was written");
         let mut question = case.namespace.question(WRITE, 2, case.now);
         question.shows(49);
         question.settle(true);
-        assert_eq!(case.namespace.readable(moment, case.now), None, "70 would do for 49");
+        assert_eq!(case.namespace.readable(moment, case.now), None, "an old 70 would pass as 49");
         let followed = Standing::Down { last: 2, followed: true };
         assert_eq!(case.namespace.readable(followed, case.now), Some(49));
     }
 
     #[test]
-    fn what_is_known_is_asked_again_after_a_while_and_forgotten_with_the_namespace() {
+    fn a_known_index_expires_and_is_forgotten_with_the_namespace() {
         let mut case = Case::new();
         case.answered(WRITE, 5);
         case.now += LEASE;
@@ -402,20 +403,20 @@ mod tests {
     }
 
     #[test]
-    fn answers_of_replicas_count_between_what_is_required_and_what_is_known() {
+    fn answers_of_replicas_count_from_the_required_to_the_known_index() {
         let case = Case::new();
         case.answered(WRITE, 5);
         let accepts = |lowest, highest| case.namespace.accepts(5, lowest, highest, case.primary);
         assert!(accepts(5, 5));
         assert!(!accepts(4, 5), "behind");
-        assert!(!accepts(5, 6), "nobody here has seen 6");
+        assert!(!accepts(5, 6), "this gate has not seen 6");
         assert!(case.namespace.accepts(5, 6, 6, DOWN));
         case.answered(WRITE, 6);
         assert!(accepts(5, 6));
     }
 
     #[test]
-    fn late_replicas_are_left_alone_for_longer_and_longer() {
+    fn late_replicas_are_skipped_for_longer_and_longer() {
         let mut case = Case::new();
         case.answered(WRITE, 5);
         case.namespace.late(case.now);
@@ -429,7 +430,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_bounded_and_questions_under_way_are_kept() {
+    fn memory_is_bounded_and_namespaces_with_running_requests_are_kept() {
         let indexes = Indexes::default();
         let first = indexes.namespace("first");
         let question = first.question(Effect::UNKNOWN, 1, Instant::now());

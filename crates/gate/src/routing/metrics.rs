@@ -1,4 +1,4 @@
-//! Who answered, and why a replica did not.
+//! Counts which servers answered, and why a replica did not.
 
 use std::borrow::Cow;
 
@@ -21,11 +21,11 @@ struct FallbackLabels {
 /// Why a read that was sent to a replica was not answered by it.
 #[derive(Clone, Copy, Debug, EncodeLabelValue, Eq, Hash, PartialEq)]
 pub enum Fallback {
-    /// It could not be reached, or broke off.
+    /// It could not be reached, or the connection broke.
     Unreachable,
-    /// It took too long; it may have answered first after all.
+    /// It took too long; it may still have answered before the primary.
     Late,
-    /// Its answer was an error, or did not prove that it is current.
+    /// Its answer was an error, or did not prove that the replica is current.
     Answer,
 }
 
@@ -40,10 +40,10 @@ impl RoutingMetrics {
     /// Counters that `metrics` shows.
     pub fn registered(metrics: &Metrics) -> Self {
         let new = Self::default();
-        metrics.register("upstream_answers", "Answers by who gave them", new.served.clone());
+        metrics.register("upstream_answers", "Answers by server", new.served.clone());
         metrics.register(
             "replica_fallbacks",
-            "Reads that a replica did not answer well or in time, by reason",
+            "Reads that a replica did not answer correctly or in time, by reason",
             new.fallbacks.clone(),
         );
         new

@@ -1,14 +1,14 @@
-//! Which server a request goes to: reads to replicas, all else to the primary.
+//! Routes requests to a server: reads to replicas, everything else to the primary.
 //!
 //! ```text
-//! body --> classify (sql, wire): a read that any server may answer?
-//!      --> index: what must a replica have reached? does this gate know?
-//!      --> replicas: which one is well?      --> its answer: checked, then passed on
-//!      --> else the primary (primary: is it there?) --> response_tap: what its answer teaches
+//! body --> classify (sql, wire): is it a read that any server may answer?
+//!      --> index: which index must a replica have reached? does this gate know?
+//!      --> replicas: which one is healthy?       --> its answer: checked, then passed on
+//!      --> else the primary (primary: is it up?) --> response_tap: reads indexes from the answer
 //! ```
 //!
-//! A client of one gate sees every write that was acknowledged to anyone through this
-//! gate. Nothing here knows of tokens or routes.
+//! A client sees every write that was acknowledged to any client through the same gate.
+//! This module does not know about tokens or routes.
 
 pub mod classify;
 pub mod index;
@@ -41,23 +41,23 @@ use self::replicas::{Replica, Replicas, Tried};
 use self::scan::Scanner;
 use demo_sqld::namespace::NamespaceName;
 
-/// Who has answered: `primary`, `replica-1`.
+/// The header that names the server that answered: `primary`, `replica-1`.
 pub const SERVED_BY: HeaderName = HeaderName::from_static("x-demo-upstream");
 const PRIMARY: &str = "primary";
 
 /// After this long the primary is asked too, and the first answer wins.
 const PATIENCE: Duration = Duration::from_millis(750);
-/// For a replica to say that it is alive.
+/// How long a replica may take to answer a health check.
 const ALIVE: Duration = Duration::from_millis(250);
-/// Between the end of a server and that of its connections.
+/// How long the connections of a server may outlive it.
 const DYING: Duration = Duration::from_millis(100);
-/// Answers of replicas are taken whole, so that they can be checked, and asked again.
-/// The server makes none larger than this.
+/// The longest answer of a replica, which is read whole so that it can be checked.
+/// The server's own limit is lower.
 const LARGEST_ANSWER: usize = 16 << 20;
 
 /// How a request reaches a server.
 pub trait Transport: Send + Sync {
-    /// Sends one request; gives the answer as soon as its head is there.
+    /// Sends one request, and returns the answer as soon as its head has arrived.
     fn send(
         &self,
         server: &Authority,
@@ -72,24 +72,24 @@ pub trait Transport: Send + Sync {
 /// asked: a statement that ended one server would end the next one, too.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Lost {
-    /// Nothing was sent: nobody listens.
+    /// It was not possible to connect, so nothing was sent.
     Unreachable,
-    /// The connection broke; the request may have been carried out.
+    /// The connection broke; the request may have been executed.
     Broken,
-    /// No answer in time; the same.
+    /// No answer arrived in time; the request may have been executed.
     Late,
 }
 
-/// How the body of a request is to be understood.
+/// The form of a request's body.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Form {
     /// A Hrana pipeline in JSON.
     Pipeline,
     /// A Hrana cursor in JSON.
     Cursor,
-    /// Something that may write, and does not say what.
+    /// A request that may write and that the gate does not read.
     Opaque,
-    /// Something that never writes.
+    /// A request that never writes.
     Inert,
 }
 
@@ -98,14 +98,14 @@ pub enum Form {
 pub struct Call {
     pub namespace: NamespaceName,
     pub form: Form,
-    /// False when its token lets it read only.
+    /// Whether its token may write.
     pub may_write: bool,
     pub path: &'static str,
     pub headers: HeaderMap,
     pub body: Bytes,
 }
 
-/// Sends requests where they belong.
+/// Sends each request to a server that may answer it.
 pub struct Routing<T> {
     transport: T,
     primary: Authority,
@@ -126,17 +126,17 @@ struct Wanted<'a> {
     asked: u64,
 }
 
-/// What the replicas are asked, as the primary stands.
+/// What the replicas are asked, given the state of the primary.
 struct Round {
     body: Bytes,
     required: u64,
     primary: Standing,
 }
 
-/// The replica whose answer is waited for.
+/// The replica that is being asked.
 type Asking<'a> = Mutex<Option<&'a Replica>>;
 
-/// A request that may write for as long as it lives, such as a WebSocket.
+/// A request that may write until it is dropped, such as a WebSocket.
 pub struct Open(Question);
 
 impl Drop for Open {
@@ -146,7 +146,7 @@ impl Drop for Open {
 }
 
 impl<T: Transport> Routing<T> {
-    /// Needs a runtime when there are replicas: then the primary is watched.
+    /// Needs a runtime if there are replicas, in order to watch the primary.
     pub fn new(
         transport: T,
         primary: Authority,
@@ -158,15 +158,15 @@ impl<T: Transport> Routing<T> {
         Self { transport, primary, watch, replicas, indexes: Indexes::default(), metrics }
     }
 
-    /// Reads of `namespace` go to the primary for as long as this is kept.
+    /// Reads of `namespace` go to the primary until the result is dropped.
     pub fn open(&self, namespace: &str) -> Open {
         Open(self.question(&self.indexes.namespace(namespace), Effect::UNKNOWN))
     }
 
-    /// The answer of whichever server it was; [`SERVED_BY`] says which.
+    /// Sends `call` and returns the answer; the header [`SERVED_BY`] names the server.
     ///
     /// # Errors
-    /// When the primary does not answer what only it can answer.
+    /// When no server that may answer does so.
     pub async fn send(&self, call: Call) -> Result<Response<Body>, Lost> {
         if self.watch.is_none() {
             return self.pass(call).await;
@@ -189,7 +189,7 @@ impl<T: Transport> Routing<T> {
         self.ask_primary(&call, &namespace, effect).await
     }
 
-    /// To the only server that there is: nobody wants to know what its answer shows.
+    /// Sends `call` to the only server; without replicas, its indexes do not matter.
     async fn pass(&self, call: Call) -> Result<Response<Body>, Lost> {
         let Call { path, headers, body, .. } = call;
         let sent = self.transport.send(&self.primary, Method::POST, path, headers, body);
@@ -216,7 +216,8 @@ impl<T: Transport> Routing<T> {
             Err(lost @ Lost::Unreachable) => lost,
             answered => return answered,
         };
-        // No new connection may be taken while the old ones go on to acknowledge writes.
+        // Even if the primary accepts no new connections, open ones may still acknowledge
+        // writes. Replicas may be asked only once it is really down.
         let gone = match &self.watch {
             Some(watch) => watch.gone().await,
             None => None,
@@ -228,10 +229,10 @@ impl<T: Transport> Routing<T> {
         answer.ok().flatten().unwrap_or(Err(lost))
     }
 
-    /// What the replicas are to be asked; `None` when only the primary can answer.
+    /// What to ask the replicas; `None` when only the primary may answer.
     fn round(wanted: &Wanted<'_>, primary: Standing) -> Option<Round> {
         let required = wanted.namespace.readable(primary, Instant::now())?;
-        // A client that waits for more than there is would wait at a replica for ever.
+        // A replica would wait forever for an index that does not exist.
         if wanted.asked > required {
             return None;
         }
@@ -239,8 +240,8 @@ impl<T: Transport> Routing<T> {
         Some(Round { body: body.into(), required, primary })
     }
 
-    /// The answer of a replica, or of the primary when that is late; `None` when the
-    /// primary is still to be asked.
+    /// The answer of a replica, or that of the primary if the replica is late; `None` when
+    /// the primary must still be asked.
     async fn first_answer(
         &self,
         wanted: &Wanted<'_>,
@@ -257,7 +258,7 @@ impl<T: Transport> Routing<T> {
             Either::Left((answer, _)) => return answer,
             Either::Right((true, replicas)) => replicas,
             Either::Right((false, replicas)) => {
-                // One that has just died says so on the connection of the request, too.
+                // If the replica has just died, the connection of the request breaks, too.
                 if let Ok(answer) = timeout(DYING, replicas).await {
                     return answer;
                 }
@@ -268,7 +269,7 @@ impl<T: Transport> Routing<T> {
         let primary = pin!(self.ask_primary(wanted.call, wanted.namespace, READ));
         match select(alive, primary).await {
             Either::Left((Some(Ok(answer)), _)) => Some(Ok(answer)),
-            // The primary has the request already: its answer is as good as any.
+            // The primary has the request already, so its answer is used.
             Either::Left((_, primary)) => Some(primary.await),
             Either::Right((answer, _)) => {
                 wanted.namespace.late(Instant::now());
@@ -277,15 +278,15 @@ impl<T: Transport> Routing<T> {
         }
     }
 
-    /// Whether it answers anything at all.
+    /// Whether the replica answers at all.
     async fn is_alive(&self, replica: &Replica) -> bool {
         let (empty, body) = (HeaderMap::new(), Bytes::new());
         let sent = self.transport.send(&replica.server, Method::GET, "/health", empty, body);
         matches!(timeout(ALIVE, sent).await, Ok(Ok(_)))
     }
 
-    /// The answer of the first replica that answers, if it is a good one; an error when
-    /// one may have begun and did not end.
+    /// The answer of the first replica that answers, if it is valid and current; an error
+    /// when a replica may have executed the request without answering.
     async fn ask_replicas<'a>(
         &'a self,
         wanted: &Wanted<'_>,
@@ -328,9 +329,9 @@ impl<T: Transport> Routing<T> {
         None
     }
 
-    /// Whether an answer shows for each request that it is neither too old nor of a
-    /// log that has ended. The server does not always wait for the index that it is
-    /// given: not before it has its first frame of the namespace.
+    /// Whether an answer shows for each request that it is neither too old nor from an old
+    /// log. The server does not always wait for the requested index: it does not wait before
+    /// it has the first frame of the namespace.
     fn proves(&self, wanted: &Wanted<'_>, round: &Round, body: &[u8]) -> bool {
         let shown = Scanner::default().take(body);
         let primary = match round.primary {
@@ -343,7 +344,7 @@ impl<T: Transport> Routing<T> {
             && wanted.namespace.accepts(round.required, lowest, highest, primary)
     }
 
-    /// The answer of one replica; without its body when that is too long to be checked.
+    /// The answer of one replica; without its body if that is too long to check.
     async fn ask_replica(
         &self,
         call: &Call,

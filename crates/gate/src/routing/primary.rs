@@ -1,9 +1,9 @@
-//! Whether the primary is there, and whether it is still the same process.
+//! Watches whether the primary is up, and whether it is still the same process.
 //!
-//! One connection to its HTTP port is kept open and never used. It ends when the
-//! process ends, at once and whatever signal that was (seen on sqld 0.24.32: open for
-//! as long as was waited, gone 3 ms after SIGKILL). That matters since a primary that
-//! crashed comes back with another log, whose indexes mean something else.
+//! One connection to its HTTP port stays open and unused. It closes as soon as the process
+//! ends, whatever the signal (seen on sqld 0.24.32: open for as long as the test waited,
+//! closed 3 ms after SIGKILL). This matters because a primary that crashed comes back with
+//! another log, whose indexes mean something else.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,38 +14,38 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-/// How often a primary that is away is looked for, and for how long each time.
+/// How often to connect to a primary that is down, and how long each attempt may take.
 const EVERY: Duration = Duration::from_millis(100);
 const CONNECT: Duration = Duration::from_secs(1);
 
-/// For how long replicas may still follow a log that has ended. They need about one
-/// second (seen on sqld 0.24.32).
+/// How long replicas may still have the old log after the primary restarted. They need
+/// about one second (seen on sqld 0.24.32).
 pub const RESYNC: Duration = Duration::from_secs(3);
-/// The end of a primary is seen a few milliseconds after it.
+/// How long to wait until the end of the primary is noticed, which takes a few milliseconds.
 const NOTICE: Duration = Duration::from_millis(250);
 
-/// How the primary stands.
+/// The state of the primary.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Standing {
     Down {
         /// The generation that has ended; 0 when none was seen.
         last: u64,
-        /// That one was there for so long that the replicas followed its log.
+        /// Whether that generation was up long enough for the replicas to follow its log.
         followed: bool,
     },
     Up {
-        /// Counts how often it came.
+        /// Counts how often the primary came up.
         generation: u64,
         since: Instant,
     },
 }
 
 impl Standing {
-    /// Before it was ever seen.
+    /// The state before the primary was first seen.
     pub const UNSEEN: Self = Self::Down { last: 0, followed: false };
 
-    /// 0 when it is down. What is answered all the same comes from a generation that
-    /// has not been seen yet.
+    /// The current generation; 0 when the primary is down. An answer that arrives
+    /// nevertheless comes from a generation that has not been noticed yet.
     pub fn generation(self) -> u64 {
         match self {
             Self::Down { .. } => 0,
@@ -57,7 +57,7 @@ impl Standing {
         matches!(self, Self::Down { .. })
     }
 
-    /// The same primary, gone at `now`.
+    /// The state after the primary ends at `now`.
     fn gone(self, now: Instant) -> Self {
         match self {
             Self::Down { .. } => self,
@@ -68,7 +68,7 @@ impl Standing {
     }
 }
 
-/// Watches the primary for as long as it is kept.
+/// Watches the primary until it is dropped.
 pub struct Watch {
     standing: watch::Receiver<Standing>,
     task: tokio::task::JoinHandle<()>,
@@ -85,7 +85,7 @@ impl Watch {
         *self.standing.borrow()
     }
 
-    /// How it stands once it is seen to have gone; `None` when it is still there
+    /// Waits until the primary is down and returns its state; `None` when it is still up
     /// after [`NOTICE`].
     pub async fn gone(&self) -> Option<Standing> {
         let mut standing = self.standing.clone();
@@ -113,10 +113,10 @@ async fn follow(server: Authority, standing: Arc<watch::Sender<Standing>>) {
         };
         generation += 1;
         standing.send_replace(Standing::Up { generation, since: Instant::now() });
-        tracing::info!(generation, "the primary is there");
-        // It says nothing unasked: whatever comes is the end.
+        tracing::info!(generation, "the primary is up");
+        // The server sends nothing without a request, so any result is the end.
         let _ended = stream.read(&mut [0; 1]).await;
         standing.send_modify(|standing| *standing = standing.gone(Instant::now()));
-        tracing::warn!("the primary has gone");
+        tracing::warn!("the primary is down");
     }
 }

@@ -1,4 +1,4 @@
-//! Which replica takes the next read.
+//! Chooses the replica for the next read.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -6,15 +6,15 @@ use std::time::{Duration, Instant};
 
 use axum::http::uri::Authority;
 
-/// For how long a replica that failed is left out, at first and at most.
+/// How long a replica that failed is skipped, at first and at most.
 const OUT: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
-/// For how long the one read that tries it again has it alone.
+/// How long other reads skip a replica while one read tries it again.
 const TRIAL: Duration = Duration::from_secs(2);
 
 /// One replica.
 pub struct Replica {
     pub server: Authority,
-    /// Its place in the configuration, from 1: `replica-1`.
+    /// Its position in the configuration, counted from 1: `replica-1`.
     pub label: String,
     health: Mutex<Health>,
 }
@@ -33,7 +33,7 @@ impl Replica {
         health.failures = health.failures.saturating_add(1);
         health.out_until = Some(now + wait);
         if health.failures == 1 {
-            tracing::warn!(replica = self.label, "left out: it does not answer");
+            tracing::warn!(replica = self.label, "the replica does not answer and is skipped");
         }
     }
 
@@ -41,13 +41,12 @@ impl Replica {
     pub fn well(&self) {
         let mut health = self.health();
         if health.failures > 0 {
-            tracing::info!(replica = self.label, "taken in again");
+            tracing::info!(replica = self.label, "the replica answers again");
         }
         *health = Health::default();
     }
 
-    /// Whether it may be asked. The first who asks after its time out tries it for
-    /// all others.
+    /// Whether it may be asked. After its time out, the first read tries it for all others.
     fn available(&self, now: Instant) -> bool {
         let mut health = self.health();
         match health.out_until {
@@ -65,7 +64,7 @@ impl Replica {
     }
 }
 
-/// All of them, in turn.
+/// All replicas, which are asked in turn.
 pub struct Replicas {
     all: Vec<Replica>,
     turn: AtomicUsize,
@@ -86,8 +85,8 @@ impl Replicas {
         self.all.is_empty()
     }
 
-    /// The next that may be asked; the `tried` first ones after the turn's are passed
-    /// over. Gives it with how many are tried now.
+    /// The next replica that may be asked. Skips those that this read has tried, and counts
+    /// the result in `tried`.
     pub fn next(&self, tried: &mut Tried, now: Instant) -> Option<&Replica> {
         let count = self.all.len();
         let start = *tried.start.get_or_insert_with(|| self.turn.fetch_add(1, Ordering::Relaxed));
@@ -102,7 +101,7 @@ impl Replicas {
     }
 }
 
-/// How far one read has come with the replicas.
+/// Which replicas one read has tried.
 #[derive(Default)]
 pub struct Tried {
     start: Option<usize>,
@@ -133,16 +132,16 @@ mod tests {
     }
 
     #[test]
-    fn one_that_failed_is_left_out_then_tried_by_one_read_and_taken_in() {
+    fn a_replica_that_failed_is_skipped_then_tried_by_one_read_and_used_again() {
         let replicas = Replicas::new([Authority::from_static("a:1")]);
         let now = Instant::now();
         replicas.all[0].failed(now);
         assert_eq!(one(&replicas, now), None);
         let later = now + OUT.0;
         assert_eq!(one(&replicas, later), Some("replica-1"));
-        assert_eq!(one(&replicas, later), None, "one read tries it for all");
+        assert_eq!(one(&replicas, later), None, "only one read tries it");
         replicas.all[0].failed(later);
-        assert_eq!(one(&replicas, later + OUT.0), None, "longer now");
+        assert_eq!(one(&replicas, later + OUT.0), None, "it is skipped for longer now");
         let last = later + OUT.1;
         assert_eq!(one(&replicas, last), Some("replica-1"));
         replicas.all[0].well();

@@ -1,4 +1,4 @@
-//! The answer of the primary on its way to the client, and what it teaches.
+//! Reads replication indexes from the primary's answer while it passes to the client.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -12,8 +12,8 @@ use hyper::body::{Frame, SizeHint};
 use super::index::Question;
 use super::scan::{Scanner, Shown};
 
-/// `response`, which tells `question` its indexes before the client gets the bytes
-/// that show them. `readable` is whether it is JSON of a pipeline or a cursor.
+/// Wraps `response` so that `question` learns its indexes before the client gets the bytes
+/// that show them. `readable` says whether it is JSON of a pipeline or a cursor.
 pub fn watched(response: Response<Body>, mut question: Question, readable: bool) -> Response<Body> {
     if response.status() == StatusCode::NOT_FOUND {
         question.absent();
@@ -69,7 +69,7 @@ impl HttpBody for Watched {
                 if let Some(data) = frame.data_ref() {
                     self.passes(data);
                 }
-                // The client may know the length, and not wait for the end.
+                // A client that knows the length may not poll for the end.
                 if self.body.is_end_stream() {
                     self.ended();
                 }
@@ -92,7 +92,7 @@ impl HttpBody for Watched {
 /// The whole body, or `None` when it is longer than `most`.
 ///
 /// # Errors
-/// When it breaks off.
+/// When the connection breaks.
 pub async fn whole(body: Body, most: usize) -> Result<Option<Bytes>, ()> {
     match http_body_util::Limited::new(body, most).collect().await {
         Ok(whole) => Ok(Some(whole.to_bytes())),

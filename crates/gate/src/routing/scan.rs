@@ -1,8 +1,8 @@
-//! Replication indexes in an answer, while it passes by.
+//! Finds replication indexes in an answer while it passes.
 //!
-//! The bytes `"replication_index":` are always the server's: inside a JSON string the
-//! quotes would be escaped, and the keys of the objects are the server's own. So the
-//! body is not parsed, and not kept.
+//! The bytes `"replication_index":` always come from the server: inside a JSON string the
+//! quotes would be escaped, and the keys of the objects are the server's own. The body is
+//! therefore neither parsed nor stored.
 
 const INDEX: &[u8] = br#""replication_index":"#;
 const ERROR: &[u8] = br#""type":"error""#;
@@ -12,26 +12,26 @@ const ERROR: &[u8] = br#""type":"error""#;
 pub struct Shown {
     pub lowest: Option<u64>,
     pub highest: Option<u64>,
-    /// How many indexes there were that are numbers.
+    /// How many indexes were numbers.
     pub numbers: usize,
-    /// How many were null: those of a batch's steps, and of an empty database.
+    /// How many indexes were null: those of a batch's steps, and of an empty database.
     pub nulls: usize,
     /// Whether a request of a pipeline failed.
     pub error: bool,
 }
 
-/// What follows the name of an index.
+/// The value after the key of an index.
 #[derive(Clone, Copy)]
 enum Value {
-    /// Nothing is being read.
+    /// No value is being read.
     Elsewhere,
-    /// It begins here.
+    /// The value begins here.
     Begun,
-    /// Its digits so far.
+    /// The digits so far.
     Number(u64),
 }
 
-/// Takes an answer chunk by chunk; a chunk may end anywhere.
+/// Reads an answer chunk by chunk; a chunk may end anywhere.
 pub struct Scanner {
     index: Matcher,
     error: Matcher,
@@ -62,7 +62,7 @@ impl Scanner {
     fn byte(&mut self, byte: u8) {
         match (self.value, byte) {
             (Value::Elsewhere, _) => {}
-            // Text or number: the quote is there or not.
+            // The value may be a string or a number, so the quote is optional.
             (Value::Begun, b'"') => return,
             (Value::Begun, b'0'..=b'9') => {
                 self.value = Value::Number(u64::from(byte - b'0'));
@@ -157,7 +157,7 @@ mod tests {
         assert!(!scan(r#"{"results":[{"type":"ok"}],"type":"errors"}"#).error);
     }
 
-    /// An answer as the server writes it, with `text` wherever a client can put some.
+    /// An answer as the server writes it, with `text` wherever a client can put text.
     fn answer(text: &str, index: u64) -> Value {
         json!({ "baton": text, "base_url": null, "results": [
             { "type": "ok", "response": { "type": "execute", "result": {
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn what_clients_write_shows_nothing() {
+    fn text_of_clients_shows_no_index() {
         for text in [
             r#""replication_index":"99""#,
             r#""replication_index":99"#,

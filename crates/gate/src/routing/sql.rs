@@ -1,27 +1,26 @@
-//! Whether a statement surely only reads.
+//! Decides whether it is certain that a statement only reads.
 //!
-//! Decided on the tokens of the server's own scanner (`libsql-sqlite3-parser`, the
-//! version that sqld 0.24.32 and the libsql crate have), so that a string or a
-//! comment ends here where it ends there. Its parser is not used: it builds a tree
-//! as deep as the statement is long, and dropping one made of a megabyte of `+1`
-//! ends the process.
+//! It uses the tokens of the server's own scanner (`libsql-sqlite3-parser`, the version
+//! that sqld 0.24.32 and the libsql crate use), so that both agree where a string or a
+//! comment ends. It does not use the parser, which builds a tree as deep as the statement
+//! is long: dropping one made of a megabyte of `+1` ends the process.
 
 use libsql_sqlite3_parser::dialect::TokenType;
 use libsql_sqlite3_parser::lexer::Scanner;
 use libsql_sqlite3_parser::lexer::sql::Tokenizer;
 
-/// Functions that show what the connection did before, or that load code. Their
-/// answer at a replica is another one.
+/// Functions that depend on what the connection did before, or that load code. They give
+/// a different result on a replica.
 const NOT_AT_A_REPLICA: [&str; 5] =
     ["last_insert_rowid", "changes", "total_changes", "load_extension", "fts3_tokenizer"];
-/// Pragmas as tables: some tell of the connection or of the file.
+/// The prefix of pragmas as tables, some of which depend on the connection or the file.
 const PRAGMA_TABLE: &str = "pragma_";
 
-/// True for one `SELECT`, `VALUES`, or `WITH` without a writing verb, that uses no
-/// function of [`NOT_AT_A_REPLICA`]. False for everything else, and for what cannot
-/// be read: false only costs a request at the primary.
+/// True for a single `SELECT`, `VALUES`, or `WITH` without a writing verb that uses no
+/// function of [`NOT_AT_A_REPLICA`]. False for everything else, including SQL that cannot
+/// be read: false only costs a request to the primary.
 ///
-/// `EXPLAIN` is false, since a replica hands it to the primary.
+/// `EXPLAIN` is false, since a replica forwards it to the primary.
 pub fn only_reads(sql: &str) -> bool {
     let input = sql.as_bytes();
     let mut scanner = Scanner::new(Tokenizer::new());
@@ -32,7 +31,7 @@ pub fn only_reads(sql: &str) -> bool {
         let Ok((_, token, _)) = scanner.scan(input) else { return false };
         let Some((text, kind)) = token else { break };
         if kind == TokenType::TK_SEMI {
-            // A semicolon before the first word is left to the primary as well.
+            // SQL with a semicolon before the first word goes to the primary as well.
             over = true;
         } else if over {
             return false;
@@ -66,7 +65,7 @@ fn begins_a_read(kind: TokenType) -> bool {
     matches!(kind, TokenType::TK_SELECT | TokenType::TK_VALUES | TokenType::TK_WITH)
 }
 
-/// `text` is a name, with its quotes if it has some. A string may be a name too.
+/// Whether `text`, a name with or without quotes, is not allowed. A string may be a name too.
 fn is_denied(text: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(text) else { return true };
     let name = text.trim_matches(['"', '`', '\'', '[', ']']).to_ascii_lowercase();
@@ -97,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_else_is_the_primarys() {
+    fn everything_else_goes_to_the_primary() {
         for sql in [
             "",
             ";",
@@ -143,7 +142,7 @@ mod tests {
         }
     }
 
-    /// What may stand between two words: nothing of it is a word.
+    /// White space or a comment, as it may be between two words.
     fn between() -> impl Strategy<Value = String> {
         prop_oneof![
             Just(" ".to_owned()),
@@ -193,7 +192,7 @@ mod tests {
         }
 
         #[test]
-        fn a_write_behind_a_with_is_found(
+        fn a_write_after_a_with_is_found(
             verb in prop_oneof![spelled("insert"), spelled("replace")],
             gap in between(),
             noise in quoted(),

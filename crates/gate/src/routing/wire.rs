@@ -1,9 +1,8 @@
 //! The body of a Hrana pipeline (versions 2 and 3, JSON), as far as routing reads it.
 //!
-//! A field that is not listed here, or that comes twice, makes the body unreadable,
-//! and then it is the primary's. What goes to a replica is written anew from these
-//! types: it is exactly what was judged. Arguments and conditions are kept as they
-//! came, byte by byte.
+//! A body with an unknown or duplicate field cannot be read, and goes to the primary. The
+//! body for a replica is written from these types, so that it is exactly what was judged.
+//! Arguments and conditions are kept byte for byte.
 
 use std::borrow::Cow;
 
@@ -20,7 +19,7 @@ pub struct Pipeline<'a> {
     pub requests: Vec<StreamRequest<'a>>,
 }
 
-/// One request of any kind: which fields it may have depends on `kind`.
+/// A request of any kind; `kind` determines which fields it may have.
 #[derive(Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct StreamRequest<'a> {
@@ -55,7 +54,7 @@ pub struct Statement<'a> {
     pub replication_index: Option<Index>,
 }
 
-/// The server heeds the index of the batch, not those of its statements.
+/// A batch. The server uses its index, not those of its statements.
 #[derive(Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Batch<'a> {
@@ -84,7 +83,7 @@ pub struct Cursor<'a> {
     pub batch: Batch<'a>,
 }
 
-/// A replication index: text on the wire; the server takes a number as well.
+/// A replication index: a string in JSON, but the server accepts a number as well.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Index(pub u64);
 

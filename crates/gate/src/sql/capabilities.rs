@@ -1,25 +1,25 @@
-//! What each name of the server may be used for: `capabilities.txt`, and the words of
-//! the grammar.
+//! Who may use each name of the server (`capabilities.txt`), and the keywords of the
+//! grammar.
 
 use std::sync::LazyLock;
 
 /// The table, as it is in the repository.
 pub const TEXT: &str = include_str!("capabilities.txt");
 
-/// Whose a name is.
+/// Who may use a name.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Class {
-    /// It touches nothing but its arguments.
+    /// Any token: it touches nothing but its arguments.
     Harmless,
-    /// It reads the database.
+    /// Any token: it reads the database.
     Reader,
-    /// For tokens that may write.
+    /// Tokens that may write.
     Writer,
-    /// For nobody.
+    /// Nobody.
     Never,
 }
 
-/// What a pragma may be used for.
+/// Who may use a pragma, in each of its forms.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Pragma {
     /// `PRAGMA name`.
@@ -30,19 +30,19 @@ pub struct Pragma {
     pub as_table: Class,
 }
 
-/// What a word does in the grammar, as far as it matters.
+/// What a word does in the grammar, as far as the judge needs to know.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Keyword {
-    /// An operator: one more level of the expression.
+    /// An operator, which makes the expression one level deeper.
     Operator,
-    /// `DISTINCT`, which is half an operator before `FROM`.
+    /// `DISTINCT`, which may be part of the operator `IS DISTINCT FROM`.
     Distinct,
     Regexp,
-    /// Ends an expression; what follows names tables.
+    /// Ends an expression; table names follow.
     Tables,
-    /// The same for the table that is written.
+    /// Ends an expression; the name of the table to write follows.
     Into,
-    /// Ends an expression; what follows names no tables.
+    /// Ends an expression; no table names follow.
     Clause,
     On,
     As,
@@ -54,23 +54,23 @@ pub enum Keyword {
     Virtual,
     Using,
     Pragma,
-    /// A statement may still begin behind it.
+    /// A statement may still begin after it.
     Explain,
     Vacuum,
-    /// The name behind it is one that the statement itself makes.
+    /// The statement itself defines the name that follows.
     Defines,
-    /// The same; reserved, so that it is never a name itself.
+    /// Like `Defines`, but reserved, so that it is never a name itself.
     DefinesSurely,
-    /// Any other word that may stand before a parenthesis and calls nothing.
+    /// Any other keyword that may stand before a parenthesis without being a call.
     Other,
 }
 
-/// All that is known of one word.
+/// Everything that is known about one word.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Known {
     pub keyword: Option<Keyword>,
     pub function: Option<Class>,
-    /// Called with nothing in its parentheses, the function ends the server.
+    /// A call of the function without arguments ends the server.
     pub needs_arguments: bool,
     pub module: Option<Class>,
     pub pragma: Option<Pragma>,
@@ -85,7 +85,7 @@ pub enum Entry<'a> {
     Pragma(&'a str, Pragma),
 }
 
-/// The lines of the table; what is no entry is passed over, and a test finds it.
+/// The entries of the table. Lines that are not entries are skipped; a test finds bad ones.
 pub fn entries() -> impl Iterator<Item = Entry<'static>> {
     TEXT.lines().filter_map(entry)
 }
@@ -149,7 +149,7 @@ const KEYWORDS: [(Keyword, &str); 20] = [
     ),
 ];
 
-/// Longer than every word of the table.
+/// At least as long as every word of the table.
 const LONGEST: usize = 32;
 const SLOTS: usize = 2048;
 
@@ -202,7 +202,7 @@ impl Table {
     }
 }
 
-/// Where the search for `word` begins, in whatever case it is written. It has a byte.
+/// The slot where the search for `word` begins, regardless of case. `word` is not empty.
 #[inline]
 fn slot(word: &[u8]) -> usize {
     let letter = |at: usize| usize::from(word[at] | 0x20);
@@ -211,7 +211,7 @@ fn slot(word: &[u8]) -> usize {
     (first * 131 + second * 31 + middle * 17 + last * 7 + word.len() * 257) % SLOTS
 }
 
-/// What is known of `word`, in any case.
+/// What is known about `word`, regardless of case.
 #[inline]
 pub fn known(word: &[u8]) -> Option<&'static Known> {
     if (2..=LONGEST).contains(&word.len()) { TABLE.find(word) } else { None }

@@ -1,36 +1,36 @@
-//! Whether SQL stays in the database and within a token's right.
+//! Decides whether SQL stays in the database and within a token's right.
 //!
-//! One pass over the tokens, without a tree: the server's own parser builds one as deep
-//! as an expression is long, and ends the process when it drops it. What is looked at:
+//! It makes one pass over the tokens and builds no tree: the server's own parser builds
+//! one as deep as an expression is long, and ends the process when it drops it. It checks:
 //!
-//! - each name before a parenthesis: a function, or a table that is one;
-//! - each name where tables stand, quoted as a text too;
-//! - each pragma, and the statements that are no reader's;
-//! - every word behind `CREATE VIRTUAL TABLE … USING`, since its arguments become SQL;
-//! - how long chains of operators are.
+//! - each name before a parenthesis: a function or a table-valued function;
+//! - each name in the position of a table, even one in single quotes;
+//! - each pragma, and the statements that a reader may not run;
+//! - every word after `CREATE VIRTUAL TABLE … USING`, since its arguments become SQL;
+//! - the length of chains of operators.
 //!
-//! Where it cannot be told whether a name is called, it counts as called.
+//! A name counts as called if it cannot be told whether it is.
 
 use super::capabilities::{Class, Keyword, Known, Pragma, known};
 use super::lexer::{self, Lexer, Token};
 use super::refusal::{Refusal, forbidden, shown, unknown};
 
-/// Levels of an expression at a time: operators in a row, and parentheses around them.
+/// The deepest expression: its operators in a row, and the parentheses around them.
 /// `SQLite` refuses more than 1,000 in an expression; the parser of sqld 0.24.32
 /// overflows its stack at some 25,000 operators.
 pub(super) const DEEPEST: usize = 8_000;
 
-/// What SQL came to that may pass.
+/// What is known about SQL that may pass.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Judged {
     /// How many statements it has.
     pub statements: u32,
 }
 
-/// Looks at `sql`, one statement or several, of somebody who may write or not.
+/// Checks `sql`, which may have several statements, for a token that may write or not.
 ///
 /// # Errors
-/// The first thing in it that may not pass.
+/// When it uses something that the token does not allow: the first such thing.
 pub fn judge(sql: &[u8], may_write: bool) -> Result<Judged, Refusal> {
     let mut judge = Judge::new(may_write);
     let mut lexer = Lexer::new(sql);
@@ -42,7 +42,7 @@ pub fn judge(sql: &[u8], may_write: bool) -> Result<Judged, Refusal> {
     Ok(Judged { statements: judge.statements })
 }
 
-/// What stood before a token.
+/// What comes before a token.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Before {
     Nothing,
@@ -63,9 +63,9 @@ struct Pending<'a> {
     quoted: bool,
     known: Option<&'static Known>,
     before: Before,
-    /// It is where tables are named.
+    /// It is in the position of a table name.
     table: bool,
-    /// It is what `PRAGMA` names.
+    /// It is the name of a pragma.
     pragma: bool,
 }
 
@@ -74,20 +74,20 @@ struct Pending<'a> {
 struct Level<'a> {
     /// Operators since the expression began.
     chain: usize,
-    /// A list of tables is going on.
+    /// It is inside a list of tables.
     tables: bool,
-    /// The name before it, which must turn out to be that of a common table expression.
+    /// The name before it, which must be that of a common table expression.
     common_table: Option<&'a [u8]>,
 }
 
-/// How far a `CREATE` has come.
+/// Which part of a `CREATE` statement has been read.
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum Creates {
     Nothing,
     Something,
     Index,
     VirtualTable,
-    /// Behind `USING`.
+    /// After `USING`.
     Module,
 }
 
@@ -97,20 +97,21 @@ struct Judge<'a> {
     /// No statement has begun since the last `;`.
     fresh: bool,
     before: Before,
-    /// Before the name in front of a dot.
+    /// What comes before the schema name in front of a dot.
     before_dotted: Before,
     pending: Option<Pending<'a>>,
     creates: Creates,
-    /// `PRAGMA` has come, its name has not.
+    /// `PRAGMA` was read, its name was not.
     pragma: bool,
     level: Level<'a>,
     outer: Vec<Level<'a>>,
-    /// Operators and parentheses of all levels that are open.
+    /// Operators and parentheses of all open levels.
     depth: usize,
-    /// Behind the columns of what must be a common table expression: its name, and
-    /// whether `AS` has come.
+    /// After the columns of what must be a common table expression: its name, and
+    /// whether `AS` was read.
     common_table: Option<(&'a [u8], bool)>,
-    /// Behind the parenthesis of a function that ends the server without arguments.
+    /// After the opening parenthesis of a function that ends the server if it is called
+    /// without arguments: its name.
     needs_argument: Option<&'a [u8]>,
 }
 
@@ -135,11 +136,11 @@ impl<'a> Judge<'a> {
 
     #[inline]
     fn take(&mut self, token: Token<'a>) -> Result<(), Refusal> {
-        // Most of a long text is rows of values.
+        // A fast path for rows of values, which make up most of a long statement.
         if token == Token::Sign(b',')
             && let Some(Pending { pragma: false, .. }) = self.pending
         {
-            // A name that nobody has called.
+            // A comma follows the name, so it is not called.
             self.pending = None;
         }
         match token {
@@ -164,7 +165,7 @@ impl<'a> Judge<'a> {
         self.expect_argument(token)?;
         self.resolve(Some(token))?;
         if token == Token::Sign(b';') {
-            // Among the arguments of a module it is one of them.
+            // Inside the arguments of a module a semicolon does not end the statement.
             let is_argument = self.creates == Creates::Module && !self.outer.is_empty();
             return if is_argument { Ok(()) } else { self.end_statement() };
         }
@@ -244,7 +245,7 @@ impl<'a> Judge<'a> {
         Ok(())
     }
 
-    /// A name of the user or of the server; a text may be one, too.
+    /// A name of the user or of the server; a string literal may be a name, too.
     #[inline]
     fn name(
         &mut self,
@@ -282,7 +283,7 @@ impl<'a> Judge<'a> {
         Ok(())
     }
 
-    /// A name that may be that of a table which is there without a `CREATE`.
+    /// Checks a name that may be that of a table which exists without a `CREATE`.
     #[inline]
     fn named(
         &self,
@@ -309,15 +310,15 @@ impl<'a> Judge<'a> {
         Ok(())
     }
 
-    /// Any word in the definition of a virtual table.
+    /// Checks any word in the definition of a virtual table.
     fn inside_module(&self, word: &[u8]) -> Result<(), Refusal> {
         let Some(known) = known(word) else { return Ok(()) };
         let classes = [known.function, known.module].into_iter().flatten();
-        // Its own module is both a function for nobody and a module for writers.
+        // `fts5` is both a forbidden function and a module for writers.
         classes.min().map_or(Ok(()), |class| self.allow(class, word))
     }
 
-    /// Judges the name before `next`, now that it is known what follows.
+    /// Judges the name before `next`, which shows how the name is used.
     #[inline]
     fn resolve(&mut self, next: Option<Token<'a>>) -> Result<(), Refusal> {
         let Some(pending) = self.pending.take() else {
@@ -346,11 +347,11 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// A name with a parenthesis behind it.
+    /// Checks a name that is followed by a parenthesis.
     fn called(&mut self, pending: Pending<'a>) -> Result<(), Refusal> {
         let Pending { name, quoted, before, known: whole, table, .. } = pending;
         if self.creates == Creates::Module {
-            // Its words have been looked at.
+            // `inside_module` has already checked its words.
             return Ok(());
         }
         let filled = matches!(before, Before::Keyword(Keyword::Into | Keyword::DefinesSurely));
@@ -373,8 +374,8 @@ impl<'a> Judge<'a> {
         }
         let index = before == Before::Keyword(Keyword::On) && self.creates == Creates::Index;
         match before {
-            // The type of a column, an alias, the name of a view or of a common table
-            // expression: nothing is called there.
+            // The type of a column, an alias, or the name of a view or of a common table
+            // expression is not a call.
             Before::Name | Before::Keyword(Keyword::As | Keyword::Defines) => Ok(()),
             _ if index => Ok(()),
             Before::Comma if !table => {
@@ -385,7 +386,7 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// What follows the columns of a common table expression.
+    /// Checks what follows the columns of a common table expression.
     fn expect_common_table(&mut self, token: Token<'a>) -> Result<(), Refusal> {
         let Some((name, after_as)) = self.common_table else { return Ok(()) };
         let is =
@@ -399,7 +400,7 @@ impl<'a> Judge<'a> {
         Ok(())
     }
 
-    /// A name, as the first argument of some functions must be.
+    /// Checks that the first argument is a name, for the functions that need one.
     fn expect_argument(&mut self, token: Token<'_>) -> Result<(), Refusal> {
         let Some(function) = self.needs_argument.take() else { return Ok(()) };
         match token {
@@ -420,7 +421,7 @@ impl<'a> Judge<'a> {
 
     fn close(&mut self) {
         self.before = Before::Other;
-        // More than were opened: no statement has that.
+        // Valid SQL never closes more parentheses than it opens.
         let Some(outer) = self.outer.pop() else { return };
         self.depth -= self.level.chain + 1;
         self.level = outer;

@@ -1,39 +1,39 @@
-//! SQL cut into words, quoted names, texts and signs.
+//! Splits SQL into words, quoted names, string literals and punctuation.
 //!
-//! Neither of the server's two tokenizers is imitated: sqld's own counts every byte
-//! above 127 as part of a word, `SQLite`'s takes U+FEFF for white space. Here whatever
-//! is not an ASCII letter, a digit or `_` ends a word, so that a name that either of
-//! them would see is always found, if need be in a longer one. Where quotes and
-//! comments begin and end, all three agree; what does not end is an error.
+//! This lexer imitates neither of the server's two tokenizers: sqld's own counts every
+//! byte above 127 as part of a word, and `SQLite`'s treats U+FEFF as white space. Here
+//! anything but an ASCII letter, a digit or `_` ends a word, so that a name that either
+//! tokenizer would see is always found, possibly within a longer one. All three agree
+//! where quotes and comments begin and end; an unterminated one is an error.
 
-/// A piece of SQL that matters.
+/// A token that the judge needs to see.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Token<'a> {
     /// ASCII letters, digits and `_`, not beginning with a digit.
     Word(&'a [u8]),
-    /// A name in `"`, `` ` `` or `[]`, without them.
+    /// A name in `"`, `` ` `` or `[]`, without the quotes.
     Name(&'a [u8]),
-    /// A text in `'`, without them.
+    /// A string literal in `'`, without the quotes.
     Text(&'a [u8]),
-    /// A number, a `?`, or what else stands for a value.
+    /// A number, a `?` or another placeholder for a value.
     Value,
     /// `(`, `)`, `,`, `;` or `.`.
     Sign(u8),
     Operator,
 }
 
-/// Why SQL cannot be cut into pieces.
+/// Why SQL cannot be split into tokens.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Unreadable {
-    /// A quote or a comment does not end.
+    /// A quote or a comment is not terminated.
     Unfinished,
-    /// A NUL ends the text for `SQLite` and not for sqld.
+    /// A NUL ends the SQL for `SQLite` but not for sqld.
     Nul,
     /// U+FEFF is white space for `SQLite` and a letter for sqld.
     ByteOrderMark,
 }
 
-/// Gives the tokens one after the other.
+/// Returns the tokens one after another.
 pub struct Lexer<'a> {
     sql: &'a [u8],
     at: usize,
@@ -59,7 +59,7 @@ const VARIABLE: u8 = 11;
 static KINDS: [u8; 256] = kinds();
 
 const fn kinds() -> [u8; 256] {
-    // Bytes that are in no token of SQLite part words as a space does.
+    // Bytes that are part of no SQLite token separate words, as a space does.
     let mut kinds = [SPACE; 256];
     let mut byte = 0;
     while byte < 256 {
@@ -88,10 +88,10 @@ impl<'a> Lexer<'a> {
         Self { sql, at: 0 }
     }
 
-    /// The next token; `None` at the end.
+    /// The next token, or `None` at the end.
     ///
     /// # Errors
-    /// Where the rest cannot be read.
+    /// When the rest cannot be split into tokens.
     #[inline]
     pub fn next(&mut self) -> Result<Option<Token<'a>>, Unreadable> {
         loop {
@@ -167,7 +167,7 @@ impl<'a> Lexer<'a> {
             if quote == b'[' || self.peek() != Some(quote) {
                 break;
             }
-            // Twice is one of the text itself.
+            // A doubled quote is one quote in the text itself.
             self.at += 1;
         }
         let inside = &self.sql[start..self.at - 1];
@@ -203,23 +203,23 @@ impl<'a> Lexer<'a> {
     }
 }
 
-/// Where `byte` is first.
+/// The position of the first `byte`.
 #[inline]
 fn find(byte: u8, bytes: &[u8]) -> Option<usize> {
-    // Most quotations are a few bytes long, and the call alone costs more than those.
+    // Most quoted texts are a few bytes long, which the call to memchr alone outweighs.
     match bytes.iter().take(NEAR).position(|other| *other == byte) {
         None if bytes.len() > NEAR => memchr::memchr(byte, &bytes[NEAR..]).map(|at| at + NEAR),
         found => found,
     }
 }
 
-/// Whether `bytes` are one word.
+/// Whether `bytes` is a single word.
 pub fn is_word(bytes: &[u8]) -> bool {
     let part = |byte: &u8| matches!(KINDS[usize::from(*byte)], LETTER | DIGIT);
     bytes.first().is_some_and(|first| !first.is_ascii_digit()) && bytes.iter().all(part)
 }
 
-/// The words in `bytes`, which are quoted: each run of letters, digits and `_`.
+/// The words in the quoted text `bytes`: each run of letters, digits and `_`.
 pub fn words(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     bytes
         .split(|byte| !matches!(KINDS[usize::from(*byte)], LETTER | DIGIT))

@@ -1,13 +1,13 @@
 //! What SQL may do for the holder of a token.
 //!
-//! The server checks a token against a namespace and then runs what it is given, and
-//! some of SQL does not stop at the database: `readfile()` shows another tenant's rows
-//! (`sql-reads-any-file` in the ledger, measured on sqld 0.24.32). So every name that
-//! SQL uses must be in `capabilities.txt`, in a class that the token covers.
+//! The server checks a token against a namespace and then runs any SQL, and some SQL
+//! reaches beyond the database: `readfile()` shows another tenant's rows
+//! (`sql-reads-any-file` in the ledger, measured on sqld 0.24.32). Every name that
+//! SQL uses must therefore be in `capabilities.txt`, in a class that the token covers.
 //!
 //! ```text
-//! text --> lexer: words, names, texts, signs --> judge: which of them are used, and as what?
-//!                                            --> capabilities: who may use them?
+//! SQL --> lexer: words, names, literals --> judge: which names are used, and as what?
+//!                                       --> capabilities: who may use them?
 //! ```
 
 pub mod capabilities;

@@ -1,27 +1,27 @@
-//! Why SQL may not pass, in words for whoever sent it.
+//! Why SQL is refused, as a message for the client.
 
 use super::judge::DEEPEST;
 use super::lexer::Unreadable;
 
-/// Of a name in a refusal.
+/// How many bytes of a name a refusal quotes.
 const SHOWN: usize = 64;
 
-/// Why SQL may not pass.
+/// Why SQL is refused.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Refusal {
-    #[error("the SQL uses `{name}`, which is not for tokens that may only read")]
+    #[error("the SQL uses `{name}`, which needs a token that may write")]
     ForWriters { name: String },
-    #[error("the SQL uses `{name}`, which nobody may use through this gate")]
+    #[error("the SQL uses `{name}`, which is not allowed through this gate")]
     Forbidden { name: String },
     #[error("the SQL calls `{name}`, which is not a function or table of the database server")]
     Unknown { name: String },
-    #[error("`BEGIN {0}` locks out other writers and is not for tokens that may only read")]
+    #[error("`BEGIN {0}` locks out other writers and needs a token that may write")]
     Lock(&'static str),
     #[error("the SQL has an expression with more than {DEEPEST} operators and parentheses")]
     TooDeep,
-    #[error("the SQL has a quotation or a comment without an end")]
+    #[error("the SQL has an unterminated quote or comment")]
     Unfinished,
-    #[error("the SQL has the character U+{0:04X} outside a text")]
+    #[error("the SQL has the character U+{0:04X}, which is not allowed here")]
     Character(u32),
 }
 

@@ -11,7 +11,7 @@ fn writer(sql: &str) -> Result<Judged, Refusal> {
 }
 
 #[test]
-fn what_applications_send_passes() {
+fn sql_of_ordinary_applications_passes() {
     for sql in [
         "SELECT 1",
         "select * from t where x = 'readfile' and y in ('fsdir', \"z\")",
@@ -75,7 +75,7 @@ fn what_applications_send_passes() {
 }
 
 #[test]
-fn what_reaches_beyond_the_database_does_not() {
+fn sql_that_reaches_beyond_the_database_is_refused() {
     for sql in [
         "SELECT readfile('x')",
         "SELECT \u{feff}readfile('x')",
@@ -156,7 +156,7 @@ fn what_reaches_beyond_the_database_does_not() {
 }
 
 #[test]
-fn what_writes_or_locks_is_not_for_readers() {
+fn writes_and_locks_are_refused_for_readers() {
     for sql in [
         "BEGIN IMMEDIATE",
         "begin/**/exclusive transaction",
@@ -242,13 +242,13 @@ proptest! {
     }
 
     #[test]
-    fn what_a_reader_may_a_writer_may(sql in "[a-z_'\"(),.;= ]{0,80}") {
+    fn a_writer_may_do_everything_that_a_reader_may(sql in "[a-z_'\"(),.;= ]{0,80}") {
         if reader(&sql).is_ok() {
             prop_assert!(writer(&sql).is_ok());
         }
     }
 
-    /// Whatever stands around it that does not quote it.
+    /// Any text around the call that does not quote it must not hide it.
     #[test]
     fn a_forbidden_call_is_found_among_noise(
         before in "[^'\"`\\[\\-/]{0,20}", between in "[^a-zA-Z0-9_'\"`\\[\\-/().,;+*%<>=!&|~?$@:#]{0,10}", after in ".{0,20}",

@@ -27,7 +27,7 @@ async fn h1_streams_that_are_not_closed_are_counted_until_the_server_drops_them(
     }
     let refused = tenant.stream(None).await.err().unwrap();
     assert_eq!(refused.status(), 429);
-    // One that is open goes on, and gives its place back when it is closed.
+    // An open stream can be continued, and frees its connection when it is closed.
     let mut own = tenant.stream(Some(StreamId(1))).await.unwrap();
     own.sent();
     own.closed();
@@ -35,7 +35,7 @@ async fn h1_streams_that_are_not_closed_are_counted_until_the_server_drops_them(
     drop(tenant.stream(None).await.unwrap());
     let mut third = tenant.stream(None).await.unwrap();
     third.sent();
-    // Its answer never came: the server may have it.
+    // The answer never arrived, so the server may have opened the stream.
     drop(third);
     assert!(tenant.stream(None).await.is_err());
     tokio::time::advance(LOST).await;
@@ -57,7 +57,7 @@ async fn h1_client_ids_share_the_budget_and_one_id_counts_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn h1_more_at_once_while_they_are_quick_and_no_more_than_that() {
+async fn h1_more_requests_run_at_once_while_they_are_quick_up_to_a_bound() {
     let limits = Limits { requests_per_namespace: number(2), ..few() };
     let tenant = tenant(limits);
     for _ in 0..20 {
@@ -68,7 +68,7 @@ async fn h1_more_at_once_while_they_are_quick_and_no_more_than_that() {
         all.push(tenant.execute().await.unwrap());
     }
     assert!(tenant.execute().await.is_err());
-    // Slow ones take back what the quick ones were given.
+    // Slow requests undo what quick requests have gained.
     tokio::time::advance(SLOW).await;
     all.clear();
     let _two = (tenant.execute().await.unwrap(), tenant.execute().await.unwrap());
@@ -76,7 +76,7 @@ async fn h1_more_at_once_while_they_are_quick_and_no_more_than_that() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn h1_who_is_over_a_number_waits_for_a_moment() {
+async fn h1_a_request_over_a_limit_waits_for_a_moment() {
     let tenant = tenant(few());
     let first = tenant.execute().await.unwrap();
     assert!(tenant.execute().await.is_err());
@@ -102,13 +102,13 @@ async fn statements_are_counted_and_a_short_wait_comes_before_a_refusal() {
     slow.admit(1).await.unwrap();
     assert!(started.elapsed() > Duration::from_millis(100), "it did not wait");
     assert_eq!(slow.admit(3).await.unwrap_err().status(), 429);
-    // More than a burst is as much as a burst.
+    // More statements than the burst count as the burst.
     let limits = Limits { per_namespace_per_second: number(5), burst: number(3), ..few() };
     tenant(limits).admit(100).await.unwrap();
 }
 
 #[test]
-fn memory_is_bounded_and_what_is_in_use_is_kept() {
+fn memory_is_bounded_and_namespaces_in_use_are_kept() {
     let tenants = Tenants::new(&few(), 1024);
     let first = tenants.of(&"first".parse().unwrap());
     for number in 0..=2 * MANY {

@@ -35,11 +35,11 @@ fn part(value: &Value) -> String {
     URL_SAFE_NO_PAD.encode(value.to_string())
 }
 
-/// With any header, signed by `key` all the same.
+/// A token with any header, signed by `key`.
 fn sign_with(key: &SigningKey, header: &Value, claims: &Value) -> String {
     let message = format!("{}.{}", part(header), part(claims));
     let whole = sign(key, claims);
-    // Only Ed25519 over another message: made through the library's own signer.
+    // `mint` always writes the same header, so this one is signed separately.
     drop(whole);
     let der = jsonwebtoken::EncodingKey::from_ed_pem(key.to_pem().expose_secret().as_bytes());
     let signature =
@@ -48,7 +48,7 @@ fn sign_with(key: &SigningKey, header: &Value, claims: &Value) -> String {
 }
 
 #[test]
-fn good_tokens_pass_by_any_key_and_again_from_memory() {
+fn valid_tokens_of_any_trusted_key_pass_also_from_the_cache() {
     let (first, second) = (key(), key());
     let verifier = verifier(&[&first, &second]);
     for key in [&first, &second] {
@@ -63,7 +63,7 @@ fn good_tokens_pass_by_any_key_and_again_from_memory() {
 }
 
 #[test]
-fn forged_tokens_do_not() {
+fn forged_tokens_are_refused() {
     let (own, foreign) = (key(), key());
     let verifier = verifier(&[&own]);
     let claims = json!({"id": "a"});
@@ -104,7 +104,7 @@ fn forged_tokens_do_not() {
 }
 
 #[test]
-fn time_is_exact_and_looked_at_every_time() {
+fn expiry_is_exact_and_checked_on_every_use() {
     let key = key();
     let verifier = verifier(&[&key]);
     let token = sign(&key, &json!({"id": "a", "nbf": NOW, "exp": NOW + 10}));
@@ -118,20 +118,20 @@ fn time_is_exact_and_looked_at_every_time() {
     ] {
         assert_eq!(verifier.verify(&token, at).err(), expected, "{at}");
     }
-    // Before 1970 is no way to say `never`.
+    // A time before 1970 does not mean `never`.
     let old = sign(&key, &json!({"id": "a", "exp": -1}));
     assert_eq!(verifier.verify(&old, NOW).unwrap_err(), Bad::Expired);
 }
 
 #[test]
-fn l6_an_end_and_an_id_can_be_required() {
+fn l6_an_expiry_and_an_id_can_be_required() {
     let key = key();
     let verdict = |exp: bool, jti: bool, claims: &Value| {
         let required = Required { exp, jti, ..Required::default() };
         let verifier = Verifier::new(trusted(&[&key]), required, Revoked::nothing());
         let token = sign(&key, claims);
         let first = verifier.verify(&token, NOW).err();
-        assert_eq!(verifier.verify(&token, NOW).err(), first, "from memory");
+        assert_eq!(verifier.verify(&token, NOW).err(), first, "from the cache");
         first
     };
     let both = json!({"id": "a", "exp": NOW + 60, "jti": "one"});
@@ -153,7 +153,7 @@ fn l6_an_end_and_an_id_can_be_required() {
 }
 
 #[test]
-fn l7_what_can_be_read_in_two_ways_is_no_token() {
+fn l7_ambiguous_tokens_are_refused() {
     let key = key();
     let verifier = verifier(&[&key]);
     let signed = |header: &str, claims: &str| {
@@ -192,7 +192,7 @@ fn l7_what_can_be_read_in_two_ways_is_no_token() {
 }
 
 #[test]
-fn issuer_and_audience_are_looked_at() {
+fn issuer_and_audience_are_checked() {
     let key = key();
     let verifier = Verifier::new(
         trusted(&[&key]),
@@ -208,7 +208,7 @@ fn issuer_and_audience_are_looked_at() {
 }
 
 #[test]
-fn a_token_that_is_revoked_later_is_refused_though_it_is_remembered() {
+fn a_token_that_is_revoked_later_is_refused_although_it_is_cached() {
     let key = key();
     let revoked = Revoked::nothing();
     let verifier = Verifier::new(trusted(&[&key]), Required::default(), revoked.clone());
@@ -221,7 +221,7 @@ fn a_token_that_is_revoked_later_is_refused_though_it_is_remembered() {
 }
 
 #[test]
-fn a_key_that_is_taken_away_takes_its_tokens_with_it() {
+fn removing_a_key_invalidates_its_tokens() {
     let (old, new) = (key(), key());
     let keys = trusted(&[&old]);
     let verifier = Verifier::new(keys.clone(), Required::default(), Revoked::nothing());
@@ -239,7 +239,7 @@ fn a_key_that_is_taken_away_takes_its_tokens_with_it() {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
-    /// One changed byte, anywhere, and it is no token any more.
+    /// A token with one changed byte, at any position, is not valid.
     #[test]
     fn no_byte_can_be_changed(place in 0usize..200, byte in any::<u8>()) {
         let key = SigningKey::generate().unwrap();

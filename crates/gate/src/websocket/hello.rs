@@ -1,12 +1,12 @@
-//! What a client says in a WebSocket message, as far as it matters who it is.
+//! Reads from a client's WebSocket messages who it is, and writes hellos.
 
 use serde::{Deserialize, Serialize};
 
 use super::super::paths::Encoding;
 use super::super::protobuf;
 
-/// The subprotocols that the server knows, its favourite first. Without one it
-/// takes `hrana1`.
+/// The subprotocols that the server supports, in its order of preference. Without one it
+/// uses `hrana1`.
 pub const PROTOCOLS: [(&str, Encoding); 4] = [
     ("hrana3-protobuf", Encoding::Protobuf),
     ("hrana3", Encoding::Json),
@@ -17,9 +17,9 @@ pub const PROTOCOLS: [(&str, Encoding); 4] = [
 /// A message of a client.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Said {
-    /// Who it is; the token, if any.
+    /// A hello, with its token, if any.
     Hello(Option<String>),
-    /// All else.
+    /// Any other message.
     Request,
 }
 
@@ -34,7 +34,7 @@ struct Message {
 /// Reads a message; `None` for one that the server would not understand either.
 pub fn read(encoding: Encoding, message: &[u8]) -> Option<Said> {
     match encoding {
-        // A key that is there twice is an error, as it is for the server.
+        // A duplicate key is an error, as it is for the server.
         Encoding::Json => {
             let message: Message = serde_json::from_slice(message).ok()?;
             match (message.kind.as_str(), message.jwt) {
@@ -45,7 +45,7 @@ pub fn read(encoding: Encoding, message: &[u8]) -> Option<Said> {
         }
         Encoding::Protobuf => {
             let fields = protobuf::fields(message)?;
-            // Exactly one: the last of several would win, and messages would be merged.
+            // Exactly one field: a parser would merge several, or take the last one.
             let [field] = fields.as_slice() else { return None };
             let content = field.content?;
             match field.number {
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_are_told_apart() {
+    fn hellos_and_requests_are_told_apart() {
         let hello = |jwt: &str| Some(Said::Hello(Some(jwt.to_owned())));
         assert_eq!(json(r#"{"type":"hello","jwt":"x"}"#), hello("x"));
         assert_eq!(json(r#"{"jwt":"x","\u0074ype":"h\u0065llo"}"#), hello("x"));
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_in_protobuf_are_told_apart() {
+    fn hellos_and_requests_in_protobuf_are_told_apart() {
         let read = |message: &[u8]| read(Encoding::Protobuf, message);
         assert_eq!(read(&nested(1, &nested(1, b"x"))), Some(Said::Hello(Some("x".into()))));
         assert_eq!(read(&nested(1, b"")), Some(Said::Hello(None)));

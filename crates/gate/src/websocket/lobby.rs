@@ -1,7 +1,7 @@
-//! Sockets whose clients have not said who they are.
+//! WebSockets whose clients have not sent their hello.
 //!
-//! They have few places, and fewer for each address. When there is none left, the one that
-//! has been silent for longest goes: an honest client says its hello at once.
+//! There is a limit on these, and a lower one per address. When it is reached, the WebSocket
+//! that has waited for longest is closed: an honest client sends its hello at once.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -9,18 +9,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
-/// Places, and those of one address.
+/// The limit, and the limit per address.
 const PLACES: usize = 256;
 const PER_ADDRESS: usize = 64;
 
-/// The places.
+/// All WebSockets that wait for a hello.
 #[derive(Clone, Default)]
 pub struct Lobby(Arc<Mutex<Waiting>>);
 
 #[derive(Default)]
 struct Waiting {
     next: u64,
-    /// In the order in which they came.
+    /// In the order of arrival.
     places: BTreeMap<u64, (Option<IpAddr>, CancellationToken)>,
 }
 
@@ -29,7 +29,7 @@ impl Lobby {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A place for a socket of `address`; somebody else may have to leave.
+    /// A place for a WebSocket of `address`; another one may have to leave.
     pub fn enter(&self, address: Option<IpAddr>) -> Place {
         let mut waiting = self.waiting();
         let same = |(other, _): &&(Option<IpAddr>, CancellationToken)| *other == address;
@@ -52,11 +52,11 @@ impl Lobby {
     }
 }
 
-/// A place, until it is dropped.
+/// A place in the lobby; it becomes free when this is dropped.
 pub struct Place {
     lobby: Lobby,
     number: u64,
-    /// Cancelled when the place is needed for another.
+    /// Cancelled when another WebSocket needs the place.
     pub leave: CancellationToken,
 }
 
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn h2_the_one_that_is_silent_for_longest_makes_room() {
+    fn h2_the_one_that_has_waited_longest_makes_room() {
         let lobby = Lobby::default();
         let address = |number: u8| Some(IpAddr::from([127, 0, 0, number]));
         let first = lobby.enter(address(1));
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn h2_all_addresses_together_have_a_bound() {
+    fn h2_all_addresses_together_have_a_limit() {
         let lobby = Lobby::default();
         let places: Vec<Place> = (0..=255)
             .chain(0..=255)

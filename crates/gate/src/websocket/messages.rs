@@ -1,6 +1,6 @@
-//! Requests of a WebSocket as far as the gate must understand them, and what it answers
-//! itself. Read as the server reads them (`hrana/ws/proto.rs` of sqld 0.24.32), without
-//! the arguments: those are never SQL.
+//! Reads the requests of a WebSocket as far as the gate must understand them, and writes the
+//! gate's own answers. Requests are read as the server reads them (`hrana/ws/proto.rs` of
+//! sqld 0.24.32), without the arguments, which are never SQL.
 
 use std::borrow::Cow;
 
@@ -20,12 +20,12 @@ pub struct Request {
     pub kind: Kind,
 }
 
-/// What is asked for.
+/// The kind of a request.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Kind {
     OpenStream(i32),
     CloseStream(i32),
-    /// To execute, to describe: whatever runs on a stream.
+    /// Execute, batch, describe: any request that runs on a stream.
     Run {
         stream: i32,
         sql: Vec<Sql>,
@@ -51,7 +51,7 @@ pub struct Sql {
     pub id: Option<i32>,
 }
 
-/// The request in `message`; `None` when it is none that the server knows.
+/// The request in `message`; `None` when it is not one that the server knows.
 pub fn request(encoding: Encoding, message: &[u8]) -> Option<Request> {
     match encoding {
         Encoding::Json => from_json(message),
@@ -193,7 +193,7 @@ struct Store {
 }
 
 fn from_protobuf(message: &[u8]) -> Option<Request> {
-    // Exactly one field each: several would be merged, or the last of them would win.
+    // Exactly one field each: a parser would merge several, or take the last one.
     let fields = protobuf::fields(message)?;
     let [whole] = fields.as_slice() else { return None };
     let fields = protobuf::fields(whole.content.filter(|_| whole.number == 2)?)?;
@@ -205,7 +205,7 @@ fn from_protobuf(message: &[u8]) -> Option<Request> {
                 request = Some((field.number, content));
             }
             (1..=13, _) => return None,
-            // The server skips what it does not know.
+            // The server skips unknown fields.
             _ => {}
         }
     }
@@ -244,9 +244,10 @@ fn from_protobuf(message: &[u8]) -> Option<Request> {
     Some(Request { id: id.unwrap_or_default(), kind })
 }
 
-/// The `int32` of a field, its key included.
+/// The `int32` in a field, which includes its key.
 fn varint(field: &[u8]) -> Option<i32> {
-    // The key of a field below 16 is one byte; a number is cut off as the server does it.
+    // The key of a field below 16 is one byte. Longer numbers are truncated, as the server
+    // does it.
     let (value, _) = protobuf::varint(field.get(1..)?)?;
     let low = u32::try_from(value & u64::from(u32::MAX)).ok()?;
     Some(i32::from_ne_bytes(low.to_ne_bytes()))
@@ -255,13 +256,13 @@ fn varint(field: &[u8]) -> Option<i32> {
 /// What a message of the server is about.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum About {
-    /// The hello was taken, or was not.
+    /// The hello was accepted or refused.
     Hello,
     /// The answer to this request.
     Request(i32),
 }
 
-/// What `message` of the server is about, if that can be told.
+/// What `message` of the server is about, if the gate can read it.
 pub fn about(encoding: Encoding, message: &[u8]) -> Option<About> {
     match encoding {
         Encoding::Json => {
@@ -281,7 +282,7 @@ pub fn about(encoding: Encoding, message: &[u8]) -> Option<About> {
             }
             let inner = protobuf::fields(field.content?)?;
             let id = inner.iter().find(|field| field.number == 1);
-            // Zero is left out.
+            // Protobuf leaves out a zero.
             Some(About::Request(id.map_or(Some(0), |id| varint(id.whole))?))
         }
     }
@@ -309,7 +310,7 @@ struct RequestId {
     request_id: i32,
 }
 
-/// The answer to request `id` that did not work.
+/// The answer to request `id`, which failed.
 pub fn error(encoding: Encoding, id: i32, code: &str, message: &str) -> Message {
     match encoding {
         Encoding::Json => {
@@ -327,7 +328,7 @@ pub fn error(encoding: Encoding, id: i32, code: &str, message: &str) -> Message 
     }
 }
 
-/// What can be closed, as it is named in either encoding.
+/// What a request can close.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Closed {
     Stream,
@@ -335,7 +336,7 @@ pub enum Closed {
     Sql,
 }
 
-/// The answer to request `id` that closed something.
+/// The answer to request `id`, which closed something.
 pub fn closed(encoding: Encoding, id: i32, what: Closed) -> Message {
     let (name, tag) = match what {
         Closed::Stream => ("close_stream", 3),
@@ -358,7 +359,7 @@ pub fn closed(encoding: Encoding, id: i32, what: Closed) -> Message {
     }
 }
 
-/// A request of the gate's own: to close `stream`.
+/// A request of the gate itself to close `stream`.
 pub fn close_stream(encoding: Encoding, id: i32, stream: i32) -> Message {
     match encoding {
         Encoding::Json => {

@@ -1,6 +1,6 @@
-//! Hrana over WebSocket. The token is inside the first message, so the gate
-//! takes the socket, reads that, and only then dials the server. It looks at
-//! the token again for as long as the socket lives, which the server does not.
+//! Hrana over WebSocket. The token is in the first message, so the gate accepts the
+//! WebSocket, reads that message, and only then connects to the server. Unlike the server,
+//! it checks the token again for as long as the WebSocket is open.
 
 pub mod hello;
 pub mod lobby;
@@ -39,16 +39,16 @@ use super::upstream;
 use demo_service::problem::Problem;
 use demo_sqld::namespace::NamespaceName;
 
-/// Until a client has said who it is.
+/// Time for a client to send its hello.
 const HELLO: Duration = Duration::from_secs(5);
-/// For a server to take the socket.
+/// Time for the server to accept a WebSocket.
 const DIAL: Duration = Duration::from_secs(3);
-/// For saying good-bye.
+/// Time for the closing handshake with the client.
 const FAREWELL: Duration = Duration::from_secs(2);
-/// Answers are limited by the server, at 10 MiB.
+/// The longest answer in bytes. The server's own limit is 10 MiB.
 const LARGEST_ANSWER: usize = 64 * 1024 * 1024;
 
-/// Why a socket is closed (RFC 6455, 7.4.1).
+/// Status codes of the close frame (RFC 6455, 7.4.1).
 mod code {
     pub const GOING_AWAY: u16 = 1001;
     pub const PROTOCOL: u16 = 1002;
@@ -56,10 +56,10 @@ mod code {
     pub const TRY_AGAIN: u16 = 1013;
 }
 
-/// What a closed socket is told.
+/// What a client is told when the gate closes its WebSocket.
 struct Farewell {
     code: u16,
-    /// For a client that waits for the answer to its hello.
+    /// Sent as the answer to the hello, if the client still waits for that.
     hello_error: Option<Problem>,
     reason: String,
 }
@@ -75,10 +75,10 @@ impl Farewell {
     }
 }
 
-/// Takes the socket of a client that named `namespace`.
+/// Accepts the WebSocket of a client for `namespace`.
 ///
 /// # Errors
-/// 404 when it asks for no WebSocket; 400 when it offers no subprotocol of Hrana.
+/// 404 when the request is not for a WebSocket; 400 when it offers no subprotocol of Hrana.
 pub fn accept(
     gate: Arc<Gate>,
     namespace: NamespaceName,
@@ -126,7 +126,7 @@ async fn talk(
         }
     };
     tracing::debug!(%namespace, code = farewell.code, "a WebSocket was closed");
-    // Nobody may be left to hear it.
+    // The client may be gone already.
     let _ = tokio::time::timeout(FAREWELL, say_good_bye(&mut client, encoding, farewell)).await;
 }
 
@@ -137,18 +137,19 @@ async fn say_good_bye(client: &mut Client, encoding: Encoding, farewell: Farewel
             return;
         }
     }
-    // A control frame holds 125 bytes, 2 of them the code.
+    // A control frame holds 125 bytes, including 2 for the code.
     let mut reason = farewell.reason;
     reason.truncate(reason.floor_char_boundary(120));
     let close = CloseFrame { code: farewell.code.into(), reason: reason.into() };
     if client.send(Message::Close(Some(close))).await.is_err() {
         return;
     }
-    // Until the client has closed, too: else the reason may be lost with the connection.
+    // Wait until the client has closed, too: otherwise the reason may be lost with the
+    // connection.
     while let Some(Ok(_)) = client.next().await {}
 }
 
-/// A client that has said who it is.
+/// A client whose hello was accepted.
 struct Known {
     token: (Arc<Verified>, Right),
     tenant: Arc<Tenant>,
@@ -156,7 +157,8 @@ struct Known {
     _places: (OwnedSemaphorePermit, Socket),
 }
 
-/// Waits for the hello, checks its token, and dials. `None` when the client has gone.
+/// Waits for the hello, checks its token, and connects to the server. `None` when the client
+/// has gone.
 async fn introduce(
     gate: &Gate,
     namespace: &NamespaceName,
@@ -180,7 +182,7 @@ async fn introduce(
     let message = tokio::select! {
         message = tokio::time::timeout(HELLO, first) => message,
         () = place.leave.cancelled() => {
-            let said = "no hello came, and others wait for this place";
+            let said = "no hello arrived, and another client needs the place";
             return Err(Farewell::new(code::TRY_AGAIN, said));
         }
         () = gate.ending.cancelled() => {
@@ -189,13 +191,13 @@ async fn introduce(
     };
     drop(place);
     let message = match message {
-        Err(_elapsed) => return Err(Farewell::new(code::POLICY, "no hello came in time")),
+        Err(_elapsed) => return Err(Farewell::new(code::POLICY, "no hello arrived in time")),
         Ok(Err(farewell)) => return Err(farewell),
         Ok(Ok(None)) => return Ok(None),
         Ok(Ok(Some(message))) => message,
     };
     let unclear =
-        || Farewell::new(code::PROTOCOL, "the first message is no hello of this subprotocol");
+        || Farewell::new(code::PROTOCOL, "the first message is not a hello of this subprotocol");
     let jwt = match relay::read(encoding, &message).ok_or_else(unclear)? {
         Said::Hello(jwt) => jwt.unwrap_or_default(),
         Said::Request => return Err(unclear()),
@@ -216,14 +218,14 @@ async fn introduce(
     match dialled {
         Ok(Ok(server)) => Ok(Some(Known { token, tenant, server, _places: (all, own) })),
         Ok(Err(error)) => {
-            tracing::warn!(%error, "no WebSocket to upstream");
+            tracing::warn!(%error, "cannot open a WebSocket to upstream");
             Err(Farewell::refused(code::TRY_AGAIN, upstream::unreachable()))
         }
         Err(_elapsed) => Err(Farewell::refused(code::TRY_AGAIN, upstream::unreachable())),
     }
 }
 
-/// A socket to the server, with the hello said.
+/// Opens a WebSocket to the server and sends the hello.
 async fn dial(
     gate: &Gate,
     namespace: &NamespaceName,

@@ -1,7 +1,7 @@
-//! Messages there and back, until one side ends or the token does.
+//! Passes messages in both directions, until either side closes or the token expires.
 //!
-//! Nothing here waits for anything that a client which does not read can hold: one future
-//! writes to the client, and the clock is watched by another.
+//! A client that does not read cannot block this: one future writes to the client, and
+//! another one checks the timeouts.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -28,18 +28,18 @@ use crate::token;
 use crate::token::Verified;
 use demo_sqld::namespace::NamespaceName;
 
-/// How often the token is looked at while nothing is said.
+/// How often the token is checked while no messages arrive.
 const RECHECK: Duration = Duration::from_secs(1);
-/// After so long a silence the client is asked whether it lives.
+/// A client that is silent for this long is sent a ping.
 const PING: Duration = Duration::from_secs(30);
-/// After so long a silence it does not.
+/// A client that is silent for this long counts as gone.
 const SILENCE: Duration = Duration::from_secs(100);
-/// What the gate says itself and the other side has not taken yet.
+/// How many of the gate's own messages may wait to be sent.
 const WAITING: usize = 64;
 
 pub type Server = WebSocketStream<TcpStream>;
 
-/// What does not change while a socket lives.
+/// What does not change while a WebSocket is open.
 pub struct Bounds<'a> {
     pub gate: &'a Gate,
     pub namespace: &'a NamespaceName,
@@ -48,7 +48,7 @@ pub struct Bounds<'a> {
     pub traffic: &'a Traffic,
 }
 
-/// What may.
+/// What may change while a WebSocket is open.
 struct Session {
     token: Mutex<(Arc<Verified>, Right)>,
     heard: Mutex<Instant>,
@@ -65,7 +65,7 @@ impl Session {
     }
 }
 
-/// Passes messages on. What the client is to be told at the end, if anything.
+/// Passes messages on until the end. Returns what to tell the client then, if anything.
 pub async fn run(
     bounds: &Bounds<'_>,
     token: (Arc<Verified>, Right),
@@ -81,7 +81,7 @@ pub async fn run(
     let (mut to_server, mut from_server) = server.split();
     let (answers, said) = mpsc::channel(WAITING);
     let (asks, own) = mpsc::channel(WAITING);
-    // Each way by itself: a slow reader on one side must not stop the other.
+    // Each direction runs independently: a slow reader on one side must not stop the other.
     let end = tokio::select! {
         end = up(bounds, &session, (&mut from_client, own), (&mut to_server, &answers)) => end,
         end = down(bounds, &session, (&mut from_server, said), &mut to_client) => end,
@@ -90,12 +90,12 @@ pub async fn run(
             Some(Farewell::new(code::GOING_AWAY, "the gate is shutting down"))
         }
     };
-    // It may be gone already.
+    // The server may be gone already.
     let _ = tokio::time::timeout(Duration::from_secs(1), to_server.close()).await;
     end
 }
 
-/// From the client to the server, with what the gate asks itself in between.
+/// Sends messages of the client, and requests of the gate itself, to the server.
 async fn up(
     bounds: &Bounds<'_>,
     session: &Session,
@@ -133,14 +133,14 @@ async fn up(
     }
 }
 
-/// What goes to the server for `message`, or else back to the client.
+/// What to send for `message`: `Ok` goes to the server, `Err` back to the client.
 async fn passes(
     bounds: &Bounds<'_>,
     session: &Session,
     message: Message,
 ) -> Result<Result<Message, Message>, Farewell> {
     let unclear =
-        || Farewell::new(code::PROTOCOL, "the message is none of this subprotocol that is known");
+        || Farewell::new(code::PROTOCOL, "the message is not a known one of this subprotocol");
     match read(bounds.encoding, &message).ok_or_else(unclear)? {
         Said::Hello(jwt) => {
             let jwt = jwt.unwrap_or_default();
@@ -157,7 +157,7 @@ async fn passes(
                 messages::request(bounds.encoding, content(&message)).ok_or_else(unclear)?;
             let right = session.token().1;
             let verdict = session.requests.judge(request, right).await;
-            // To the second: the next look may be too late for this message.
+            // The next regular check may be too late for this message.
             if let Some(farewell) = ended(bounds, session) {
                 return Err(farewell);
             }
@@ -165,7 +165,7 @@ async fn passes(
                 Verdict::Pass => Ok(Ok(message)),
                 Verdict::Answer(answer) => Ok(Err(answer)),
                 Verdict::TooMany => {
-                    let said = "too many requests were refused and never closed";
+                    let said = "too many refused streams, cursors and SQL texts are not closed";
                     Err(Farewell::new(code::POLICY, said))
                 }
             }
@@ -173,7 +173,8 @@ async fn passes(
     }
 }
 
-/// To the client: what the server says, and from its welcome on what the gate does.
+/// Sends messages of the server to the client and, once the server has accepted the hello,
+/// those of the gate itself.
 async fn down(
     bounds: &Bounds<'_>,
     session: &Session,
@@ -206,7 +207,7 @@ async fn down(
     }
 }
 
-/// Looks at the token, the client and its streams by the clock.
+/// Checks the token, the client and its streams at regular intervals.
 async fn watch(
     bounds: &Bounds<'_>,
     session: &Session,
@@ -223,20 +224,20 @@ async fn watch(
             return Some(farewell);
         }
         if bounds.traffic.blocked_for() > limits.unread_answer {
-            return Some(Farewell::new(code::POLICY, "the answers were not read for too long"));
+            return Some(Farewell::new(code::POLICY, "the client left answers unread too long"));
         }
         let silent = session.silent_for();
         if silent > SILENCE {
-            return Some(Farewell::new(code::GOING_AWAY, "nothing was heard for too long"));
+            return Some(Farewell::new(code::GOING_AWAY, "the client was silent for too long"));
         }
         if silent < PING {
             asked = false;
         } else if !asked {
-            // A client that has so much to read is asked by that.
+            // If the queue is full, the waiting messages serve the same purpose.
             asked = answers.try_send(Message::Ping(Bytes::new())).is_ok();
         }
         for message in session.requests.idle(limits.idle_stream, asks.capacity()) {
-            // There was room for all of them.
+            // `idle` returns no more messages than the channel has room for.
             let _ = asks.try_send(message);
         }
     }
@@ -259,7 +260,7 @@ fn content(message: &Message) -> &[u8] {
     }
 }
 
-/// What a message says; `None` when it is of the wrong kind for the encoding.
+/// Reads a message; `None` when its type does not match the encoding.
 pub fn read(encoding: Encoding, message: &Message) -> Option<Said> {
     match (encoding, message) {
         (Encoding::Json, Message::Text(text)) => hello::read(encoding, text.as_bytes()),

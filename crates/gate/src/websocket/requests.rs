@@ -1,9 +1,9 @@
-//! What the requests of one WebSocket have opened, and which of them the gate answers
-//! itself.
+//! Tracks what the requests of one WebSocket have opened, and decides which of them the
+//! gate answers itself.
 //!
-//! A refusal costs the one request that is refused. What a refused request would have
-//! opened is remembered: the server does not know it, and closes the whole connection when
-//! a later request names it.
+//! A refusal fails only the refused request. The gate remembers what that request would have
+//! opened: the server does not know about it, and would close the whole connection if a
+//! later request named it.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,18 +18,19 @@ use crate::paths::Encoding;
 use crate::rights::Right;
 use crate::tenants::{Connection, Executing, Tenant};
 
-/// What was refused and is not closed yet.
+/// How many refused streams, cursors and SQL texts may be open at once.
 const MOST_REFUSED: usize = 1000;
-/// Requests without a statement that each statement brings along, and how many may be saved.
+/// How many requests without a statement are free per statement, and how many of these may
+/// accumulate.
 const BESIDES: u32 = 4;
 const MOST_BESIDES: u32 = 1000;
 
-/// What becomes of a request.
+/// What happens to a request.
 pub enum Verdict {
     Pass,
-    /// It goes no further, and this is its answer.
+    /// It is not sent to the server, and this is its answer.
     Answer(Message),
-    /// The client opens more that is refused than anybody would.
+    /// The client has too many refused streams, cursors and SQL texts open.
     TooMany,
 }
 
@@ -48,13 +49,13 @@ struct Why {
     said: String,
 }
 
-/// A stream: the client's numbers may come again, this one does not.
+/// A unique number of a stream; the client may reuse its own numbers.
 type Serial = u64;
 
 struct Stream {
     _connection: Connection,
     executing: Option<Executing>,
-    /// Requests that are not answered yet.
+    /// How many of its requests are not answered yet.
     busy: u32,
     cursor: bool,
     last: Instant,
@@ -72,7 +73,7 @@ struct State {
     cursors: HashMap<i32, Serial>,
     pending: HashMap<i32, Pending>,
     refused: HashMap<Name, Why>,
-    /// Requests of the gate's own: the client must not see their answers.
+    /// Requests of the gate itself, whose answers the client must not see.
     own: HashSet<i32>,
     next_own: i32,
     next_serial: Serial,
@@ -95,7 +96,7 @@ impl Requests {
             pending: HashMap::new(),
             refused: HashMap::new(),
             own: HashSet::new(),
-            // Clients begin at zero or one.
+            // Clients count up from zero or one.
             next_own: i32::MIN,
             next_serial: 0,
             besides: MOST_BESIDES,
@@ -125,7 +126,8 @@ impl Requests {
         }
     }
 
-    /// Statements count; what stands around them does so only where there are few of them.
+    /// Counts the statements of a request. Requests without one count only if there are many
+    /// of them per statement.
     async fn count(&self, kind: &Kind) {
         let statements = match kind {
             Kind::Run { sql, .. } | Kind::OpenCursor { sql, .. } => sql.len(),
@@ -148,7 +150,7 @@ impl Requests {
         self.tenant.admit_in_turn(counted).await;
     }
 
-    /// `Some` for what the gate closes itself.
+    /// Whether a request may pass; `Some` for something that the gate closes itself.
     async fn pass(&self, id: i32, kind: Kind, right: Right) -> Result<Option<Closed>, Why> {
         match kind {
             Kind::OpenStream(stream) => self.open(id, stream).await.map(|()| None),
@@ -199,7 +201,7 @@ impl Requests {
         }
     }
 
-    /// Whether nothing of a request was refused before, and its SQL is not now.
+    /// Whether the gate has refused nothing that the request uses, and allows its SQL.
     fn allowed(&self, stream: Name, sql: &[Sql], right: Right) -> Result<(), Why> {
         {
             let state = self.state();
@@ -214,7 +216,7 @@ impl Requests {
 
     async fn open(&self, id: i32, number: i32) -> Result<(), Why> {
         if self.state().numbers.contains_key(&number) {
-            // The server says what is wrong with that.
+            // The server answers with an error.
             return Ok(());
         }
         let connected = self.tenant.connect().await;
@@ -239,7 +241,7 @@ impl Requests {
         Ok(())
     }
 
-    /// A request of a stream begins; it may open `cursor`.
+    /// Notes the beginning of a request of a stream, which may open `cursor`.
     async fn begin(&self, id: i32, number: i32, cursor: Option<i32>) -> Result<(), Why> {
         let (serial, needs) = {
             let mut state = self.state();
@@ -267,13 +269,14 @@ impl Requests {
         Ok(())
     }
 
-    /// The server has answered request `id`. Whether the client is to see that.
+    /// Notes that the server has answered request `id`. Returns whether the client may see
+    /// the answer.
     pub fn answered(&self, id: i32) -> bool {
         self.state().answered(id)
     }
 
-    /// Streams that have done nothing for `limit`, at most `most`: the requests that close
-    /// them.
+    /// The requests that close the streams which were idle for longer than `limit`, at most
+    /// `most` of them.
     pub fn idle(&self, limit: Duration, most: usize) -> Vec<Message> {
         let mut state = self.state();
         let now = Instant::now();
@@ -294,7 +297,7 @@ impl Requests {
                 state.next_own = state.next_own.wrapping_add(1);
                 state.own.insert(id);
                 state.close_stream(id, number);
-                let said = "the stream has expired: it did nothing for too long".to_owned();
+                let said = "the stream has expired: it was idle for too long".to_owned();
                 let why = Why { code: "STREAM_EXPIRED", said };
                 state.refused.insert(Name::Stream(number), why);
                 messages::close_stream(self.encoding, id, number)
@@ -329,7 +332,7 @@ impl State {
         !self.own.remove(&id)
     }
 
-    /// `Some` when the gate answers itself.
+    /// `Some` when the gate answers the request itself.
     fn close_stream(&mut self, id: i32, number: i32) -> Option<Closed> {
         if self.refused.remove(&Name::Stream(number)).is_some() {
             return Some(Closed::Stream);

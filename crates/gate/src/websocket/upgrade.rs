@@ -1,7 +1,7 @@
-//! How a request becomes a WebSocket whose bytes are counted as they arrive.
+//! Turns a request into a WebSocket whose bytes are counted as they arrive.
 //!
-//! The library that speaks the protocol gives a message when all of it is there. What has
-//! arrived of it until then is counted below it, where the bytes come in.
+//! The WebSocket library returns a message only once it is complete. The bytes of a partial
+//! message are therefore counted one layer below, where they are read.
 
 use std::io;
 use std::pin::Pin;
@@ -25,17 +25,17 @@ use crate::body::{Reserved, SMALL};
 use crate::paths::Encoding;
 use demo_service::problem::Problem;
 
-/// The socket of a client.
+/// The WebSocket of a client.
 pub type Client = WebSocketStream<Metered<TokioIo<Upgraded>>>;
 /// A subprotocol of Hrana.
 pub type Protocol = (&'static str, Encoding);
 
-/// What may arrive before a hello is read.
+/// How many bytes may arrive before a hello is complete.
 const BEFORE_HELLO: usize = 16 * 1024;
-/// Buffers of one socket, each way.
+/// The size of the read and of the write buffer of one WebSocket.
 pub const BUFFER: usize = 16 * 1024;
 
-/// A request for a WebSocket that can be granted.
+/// A valid request for a WebSocket.
 pub struct Upgrade {
     answer: Response,
     upgraded: OnUpgrade,
@@ -45,7 +45,7 @@ pub struct Upgrade {
 /// Reads the head of a request.
 ///
 /// # Errors
-/// 404 when it asks for no WebSocket; 400 when it offers no subprotocol of Hrana.
+/// 404 when the request is not for a WebSocket; 400 when it offers no subprotocol of Hrana.
 pub fn requested(parts: &mut Parts) -> Result<Upgrade, Problem> {
     let no_socket =
         || Problem::not_found("route-unknown", "a GET of this route must open a WebSocket");
@@ -60,7 +60,7 @@ pub fn requested(parts: &mut Parts) -> Result<Upgrade, Problem> {
         .into_iter()
         .find(|(name, _)| names(headers, &header::SEC_WEBSOCKET_PROTOCOL, name));
     if protocol.is_none() && offered {
-        let said = "only the subprotocols hrana1, hrana2, hrana3 and hrana3-protobuf are spoken";
+        let said = "only the subprotocols hrana1, hrana2, hrana3, hrana3-protobuf are supported";
         return Err(Problem::bad_request("subprotocol-unknown", said));
     }
     let upgraded = parts.extensions.remove::<OnUpgrade>().ok_or_else(no_socket)?;
@@ -75,15 +75,15 @@ pub fn requested(parts: &mut Parts) -> Result<Upgrade, Problem> {
     Ok(Upgrade { answer, upgraded, protocol })
 }
 
-/// Whether a list in a header has `value`.
+/// Whether the list in a header contains `value`.
 fn names(headers: &HeaderMap, name: &HeaderName, value: &str) -> bool {
     let texts = headers.get_all(name).iter().filter_map(|text| text.to_str().ok());
     texts.flat_map(|text| text.split(',')).any(|part| part.trim().eq_ignore_ascii_case(value))
 }
 
 impl Upgrade {
-    /// The answer that grants it, and the socket, whose messages have up to `most` bytes,
-    /// as soon as that answer is sent.
+    /// The answer that accepts the request, and a future of the WebSocket, which completes
+    /// once that answer is sent. Its messages have up to `most` bytes.
     pub fn grant(
         self,
         most: usize,
@@ -105,11 +105,11 @@ impl Upgrade {
     }
 }
 
-/// What has arrived and what has left.
+/// Counts the bytes that have arrived, and notes when bytes were last written.
 pub struct Traffic {
-    /// Whether the client has said who it is.
+    /// Whether the client's hello was accepted.
     introduced: AtomicBool,
-    /// Since the last message.
+    /// Bytes since the last message.
     arrived: AtomicUsize,
     room: Mutex<Option<Reserved>>,
     wrote: Mutex<Wrote>,
@@ -132,20 +132,20 @@ impl Default for Traffic {
 }
 
 impl Traffic {
-    /// The client has said who it is: its messages may be large, and are counted in the
-    /// room of its namespace.
+    /// The client's hello was accepted: its messages may be large, and count against the
+    /// memory of its namespace.
     pub fn introduced(&self) {
         self.arrived.store(0, Ordering::Relaxed);
         self.introduced.store(true, Ordering::Relaxed);
     }
 
-    /// A message is complete, and has been handed on.
+    /// A message is complete and has been passed on.
     pub fn handed_on(&self, new: impl FnOnce() -> Reserved) {
         self.arrived.store(0, Ordering::Relaxed);
         *self.room.lock().unwrap_or_else(PoisonError::into_inner) = Some(new());
     }
 
-    /// For how long the client has taken nothing of what waits for it.
+    /// How long the client has read nothing although data waits for it.
     pub fn blocked_for(&self) -> Duration {
         let wrote = self.wrote.lock().unwrap_or_else(PoisonError::into_inner);
         if wrote.blocked { wrote.last.elapsed() } else { Duration::ZERO }
@@ -162,7 +162,7 @@ impl Traffic {
         }
         let mut room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
         let fits = room.as_mut().is_none_or(|room| room.take_now(arrived));
-        fits.then_some(()).ok_or_else(|| io::Error::other("there is no room for the message"))
+        fits.then_some(()).ok_or_else(|| io::Error::other("not enough memory for the message"))
     }
 
     fn wrote(&self, blocked: bool) {
@@ -173,7 +173,7 @@ impl Traffic {
     }
 }
 
-/// A stream that tells its [`Traffic`].
+/// A stream that reports to its [`Traffic`].
 pub struct Metered<S> {
     inner: S,
     traffic: Arc<Traffic>,

@@ -1,9 +1,10 @@
-//! Which connections a listener holds: how many, of whom, and for how long.
+//! The connections of a listener: how many there may be, per address, and for how long.
 //!
-//! A connection that works for a request that has arrived whole is busy. Every
-//! other one (silent, in its handshake, half a request, idle) may be pushed out, so
-//! that a new connection is always taken while not all are busy. It is pushed out of
-//! the address that holds the most, the one that has been idle for longest first.
+//! A connection is busy while it works on a request that has fully arrived. Any other
+//! connection (silent, in its handshake, with a partial request, or idle) may be closed
+//! to make room, so that a new connection is accepted unless all are busy. The one that
+//! is closed belongs to the address with the most connections, and has been idle for
+//! longest among these.
 
 pub mod place;
 pub mod stream;
@@ -21,20 +22,21 @@ use self::place::{Clock, Deadlines, Place, TICK, ticks};
 use super::peer::network;
 use super::seldom::Seldom;
 
-/// What a listener allows.
+/// The limits of a listener.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct ConnectionLimits {
-    /// Connections at a time: 4,096, or half of the open files that the system allows
-    /// where that is less.
+    /// Connections at a time. Default: 4,096, or half of the open files that the system
+    /// allows if that is less.
     pub connections: usize,
-    /// Of one client address (IPv6: /64): half of `connections`. Behind a proxy all
-    /// clients have one address.
+    /// Connections of one client address (IPv6: /64). Default: half of `connections`.
+    /// Behind a proxy, all clients have one address.
     pub per_address: usize,
-    /// From the first byte to the end of a request's head, handshake included: 10 s.
+    /// From the first byte to the end of a request's head, including the handshake.
+    /// Default: 10 s.
     pub head: Duration,
-    /// Between two requests, whatever else is sent: 60 s.
+    /// Between two requests, whatever else is sent. Default: 60 s.
     pub idle: Duration,
-    /// For a client that reads none of an answer: 60 s.
+    /// How long a client may read nothing of an answer. Default: 60 s.
     pub unread: Duration,
 }
 
@@ -60,12 +62,12 @@ impl TryFrom<String> for IdleTime {
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         let time = humantime::parse_duration(&text).ok().filter(|time| *time >= TICK);
-        time.map(Self).ok_or("a time is 500ms, 30s or 2m, and not below 100ms")
+        time.map(Self).ok_or("a duration is written as 500ms, 30s or 2m, and is at least 100ms")
     }
 }
 
 impl ConnectionLimits {
-    /// The defaults, except for what a configuration file sets.
+    /// The defaults, except for the values that a configuration file sets.
     pub fn with(
         connections: Option<NonZeroU32>,
         per_address: Option<NonZeroU32>,
@@ -76,21 +78,21 @@ impl ConnectionLimits {
         let connections = number(connections).unwrap_or(default.connections);
         Self {
             connections,
-            // Half of all, so that no address takes all of them.
+            // Half of all, so that no address can use all of them.
             per_address: number(per_address).unwrap_or(connections.div_ceil(2)),
             idle: idle.map_or(default.idle, |idle| idle.0),
             ..default
         }
     }
 
-    /// The same with no more than `room` connections, which the log says.
+    /// The same limits with at most `room` connections; a reduction is logged.
     #[must_use]
     pub fn within(self, room: usize) -> Self {
         if room >= self.connections {
             return self;
         }
         let wanted = self.connections;
-        tracing::warn!(connections = room, wanted, "the limit on open files allows no more");
+        tracing::warn!(connections = room, wanted, "the limit on open files reduces connections");
         Self { connections: room, per_address: self.per_address.min(room), ..self }
     }
 }
@@ -116,7 +118,7 @@ struct Open {
 }
 
 impl Table {
-    /// Nobody is connected.
+    /// A table without connections.
     pub fn new(limits: &ConnectionLimits) -> Self {
         Self {
             most: limits.connections.max(1),
@@ -133,8 +135,8 @@ impl Table {
         }
     }
 
-    /// Takes a connection from `peer`, and pushes another one out where there is no
-    /// room; `None` when all of those are busy.
+    /// Accepts a connection from `peer`, and pushes another one out if there is no room;
+    /// `None` when all that could be pushed out are busy.
     pub fn admit(&self, peer: IpAddr) -> Option<Entry> {
         let peer = network(peer);
         let mut open = self.lock();
@@ -147,7 +149,7 @@ impl Table {
         if !room {
             drop(open);
             if let Some(count) = self.refused.count() {
-                tracing::warn!(count, "connections were refused: all others are busy");
+                tracing::warn!(count, "refused connections: all others are busy");
             }
             return None;
         }
@@ -160,12 +162,12 @@ impl Table {
         Some(Entry { place, open: self.open.clone() })
     }
 
-    /// Pushes one connection out, if one is not busy.
+    /// Pushes one connection out, if there is one that is not busy.
     pub fn make_room(&self) {
         self.lock().push_out(None);
     }
 
-    /// Ends what is past its deadline. To be called once each [`TICK`].
+    /// Closes connections that are past their deadline. Call it once per [`TICK`].
     pub fn sweep(&self) {
         self.clock.set(ticks(self.started.elapsed().max(TICK)));
         for (_, place) in self.lock().places.values() {
@@ -173,14 +175,14 @@ impl Table {
         }
     }
 
-    /// Has all connections end after the requests under way.
+    /// Closes all connections after their running requests.
     pub fn finish_all(&self) {
         for (_, place) in self.lock().places.values() {
             place.finish();
         }
     }
 
-    /// Ends all connections at once.
+    /// Closes all connections at once.
     pub fn cut_all(&self) {
         for (_, place) in self.lock().places.values() {
             place.cut();
@@ -193,7 +195,7 @@ impl Table {
 }
 
 impl Open {
-    /// Whether one could be pushed out, of `peer` where that is given.
+    /// Pushes one connection out, of `peer` if that is given. Returns whether it could.
     fn push_out(&mut self, peer: Option<IpAddr>) -> bool {
         let victim = |(number, (of, place)): (&u64, &(IpAddr, Arc<Place>))| {
             if peer.is_some_and(|peer| peer != *of) {
@@ -202,11 +204,11 @@ impl Open {
             let rank = (usize::MAX - place.held.load(Ordering::Relaxed), place.idle_since()?);
             Some((rank, *number))
         };
-        // A request may begin between the look and the push.
+        // The chosen connection may have become busy meanwhile; then try the next one.
         while let Some((_, number)) = self.places.iter().filter_map(victim).min() {
             let pushed = self.places.get(&number).is_some_and(|(_, place)| place.push_out());
             if pushed {
-                // It counts no more, though its task has not ended yet.
+                // It no longer counts, although its task has not ended yet.
                 self.remove(number);
                 return true;
             }
@@ -222,7 +224,7 @@ impl Open {
     }
 }
 
-/// A connection's entry in the table; it leaves when this is dropped.
+/// A connection's entry in the table, which is removed when this is dropped.
 #[derive(Debug)]
 pub struct Entry {
     place: Arc<Place>,

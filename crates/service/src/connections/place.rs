@@ -1,5 +1,5 @@
-//! What the table knows of one connection, in atomics that the connection's own
-//! thread writes: a request costs no lock.
+//! The state of one connection in the table. It is held in atomics that the connection's
+//! own thread writes, so that a request needs no lock.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -12,34 +12,35 @@ use std::time::Duration;
 
 use futures::task::AtomicWaker;
 
-/// How exactly deadlines are kept, and how often they are looked at.
+/// The resolution of deadlines, and how often they are checked.
 pub const TICK: Duration = Duration::from_millis(100);
-/// What a client may send before its first request begins: a handshake and a head.
+/// How many bytes a client may send before its first request: a handshake and a head.
 const BEFORE_FIRST: u32 = 128 * 1024;
-/// The same between two requests. More than a body that is cut off may have under
-/// way (1 MiB over HTTP/2); a flood of control frames has sent it soon.
+/// The same between two requests. This is more than the rest of an aborted body that may
+/// still arrive (1 MiB over HTTP/2), but a flood of control frames soon exceeds it.
 const BETWEEN: u32 = 2 * 1024 * 1024;
-/// For how long a connection that was told to finish may take.
+/// How many ticks a connection may take to finish after it was told to.
 const LINGER: u32 = 20;
-/// A client that has read nothing for so long may be pushed out.
+/// A client that has read nothing for this many ticks may be pushed out.
 const STALLED: u32 = 50;
 
-/// Three counters and a flag in one word, so that they change together.
+// The state has three counters and a flag in one word, so that they change together.
+
 /// Requests whose answer has not ended.
 const WORKING: u64 = 1;
-/// Bodies of requests that have not arrived whole.
+/// Request bodies that have not fully arrived.
 const RECEIVING: u64 = 1 << 21;
-/// Answers that wait for the client to read.
+/// Answers that wait until the client reads.
 const WAITING: u64 = 1 << 42;
 const FIELD: u64 = (1 << 21) - 1;
-/// The connection is to be closed at once; no request begins any more.
+/// The connection must close at once, and no new request may begin.
 const CUT: u64 = 1 << 63;
 
 fn field(state: u64, unit: u64) -> u64 {
     (state / unit) & FIELD
 }
 
-/// The time in [`TICK`]s since the listener was opened: reading it costs nothing.
+/// The time in [`TICK`]s since the listener was opened, which is cheap to read.
 #[derive(Debug, Default)]
 pub struct Clock(AtomicU32);
 
@@ -53,7 +54,7 @@ impl Clock {
     }
 }
 
-/// `time` in ticks, one at least.
+/// `time` in ticks, at least one.
 pub fn ticks(time: Duration) -> u32 {
     u32::try_from(time.as_millis() / TICK.as_millis()).unwrap_or(u32::MAX / 2).max(1)
 }
@@ -61,24 +62,24 @@ pub fn ticks(time: Duration) -> u32 {
 /// Deadlines in ticks.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadlines {
-    /// From the first byte of a request to the end of its head; the first byte of a
-    /// connection and its handshake included.
+    /// From the first byte of a request to the end of its head. For the first request, it
+    /// includes the wait for the first byte and the handshake.
     pub head: u32,
     /// Between two requests.
     pub idle: u32,
-    /// For a client to read on.
+    /// How long a client may read nothing of an answer.
     pub unread: u32,
 }
 
-/// What the task of a connection is told.
+/// An order to the task of a connection.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 #[repr(u8)]
 pub enum Order {
-    /// Go on.
+    /// Continue.
     Serve = 0,
-    /// Take no more requests, and end.
+    /// Accept no more requests, and close.
     Finish = 1,
-    /// End at once.
+    /// Close at once.
     Cut = 2,
 }
 
@@ -86,22 +87,22 @@ pub enum Order {
 #[derive(Debug)]
 pub struct Place {
     pub number: u64,
-    /// How many connections its address holds; shared by those.
+    /// How many connections its address holds; all of these share the counter.
     pub held: Arc<AtomicUsize>,
     clock: Arc<Clock>,
     deadlines: Deadlines,
     state: AtomicU64,
-    /// Since when nothing has run.
+    /// Since when it has been idle.
     since: AtomicU32,
-    /// When the next request must have begun, unless one runs.
+    /// When the next request must have begun, unless one is running.
     deadline: AtomicU32,
-    /// When a client that is waited for read last.
+    /// When a client with a waiting answer last read.
     progress: AtomicU32,
-    /// Bytes that came while no request ran.
+    /// How many bytes arrived while no request was running.
     read: AtomicU32,
-    /// No request has come yet.
+    /// There has been no request yet.
     fresh: AtomicBool,
-    /// Between two requests of HTTP/1: the next byte begins a head.
+    /// It is between two requests of HTTP/1, so the next byte begins a head.
     between: AtomicBool,
     order: AtomicU8,
     waker: AtomicWaker,
@@ -132,20 +133,20 @@ impl Place {
         }
     }
 
-    /// Since when nothing has run, in ticks; `None` while it is busy: with a request
-    /// that has arrived whole, for a client that reads the answer.
+    /// Since when it has been idle, in ticks; `None` while it is busy with a request that
+    /// has fully arrived and whose client reads the answer.
     pub fn idle_since(&self) -> Option<u32> {
         self.pushable(self.state.load(Relaxed)).then(|| self.since.load(Relaxed))
     }
 
-    /// Each request is still on its way here, or each answer waits for the client.
+    /// Whether each of its requests is still arriving, or waits for the client to read.
     fn pushable(&self, state: u64) -> bool {
         let waited = self.clock.now().saturating_sub(self.progress.load(Relaxed));
         let stalled = if waited >= STALLED { field(state, WAITING) } else { 0 };
         state & CUT == 0 && field(state, WORKING) <= field(state, RECEIVING) + stalled
     }
 
-    /// Cuts it unless it is busy. Whether it was cut.
+    /// Closes it unless it is busy. Returns whether it was closed.
     pub fn push_out(&self) -> bool {
         let cut = |state| self.pushable(state).then_some(state | CUT);
         let cut = self.state.fetch_update(AcqRel, Acquire, cut).is_ok();
@@ -155,13 +156,13 @@ impl Place {
         cut
     }
 
-    /// Cuts it, whatever it does.
+    /// Closes it at once, even if it is busy.
     pub fn cut(&self) {
         self.state.fetch_or(CUT, AcqRel);
         self.tell(Order::Cut);
     }
 
-    /// Has it end after what runs, within [`LINGER`] when nothing does.
+    /// Closes it after its running requests, or within [`LINGER`] if there are none.
     pub fn finish(&self) {
         if self.fresh.load(Relaxed) && self.push_out() {
             return;
@@ -170,7 +171,7 @@ impl Place {
         self.tell(Order::Finish);
     }
 
-    /// Looks at the deadlines.
+    /// Checks the deadlines.
     pub fn look(&self) {
         let (state, now) = (self.state.load(Acquire), self.clock.now());
         if field(state, WAITING) > 0 {
@@ -192,8 +193,7 @@ impl Place {
         self.waker.wake();
     }
 
-    /// Done when there is another order than `known`. Only the task of the connection
-    /// waits here.
+    /// Waits for an order after `known`. Only the task of the connection may wait here.
     pub async fn told(&self, known: Order) -> Order {
         poll_fn(|context| {
             self.waker.register(context.waker());
@@ -206,7 +206,8 @@ impl Place {
         .await
     }
 
-    /// A client has sent `count` bytes, which may be of a handshake or a frame.
+    /// Notes that the client has sent `count` bytes, which may be part of a handshake or a
+    /// frame.
     pub fn has_read(&self, count: usize) {
         if !idle(self.state.load(Relaxed)) {
             return;
@@ -225,8 +226,8 @@ impl Place {
         }
     }
 
-    /// The head of a request has come; its body is still to come when `body`.
-    /// `None` when the connection is being cut: the request must not run.
+    /// Notes that the head of a request has arrived; with `body`, its body follows.
+    /// `None` when the connection is closing, so that the request must not run.
     pub fn begin(self: &Arc<Self>, body: bool, http2: bool) -> Option<Turn> {
         let units = if body { WORKING + RECEIVING } else { WORKING };
         if self.state.fetch_add(units, AcqRel) & CUT != 0 {
@@ -237,7 +238,7 @@ impl Place {
         Some(Turn { place: self.clone(), http2, waits: false, kept: false })
     }
 
-    /// A body has arrived whole, or nobody wants the rest.
+    /// Notes that a body has fully arrived, or that the rest is not needed.
     pub fn received(&self, http2: bool) {
         self.give_back(RECEIVING, http2);
     }
@@ -267,12 +268,12 @@ pub struct Turn {
 }
 
 impl Turn {
-    /// The connection has become something else, and counts as working for ever.
+    /// The connection was upgraded, and counts as busy until it ends.
     pub fn keep(mut self) {
         self.kept = true;
     }
 
-    /// Whether it is the client's turn to read.
+    /// Notes whether the answer waits for the client to read.
     pub fn waits_for_client(&mut self, waits: bool) {
         if waits {
             self.place.progress.store(self.place.clock.now(), Relaxed);

@@ -1,4 +1,4 @@
-//! A connection that tells the table what passes through it: its bytes, the bodies
+//! A connection that reports to the table what passes through it: its bytes, the bodies
 //! of its requests and those of its answers.
 
 use std::io;
@@ -15,7 +15,8 @@ use tokio::net::TcpStream;
 use super::Entry;
 use super::place::{Place, Turn};
 
-/// A connection with its entry in the table, which ends with it, wherever it goes.
+/// A connection with its entry in the table, which lasts as long as the connection, even
+/// after an upgrade.
 pub struct Stream {
     inner: TcpStream,
     entry: Entry,
@@ -70,7 +71,7 @@ impl AsyncWrite for Stream {
     }
 }
 
-/// The body of a request on its way here.
+/// The body of a request that is arriving.
 pub struct Arriving {
     body: Incoming,
     place: Option<Arc<Place>>,
@@ -78,7 +79,7 @@ pub struct Arriving {
 }
 
 impl Arriving {
-    /// `place` counts it since [`Place::begin`].
+    /// `place` has counted the body since [`Place::begin`].
     pub fn new(body: Incoming, place: Arc<Place>, http2: bool) -> Self {
         Self { body, place: Some(place), http2 }
     }
@@ -127,7 +128,8 @@ pub struct Leaving {
 }
 
 impl Leaving {
-    /// The answer of `turn`, which ends with its body; a socket has no end here.
+    /// The answer to the request of `turn`, which ends with the body of the answer. After an
+    /// upgrade, it does not end here.
     pub fn answer(response: Response, mut turn: Turn) -> axum::http::Response<Self> {
         let (head, body) = response.into_parts();
         let turn = if head.status == axum::http::StatusCode::SWITCHING_PROTOCOLS {

@@ -1,4 +1,4 @@
-//! The rules of the table, without a socket.
+//! Tests of the table's rules, without sockets.
 
 use futures::FutureExt;
 
@@ -16,7 +16,7 @@ fn from(table: &Table, last: u8) -> Option<Entry> {
     table.admit(IpAddr::from([192, 0, 2, last]))
 }
 
-/// Sets the clock to a tenth of a second, and looks at the deadlines.
+/// Sets the clock, in tenths of a second, and checks the deadlines.
 fn at(table: &Table, tenths: u32) {
     table.clock.set(tenths);
     for (_, place) in table.lock().places.values() {
@@ -47,7 +47,7 @@ fn h3_the_oldest_of_the_address_that_holds_the_most_is_pushed_out() {
     let four = from(&table, 2).unwrap();
     let five = from(&table, 3).unwrap();
     assert_eq!(cut(&[&one, &two, &three, &four, &five]), [false, true, false, false, false]);
-    // It makes room as soon as it is told.
+    // It no longer counts as soon as it is told to close.
     let six = from(&table, 3).unwrap();
     assert_eq!(cut(&[&one, &three, &four, &five, &six]), [false, true, false, false, false]);
     drop((one, two, three, four, five, six));
@@ -56,7 +56,7 @@ fn h3_the_oldest_of_the_address_that_holds_the_most_is_pushed_out() {
 }
 
 #[test]
-fn h3_an_address_at_its_cap_loses_its_own_connections_only() {
+fn h3_an_address_at_its_limit_loses_only_its_own_connections() {
     let table = table(10, 2);
     let other = from(&table, 9).unwrap();
     let one = from(&table, 1).unwrap();
@@ -75,12 +75,12 @@ fn h3_an_address_at_its_cap_loses_its_own_connections_only() {
 }
 
 #[test]
-fn h3_busy_connections_are_never_pushed_out_and_half_requests_are() {
+fn h3_partial_requests_are_pushed_out_and_busy_connections_never() {
     let table = table(2, 2);
     let one = from(&table, 1).unwrap();
     let turn = request(&one);
     let two = from(&table, 1).unwrap();
-    // The head is here, the body is not.
+    // The head has arrived, but the body has not.
     let half = two.place().begin(true, false).unwrap();
     let three = from(&table, 1).unwrap();
     assert_eq!(cut(&[&one, &two, &three]), [false, true, false]);
@@ -90,11 +90,11 @@ fn h3_busy_connections_are_never_pushed_out_and_half_requests_are() {
     assert!(from(&table, 1).is_none());
     drop(whole);
     assert!(from(&table, 1).is_some());
-    // A request that comes after the push must not run.
+    // A request that arrives after the connection was pushed out must not run.
     assert!(three.place().begin(false, false).is_none());
     turn.keep();
     at(&table, 10_000);
-    assert_eq!(told(&one), Order::Serve, "a WebSocket is busy for ever");
+    assert_eq!(told(&one), Order::Serve, "a WebSocket is always busy");
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn h3_deadlines_hold_for_the_first_request_for_a_head_and_between_two() {
     at(&table, 10);
     assert_eq!(told(&silent), Order::Cut, "it has sent nothing for a second");
     at(&table, 30);
-    // The next head of HTTP/1 has begun; frames of HTTP/2 may mean anything.
+    // A byte over HTTP/1 begins a head; a frame of HTTP/2 need not be part of a request.
     http1.place().has_read(1);
     http2.place().has_read(17);
     at(&table, 39);
@@ -132,7 +132,7 @@ fn h3_a_client_that_does_not_read_is_cut_off_and_one_that_waits_is_not() {
     unread.waits_for_client(true);
     slow.waits_for_client(true);
     slow.waits_for_client(false);
-    assert!(from(&table, 1).is_none(), "it may just be reading");
+    assert!(from(&table, 1).is_none(), "the client may be reading");
     at(&table, 60);
     drop(from(&table, 1).unwrap());
     assert_eq!(cut(&[&one, &two]), [true, false]);

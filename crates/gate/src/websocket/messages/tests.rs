@@ -77,7 +77,7 @@ fn wire(tag: u8, request: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn protobuf_is_read_typed_and_arguments_are_no_sql() {
+fn protobuf_is_read_with_types_and_arguments_are_not_sql() {
     let mut statement = Stmt::new("SELECT ?", true);
     statement.bind(Value::Text { value: "SELECT readfile('x')".into() });
     let mut execute = Vec::new();
