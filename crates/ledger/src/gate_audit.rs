@@ -28,11 +28,37 @@ pub struct Attack {
     pub id: &'static str,
     /// What is sent, for a person.
     pub how: &'static str,
-    pub run: Run,
+    /// Written `&Attack::run(async |context, target| …)`.
+    pub run: &'static dyn Run,
 }
 
-/// Tries it at `Target`.
-pub type Run = for<'a> fn(&'a AttackContext<'a>, Target) -> LocalBoxFuture<'a, Result<Attempt>>;
+/// Tries an attack at `target`.
+pub trait Run {
+    /// # Errors
+    /// When it cannot be decided whether the attack succeeded.
+    fn run<'a>(
+        &'a self,
+        context: &'a AttackContext<'a>,
+        target: Target,
+    ) -> LocalBoxFuture<'a, Result<Attempt>>;
+}
+
+impl<F: AsyncFn(&AttackContext<'_>, Target) -> Result<Attempt>> Run for F {
+    fn run<'a>(
+        &'a self,
+        context: &'a AttackContext<'a>,
+        target: Target,
+    ) -> LocalBoxFuture<'a, Result<Attempt>> {
+        Box::pin(self(context, target))
+    }
+}
+
+impl Attack {
+    /// Returns `run` unchanged; its bound spares the closure its types.
+    pub const fn run<F: AsyncFn(&AttackContext<'_>, Target) -> Result<Attempt>>(run: F) -> F {
+        run
+    }
+}
 
 /// Where an attack goes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -113,7 +139,7 @@ pub struct Outcome {
     pub error: Option<String>,
 }
 
-/// The whole gate_audit.
+/// Every attack that was tried, and what became of it.
 #[derive(Debug, Serialize)]
 pub struct SiegeReport {
     pub schema: u32,
@@ -238,7 +264,7 @@ async fn besiege(
 }
 
 async fn attempt(attack: &Attack, context: &AttackContext<'_>, target: Target) -> Result<Attempt> {
-    match tokio::time::timeout(DEADLINE, (attack.run)(context, target)).await {
+    match tokio::time::timeout(DEADLINE, attack.run.run(context, target)).await {
         Ok(attempt) => attempt,
         Err(_elapsed) => {
             Err(Fault::failed(format!("not decided after {} s", DEADLINE.as_secs())).into())

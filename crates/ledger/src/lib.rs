@@ -1,9 +1,9 @@
 //! Every claim about the server, executable.
 //!
-//! A probe is an entry of a list in one of the files under `entries/`: what is
-//! claimed and by whom, why it matters, what to do about it, and a check that
-//! looks at a real server and returns what it saw. Nothing else has to change
-//! to add one, except the file of expectations (`--update-expectations`).
+//! A probe is one block in a list `PROBES` of a file under `entries/`: what is
+//! claimed and by whom, why it matters, what to do about it, and right below, the
+//! check that looks at a real server and returns what it saw. Nothing else has to
+//! change to add one, except the file of expectations (`--update-expectations`).
 //!
 //! Several show weaknesses of the server. They run only against servers that
 //! this run has started on loopback; nothing can aim them elsewhere.
@@ -42,11 +42,22 @@ pub struct Probe {
     /// How it is checked, for a person.
     pub how: &'static str,
     pub engines: Engines,
-    pub check: Check,
+    /// Written `&Probe::check(async |context| …)`.
+    pub check: &'static dyn Check,
 }
 
 /// Looks at a server of the context's.
-pub type Check = for<'a> fn(&'a ProbeContext<'a>) -> LocalBoxFuture<'a, Result<Observation>>;
+pub trait Check {
+    /// # Errors
+    /// When the claim cannot be decided.
+    fn run<'a>(&'a self, context: &'a ProbeContext<'a>) -> LocalBoxFuture<'a, Result<Observation>>;
+}
+
+impl<F: AsyncFn(&ProbeContext<'_>) -> Result<Observation>> Check for F {
+    fn run<'a>(&'a self, context: &'a ProbeContext<'a>) -> LocalBoxFuture<'a, Result<Observation>> {
+        Box::pin(self(context))
+    }
+}
 
 /// Where a probe belongs.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
@@ -93,6 +104,11 @@ impl Area {
 }
 
 impl Probe {
+    /// Returns `check` unchanged; its bound spares the closure its types.
+    pub const fn check<F: AsyncFn(&ProbeContext<'_>) -> Result<Observation>>(check: F) -> F {
+        check
+    }
+
     /// Why the probe is left out on this engine, if it is.
     pub fn left_out(&self, engine: EngineKind) -> Option<&'static str> {
         match (self.engines, engine) {

@@ -48,7 +48,7 @@ pub async fn run(run: &Run<'_>, hear: impl Fn(Event<'_>)) -> Vec<Outcome> {
     let one = async |probe: &'static Probe| {
         hear(Event::Started(probe));
         let since = Instant::now();
-        let seen = tokio::time::timeout(DEADLINE, (probe.check)(context)).await;
+        let seen = tokio::time::timeout(DEADLINE, probe.check.run(context)).await;
         let (observation, error) = match seen {
             Ok(Ok(observation)) => (Some(observation), None),
             Ok(Err(error)) => (None, Some(format!("{error:#}"))),

@@ -1,8 +1,7 @@
 //! The Admin API: who may use it, and what its answers mean.
 
-mod config;
+pub(super) mod config;
 
-use futures::FutureExt;
 use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
 use secrecy::{ExposeSecret, SecretString};
@@ -14,158 +13,387 @@ use demo_sqld_client::http::Answer;
 use demo_stack::engine::ephemeral::EphemeralStack;
 use demo_stack::plan::{Interface, StackPlan};
 
-pub(super) const PROBES: &[Probe] = &[
-    OPEN,
-    RAW_KEY,
-    TRAILING_TEXT,
-    METRICS,
-    NO_TOKENS,
-    KEY_ALONE,
-    UNKNOWN_ROUTE,
-    NO_LIST,
-    WRONG_METHOD,
-    CLIENT_PORT,
-    JSON_BODY,
-    config::RESETS,
-    config::REQUIRED,
-    config::UNKNOWN_FIELD,
-    config::ROUNDED,
-    config::HIDDEN,
-    config::BLOCKED_DUMP,
+pub(in crate::entries) const PROBES: &[Probe] = &[
+    Probe {
+        id: "admin-api-open-without-key",
+        claim: "The Admin API is closed until a key is set",
+        source: "docs/ADMIN_API says nothing of a key",
+        area: Area::Security,
+        why: "Whoever reaches the port makes, copies and deletes databases",
+        mitigation: "Set LIBSQL_ADMIN_AUTH_KEY, and publish the port on loopback only",
+        how: "A primary with --admin-listen-addr and no key gets a create, a delete and /metrics",
+        engines: Engines::Both,
+        check: &Probe::check(async |context| {
+            let without_key = |plan: &mut StackPlan| {
+                for service in &mut plan.services {
+                    service.environment.remove("LIBSQL_ADMIN_AUTH_KEY");
+                }
+                Ok(())
+            };
+            let stack = context.primary(without_key).await?;
+            let path = "/v1/namespaces/anyone/create";
+            let create = ask(context, &stack, (Method::POST, path), None, Some("{}")).await?;
+            let path = "/v1/namespaces/anyone";
+            let delete = ask(context, &stack, (Method::DELETE, path), None, None).await?;
+            let metrics = ask(context, &stack, (Method::GET, "/metrics"), None, None).await?;
+            context.discard(&stack).await?;
+            let answers = format!("{}, {}, {}", create.status, delete.status, metrics.status);
+            let known = [
+                (
+                    "200, 200, 200",
+                    Verdict::Weakness,
+                    "without a key the Admin API is open: anybody makes and deletes namespaces",
+                ),
+                (
+                    "401, 401, 401",
+                    Verdict::AsDocumented,
+                    "without a key the Admin API refuses everybody",
+                ),
+            ];
+            Ok(judge(&answers, &known)
+                .answered("create", &create)
+                .answered("delete", &delete)
+                .saw("GET /metrics", metrics.status.to_string()))
+        }),
+    },
+    Probe {
+        id: "admin-key-is-not-basic-auth",
+        claim: "The Admin API's key is sent as HTTP Basic authentication (RFC 7617)",
+        source: "flag help, \"Auth key for the admin API\"; the Compose demo article, \"raw key\"",
+        area: Area::Operations,
+        why: "`curl -u` and every HTTP library send base64 and are refused",
+        mitigation: "Send `Authorization: basic KEY` with the key as it is",
+        how: "GET config with the raw key, with two base64 forms of it, and with Bearer",
+        engines: Engines::Both,
+        check: &Probe::check(async |context| {
+            use base64::Engine as _;
+            use base64::engine::general_purpose::STANDARD;
+
+            let stack = context.namespaced().await?;
+            let name = context.namespace(&stack, "rawkey").await?;
+            let path = format!("/v1/namespaces/{name}/config");
+            let key = key(&stack)?;
+            let forms = [
+                ("basic KEY", format!("basic {key}")),
+                ("Basic base64(:KEY)", format!("Basic {}", STANDARD.encode(format!(":{key}")))),
+                ("Basic base64(KEY)", format!("Basic {}", STANDARD.encode(&key))),
+                ("Bearer KEY", format!("Bearer {key}")),
+            ];
+            let mut statuses = Vec::new();
+            for (_, value) in &forms {
+                let answer = ask(context, &stack, (Method::GET, &path), Some(value), None).await?;
+                statuses.push(answer.status.to_string());
+            }
+            let known = [
+                (
+                    "200, 401, 401, 401",
+                    Verdict::Differs,
+                    "the Admin API takes the raw key after `basic`; base64 and Bearer get 401",
+                ),
+                (
+                    "401, 200, 401, 401",
+                    Verdict::AsDocumented,
+                    "the Admin API takes HTTP Basic only",
+                ),
+                (
+                    "200, 200, 401, 401",
+                    Verdict::AsDocumented,
+                    "the Admin API takes HTTP Basic, too",
+                ),
+            ];
+            let observation = judge(&statuses.join(", "), &known);
+            let seen = forms.iter().zip(&statuses);
+            Ok(seen.fold(observation, |seen, ((what, _), status)| seen.saw(what, status)))
+        }),
+    },
+    Probe {
+        id: "admin-key-trailing-text-ignored",
+        claim: "Text after the key makes the key a wrong one",
+        source: "assumption",
+        area: Area::Security,
+        why: "The key ends at its first space: one with spaces inside cannot be sent",
+        mitigation: "Make a key of letters and digits, for example with `openssl rand -hex 32`",
+        how: "GET config with the key and a word after it, and with the key cut by a letter",
+        engines: Engines::Both,
+        check: &Probe::check(async |context| {
+            let stack = context.namespaced().await?;
+            let name = context.namespace(&stack, "trailing").await?;
+            let path = format!("/v1/namespaces/{name}/config");
+            let key = key(&stack)?;
+            let longer = format!("basic {key} and more");
+            let longer = ask(context, &stack, (Method::GET, &path), Some(&longer), None).await?;
+            let shorter = format!("basic {}", &key[..key.len() - 1]);
+            let shorter = ask(context, &stack, (Method::GET, &path), Some(&shorter), None).await?;
+            let known = [
+                (
+                    "200 and 401",
+                    Verdict::Undocumented,
+                    "what follows a space after the key is ignored",
+                ),
+                (
+                    "401 and 401",
+                    Verdict::AsDocumented,
+                    "a key with text after it is refused with 401",
+                ),
+                ("200 and 200", Verdict::Weakness, "a key that lacks its last letter is accepted"),
+            ];
+            Ok(judge(&format!("{} and {}", longer.status, shorter.status), &known)
+                .answered("GET config with `basic KEY and more`", &longer)
+                .answered("GET config with the key cut by a letter", &shorter))
+        }),
+    },
+    Probe {
+        id: "admin-metrics-need-the-key",
+        claim: "A monitoring system may read /metrics without the key",
+        source: "assumption",
+        area: Area::Operations,
+        why: "Prometheus needs the key that also deletes databases",
+        mitigation: "Give the scraper `authorization: {type: basic, credentials: KEY}`, or let a \
+                     proxy on the same host add the header",
+        how: "GET /metrics of a server that has a key, without it and with it",
+        engines: Engines::Both,
+        check: &Probe::check(async |context| {
+            let stack = context.namespaced().await?;
+            let without = ask(context, &stack, (Method::GET, "/metrics"), None, None).await?;
+            let value = format!("basic {}", key(&stack)?);
+            let with = ask(context, &stack, (Method::GET, "/metrics"), Some(&value), None).await?;
+            let known = [
+                ("401 and 200", Verdict::Undocumented, "/metrics needs the key of the Admin API"),
+                ("200 and 200", Verdict::AsDocumented, "/metrics is open to all"),
+            ];
+            Ok(judge(&format!("{} and {}", without.status, with.status), &known)
+                .answered("GET /metrics", &without)
+                .saw("GET /metrics with the key", with.status.to_string()))
+        }),
+    },
+    Probe {
+        id: "admin-api-takes-no-client-token",
+        claim: "The Admin API has its own authentication, apart from clients' tokens",
+        source: "the Compose demo article, \"uses a separate auth scheme from this JWT\"",
+        area: Area::Security,
+        why: "A token for all databases must not be able to delete them",
+        mitigation: "Nothing to do",
+        how: "GET config with a client's token for everything",
+        engines: Engines::Both,
+        check: &Probe::check(async |context| {
+            let stack = context.namespaced().await?;
+            let name = context.namespace(&stack, "notokens").await?;
+            let path = format!("/v1/namespaces/{name}/config");
+            let token: SecretString = stack.full_token()?;
+            let value = format!("Bearer {}", token.expose_secret());
+            let answer = ask(context, &stack, (Method::GET, &path), Some(&value), None).await?;
+            let known = [
+                (
+                    "401",
+                    Verdict::AsDocumented,
+                    "a client's token is refused by the Admin API with 401",
+                ),
+                ("200", Verdict::Weakness, "a client's token opens the Admin API"),
+            ];
+            Ok(judge(&answer.status.to_string(), &known)
+                .answered("GET config with a token", &answer))
+        }),
+    },
+    Probe {
+        id: "admin-key-without-admin-address",
+        claim: "LIBSQL_ADMIN_AUTH_KEY does no harm to a server without an Admin API",
+        source: "assumption",
+        area: Area::Operations,
+        why: "One file of variables for primary and replica keeps the replica from starting",
+        mitigation: "Give the variable to the primary only",
+        how: "The server is started with the variable and without --admin-listen-addr",
+        engines: Engines::NativeOnly("it looks at the exit code of the server binary itself"),
+        check: &Probe::check(async |context| {
+            let folder = context.scratch()?;
+            let arguments =
+                ["--no-welcome", "--http-listen-addr", "127.0.0.1:0", "--db-path", "data"];
+            let key = [("LIBSQL_ADMIN_AUTH_KEY", "local")];
+            let ended = context.run_binary(folder.path(), &arguments, &key).await?;
+            let named = ended.text.to_lowercase().contains("admin");
+            Ok(match ended.code {
+                Some(2) if named => Observation::new(
+                    Verdict::Undocumented,
+                    "a server with LIBSQL_ADMIN_AUTH_KEY and no admin address exits with 2",
+                ),
+                None => Observation::new(
+                    Verdict::AsDocumented,
+                    "a server with LIBSQL_ADMIN_AUTH_KEY and no admin address runs",
+                ),
+                Some(code) => {
+                    Observation::new(Verdict::Differs, format!("the server exits with {code}"))
+                }
+            }
+            .saw("sqld with LIBSQL_ADMIN_AUTH_KEY alone", ended.text))
+        }),
+    },
+    Probe {
+        id: "admin-unknown-route-200",
+        claim: "An unknown route of the Admin API is answered 404",
+        source: "assumption",
+        area: Area::Operations,
+        why: "A script with a typo in the path believes that it has done its work",
+        mitigation: "Look at the state afterwards: GET config of the namespace",
+        how: "GET, POST and DELETE of routes that do not exist, with the key",
+        engines: Engines::Both,
+        check: &Probe::check(async |context| {
+            let stack = context.namespaced().await?;
+            let value = format!("basic {}", key(&stack)?);
+            let mut observation = None;
+            for (method, path) in [
+                (Method::GET, "/v1/nothing"),
+                (Method::POST, "/v1/namespace/x/create"),
+                (Method::DELETE, "/v1/namespaces/x/data"),
+            ] {
+                let request = (method.clone(), path);
+                let answer = ask(context, &stack, request, Some(&value), Some("{}")).await?;
+                let known = [
+                    (
+                        "200 empty",
+                        Verdict::Weakness,
+                        "an unknown route of the Admin API is answered 200 with an empty body",
+                    ),
+                    ("404 empty", Verdict::AsDocumented, "an unknown route is answered 404"),
+                    ("404 with a body", Verdict::AsDocumented, "an unknown route is answered 404"),
+                ];
+                let mut seen: Observation = judge(&brief(&answer), &known);
+                if let Some(before) = observation.take() {
+                    let Observation { verdict, finding, evidence } = before;
+                    seen.evidence.splice(0..0, evidence);
+                    if finding != seen.finding {
+                        seen.finding = format!("{finding}; {}", seen.finding);
+                        seen.verdict = seen.verdict.min(verdict);
+                    }
+                }
+                observation = Some(seen.answered(format!("{method} {path}"), &answer));
+            }
+            Ok(observation.ok_or_else(|| Fault::failed("nothing was asked"))?)
+        }),
+    },
+    Probe {
+        id: "admin-no-list-of-namespaces",
+        claim: "The Admin API lists the namespaces",
+        source: "assumption; tursodatabase/libsql#1313",
+        area: Area::Operations,
+        why: "No backup can ask which databases there are",
+        mitigation: "Keep a list of your own, or list the folder `dbs` in the data path",
+        how: "GET /v1/namespaces while a namespace exists",
+        engines: Engines::Both,
+        check: &Probe::check(async |context| {
+            let stack = context.namespaced().await?;
+            let name = context.namespace(&stack, "listed").await?;
+            let value = format!("basic {}", key(&stack)?);
+            let request = (Method::GET, "/v1/namespaces");
+            let answer = ask(context, &stack, request, Some(&value), None).await?;
+            let listed = answer.body.contains(name.as_str());
+            let known = [
+                (
+                    "200 empty",
+                    Verdict::Undocumented,
+                    "there is no list of namespaces: 200, and nothing",
+                ),
+                ("404 empty", Verdict::Undocumented, "there is no list of namespaces: 404"),
+                ("a list", Verdict::AsDocumented, "the Admin API lists the namespaces"),
+            ];
+            let seen = if listed { "a list".to_owned() } else { brief(&answer) };
+            Ok(judge(&seen, &known).answered("GET /v1/namespaces", &answer))
+        }),
+    },
+    Probe {
+        id: "admin-wrong-method-405",
+        claim: "A wrong method on a route that exists is answered 405",
+        source: "RFC 9110, 15.5.6",
+        area: Area::Operations,
+        why: "At least this mistake of a script is told",
+        mitigation: "Nothing to do",
+        how: "GET of /v1/namespaces/NS/create with the key",
+        engines: Engines::Both,
+        check: &Probe::check(async |context| {
+            let stack = context.namespaced().await?;
+            let value = format!("basic {}", key(&stack)?);
+            let request = (Method::GET, "/v1/namespaces/method/create");
+            let answer = ask(context, &stack, request, Some(&value), None).await?;
+            let known = [
+                ("405", Verdict::AsDocumented, "a wrong method is answered 405"),
+                ("200", Verdict::Differs, "a wrong method is answered 200"),
+                ("404", Verdict::Differs, "a wrong method is answered 404"),
+            ];
+            Ok(judge(&answer.status.to_string(), &known).answered("GET .../create", &answer))
+        }),
+    },
+    Probe {
+        id: "create-namespace-on-client-port",
+        claim: "`curl -X POST http://HOST:8080/v1/namespaces/NS/create` makes a namespace",
+        source: "docs/USER_GUIDE, Creating a namespace; tursodatabase/libsql#1622",
+        area: Area::Lifecycle,
+        why: "The guide's command cannot work",
+        mitigation: "Send it to the port of --admin-listen-addr",
+        how: "The guide's request, with a JSON body and all rights, to the client port",
+        engines: Engines::Both,
+        check: &Probe::check(async |context| {
+            let stack = context.namespaced().await?;
+            let (host, new) =
+                (context.namespace(&stack, "clientport").await?, context.name("byclient")?);
+            let address = stack.address("primary", Interface::Http)?;
+            let base = format!("http://{address}");
+            let token = stack.full_token()?;
+            let request = context
+                .http()
+                .post(format!("{base}/v1/namespaces/{new}/create"))
+                .header(reqwest::header::HOST, format!("{host}.localhost:{}", address.port()))
+                .header(AUTHORIZATION, format!("Bearer {}", token.expose_secret()))
+                .header(CONTENT_TYPE, "application/json")
+                .body("{}");
+            let answer = Answer::to(request, &base).await?;
+            let made = stack.admin()?.exists(&new).await?;
+            let made = if made { "made" } else { "not made" };
+            let known = [
+                ("404, not made", Verdict::Differs, "the client port answers 404 to a create"),
+                (
+                    "200, not made",
+                    Verdict::Differs,
+                    "the client port answers 200 and makes nothing",
+                ),
+                ("200, made", Verdict::AsDocumented, "the client port makes namespaces"),
+            ];
+            Ok(judge(&format!("{}, {made}", answer.status), &known)
+                .answered("the guide's create", &answer)
+                .saw("the namespace afterwards", made))
+        }),
+    },
+    Probe {
+        id: "create-namespace-needs-json-body",
+        claim: "A namespace is made by a POST without a body",
+        source: "docs/USER_GUIDE, Creating a namespace; tursodatabase/libsql#1622",
+        area: Area::Lifecycle,
+        why: "The documented command is refused even on the right port",
+        mitigation: "Send `-H 'Content-Type: application/json' -d '{}'`",
+        how: "A create without a body, with the content type alone, and with {}",
+        engines: Engines::Both,
+        check: &Probe::check(async |context| {
+            let stack = context.namespaced().await?;
+            let path = format!("/v1/namespaces/{}/create", context.name("body")?);
+            let value = format!("basic {}", key(&stack)?);
+            let post =
+                async |body| ask(context, &stack, (Method::POST, &path), Some(&value), body).await;
+            let (none, empty, object) =
+                (post(None).await?, post(Some("")).await?, post(Some("{}")).await?);
+            let answers = format!("{}, {}, {}", none.status, empty.status, object.status);
+            let known = [
+                (
+                    "415, 400, 200",
+                    Verdict::Differs,
+                    "a create needs a JSON body: 415 without its content type, 400 when it is \
+                     empty",
+                ),
+                ("200, 400, 400", Verdict::AsDocumented, "a create needs no body"),
+            ];
+            Ok(judge(&answers, &known)
+                .answered("create without a body", &none)
+                .answered("create with the content type alone", &empty)
+                .answered("create with {}", &object))
+        }),
+    },
 ];
-
-const OPEN: Probe = Probe {
-    id: "admin-api-open-without-key",
-    claim: "The Admin API is closed until a key is set",
-    source: "docs/ADMIN_API says nothing of a key",
-    area: Area::Security,
-    why: "Whoever reaches the port makes, copies and deletes databases",
-    mitigation: "Set LIBSQL_ADMIN_AUTH_KEY, and publish the port on loopback only",
-    how: "A primary with --admin-listen-addr and no key gets a create, a delete and /metrics",
-    engines: Engines::Both,
-    check: |context| open(context).boxed_local(),
-};
-
-const RAW_KEY: Probe = Probe {
-    id: "admin-key-is-not-basic-auth",
-    claim: "The Admin API's key is sent as HTTP Basic authentication (RFC 7617)",
-    source: "flag help, \"Auth key for the admin API\"; the Compose demo article, \"raw key\"",
-    area: Area::Operations,
-    why: "`curl -u` and every HTTP library send base64 and are refused",
-    mitigation: "Send `Authorization: basic KEY` with the key as it is",
-    how: "GET config with the raw key, with two base64 forms of it, and with Bearer",
-    engines: Engines::Both,
-    check: |context| raw_key(context).boxed_local(),
-};
-
-const TRAILING_TEXT: Probe = Probe {
-    id: "admin-key-trailing-text-ignored",
-    claim: "Text after the key makes the key a wrong one",
-    source: "assumption",
-    area: Area::Security,
-    why: "The key ends at its first space: one with spaces inside cannot be sent",
-    mitigation: "Make a key of letters and digits, for example with `openssl rand -hex 32`",
-    how: "GET config with the key and a word after it, and with the key cut by a letter",
-    engines: Engines::Both,
-    check: |context| trailing_text(context).boxed_local(),
-};
-
-const METRICS: Probe = Probe {
-    id: "admin-metrics-need-the-key",
-    claim: "A monitoring system may read /metrics without the key",
-    source: "assumption",
-    area: Area::Operations,
-    why: "Prometheus needs the key that also deletes databases",
-    mitigation: "Give the scraper `authorization: {type: basic, credentials: KEY}`, or let a \
-                 proxy on the same host add the header",
-    how: "GET /metrics of a server that has a key, without it and with it",
-    engines: Engines::Both,
-    check: |context| metrics(context).boxed_local(),
-};
-
-const NO_TOKENS: Probe = Probe {
-    id: "admin-api-takes-no-client-token",
-    claim: "The Admin API has its own authentication, apart from clients' tokens",
-    source: "the Compose demo article, \"uses a separate auth scheme from this JWT\"",
-    area: Area::Security,
-    why: "A token for all databases must not be able to delete them",
-    mitigation: "Nothing to do",
-    how: "GET config with a client's token for everything",
-    engines: Engines::Both,
-    check: |context| no_tokens(context).boxed_local(),
-};
-
-const KEY_ALONE: Probe = Probe {
-    id: "admin-key-without-admin-address",
-    claim: "LIBSQL_ADMIN_AUTH_KEY does no harm to a server without an Admin API",
-    source: "assumption",
-    area: Area::Operations,
-    why: "One file of variables for primary and replica keeps the replica from starting",
-    mitigation: "Give the variable to the primary only",
-    how: "The server is started with the variable and without --admin-listen-addr",
-    engines: Engines::NativeOnly("it looks at the exit code of the server binary itself"),
-    check: |context| key_alone(context).boxed_local(),
-};
-
-const UNKNOWN_ROUTE: Probe = Probe {
-    id: "admin-unknown-route-200",
-    claim: "An unknown route of the Admin API is answered 404",
-    source: "assumption",
-    area: Area::Operations,
-    why: "A script with a typo in the path believes that it has done its work",
-    mitigation: "Look at the state afterwards: GET config of the namespace",
-    how: "GET, POST and DELETE of routes that do not exist, with the key",
-    engines: Engines::Both,
-    check: |context| unknown_route(context).boxed_local(),
-};
-
-const NO_LIST: Probe = Probe {
-    id: "admin-no-list-of-namespaces",
-    claim: "The Admin API lists the namespaces",
-    source: "assumption; tursodatabase/libsql#1313",
-    area: Area::Operations,
-    why: "No backup can ask which databases there are",
-    mitigation: "Keep a list of your own, or list the folder `dbs` in the data path",
-    how: "GET /v1/namespaces while a namespace exists",
-    engines: Engines::Both,
-    check: |context| no_list(context).boxed_local(),
-};
-
-const WRONG_METHOD: Probe = Probe {
-    id: "admin-wrong-method-405",
-    claim: "A wrong method on a route that exists is answered 405",
-    source: "RFC 9110, 15.5.6",
-    area: Area::Operations,
-    why: "At least this mistake of a script is told",
-    mitigation: "Nothing to do",
-    how: "GET of /v1/namespaces/NS/create with the key",
-    engines: Engines::Both,
-    check: |context| wrong_method(context).boxed_local(),
-};
-
-const CLIENT_PORT: Probe = Probe {
-    id: "create-namespace-on-client-port",
-    claim: "`curl -X POST http://HOST:8080/v1/namespaces/NS/create` makes a namespace",
-    source: "docs/USER_GUIDE, Creating a namespace; tursodatabase/libsql#1622",
-    area: Area::Lifecycle,
-    why: "The guide's command cannot work",
-    mitigation: "Send it to the port of --admin-listen-addr",
-    how: "The guide's request, with a JSON body and all rights, to the client port",
-    engines: Engines::Both,
-    check: |context| client_port(context).boxed_local(),
-};
-
-const JSON_BODY: Probe = Probe {
-    id: "create-namespace-needs-json-body",
-    claim: "A namespace is made by a POST without a body",
-    source: "docs/USER_GUIDE, Creating a namespace; tursodatabase/libsql#1622",
-    area: Area::Lifecycle,
-    why: "The documented command is refused even on the right port",
-    mitigation: "Send `-H 'Content-Type: application/json' -d '{}'`",
-    how: "A create without a body, with the content type alone, and with {}",
-    engines: Engines::Both,
-    check: |context| json_body(context).boxed_local(),
-};
 
 /// A request to the primary's Admin API with these headers; `body` is JSON text.
 async fn ask(
@@ -195,243 +423,4 @@ fn key(stack: &EphemeralStack) -> Result<String> {
 fn brief(answer: &Answer) -> String {
     let body = if answer.body.is_empty() { "empty" } else { "with a body" };
     format!("{} {body}", answer.status)
-}
-
-async fn open(context: &ProbeContext<'_>) -> Result<Observation> {
-    let without_key = |plan: &mut StackPlan| {
-        for service in &mut plan.services {
-            service.environment.remove("LIBSQL_ADMIN_AUTH_KEY");
-        }
-        Ok(())
-    };
-    let stack = context.primary(without_key).await?;
-    let path = "/v1/namespaces/anyone/create";
-    let create = ask(context, &stack, (Method::POST, path), None, Some("{}")).await?;
-    let path = "/v1/namespaces/anyone";
-    let delete = ask(context, &stack, (Method::DELETE, path), None, None).await?;
-    let metrics = ask(context, &stack, (Method::GET, "/metrics"), None, None).await?;
-    context.discard(&stack).await?;
-    let answers = format!("{}, {}, {}", create.status, delete.status, metrics.status);
-    let known = [
-        (
-            "200, 200, 200",
-            Verdict::Weakness,
-            "without a key the Admin API is open: anybody makes and deletes namespaces",
-        ),
-        ("401, 401, 401", Verdict::AsDocumented, "without a key the Admin API refuses everybody"),
-    ];
-    Ok(judge(&answers, &known)
-        .answered("create", &create)
-        .answered("delete", &delete)
-        .saw("GET /metrics", metrics.status.to_string()))
-}
-
-async fn raw_key(context: &ProbeContext<'_>) -> Result<Observation> {
-    use base64::Engine as _;
-    use base64::engine::general_purpose::STANDARD;
-
-    let stack = context.namespaced().await?;
-    let name = context.namespace(&stack, "rawkey").await?;
-    let path = format!("/v1/namespaces/{name}/config");
-    let key = key(&stack)?;
-    let forms = [
-        ("basic KEY", format!("basic {key}")),
-        ("Basic base64(:KEY)", format!("Basic {}", STANDARD.encode(format!(":{key}")))),
-        ("Basic base64(KEY)", format!("Basic {}", STANDARD.encode(&key))),
-        ("Bearer KEY", format!("Bearer {key}")),
-    ];
-    let mut statuses = Vec::new();
-    for (_, value) in &forms {
-        let answer = ask(context, &stack, (Method::GET, &path), Some(value), None).await?;
-        statuses.push(answer.status.to_string());
-    }
-    let known = [
-        (
-            "200, 401, 401, 401",
-            Verdict::Differs,
-            "the Admin API takes the raw key after `basic`; base64 and Bearer get 401",
-        ),
-        ("401, 200, 401, 401", Verdict::AsDocumented, "the Admin API takes HTTP Basic only"),
-        ("200, 200, 401, 401", Verdict::AsDocumented, "the Admin API takes HTTP Basic, too"),
-    ];
-    let observation = judge(&statuses.join(", "), &known);
-    let seen = forms.iter().zip(&statuses);
-    Ok(seen.fold(observation, |seen, ((what, _), status)| seen.saw(what, status)))
-}
-
-async fn trailing_text(context: &ProbeContext<'_>) -> Result<Observation> {
-    let stack = context.namespaced().await?;
-    let name = context.namespace(&stack, "trailing").await?;
-    let path = format!("/v1/namespaces/{name}/config");
-    let key = key(&stack)?;
-    let longer = format!("basic {key} and more");
-    let longer = ask(context, &stack, (Method::GET, &path), Some(&longer), None).await?;
-    let shorter = format!("basic {}", &key[..key.len() - 1]);
-    let shorter = ask(context, &stack, (Method::GET, &path), Some(&shorter), None).await?;
-    let known = [
-        ("200 and 401", Verdict::Undocumented, "what follows a space after the key is ignored"),
-        ("401 and 401", Verdict::AsDocumented, "a key with text after it is refused with 401"),
-        ("200 and 200", Verdict::Weakness, "a key that lacks its last letter is accepted"),
-    ];
-    Ok(judge(&format!("{} and {}", longer.status, shorter.status), &known)
-        .answered("GET config with `basic KEY and more`", &longer)
-        .answered("GET config with the key cut by a letter", &shorter))
-}
-
-async fn metrics(context: &ProbeContext<'_>) -> Result<Observation> {
-    let stack = context.namespaced().await?;
-    let without = ask(context, &stack, (Method::GET, "/metrics"), None, None).await?;
-    let value = format!("basic {}", key(&stack)?);
-    let with = ask(context, &stack, (Method::GET, "/metrics"), Some(&value), None).await?;
-    let known = [
-        ("401 and 200", Verdict::Undocumented, "/metrics needs the key of the Admin API"),
-        ("200 and 200", Verdict::AsDocumented, "/metrics is open to all"),
-    ];
-    Ok(judge(&format!("{} and {}", without.status, with.status), &known)
-        .answered("GET /metrics", &without)
-        .saw("GET /metrics with the key", with.status.to_string()))
-}
-
-async fn no_tokens(context: &ProbeContext<'_>) -> Result<Observation> {
-    let stack = context.namespaced().await?;
-    let name = context.namespace(&stack, "notokens").await?;
-    let path = format!("/v1/namespaces/{name}/config");
-    let token: SecretString = stack.full_token()?;
-    let value = format!("Bearer {}", token.expose_secret());
-    let answer = ask(context, &stack, (Method::GET, &path), Some(&value), None).await?;
-    let known = [
-        ("401", Verdict::AsDocumented, "a client's token is refused by the Admin API with 401"),
-        ("200", Verdict::Weakness, "a client's token opens the Admin API"),
-    ];
-    Ok(judge(&answer.status.to_string(), &known).answered("GET config with a token", &answer))
-}
-
-async fn key_alone(context: &ProbeContext<'_>) -> Result<Observation> {
-    let folder = context.scratch()?;
-    let arguments = ["--no-welcome", "--http-listen-addr", "127.0.0.1:0", "--db-path", "data"];
-    let key = [("LIBSQL_ADMIN_AUTH_KEY", "local")];
-    let ended = context.run_binary(folder.path(), &arguments, &key).await?;
-    let named = ended.text.to_lowercase().contains("admin");
-    Ok(match ended.code {
-        Some(2) if named => Observation::new(
-            Verdict::Undocumented,
-            "a server with LIBSQL_ADMIN_AUTH_KEY and no admin address exits with 2",
-        ),
-        None => Observation::new(
-            Verdict::AsDocumented,
-            "a server with LIBSQL_ADMIN_AUTH_KEY and no admin address runs",
-        ),
-        Some(code) => Observation::new(Verdict::Differs, format!("the server exits with {code}")),
-    }
-    .saw("sqld with LIBSQL_ADMIN_AUTH_KEY alone", ended.text))
-}
-
-async fn unknown_route(context: &ProbeContext<'_>) -> Result<Observation> {
-    let stack = context.namespaced().await?;
-    let value = format!("basic {}", key(&stack)?);
-    let mut observation = None;
-    for (method, path) in [
-        (Method::GET, "/v1/nothing"),
-        (Method::POST, "/v1/namespace/x/create"),
-        (Method::DELETE, "/v1/namespaces/x/data"),
-    ] {
-        let request = (method.clone(), path);
-        let answer = ask(context, &stack, request, Some(&value), Some("{}")).await?;
-        let known = [
-            (
-                "200 empty",
-                Verdict::Weakness,
-                "an unknown route of the Admin API is answered 200 with an empty body",
-            ),
-            ("404 empty", Verdict::AsDocumented, "an unknown route is answered 404"),
-            ("404 with a body", Verdict::AsDocumented, "an unknown route is answered 404"),
-        ];
-        let mut seen: Observation = judge(&brief(&answer), &known);
-        if let Some(before) = observation.take() {
-            let Observation { verdict, finding, evidence } = before;
-            seen.evidence.splice(0..0, evidence);
-            if finding != seen.finding {
-                seen.finding = format!("{finding}; {}", seen.finding);
-                seen.verdict = seen.verdict.min(verdict);
-            }
-        }
-        observation = Some(seen.answered(format!("{method} {path}"), &answer));
-    }
-    Ok(observation.ok_or_else(|| Fault::failed("nothing was asked"))?)
-}
-
-async fn no_list(context: &ProbeContext<'_>) -> Result<Observation> {
-    let stack = context.namespaced().await?;
-    let name = context.namespace(&stack, "listed").await?;
-    let value = format!("basic {}", key(&stack)?);
-    let request = (Method::GET, "/v1/namespaces");
-    let answer = ask(context, &stack, request, Some(&value), None).await?;
-    let listed = answer.body.contains(name.as_str());
-    let known = [
-        ("200 empty", Verdict::Undocumented, "there is no list of namespaces: 200, and nothing"),
-        ("404 empty", Verdict::Undocumented, "there is no list of namespaces: 404"),
-        ("a list", Verdict::AsDocumented, "the Admin API lists the namespaces"),
-    ];
-    let seen = if listed { "a list".to_owned() } else { brief(&answer) };
-    Ok(judge(&seen, &known).answered("GET /v1/namespaces", &answer))
-}
-
-async fn wrong_method(context: &ProbeContext<'_>) -> Result<Observation> {
-    let stack = context.namespaced().await?;
-    let value = format!("basic {}", key(&stack)?);
-    let request = (Method::GET, "/v1/namespaces/method/create");
-    let answer = ask(context, &stack, request, Some(&value), None).await?;
-    let known = [
-        ("405", Verdict::AsDocumented, "a wrong method is answered 405"),
-        ("200", Verdict::Differs, "a wrong method is answered 200"),
-        ("404", Verdict::Differs, "a wrong method is answered 404"),
-    ];
-    Ok(judge(&answer.status.to_string(), &known).answered("GET .../create", &answer))
-}
-
-async fn client_port(context: &ProbeContext<'_>) -> Result<Observation> {
-    let stack = context.namespaced().await?;
-    let (host, new) = (context.namespace(&stack, "clientport").await?, context.name("byclient")?);
-    let address = stack.address("primary", Interface::Http)?;
-    let base = format!("http://{address}");
-    let token = stack.full_token()?;
-    let request = context
-        .http()
-        .post(format!("{base}/v1/namespaces/{new}/create"))
-        .header(reqwest::header::HOST, format!("{host}.localhost:{}", address.port()))
-        .header(AUTHORIZATION, format!("Bearer {}", token.expose_secret()))
-        .header(CONTENT_TYPE, "application/json")
-        .body("{}");
-    let answer = Answer::to(request, &base).await?;
-    let made = stack.admin()?.exists(&new).await?;
-    let made = if made { "made" } else { "not made" };
-    let known = [
-        ("404, not made", Verdict::Differs, "the client port answers 404 to a create"),
-        ("200, not made", Verdict::Differs, "the client port answers 200 and makes nothing"),
-        ("200, made", Verdict::AsDocumented, "the client port makes namespaces"),
-    ];
-    Ok(judge(&format!("{}, {made}", answer.status), &known)
-        .answered("the guide's create", &answer)
-        .saw("the namespace afterwards", made))
-}
-
-async fn json_body(context: &ProbeContext<'_>) -> Result<Observation> {
-    let stack = context.namespaced().await?;
-    let path = format!("/v1/namespaces/{}/create", context.name("body")?);
-    let value = format!("basic {}", key(&stack)?);
-    let post = async |body| ask(context, &stack, (Method::POST, &path), Some(&value), body).await;
-    let (none, empty, object) = (post(None).await?, post(Some("")).await?, post(Some("{}")).await?);
-    let answers = format!("{}, {}, {}", none.status, empty.status, object.status);
-    let known = [
-        (
-            "415, 400, 200",
-            Verdict::Differs,
-            "a create needs a JSON body: 415 without its content type, 400 when it is empty",
-        ),
-        ("200, 400, 400", Verdict::AsDocumented, "a create needs no body"),
-    ];
-    Ok(judge(&answers, &known)
-        .answered("create without a body", &none)
-        .answered("create with the content type alone", &empty)
-        .answered("create with {}", &object))
 }

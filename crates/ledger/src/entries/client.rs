@@ -14,11 +14,11 @@ use tokio::net::TcpListener;
 use super::embedded::support::{
     Opening, by_name, filled, is, read, rows, run, says, sync, told, write,
 };
-use crate::{Area, Engines, Observation, Probe, ProbeContext, Verdict};
+use crate::{Area, Engines, Observation, Probe, Verdict};
 use demo_base::error::{Fault, Result};
 use demo_sqld::claims::{Access, Grant};
 
-pub(super) const PROBES: &[Probe] = &[
+pub(in crate::entries) const PROBES: &[Probe] = &[
     Probe {
         id: "client-namespace-setter",
         claim: "`.namespace()` of the remote client selects the namespace",
@@ -31,7 +31,44 @@ pub(super) const PROBES: &[Probe] = &[
         how: "new_remote with http://localhost:PORT and `.namespace(NAME)` on a server with both \
               namespaces; a listener of our own shows the header that the crate sends",
         engines: Engines::Both,
-        check: |context| namespace_setter(context).boxed_local(),
+        check: &Probe::check(async |context| {
+            let stack = context
+                .primary(|plan| {
+                    for service in &mut plan.services {
+                        service.command.retain(|word| word != "--disable-default-namespace");
+                    }
+                    Ok(())
+                })
+                .await?;
+            let name = filled(context, &stack, "chosen").await?;
+            let default = stack.hrana("primary", None)?;
+            run(&default, "CREATE TABLE t (x)").await?;
+            run(&default, "INSERT INTO t VALUES ('of the default')").await?;
+            let url = by_name(&stack, "primary", "localhost")?;
+            let opening = Opening::of(&stack, url)?.namespace(&name);
+            let seen = rows(&opening.remote().await?).await;
+            context.discard(&stack).await?;
+
+            let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+            let url = format!("http://{}", listener.local_addr()?);
+            let elsewhere = Opening { url, ..opening }.remote().await?;
+            let (heard, _refused) = tokio::join!(namespace_header(&listener), rows(&elsewhere));
+            let heard = heard?;
+            let observation = if is(&seen, "of the default") {
+                let finding = "`.namespace()` of the remote client is ignored: the default \
+                               namespace answers";
+                Observation::new(Verdict::Weakness, finding)
+            } else if is(&seen, "first") {
+                let finding = "`.namespace()` of the remote client selects the namespace";
+                Observation::new(Verdict::AsDocumented, finding)
+            } else {
+                Observation::new(Verdict::Differs, format!("the client says {}", told(&seen)))
+            };
+            let header = heard.replace(name.as_str(), "NAME");
+            Ok(observation
+                .saw("SELECT x FROM t with `.namespace(NAME)`", told(&seen))
+                .saw("what the crate sends", header))
+        }),
     },
     Probe {
         id: "client-localhost-names",
@@ -44,7 +81,37 @@ pub(super) const PROBES: &[Probe] = &[
         how: "Remote client and embedded replica with a connector that dials loopback; this \
               machine's own answer for the name is evidence only",
         engines: Engines::Both,
-        check: |context| localhost_names(context).boxed_local(),
+        check: &Probe::check(async |context| {
+            let stack = context.namespaced().await?;
+            let name = filled(context, &stack, "named").await?;
+            let host = format!("{name}.localhost");
+            let opening = Opening::of(&stack, by_name(&stack, "primary", &host)?)?;
+            let remote = rows(&opening.remote().await?).await;
+            let folder = context.scratch()?;
+            let replica = opening.replica(&folder.path().join("r.db")).await??;
+            let embedded = match sync(&replica).await {
+                Ok(_) => rows(&replica).await,
+                Err(error) => Err(error),
+            };
+            let looked_up = match tokio::net::lookup_host((host.as_str(), 80)).await {
+                Ok(mut found) => {
+                    found.next().map_or("nothing".to_owned(), |at| at.ip().to_string())
+                }
+                Err(error) => error.to_string(),
+            };
+            let observation = if is(&remote, "first") && is(&embedded, "first") {
+                let finding = "both kinds of client reach the namespace by its host name, once \
+                               something dials loopback for it";
+                Observation::new(Verdict::AsDocumented, finding)
+            } else {
+                let finding = format!("remote: {}; embedded: {}", told(&remote), told(&embedded));
+                Observation::new(Verdict::Differs, finding)
+            };
+            Ok(observation
+                .saw("SELECT x FROM t with new_remote", told(&remote))
+                .saw("the same with new_remote_replica", told(&embedded))
+                .saw("this machine's lookup of NAME.localhost", looked_up))
+        }),
     },
     Probe {
         id: "client-several-statements",
@@ -56,7 +123,60 @@ pub(super) const PROBES: &[Probe] = &[
         how: "Two INSERTs in one `execute` and in one `execute_batch` of the remote client, and in \
               one `execute` of an embedded replica; the rows after each",
         engines: Engines::Both,
-        check: |context| several_statements(context).boxed_local(),
+        check: &Probe::check(async |context| {
+            const TWO: &str = "INSERT INTO t VALUES ('one'); INSERT INTO t VALUES ('two')";
+            let stack = context.namespaced().await?;
+            let name = filled(context, &stack, "several").await?;
+            let url = by_name(&stack, "primary", &format!("{name}.localhost"))?;
+            let opening = Opening::of(&stack, url)?;
+            let remote = opening.remote().await?;
+            let folder = context.scratch()?;
+            let embedded = opening.replica(&folder.path().join("r.db")).await??;
+            sync(&embedded).await?;
+            let mut observation = Observation::new(Verdict::Weakness, "");
+            let mut counts = Vec::new();
+            for how in ["execute", "execute_batch", "execute of an embedded replica"] {
+                let before = count(&remote).await?;
+                let outcome = match how {
+                    "execute" => write(&remote, TWO).await.map(|_| "success"),
+                    "execute_batch" => {
+                        remote.connect()?.execute_batch(TWO).await.map(|_| "success")
+                    }
+                    _ => write(&embedded, TWO).await.map(|_| "success"),
+                };
+                let ran = count(&remote).await? - before;
+                observation = observation
+                    .saw(format!("{how}({TWO})"), format!("{}, {ran} of 2 ran", told(&outcome)));
+                counts.push((outcome.is_ok(), ran));
+            }
+            let (verdict, finding) = match counts.as_slice() {
+                [(true, 1), (true, 2), (true, 2)] => (
+                    Verdict::Weakness,
+                    "`execute` of the remote client runs the first statement only and reports \
+                     success; `execute_batch` and `execute` of an embedded replica run all"
+                        .to_owned(),
+                ),
+                [(true, 1), (true, 2), (true, 1)] => (
+                    Verdict::Weakness,
+                    "`execute` runs the first statement only and reports success; `execute_batch` \
+                     runs all"
+                        .to_owned(),
+                ),
+                [(true, 2), (true, 2), (true, 2)] => {
+                    (Verdict::AsDocumented, "all of them run".to_owned())
+                }
+                [(false, 0), (true, 2), (false, 0)] => (
+                    Verdict::AsDocumented,
+                    "`execute` refuses several; `execute_batch` runs all".to_owned(),
+                ),
+                other => {
+                    let half = other.iter().any(|(ok, ran)| *ok && *ran < 2);
+                    let verdict = if half { Verdict::Weakness } else { Verdict::Undocumented };
+                    (verdict, format!("(success, statements that ran) of the three: {other:?}"))
+                }
+            };
+            Ok(Observation { verdict, finding, ..observation })
+        }),
     },
     Probe {
         id: "client-refused-token",
@@ -67,7 +187,24 @@ pub(super) const PROBES: &[Probe] = &[
         mitigation: "Look for `status=401` in the text: the crate has no kind of error for it",
         how: "SELECT with a token that nobody signed",
         engines: Engines::Both,
-        check: |context| refused_token(context).boxed_local(),
+        check: &Probe::check(async |context| {
+            let stack = context.namespaced().await?;
+            let name = filled(context, &stack, "refused").await?;
+            let url = by_name(&stack, "primary", &format!("{name}.localhost"))?;
+            let opening =
+                Opening::of(&stack, url)?.token(SecretString::from("of-nobody".to_owned()));
+            let seen = rows(&opening.remote().await?).await;
+            let observation = if says(&seen, "status=401") {
+                let finding =
+                    "the error's text has `status=401 Unauthorized` and the server's reason";
+                Observation::new(Verdict::Undocumented, finding)
+            } else if seen.is_ok() {
+                Observation::new(Verdict::Weakness, "a token that nobody signed reads")
+            } else {
+                Observation::new(Verdict::Undocumented, format!("the error is {}", told(&seen)))
+            };
+            Ok(observation.saw("SELECT x FROM t with a token that nobody signed", told(&seen)))
+        }),
     },
     Probe {
         id: "client-forbidden-write",
@@ -78,7 +215,35 @@ pub(super) const PROBES: &[Probe] = &[
         mitigation: "Try the statement over /v3/pipeline, which answers 403; `demo sql` does",
         how: "INSERT with a read-only token, with `execute` and with `query`",
         engines: Engines::Both,
-        check: |context| forbidden_write(context).boxed_local(),
+        check: &Probe::check(async |context| {
+            const INSERT: &str = "INSERT INTO t VALUES ('second')";
+            let stack = context.namespaced().await?;
+            let name = filled(context, &stack, "readonly").await?;
+            let grant = Grant { access: Access::ReadOnly, ..Grant::full(Duration::from_secs(600)) };
+            let token = stack.token(&grant)?;
+            let url = by_name(&stack, "primary", &format!("{name}.localhost"))?;
+            let remote = Opening::of(&stack, url)?.token(token).remote().await?;
+            let executed = write(&remote, INSERT).await;
+            let queried = read(&remote, "INSERT INTO t VALUES ('second') RETURNING x").await;
+            let count =
+                stack.hrana("primary", Some(&name))?.execute("SELECT count(*) FROM t").await?;
+            let observation = if count.scalar() != Some("1") {
+                Observation::new(Verdict::Weakness, "a read-only token writes")
+            } else if says(&executed, "status=403") && says(&queried, "status=403") {
+                Observation::new(Verdict::AsDocumented, "`execute` and `query` say 403")
+            } else if says(&executed, "status=403") && says(&queried, "reading a body") {
+                let finding = "`execute` says 403, while with `query` a forbidden write looks like \
+                               a broken connection";
+                Observation::new(Verdict::Undocumented, finding)
+            } else {
+                let finding = format!("execute: {}; query: {}", told(&executed), told(&queried));
+                Observation::new(Verdict::Undocumented, finding.replace(name.as_str(), "NAME"))
+            };
+            Ok(observation
+                .saw("execute(INSERT) with {\"a\":\"ro\"}", told(&executed))
+                .saw("query(INSERT .. RETURNING)", told(&queried))
+                .saw("count of rows", count.scalar().unwrap_or("none")))
+        }),
     },
     Probe {
         id: "client-get-of-another-type",
@@ -89,7 +254,35 @@ pub(super) const PROBES: &[Probe] = &[
         mitigation: "Use `get_value` and match on `Value`",
         how: "`get::<String>` on the result of SELECT 1, with panics caught",
         engines: Engines::Both,
-        check: |context| get_of_another_type(context).boxed_local(),
+        check: &Probe::check(async |context| {
+            let stack = context.namespaced().await?;
+            let name = context.namespace(&stack, "typed").await?;
+            let url = by_name(&stack, "primary", &format!("{name}.localhost"))?;
+            let remote = Opening::of(&stack, url)?.remote().await?;
+            let text = read(&remote, "SELECT typeof(1)").await;
+            let mut answer = remote.connect()?.query("SELECT 1", ()).await?;
+            let row = answer.next().await?.ok_or_else(|| Fault::failed("SELECT 1 has no row"))?;
+            let is_integer = matches!(row.get_value(0)?, Value::Integer(1));
+            let got = caught(|| row.get::<String>(0));
+            let observation = match &got {
+                Err(_panic) => {
+                    let finding =
+                        "`get::<String>` on an INTEGER panics instead of returning its error";
+                    Observation::new(Verdict::Differs, finding)
+                }
+                Ok(Err(_)) => Observation::new(Verdict::AsDocumented, "it is an error"),
+                Ok(Ok(value)) => {
+                    Observation::new(Verdict::Undocumented, format!("it returns the text {value}"))
+                }
+            };
+            let told = match &got {
+                Err(message) => format!("panic `{message}`"),
+                Ok(outcome) => told(outcome),
+            };
+            Ok(observation
+                .saw("typeof(1)", format!("{}, Value::Integer: {is_integer}", self::told(&text)))
+                .saw("get::<String>(0)", told))
+        }),
     },
     Probe {
         id: "client-without-connector",
@@ -100,48 +293,9 @@ pub(super) const PROBES: &[Probe] = &[
         mitigation: "With `tls` off, every builder needs `.connector()`",
         how: "new_remote(..).build() without `.connector()`, with panics caught",
         engines: Engines::Both,
-        check: |_| std::future::ready(without_connector()).boxed_local(),
+        check: &Probe::check(async |_| without_connector()),
     },
 ];
-
-async fn namespace_setter(context: &ProbeContext<'_>) -> Result<Observation> {
-    let stack = context
-        .primary(|plan| {
-            for service in &mut plan.services {
-                service.command.retain(|word| word != "--disable-default-namespace");
-            }
-            Ok(())
-        })
-        .await?;
-    let name = filled(context, &stack, "chosen").await?;
-    let default = stack.hrana("primary", None)?;
-    run(&default, "CREATE TABLE t (x)").await?;
-    run(&default, "INSERT INTO t VALUES ('of the default')").await?;
-    let url = by_name(&stack, "primary", "localhost")?;
-    let opening = Opening::of(&stack, url)?.namespace(&name);
-    let seen = rows(&opening.remote().await?).await;
-    context.discard(&stack).await?;
-
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-    let url = format!("http://{}", listener.local_addr()?);
-    let elsewhere = Opening { url, ..opening }.remote().await?;
-    let (heard, _refused) = tokio::join!(namespace_header(&listener), rows(&elsewhere));
-    let heard = heard?;
-    let observation = if is(&seen, "of the default") {
-        let finding = "`.namespace()` of the remote client is ignored: the default namespace \
-                       answers";
-        Observation::new(Verdict::Weakness, finding)
-    } else if is(&seen, "first") {
-        let finding = "`.namespace()` of the remote client selects the namespace";
-        Observation::new(Verdict::AsDocumented, finding)
-    } else {
-        Observation::new(Verdict::Differs, format!("the client says {}", told(&seen)))
-    };
-    let header = heard.replace(name.as_str(), "NAME");
-    Ok(observation
-        .saw("SELECT x FROM t with `.namespace(NAME)`", told(&seen))
-        .saw("what the crate sends", header))
-}
 
 /// Takes one request and returns its header that names a namespace.
 async fn namespace_header(listener: &TcpListener) -> Result<String> {
@@ -160,164 +314,9 @@ async fn namespace_header(listener: &TcpListener) -> Result<String> {
     Ok(header.unwrap_or("no such header").to_owned())
 }
 
-async fn localhost_names(context: &ProbeContext<'_>) -> Result<Observation> {
-    let stack = context.namespaced().await?;
-    let name = filled(context, &stack, "named").await?;
-    let host = format!("{name}.localhost");
-    let opening = Opening::of(&stack, by_name(&stack, "primary", &host)?)?;
-    let remote = rows(&opening.remote().await?).await;
-    let folder = context.scratch()?;
-    let replica = opening.replica(&folder.path().join("r.db")).await??;
-    let embedded = match sync(&replica).await {
-        Ok(_) => rows(&replica).await,
-        Err(error) => Err(error),
-    };
-    let looked_up = match tokio::net::lookup_host((host.as_str(), 80)).await {
-        Ok(mut found) => found.next().map_or("nothing".to_owned(), |at| at.ip().to_string()),
-        Err(error) => error.to_string(),
-    };
-    let observation = if is(&remote, "first") && is(&embedded, "first") {
-        let finding = "both kinds of client reach the namespace by its host name, once something \
-                       dials loopback for it";
-        Observation::new(Verdict::AsDocumented, finding)
-    } else {
-        let finding = format!("remote: {}; embedded: {}", told(&remote), told(&embedded));
-        Observation::new(Verdict::Differs, finding)
-    };
-    Ok(observation
-        .saw("SELECT x FROM t with new_remote", told(&remote))
-        .saw("the same with new_remote_replica", told(&embedded))
-        .saw("this machine's lookup of NAME.localhost", looked_up))
-}
-
-async fn several_statements(context: &ProbeContext<'_>) -> Result<Observation> {
-    const TWO: &str = "INSERT INTO t VALUES ('one'); INSERT INTO t VALUES ('two')";
-    let stack = context.namespaced().await?;
-    let name = filled(context, &stack, "several").await?;
-    let url = by_name(&stack, "primary", &format!("{name}.localhost"))?;
-    let opening = Opening::of(&stack, url)?;
-    let remote = opening.remote().await?;
-    let folder = context.scratch()?;
-    let embedded = opening.replica(&folder.path().join("r.db")).await??;
-    sync(&embedded).await?;
-    let mut observation = Observation::new(Verdict::Weakness, "");
-    let mut counts = Vec::new();
-    for how in ["execute", "execute_batch", "execute of an embedded replica"] {
-        let before = count(&remote).await?;
-        let outcome = match how {
-            "execute" => write(&remote, TWO).await.map(|_| "success"),
-            "execute_batch" => remote.connect()?.execute_batch(TWO).await.map(|_| "success"),
-            _ => write(&embedded, TWO).await.map(|_| "success"),
-        };
-        let ran = count(&remote).await? - before;
-        observation =
-            observation.saw(format!("{how}({TWO})"), format!("{}, {ran} of 2 ran", told(&outcome)));
-        counts.push((outcome.is_ok(), ran));
-    }
-    let (verdict, finding) = match counts.as_slice() {
-        [(true, 1), (true, 2), (true, 2)] => (
-            Verdict::Weakness,
-            "`execute` of the remote client runs the first statement only and reports success; \
-             `execute_batch` and `execute` of an embedded replica run all"
-                .to_owned(),
-        ),
-        [(true, 1), (true, 2), (true, 1)] => (
-            Verdict::Weakness,
-            "`execute` runs the first statement only and reports success; `execute_batch` runs all"
-                .to_owned(),
-        ),
-        [(true, 2), (true, 2), (true, 2)] => (Verdict::AsDocumented, "all of them run".to_owned()),
-        [(false, 0), (true, 2), (false, 0)] => (
-            Verdict::AsDocumented,
-            "`execute` refuses several; `execute_batch` runs all".to_owned(),
-        ),
-        other => {
-            let half = other.iter().any(|(ok, ran)| *ok && *ran < 2);
-            let verdict = if half { Verdict::Weakness } else { Verdict::Undocumented };
-            (verdict, format!("(success, statements that ran) of the three: {other:?}"))
-        }
-    };
-    Ok(Observation { verdict, finding, ..observation })
-}
-
 async fn count(database: &libsql::Database) -> Result<i64> {
     let text = read(database, "SELECT count(*) FROM t").await?;
     text.parse().map_err(|_| Fault::failed(format!("a count of rows is `{text}`")).into())
-}
-
-async fn refused_token(context: &ProbeContext<'_>) -> Result<Observation> {
-    let stack = context.namespaced().await?;
-    let name = filled(context, &stack, "refused").await?;
-    let url = by_name(&stack, "primary", &format!("{name}.localhost"))?;
-    let opening = Opening::of(&stack, url)?.token(SecretString::from("of-nobody".to_owned()));
-    let seen = rows(&opening.remote().await?).await;
-    let observation = if says(&seen, "status=401") {
-        let finding = "the error's text has `status=401 Unauthorized` and the server's reason";
-        Observation::new(Verdict::Undocumented, finding)
-    } else if seen.is_ok() {
-        Observation::new(Verdict::Weakness, "a token that nobody signed reads")
-    } else {
-        Observation::new(Verdict::Undocumented, format!("the error is {}", told(&seen)))
-    };
-    Ok(observation.saw("SELECT x FROM t with a token that nobody signed", told(&seen)))
-}
-
-async fn forbidden_write(context: &ProbeContext<'_>) -> Result<Observation> {
-    const INSERT: &str = "INSERT INTO t VALUES ('second')";
-    let stack = context.namespaced().await?;
-    let name = filled(context, &stack, "readonly").await?;
-    let grant = Grant { access: Access::ReadOnly, ..Grant::full(Duration::from_secs(600)) };
-    let token = stack.token(&grant)?;
-    let url = by_name(&stack, "primary", &format!("{name}.localhost"))?;
-    let remote = Opening::of(&stack, url)?.token(token).remote().await?;
-    let executed = write(&remote, INSERT).await;
-    let queried = read(&remote, "INSERT INTO t VALUES ('second') RETURNING x").await;
-    let count = stack.hrana("primary", Some(&name))?.execute("SELECT count(*) FROM t").await?;
-    let observation = if count.scalar() != Some("1") {
-        Observation::new(Verdict::Weakness, "a read-only token writes")
-    } else if says(&executed, "status=403") && says(&queried, "status=403") {
-        Observation::new(Verdict::AsDocumented, "`execute` and `query` say 403")
-    } else if says(&executed, "status=403") && says(&queried, "reading a body") {
-        let finding = "`execute` says 403, while with `query` a forbidden write looks like a \
-                       broken connection";
-        Observation::new(Verdict::Undocumented, finding)
-    } else {
-        let finding = format!("execute: {}; query: {}", told(&executed), told(&queried));
-        Observation::new(Verdict::Undocumented, finding.replace(name.as_str(), "NAME"))
-    };
-    Ok(observation
-        .saw("execute(INSERT) with {\"a\":\"ro\"}", told(&executed))
-        .saw("query(INSERT .. RETURNING)", told(&queried))
-        .saw("count of rows", count.scalar().unwrap_or("none")))
-}
-
-async fn get_of_another_type(context: &ProbeContext<'_>) -> Result<Observation> {
-    let stack = context.namespaced().await?;
-    let name = context.namespace(&stack, "typed").await?;
-    let url = by_name(&stack, "primary", &format!("{name}.localhost"))?;
-    let remote = Opening::of(&stack, url)?.remote().await?;
-    let text = read(&remote, "SELECT typeof(1)").await;
-    let mut answer = remote.connect()?.query("SELECT 1", ()).await?;
-    let row = answer.next().await?.ok_or_else(|| Fault::failed("SELECT 1 has no row"))?;
-    let is_integer = matches!(row.get_value(0)?, Value::Integer(1));
-    let got = caught(|| row.get::<String>(0));
-    let observation = match &got {
-        Err(_panic) => {
-            let finding = "`get::<String>` on an INTEGER panics instead of returning its error";
-            Observation::new(Verdict::Differs, finding)
-        }
-        Ok(Err(_)) => Observation::new(Verdict::AsDocumented, "it is an error"),
-        Ok(Ok(value)) => {
-            Observation::new(Verdict::Undocumented, format!("it returns the text {value}"))
-        }
-    };
-    let told = match &got {
-        Err(message) => format!("panic `{message}`"),
-        Ok(outcome) => told(outcome),
-    };
-    Ok(observation
-        .saw("typeof(1)", format!("{}, Value::Integer: {is_integer}", self::told(&text)))
-        .saw("get::<String>(0)", told))
 }
 
 fn without_connector() -> Result<Observation> {

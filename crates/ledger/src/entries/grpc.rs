@@ -1,14 +1,13 @@
 //! The services that replicas use: on the gRPC port, and for embedded replicas
 //! on the HTTP port.
 
-mod clients;
-mod headers;
-mod own_key;
-mod restart;
-mod strangers;
+pub(super) mod clients;
+pub(super) mod headers;
+pub(super) mod own_key;
+pub(super) mod restart;
+pub(super) mod strangers;
 pub(super) mod wire;
 
-use futures::FutureExt;
 use serde_json::json;
 
 use self::wire::{Caller, Reply};
@@ -17,7 +16,7 @@ use demo_base::error::{Fault, Result};
 use demo_sqld::namespace::NamespaceName;
 use demo_stack::engine::ephemeral::EphemeralStack;
 
-pub(super) const PROBES: &[Probe] = &[
+pub(in crate::entries) const PROBES: &[Probe] = &[
     Probe {
         id: "grpc-reads-without-token",
         claim: "A JWT key keeps everybody without a token from reading the database",
@@ -29,7 +28,14 @@ pub(super) const PROBES: &[Probe] = &[
         how: "Hello and BatchLogEntries on the gRPC port without a token; the answer is searched \
               for a row",
         engines: Engines::Both,
-        check: |context| reads_without_token(context).boxed_local(),
+        check: &Probe::check(async |context| {
+            let stack = context.namespaced().await?;
+            let name = filled(context, &stack).await?;
+            let reply = Caller::at_grpc_port(context, &stack)?.namespace(&name).copy_log().await?;
+            let yes = "the gRPC port hands out the whole log of a namespace without a token";
+            Ok(copied(&reply, yes, "the gRPC port refuses a caller without a token")
+                .saw("Hello, BatchLogEntries on the gRPC port, no token", reply.describe()))
+        }),
     },
     Probe {
         id: "grpc-writes-without-token",
@@ -42,7 +48,18 @@ pub(super) const PROBES: &[Probe] = &[
         how: "Proxy/Execute on the gRPC port with x-proxy-authorization: \"FullAccess\" inserts a \
               row, which is then read over HTTP",
         engines: Engines::Both,
-        check: |context| writes_without_token(context).boxed_local(),
+        check: &Probe::check(async |context| {
+            let stack = context.namespaced().await?;
+            let name = filled(context, &stack).await?;
+            let caller =
+                Caller::at_grpc_port(context, &stack)?.namespace(&name).with(GRANT.0, GRANT.1);
+            let reply = caller.execute("INSERT INTO t VALUES ('stranger')").await?;
+            let there = is_there(&stack, &name, "stranger").await?;
+            let yes = "the gRPC port believes a caller without a token that he has full access: \
+                       the row is written";
+            Ok(written(there, &reply, yes, "the gRPC port refuses a caller without a token")
+                .saw("INSERT over Proxy/Execute on the gRPC port, no token", reply.describe()))
+        }),
     },
     Probe {
         id: "grpc-writes-need-header",
@@ -53,7 +70,16 @@ pub(super) const PROBES: &[Probe] = &[
         mitigation: "Do not rely on it: see grpc-writes-without-token",
         how: "Proxy/Execute on the gRPC port without x-proxy-authorization",
         engines: Engines::Both,
-        check: |context| writes_without_header(context).boxed_local(),
+        check: &Probe::check(async |context| {
+            let stack = context.namespaced().await?;
+            let name = filled(context, &stack).await?;
+            let caller = Caller::at_grpc_port(context, &stack)?.namespace(&name);
+            let reply = caller.execute("INSERT INTO t VALUES ('stranger')").await?;
+            let there = is_there(&stack, &name, "stranger").await?;
+            let yes = "a caller that says nothing of his rights writes";
+            Ok(written(there, &reply, yes, "a caller that says nothing of his rights is refused")
+                .saw("INSERT over Proxy/Execute without x-proxy-authorization", reply.describe()))
+        }),
     },
     Probe {
         id: "http-port-asks-replicas-for-token",
@@ -65,7 +91,26 @@ pub(super) const PROBES: &[Probe] = &[
         how: "On the HTTP port, without a token: Hello, and Proxy/Execute with \
               x-proxy-authorization: \"FullAccess\"",
         engines: Engines::Both,
-        check: |context| http_port_without_token(context).boxed_local(),
+        check: &Probe::check(async |context| {
+            let stack = context.namespaced().await?;
+            let name = filled(context, &stack).await?;
+            let log = Caller::at_http_port(context, &stack)?.namespace(&name).copy_log().await?;
+            let caller =
+                Caller::at_http_port(context, &stack)?.namespace(&name).with(GRANT.0, GRANT.1);
+            let write = caller.execute("INSERT INTO t VALUES ('stranger')").await?;
+            let there = is_there(&stack, &name, "stranger").await?;
+            let closed = !log.granted() && !there;
+            let (log_outcome, write_outcome) = (log.outcome(), write.outcome());
+            let finding = format!(
+                "without a token the HTTP port answers Hello with {log_outcome} and a write with \
+                 {write_outcome}{}",
+                if there { ", and the row is written" } else { "" }
+            );
+            let verdict = if closed { Verdict::AsDocumented } else { Verdict::Weakness };
+            Ok(Observation::new(verdict, finding)
+                .saw("Hello on the HTTP port, no token", log.describe())
+                .saw("INSERT over Proxy/Execute on the HTTP port, no token", write.describe()))
+        }),
     },
     Probe {
         id: "scoped-token-copies-other-namespace",
@@ -78,7 +123,23 @@ pub(super) const PROBES: &[Probe] = &[
         how: "With a token {\"id\": A, \"a\": \"ro\"}: Hello and BatchLogEntries for B on the HTTP \
               port; SQL on B is the control",
         engines: Engines::Both,
-        check: |context| scoped_token_reads(context).boxed_local(),
+        check: &Probe::check(async |context| {
+            let stack = context.namespaced().await?;
+            let (own, other) = (context.name("grpc")?, filled(context, &stack).await?);
+            let token = stack.token_with(&json!({ "id": own, "a": "ro" }))?;
+            let sql = stack.anonymous("primary", Some(&other))?.token(&token);
+            let control = sql.execute("SELECT x FROM t").await?;
+            let caller = Caller::at_http_port(context, &stack)?.namespace(&other).token(&token);
+            let reply = caller.copy_log().await?;
+            let yes = if control.succeeded() {
+                "a token for one namespace reads another, over SQL and over replication"
+            } else {
+                "a token for one namespace copies the whole log of another, which SQL refuses it"
+            };
+            Ok(copied(&reply, yes, "a token for one namespace is refused the log of another")
+                .saw("Hello, BatchLogEntries on the HTTP port", reply.describe())
+                .replied("SELECT with the same token", &control))
+        }),
     },
     Probe {
         id: "scoped-token-writes-other-namespace",
@@ -90,7 +151,17 @@ pub(super) const PROBES: &[Probe] = &[
         how: "With a token {\"id\": A, \"a\": \"rw\"}: Proxy/Execute inserts into B on the HTTP \
               port",
         engines: Engines::Both,
-        check: |context| scoped_token_writes(context).boxed_local(),
+        check: &Probe::check(async |context| {
+            let stack = context.namespaced().await?;
+            let (own, other) = (context.name("grpc")?, filled(context, &stack).await?);
+            let token = stack.token_with(&json!({ "id": own, "a": "rw" }))?;
+            let caller = Caller::at_http_port(context, &stack)?.namespace(&other).token(&token);
+            let reply = caller.execute("INSERT INTO t VALUES ('stranger')").await?;
+            let there = is_there(&stack, &other, "stranger").await?;
+            let yes = "a token for one namespace writes to another over Proxy/Execute";
+            Ok(written(there, &reply, yes, "a token for one namespace cannot write to another")
+                .saw("INSERT over Proxy/Execute on the HTTP port", reply.describe()))
+        }),
     },
     Probe {
         id: "read-only-token-writes-as-replica",
@@ -102,20 +173,26 @@ pub(super) const PROBES: &[Probe] = &[
         how: "With a token {\"a\": \"ro\"}: Proxy/Execute inserts a row on the HTTP port; a token \
               {\"a\": \"rw\"} does the same as the control",
         engines: Engines::Both,
-        check: |context| read_only_token_writes(context).boxed_local(),
+        check: &Probe::check(async |context| {
+            let stack = context.namespaced().await?;
+            let name = filled(context, &stack).await?;
+            let caller =
+                || Ok::<_, anyhow::Error>(Caller::at_http_port(context, &stack)?.namespace(&name));
+            let token = stack.token_with(&json!({ "a": "ro" }))?;
+            let reply = caller()?.token(&token).execute("INSERT INTO t VALUES ('reader')").await?;
+            let there = is_there(&stack, &name, "reader").await?;
+            let full = stack.token_with(&json!({ "a": "rw" }))?;
+            let control = caller()?.token(&full).execute("INSERT INTO t VALUES ('writer')").await?;
+            if !is_there(&stack, &name, "writer").await? {
+                let finding = format!("no token writes over Proxy/Execute ({})", control.outcome());
+                return Ok(Observation::new(Verdict::Undocumented, finding)
+                    .saw("INSERT with {\"a\":\"rw\"}", control.describe()));
+            }
+            let yes = "a read-only token writes over Proxy/Execute";
+            Ok(written(there, &reply, yes, "a read-only token cannot write over Proxy/Execute")
+                .saw("INSERT over Proxy/Execute with {\"a\":\"ro\"}", reply.describe()))
+        }),
     },
-    own_key::REPLICATION,
-    own_key::ON_GRPC_PORT,
-    own_key::WRITES,
-    headers::ON_GRPC_PORT,
-    headers::ON_HTTP_PORT,
-    clients::PROBE,
-    strangers::WITHOUT_KEY,
-    strangers::TLS,
-    restart::SIGTERM,
-    restart::SIGKILL,
-    restart::IGNORED,
-    restart::RESYNC,
 ];
 
 /// Text that only the row of [`filled`] has.
@@ -169,105 +246,4 @@ fn written(there: bool, reply: &Reply, yes: &str, no: &str) -> Observation {
     } else {
         Observation::new(Verdict::AsDocumented, format!("{no} ({})", reply.outcome()))
     }
-}
-
-async fn reads_without_token(context: &ProbeContext<'_>) -> Result<Observation> {
-    let stack = context.namespaced().await?;
-    let name = filled(context, &stack).await?;
-    let reply = Caller::at_grpc_port(context, &stack)?.namespace(&name).copy_log().await?;
-    let yes = "the gRPC port hands out the whole log of a namespace without a token";
-    Ok(copied(&reply, yes, "the gRPC port refuses a caller without a token")
-        .saw("Hello, BatchLogEntries on the gRPC port, no token", reply.describe()))
-}
-
-async fn writes_without_token(context: &ProbeContext<'_>) -> Result<Observation> {
-    let stack = context.namespaced().await?;
-    let name = filled(context, &stack).await?;
-    let caller = Caller::at_grpc_port(context, &stack)?.namespace(&name).with(GRANT.0, GRANT.1);
-    let reply = caller.execute("INSERT INTO t VALUES ('stranger')").await?;
-    let there = is_there(&stack, &name, "stranger").await?;
-    let yes = "the gRPC port believes a caller without a token that he has full access: the row \
-               is written";
-    Ok(written(there, &reply, yes, "the gRPC port refuses a caller without a token")
-        .saw("INSERT over Proxy/Execute on the gRPC port, no token", reply.describe()))
-}
-
-async fn writes_without_header(context: &ProbeContext<'_>) -> Result<Observation> {
-    let stack = context.namespaced().await?;
-    let name = filled(context, &stack).await?;
-    let caller = Caller::at_grpc_port(context, &stack)?.namespace(&name);
-    let reply = caller.execute("INSERT INTO t VALUES ('stranger')").await?;
-    let there = is_there(&stack, &name, "stranger").await?;
-    let yes = "a caller that says nothing of his rights writes";
-    Ok(written(there, &reply, yes, "a caller that says nothing of his rights is refused")
-        .saw("INSERT over Proxy/Execute without x-proxy-authorization", reply.describe()))
-}
-
-async fn http_port_without_token(context: &ProbeContext<'_>) -> Result<Observation> {
-    let stack = context.namespaced().await?;
-    let name = filled(context, &stack).await?;
-    let log = Caller::at_http_port(context, &stack)?.namespace(&name).copy_log().await?;
-    let caller = Caller::at_http_port(context, &stack)?.namespace(&name).with(GRANT.0, GRANT.1);
-    let write = caller.execute("INSERT INTO t VALUES ('stranger')").await?;
-    let there = is_there(&stack, &name, "stranger").await?;
-    let closed = !log.granted() && !there;
-    let (log_outcome, write_outcome) = (log.outcome(), write.outcome());
-    let finding = format!(
-        "without a token the HTTP port answers Hello with {log_outcome} and a write with \
-         {write_outcome}{}",
-        if there { ", and the row is written" } else { "" }
-    );
-    let verdict = if closed { Verdict::AsDocumented } else { Verdict::Weakness };
-    Ok(Observation::new(verdict, finding)
-        .saw("Hello on the HTTP port, no token", log.describe())
-        .saw("INSERT over Proxy/Execute on the HTTP port, no token", write.describe()))
-}
-
-async fn scoped_token_reads(context: &ProbeContext<'_>) -> Result<Observation> {
-    let stack = context.namespaced().await?;
-    let (own, other) = (context.name("grpc")?, filled(context, &stack).await?);
-    let token = stack.token_with(&json!({ "id": own, "a": "ro" }))?;
-    let sql = stack.anonymous("primary", Some(&other))?.token(&token);
-    let control = sql.execute("SELECT x FROM t").await?;
-    let caller = Caller::at_http_port(context, &stack)?.namespace(&other).token(&token);
-    let reply = caller.copy_log().await?;
-    let yes = if control.succeeded() {
-        "a token for one namespace reads another, over SQL and over replication"
-    } else {
-        "a token for one namespace copies the whole log of another, which SQL refuses it"
-    };
-    Ok(copied(&reply, yes, "a token for one namespace is refused the log of another")
-        .saw("Hello, BatchLogEntries on the HTTP port", reply.describe())
-        .replied("SELECT with the same token", &control))
-}
-
-async fn scoped_token_writes(context: &ProbeContext<'_>) -> Result<Observation> {
-    let stack = context.namespaced().await?;
-    let (own, other) = (context.name("grpc")?, filled(context, &stack).await?);
-    let token = stack.token_with(&json!({ "id": own, "a": "rw" }))?;
-    let caller = Caller::at_http_port(context, &stack)?.namespace(&other).token(&token);
-    let reply = caller.execute("INSERT INTO t VALUES ('stranger')").await?;
-    let there = is_there(&stack, &other, "stranger").await?;
-    let yes = "a token for one namespace writes to another over Proxy/Execute";
-    Ok(written(there, &reply, yes, "a token for one namespace cannot write to another")
-        .saw("INSERT over Proxy/Execute on the HTTP port", reply.describe()))
-}
-
-async fn read_only_token_writes(context: &ProbeContext<'_>) -> Result<Observation> {
-    let stack = context.namespaced().await?;
-    let name = filled(context, &stack).await?;
-    let caller = || Ok::<_, anyhow::Error>(Caller::at_http_port(context, &stack)?.namespace(&name));
-    let token = stack.token_with(&json!({ "a": "ro" }))?;
-    let reply = caller()?.token(&token).execute("INSERT INTO t VALUES ('reader')").await?;
-    let there = is_there(&stack, &name, "reader").await?;
-    let full = stack.token_with(&json!({ "a": "rw" }))?;
-    let control = caller()?.token(&full).execute("INSERT INTO t VALUES ('writer')").await?;
-    if !is_there(&stack, &name, "writer").await? {
-        let finding = format!("no token writes over Proxy/Execute ({})", control.outcome());
-        return Ok(Observation::new(Verdict::Undocumented, finding)
-            .saw("INSERT with {\"a\":\"rw\"}", control.describe()));
-    }
-    let yes = "a read-only token writes over Proxy/Execute";
-    Ok(written(there, &reply, yes, "a read-only token cannot write over Proxy/Execute")
-        .saw("INSERT over Proxy/Execute with {\"a\":\"ro\"}", reply.describe()))
 }

@@ -8,7 +8,6 @@
 
 use std::rc::Rc;
 
-use futures::FutureExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -25,7 +24,7 @@ use demo_stack::plan::{Role, StackPlan};
 const NO_ENTRYPOINT: &str = "the image's entrypoint turns the variables into flags";
 const NEEDS_BINARY: &str = "it reads the exit code of the server binary itself";
 
-pub(super) const PROBES: &[Probe] = &[
+pub(in crate::entries) const PROBES: &[Probe] = &[
     Probe {
         id: "primary-url-variable",
         claim: "SQLD_NODE=replica and SQLD_PRIMARY_URL make a server a replica",
@@ -37,7 +36,17 @@ pub(super) const PROBES: &[Probe] = &[
                      for the binary use SQLD_PRIMARY_GRPC_URL",
         how: "Starts the binary with these two variables, writes to it, looks at the primary",
         engines: Engines::NativeOnly(NO_ENTRYPOINT),
-        check: |context| primary_url(context).boxed_local(),
+        check: &Probe::check(async |context| {
+            let kept = |_: &mut StackPlan| {};
+            let (stack, arrived) = written_to_second(context, kept).await?;
+            context.discard(&stack).await?;
+            Ok(Observation::either(
+                arrived,
+                (Verdict::AsDocumented, "the binary with these variables is a replica"),
+                (Verdict::Differs, "the binary with these variables is a server by itself"),
+            )
+            .saw("a row written to it reaches the primary", arrived.to_string()))
+        }),
     },
     Probe {
         id: "primary-grpc-url-variable",
@@ -48,7 +57,23 @@ pub(super) const PROBES: &[Probe] = &[
         mitigation: "Nothing to do",
         how: "Starts the binary with the variable, writes to it, looks at the primary",
         engines: Engines::NativeOnly(NO_ENTRYPOINT),
-        check: |context| primary_grpc_url(context).boxed_local(),
+        check: &Probe::check(async |context| {
+            let renamed = |plan: &mut StackPlan| {
+                for service in &mut plan.services {
+                    if let Some(url) = service.environment.remove("SQLD_PRIMARY_URL") {
+                        service.environment.insert("SQLD_PRIMARY_GRPC_URL".to_owned(), url);
+                    }
+                }
+            };
+            let (stack, arrived) = written_to_second(context, renamed).await?;
+            context.discard(&stack).await?;
+            Ok(Observation::either(
+                arrived,
+                (Verdict::AsDocumented, "the binary with this variable is a replica"),
+                (Verdict::Differs, "the binary with this variable is a server by itself"),
+            )
+            .saw("a row written to it reaches the primary", arrived.to_string()))
+        }),
     },
     Probe {
         id: "primary-url-not-checked",
@@ -59,7 +84,36 @@ pub(super) const PROBES: &[Probe] = &[
         mitigation: "Read one row at every replica after each start; /health proves nothing",
         how: "Starts a replica with the URL `nonsense`, reads, asks /health",
         engines: Engines::Both,
-        check: |context| nonsense_url(context).boxed_local(),
+        check: &Probe::check(async |context| {
+            let stack = context
+                .own(Variants::DEFAULT, |plan, _| {
+                    for service in
+                        plan.services.iter_mut().filter(|service| service.name == "replica")
+                    {
+                        service
+                            .environment
+                            .insert("SQLD_PRIMARY_URL".to_owned(), "nonsense".to_owned());
+                    }
+                    Ok(())
+                })
+                .await?;
+            let (read, evidence) = match ask(&stack.hrana("replica", None)?, "SELECT 1").await {
+                Ok(reply) => (outcome(reply.as_ref()), words(reply.as_ref())),
+                Err(error) => {
+                    ("gets no answer but the end of its connection".to_owned(), error.to_string())
+                }
+            };
+            // A server that has ended answers nothing.
+            let health =
+                health(&stack, "replica").await.map_or("nothing".to_owned(), |s| s.to_string());
+            let panic = said(&stack, "replica", "panicked at").await?;
+            context.discard(&stack).await?;
+            let finding =
+                format!("a read at a replica with a senseless URL {read}; /health says {health}");
+            Ok(Observation::new(Verdict::Undocumented, finding)
+                .saw("SELECT 1 on the replica", evidence)
+                .saw("the replica's log", panic.as_deref().unwrap_or("no panic")))
+        }),
     },
     Probe {
         id: "replica-grpc-listen-variable",
@@ -70,7 +124,15 @@ pub(super) const PROBES: &[Probe] = &[
         mitigation: "Give SQLD_GRPC_LISTEN_ADDR to the primary only",
         how: "Runs the server with both SQLD_PRIMARY_GRPC_URL and SQLD_GRPC_LISTEN_ADDR",
         engines: Engines::NativeOnly(NEEDS_BINARY),
-        check: |context| listening_replica(context).boxed_local(),
+        check: &Probe::check(async |context| {
+            let folder = context.scratch()?;
+            let variables = [
+                ("SQLD_PRIMARY_GRPC_URL", "http://127.0.0.1:9"),
+                ("SQLD_GRPC_LISTEN_ADDR", "127.0.0.1:0"),
+            ];
+            let ended = context.run_binary(folder.path(), &HTTP_ALONE, &variables).await?;
+            Ok(refused(&ended, "with both variables"))
+        }),
     },
     Probe {
         id: "replica-of-a-replica",
@@ -81,7 +143,13 @@ pub(super) const PROBES: &[Probe] = &[
         mitigation: "Point every replica at the primary",
         how: "Runs the server with both --primary-grpc-url and --grpc-listen-addr",
         engines: Engines::NativeOnly(NEEDS_BINARY),
-        check: |context| chained(context).boxed_local(),
+        check: &Probe::check(async |context| {
+            let folder = context.scratch()?;
+            let flags = ["--primary-grpc-url=http://127.0.0.1:9", "--grpc-listen-addr=127.0.0.1:0"];
+            let arguments: Vec<&str> = HTTP_ALONE.iter().chain(&flags).copied().collect();
+            let ended = context.run_binary(folder.path(), &arguments, &[]).await?;
+            Ok(refused(&ended, "with both flags"))
+        }),
     },
     Probe {
         id: "grpc-only-when-asked",
@@ -92,39 +160,44 @@ pub(super) const PROBES: &[Probe] = &[
         mitigation: "Set SQLD_NODE=standalone in a container that has no replicas",
         how: "Starts a server without SQLD_GRPC_LISTEN_ADDR and speaks HTTP/2 to the port",
         engines: Engines::Both,
-        check: |context| no_grpc(context).boxed_local(),
+        check: &Probe::check(async |context| {
+            const VARIABLE: &str = "SQLD_GRPC_LISTEN_ADDR";
+            let told = context.primary(|_| Ok(())).await?;
+            // What the port says when there is a server behind it.
+            let control = speaks_http2(&told).await?;
+            context.discard(&told).await?;
+            let stack = context
+                .primary(|plan| {
+                    for service in &mut plan.services {
+                        service.role = Role::Standalone;
+                        service.environment.remove(VARIABLE);
+                        let node = ("SQLD_NODE".to_owned(), "standalone".to_owned());
+                        service.environment.extend([node]);
+                    }
+                    Ok(())
+                })
+                .await?;
+            let open = speaks_http2(&stack).await?;
+            context.discard(&stack).await?;
+            let seen = match (control, open) {
+                (true, false) => Observation::new(
+                    Verdict::AsDocumented,
+                    "a server that is not told to does not listen for replicas",
+                ),
+                (_, true) => Observation::new(
+                    Verdict::Weakness,
+                    "a server listens for replicas without being told",
+                ),
+                (false, false) => Observation::new(
+                    Verdict::Differs,
+                    "a server does not listen for replicas even when it is told to",
+                ),
+            };
+            Ok(seen
+                .saw("HTTP/2 is answered when told, when not told", format!("{control}, {open}")))
+        }),
     },
 ];
-
-async fn primary_url(context: &ProbeContext<'_>) -> Result<Observation> {
-    let kept = |_: &mut StackPlan| {};
-    let (stack, arrived) = written_to_second(context, kept).await?;
-    context.discard(&stack).await?;
-    Ok(Observation::either(
-        arrived,
-        (Verdict::AsDocumented, "the binary with these variables is a replica"),
-        (Verdict::Differs, "the binary with these variables is a server by itself"),
-    )
-    .saw("a row written to it reaches the primary", arrived.to_string()))
-}
-
-async fn primary_grpc_url(context: &ProbeContext<'_>) -> Result<Observation> {
-    let renamed = |plan: &mut StackPlan| {
-        for service in &mut plan.services {
-            if let Some(url) = service.environment.remove("SQLD_PRIMARY_URL") {
-                service.environment.insert("SQLD_PRIMARY_GRPC_URL".to_owned(), url);
-            }
-        }
-    };
-    let (stack, arrived) = written_to_second(context, renamed).await?;
-    context.discard(&stack).await?;
-    Ok(Observation::either(
-        arrived,
-        (Verdict::AsDocumented, "the binary with this variable is a replica"),
-        (Verdict::Differs, "the binary with this variable is a server by itself"),
-    )
-    .saw("a row written to it reaches the primary", arrived.to_string()))
-}
 
 /// Starts the service `replica` from its variables alone, without the flags of
 /// an entrypoint; whether what is written to it is then on the primary.
@@ -159,47 +232,6 @@ async fn written_to_second(
     Ok((stack, up && down))
 }
 
-async fn nonsense_url(context: &ProbeContext<'_>) -> Result<Observation> {
-    let stack = context
-        .own(Variants::DEFAULT, |plan, _| {
-            for service in plan.services.iter_mut().filter(|service| service.name == "replica") {
-                service.environment.insert("SQLD_PRIMARY_URL".to_owned(), "nonsense".to_owned());
-            }
-            Ok(())
-        })
-        .await?;
-    let (read, evidence) = match ask(&stack.hrana("replica", None)?, "SELECT 1").await {
-        Ok(reply) => (outcome(reply.as_ref()), words(reply.as_ref())),
-        Err(error) => {
-            ("gets no answer but the end of its connection".to_owned(), error.to_string())
-        }
-    };
-    // A server that has ended answers nothing.
-    let health = health(&stack, "replica").await.map_or("nothing".to_owned(), |s| s.to_string());
-    let panic = said(&stack, "replica", "panicked at").await?;
-    context.discard(&stack).await?;
-    let finding = format!("a read at a replica with a senseless URL {read}; /health says {health}");
-    Ok(Observation::new(Verdict::Undocumented, finding)
-        .saw("SELECT 1 on the replica", evidence)
-        .saw("the replica's log", panic.as_deref().unwrap_or("no panic")))
-}
-
-async fn listening_replica(context: &ProbeContext<'_>) -> Result<Observation> {
-    let folder = context.scratch()?;
-    let variables =
-        [("SQLD_PRIMARY_GRPC_URL", "http://127.0.0.1:9"), ("SQLD_GRPC_LISTEN_ADDR", "127.0.0.1:0")];
-    let ended = context.run_binary(folder.path(), &HTTP_ALONE, &variables).await?;
-    Ok(refused(&ended, "with both variables"))
-}
-
-async fn chained(context: &ProbeContext<'_>) -> Result<Observation> {
-    let folder = context.scratch()?;
-    let flags = ["--primary-grpc-url=http://127.0.0.1:9", "--grpc-listen-addr=127.0.0.1:0"];
-    let arguments: Vec<&str> = HTTP_ALONE.iter().chain(&flags).copied().collect();
-    let ended = context.run_binary(folder.path(), &arguments, &[]).await?;
-    Ok(refused(&ended, "with both flags"))
-}
-
 /// Port 0 is any free one: nothing is ever to connect there.
 const HTTP_ALONE: [&str; 3] = ["--no-welcome", "--http-listen-addr=127.0.0.1:0", "--db-path=data"];
 
@@ -217,41 +249,6 @@ fn refused(ended: &Ended, when: &str) -> Observation {
         ),
     };
     seen.saw("the server's output", &ended.text)
-}
-
-async fn no_grpc(context: &ProbeContext<'_>) -> Result<Observation> {
-    const VARIABLE: &str = "SQLD_GRPC_LISTEN_ADDR";
-    let told = context.primary(|_| Ok(())).await?;
-    // What the port says when there is a server behind it.
-    let control = speaks_http2(&told).await?;
-    context.discard(&told).await?;
-    let stack = context
-        .primary(|plan| {
-            for service in &mut plan.services {
-                service.role = Role::Standalone;
-                service.environment.remove(VARIABLE);
-                let node = ("SQLD_NODE".to_owned(), "standalone".to_owned());
-                service.environment.extend([node]);
-            }
-            Ok(())
-        })
-        .await?;
-    let open = speaks_http2(&stack).await?;
-    context.discard(&stack).await?;
-    let seen = match (control, open) {
-        (true, false) => Observation::new(
-            Verdict::AsDocumented,
-            "a server that is not told to does not listen for replicas",
-        ),
-        (_, true) => {
-            Observation::new(Verdict::Weakness, "a server listens for replicas without being told")
-        }
-        (false, false) => Observation::new(
-            Verdict::Differs,
-            "a server does not listen for replicas even when it is told to",
-        ),
-    };
-    Ok(seen.saw("HTTP/2 is answered when told, when not told", format!("{control}, {open}")))
 }
 
 /// Whether the port for replicas answers the opening words of HTTP/2.

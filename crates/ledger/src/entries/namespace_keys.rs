@@ -1,10 +1,9 @@
 //! Keys and rights of a single namespace.
 
-mod attach;
-mod claims;
-mod replicas;
+pub(super) mod attach;
+pub(super) mod claims;
+pub(super) mod replicas;
 
-use futures::FutureExt;
 use reqwest::header::{AUTHORIZATION, HOST};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value, json};
@@ -20,7 +19,7 @@ use demo_stack::engine::Stop;
 use demo_stack::engine::ephemeral::EphemeralStack;
 use demo_stack::plan::Interface;
 
-pub(super) const PROBES: &[Probe] = &[
+pub(in crate::entries) const PROBES: &[Probe] = &[
     Probe {
         id: "own-key-without-server-key",
         claim: "A namespace with its own key is closed though the server has none",
@@ -31,7 +30,30 @@ pub(super) const PROBES: &[Probe] = &[
         how: "A server without a key, a namespace with one: SELECT by Host without a token, and \
               with a token of the namespace's key",
         engines: Engines::Both,
-        check: |context| without_server_key(context).boxed_local(),
+        check: &Probe::check(async |context| {
+            let stack = open_primary(context).await?;
+            let name = with_table(context, &stack).await?;
+            let key = TenantKey::give(&stack, &name).await?;
+            let anonymous = stack.anonymous("primary", Some(&name))?;
+            let without = anonymous.execute("SELECT x FROM t").await?;
+            let with =
+                anonymous.token(&key.token(&json!({ "a": "rw" }))?).execute("SELECT 1").await?;
+            context.discard(&stack).await?;
+            let verdict = match (without.succeeded(), with.succeeded()) {
+                (true, _) => Verdict::Weakness,
+                (false, true) => Verdict::AsDocumented,
+                (false, false) => Verdict::Differs,
+            };
+            let finding = format!(
+                "on a server without a key a namespace with one answers {} without a token and {} \
+                 with one of its key",
+                outcome(&without),
+                outcome(&with)
+            );
+            Ok(Observation::new(verdict, finding)
+                .replied("SELECT without a token", &without)
+                .replied("SELECT with a token of the namespace's key", &with))
+        }),
     },
     Probe {
         id: "dev-path-opens-namespace",
@@ -43,7 +65,20 @@ pub(super) const PROBES: &[Probe] = &[
         how: "A server without a key, a namespace with one: INSERT over /dev/NS/v2/pipeline with \
               the Host of another namespace and no token",
         engines: Engines::Both,
-        check: |context| dev_path_without_token(context).boxed_local(),
+        check: &Probe::check(async |context| {
+            let stack = open_primary(context).await?;
+            let (closed, open) =
+                (with_table(context, &stack).await?, with_table(context, &stack).await?);
+            let key = TenantKey::give(&stack, &closed).await?;
+            let answer = insert_by_path(context, &stack, &open, &closed, None).await?;
+            let token = key.token(&json!({ "a": "rw" }))?;
+            let rows =
+                stack.anonymous("primary", Some(&closed))?.token(&token).execute(COUNT).await?;
+            context.discard(&stack).await?;
+            let yes = "on a server without a key, /dev/NS/ with the Host of another namespace \
+                       writes to a namespace that has a key without a token";
+            by_path(&answer, &rows, yes, "/dev/NS/ asks for a token of the namespace's key")
+        }),
     },
     Probe {
         id: "dev-path-takes-foreign-key",
@@ -55,7 +90,25 @@ pub(super) const PROBES: &[Probe] = &[
         how: "INSERT into A over /dev/A/v2/pipeline with Host B and a token {} of B's own key; the \
               same token with Host A is the control",
         engines: Engines::Both,
-        check: |context| dev_path_foreign_key(context).boxed_local(),
+        check: &Probe::check(async |context| {
+            let stack = context.namespaced().await?;
+            let (target, own) =
+                (with_table(context, &stack).await?, with_table(context, &stack).await?);
+            let token = TenantKey::give(&stack, &own).await?.token(&json!({}))?;
+            let hrana = stack.anonymous("primary", Some(&target))?.token(&token);
+            let control = hrana.execute(COUNT).await?;
+            let answer = insert_by_path(context, &stack, &own, &target, Some(&token)).await?;
+            let rows = stack.hrana("primary", Some(&target))?.execute(COUNT).await?;
+            let yes = if control.succeeded() {
+                "a token of one namespace's own key opens every namespace"
+            } else {
+                "a token of one namespace's own key writes to another over /dev/, which Host \
+                 refuses it"
+            };
+            let no = "a token of one namespace's own key is refused over /dev/";
+            Ok(by_path(&answer, &rows, yes, no)?
+                .replied("SELECT with Host A, the same token", &control))
+        }),
     },
     Probe {
         id: "dev-path-writes-read-only",
@@ -67,7 +120,26 @@ pub(super) const PROBES: &[Probe] = &[
         how: "INSERT into A over /dev/A/v2/pipeline with Host B and a token that may read A and \
               write B; the same token with Host A is the control",
         engines: Engines::Both,
-        check: |context| dev_path_read_only(context).boxed_local(),
+        check: &Probe::check(async |context| {
+            let stack = context.namespaced().await?;
+            let (target, own) =
+                (with_table(context, &stack).await?, with_table(context, &stack).await?);
+            let claims = json!({ "p": { "ro": { "ns": [target] }, "rw": { "ns": [own] } } });
+            let token = stack.token_with(&claims)?;
+            let hrana = stack.anonymous("primary", Some(&target))?.token(&token);
+            let control = hrana.execute("INSERT INTO t VALUES ('by host')").await?;
+            if control.succeeded() {
+                let finding = "a token that may only read a namespace writes to it, by Host too";
+                return Ok(Observation::new(Verdict::Weakness, finding).replied("INSERT", &control));
+            }
+            let answer = insert_by_path(context, &stack, &own, &target, Some(&token)).await?;
+            let rows = stack.hrana("primary", Some(&target))?.execute(COUNT).await?;
+            let yes = "a token that may only read a namespace writes to it over /dev/ with the \
+                       Host of one that it may write";
+            let no = "a token that may only read a namespace cannot write to it over /dev/ either";
+            Ok(by_path(&answer, &rows, yes, no)?
+                .replied("INSERT with Host A, the same token", &control))
+        }),
     },
     Probe {
         id: "own-key-replaces-server-key",
@@ -80,7 +152,12 @@ pub(super) const PROBES: &[Probe] = &[
         how: "SELECT with the server's full token before and after POST config with jwt_key, and \
               with a token of the new key",
         engines: Engines::Both,
-        check: |context| replaces_server_key(context).boxed_local(),
+        check: &Probe::check(async |context| {
+            let stack = context.namespaced().await?;
+            let name = with_table(context, &stack).await?;
+            let key = TenantKey::give(&stack, &name).await?;
+            key_in_force(&stack, &name, &key, "after POST config").await
+        }),
     },
     Probe {
         id: "own-key-survives-restart",
@@ -92,23 +169,17 @@ pub(super) const PROBES: &[Probe] = &[
         how: "After SIGKILL and a restart: SELECT with the server's full token and with a token of \
               the namespace's key",
         engines: Engines::Both,
-        check: |context| survives_restart(context).boxed_local(),
+        check: &Probe::check(async |context| {
+            let stack = context.primary(|_| Ok(())).await?;
+            let name = with_table(context, &stack).await?;
+            let key = TenantKey::give(&stack, &name).await?;
+            stack.restart("primary", Stop::Kill).await?;
+            let observation =
+                key_in_force(&stack, &name, &key, "after SIGKILL and a restart").await?;
+            context.discard(&stack).await?;
+            Ok(observation)
+        }),
     },
-    claims::TENANT_ELSEWHERE,
-    claims::FORK,
-    claims::RECREATED,
-    claims::GARBAGE,
-    claims::SHOWN,
-    claims::TAG,
-    claims::SCHEMA,
-    replicas::READS,
-    replicas::FIRST_READ,
-    replicas::LATE,
-    replicas::WRITES,
-    attach::NOT_ALLOWED,
-    attach::FULL_ACCESS,
-    attach::ATTACH_RIGHT,
-    attach::WRITES,
 ];
 
 /// The key of one namespace, as its tenant holds it.
@@ -164,30 +235,6 @@ fn outcome(reply: &Reply) -> String {
     }
 }
 
-async fn without_server_key(context: &ProbeContext<'_>) -> Result<Observation> {
-    let stack = open_primary(context).await?;
-    let name = with_table(context, &stack).await?;
-    let key = TenantKey::give(&stack, &name).await?;
-    let anonymous = stack.anonymous("primary", Some(&name))?;
-    let without = anonymous.execute("SELECT x FROM t").await?;
-    let with = anonymous.token(&key.token(&json!({ "a": "rw" }))?).execute("SELECT 1").await?;
-    context.discard(&stack).await?;
-    let verdict = match (without.succeeded(), with.succeeded()) {
-        (true, _) => Verdict::Weakness,
-        (false, true) => Verdict::AsDocumented,
-        (false, false) => Verdict::Differs,
-    };
-    let finding = format!(
-        "on a server without a key a namespace with one answers {} without a token and {} with \
-         one of its key",
-        outcome(&without),
-        outcome(&with)
-    );
-    Ok(Observation::new(verdict, finding)
-        .replied("SELECT without a token", &without)
-        .replied("SELECT with a token of the namespace's key", &with))
-}
-
 /// `INSERT` into `target` over `/dev/`, with the `Host` of another namespace,
 /// as an answer and whether the row is there.
 async fn insert_by_path(
@@ -222,72 +269,6 @@ fn by_path(answer: &Answer, rows: &Reply, yes: &str, no: &str) -> Result<Observa
 }
 
 const COUNT: &str = "SELECT count(*) FROM t";
-
-async fn dev_path_without_token(context: &ProbeContext<'_>) -> Result<Observation> {
-    let stack = open_primary(context).await?;
-    let (closed, open) = (with_table(context, &stack).await?, with_table(context, &stack).await?);
-    let key = TenantKey::give(&stack, &closed).await?;
-    let answer = insert_by_path(context, &stack, &open, &closed, None).await?;
-    let token = key.token(&json!({ "a": "rw" }))?;
-    let rows = stack.anonymous("primary", Some(&closed))?.token(&token).execute(COUNT).await?;
-    context.discard(&stack).await?;
-    let yes = "on a server without a key, /dev/NS/ with the Host of another namespace writes to a \
-               namespace that has a key without a token";
-    by_path(&answer, &rows, yes, "/dev/NS/ asks for a token of the namespace's key")
-}
-
-async fn dev_path_foreign_key(context: &ProbeContext<'_>) -> Result<Observation> {
-    let stack = context.namespaced().await?;
-    let (target, own) = (with_table(context, &stack).await?, with_table(context, &stack).await?);
-    let token = TenantKey::give(&stack, &own).await?.token(&json!({}))?;
-    let hrana = stack.anonymous("primary", Some(&target))?.token(&token);
-    let control = hrana.execute(COUNT).await?;
-    let answer = insert_by_path(context, &stack, &own, &target, Some(&token)).await?;
-    let rows = stack.hrana("primary", Some(&target))?.execute(COUNT).await?;
-    let yes = if control.succeeded() {
-        "a token of one namespace's own key opens every namespace"
-    } else {
-        "a token of one namespace's own key writes to another over /dev/, which Host refuses it"
-    };
-    let no = "a token of one namespace's own key is refused over /dev/";
-    Ok(by_path(&answer, &rows, yes, no)?.replied("SELECT with Host A, the same token", &control))
-}
-
-async fn dev_path_read_only(context: &ProbeContext<'_>) -> Result<Observation> {
-    let stack = context.namespaced().await?;
-    let (target, own) = (with_table(context, &stack).await?, with_table(context, &stack).await?);
-    let claims = json!({ "p": { "ro": { "ns": [target] }, "rw": { "ns": [own] } } });
-    let token = stack.token_with(&claims)?;
-    let hrana = stack.anonymous("primary", Some(&target))?.token(&token);
-    let control = hrana.execute("INSERT INTO t VALUES ('by host')").await?;
-    if control.succeeded() {
-        let finding = "a token that may only read a namespace writes to it, by Host too";
-        return Ok(Observation::new(Verdict::Weakness, finding).replied("INSERT", &control));
-    }
-    let answer = insert_by_path(context, &stack, &own, &target, Some(&token)).await?;
-    let rows = stack.hrana("primary", Some(&target))?.execute(COUNT).await?;
-    let yes = "a token that may only read a namespace writes to it over /dev/ with the Host of \
-               one that it may write";
-    let no = "a token that may only read a namespace cannot write to it over /dev/ either";
-    Ok(by_path(&answer, &rows, yes, no)?.replied("INSERT with Host A, the same token", &control))
-}
-
-async fn replaces_server_key(context: &ProbeContext<'_>) -> Result<Observation> {
-    let stack = context.namespaced().await?;
-    let name = with_table(context, &stack).await?;
-    let key = TenantKey::give(&stack, &name).await?;
-    key_in_force(&stack, &name, &key, "after POST config").await
-}
-
-async fn survives_restart(context: &ProbeContext<'_>) -> Result<Observation> {
-    let stack = context.primary(|_| Ok(())).await?;
-    let name = with_table(context, &stack).await?;
-    let key = TenantKey::give(&stack, &name).await?;
-    stack.restart("primary", Stop::Kill).await?;
-    let observation = key_in_force(&stack, &name, &key, "after SIGKILL and a restart").await?;
-    context.discard(&stack).await?;
-    Ok(observation)
-}
 
 /// Whether `name` takes tokens of its own key and not the server's.
 async fn key_in_force(

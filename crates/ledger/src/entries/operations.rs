@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use futures::FutureExt;
 use reqwest::Method;
 
 use super::http_api::wire::{Wire, scalar, verdict_of};
@@ -18,7 +17,7 @@ use demo_stack::plan::blueprint::Variants;
 const BINARY_ONLY: Engines =
     Engines::NativeOnly("it runs the server binary by itself, which the container has its own");
 
-pub(super) const PROBES: &[Probe] = &[
+pub(in crate::entries) const PROBES: &[Probe] = &[
     Probe {
         id: "no-variables-for-namespaces",
         claim: "Every flag of the server has a variable",
@@ -28,7 +27,36 @@ pub(super) const PROBES: &[Probe] = &[
         mitigation: "Give the flags in `command`, whose first word must be /bin/sqld",
         how: "Reads sqld --help for flags without [env: …]",
         engines: BINARY_ONLY,
-        check: |context| variables(context).boxed_local(),
+        check: &Probe::check(async |context| {
+            const TELLING: [&str; 4] = [
+                "--enable-namespaces",
+                "--disable-default-namespace",
+                "--grpc-tls",
+                "--enable-http-console",
+            ];
+            let text = help(context).await?;
+            let mut without = Vec::new();
+            // A flag's variable stands below it, before the next flag.
+            for line in text.lines().map(str::trim_start) {
+                if line.starts_with('-') {
+                    let flag = line.split_whitespace().find(|word| word.starts_with("--"));
+                    without.extend(flag.map(str::to_owned));
+                } else if line.starts_with("[env: ") {
+                    without.pop();
+                }
+            }
+            let missing: Vec<&str> = TELLING
+                .into_iter()
+                .filter(|flag| without.iter().any(|other| other == flag))
+                .collect();
+            let (verdict, finding) = if missing.is_empty() {
+                (Verdict::AsDocumented, "each of these flags has a variable".to_owned())
+            } else {
+                (Verdict::Differs, format!("no variable for {}", missing.join(", ")))
+            };
+            Ok(Observation::new(verdict, finding)
+                .saw("flags without a variable", without.join(" ")))
+        }),
     },
     Probe {
         id: "health-is-not-readiness",
@@ -39,7 +67,29 @@ pub(super) const PROBES: &[Probe] = &[
         mitigation: "Check with a SELECT and a deadline; watch the replication index",
         how: "Kills the primary, then asks the replica's /health, and writes through it",
         engines: Engines::Both,
-        check: |context| health(context).boxed_local(),
+        check: &Probe::check(async |context| {
+            const PATIENCE: Duration = Duration::from_secs(2);
+            let stack = context.own(Variants::DEFAULT, |_, _| Ok(())).await?;
+            let replica = Wire::new(&stack, "replica")?;
+            let before = replica.execute("SELECT 1").await?;
+            if verdict_of(&before) != "ok" {
+                return Err(Fault::failed("the replica does not follow")
+                    .because(before.body)
+                    .into());
+            }
+            stack.engine.stop("primary", Stop::Kill).await?;
+            let health = replica.get("/health").await?;
+            let write = crate::within(PATIENCE, replica.execute("CREATE TABLE t (x)")).await;
+            let write = match write {
+                None => "hangs".to_owned(),
+                Some(answer) => verdict_of(&answer?),
+            };
+            context.discard(&stack).await?;
+            let fooled = health.status == 200 && write != "ok";
+            let verdict = if fooled { Verdict::Differs } else { Verdict::AsDocumented };
+            let finding = format!("without a primary: /health {}, a write {write}", health.status);
+            Ok(Observation::new(verdict, finding).answered("GET /health on the replica", &health))
+        }),
     },
     Probe {
         id: "health-says-nothing-of-replication",
@@ -50,7 +100,20 @@ pub(super) const PROBES: &[Probe] = &[
         mitigation: "Compare `replication_index` of both servers: `demo status` does",
         how: "Reads the body of /health on both servers",
         engines: Engines::Both,
-        check: |context| health_body(context).boxed_local(),
+        check: &Probe::check(async |context| {
+            let stack = context.namespaced().await?;
+            let primary = Wire::new(&stack, "primary")?.get("/health").await?;
+            let replica = Wire::new(&stack, "replica")?.get("/health").await?;
+            let silent = primary.body.is_empty() && replica.body.is_empty();
+            let finding = if silent {
+                "the body of /health is empty on both servers".to_owned()
+            } else {
+                format!("the body of /health is {:?} and {:?}", primary.body, replica.body)
+            };
+            Ok(Observation::new(Verdict::Undocumented, finding)
+                .answered("primary", &primary)
+                .answered("replica", &replica))
+        }),
     },
     Probe {
         id: "no-periodic-checkpoint",
@@ -62,7 +125,26 @@ pub(super) const PROBES: &[Probe] = &[
         how: "Reads the log, which names the interval at the first use of a namespace if there is \
               one, without and with the variable",
         engines: Engines::Both,
-        check: |context| checkpoint(context).boxed_local(),
+        check: &Probe::check(async |context| {
+            let (by_default, pages) = interval(context, false).await?;
+            let (with_variable, _) = interval(context, true).await?;
+            if !with_variable {
+                return Err(
+                    Fault::failed("the log does not name the interval when there is one").into()
+                );
+            }
+            let finding = if by_default {
+                "an interval is set by default".to_owned()
+            } else {
+                let pages = pages.unwrap_or_else(|| "an unknown number of".to_owned());
+                format!("no interval by default; SQLite checkpoints every {pages} pages")
+            };
+            let verdict = if by_default { Verdict::AsDocumented } else { Verdict::Differs };
+            let said = |found: bool| if found { "an interval is set" } else { "no interval" };
+            Ok(Observation::new(verdict, finding)
+                .saw("the log without the variable", said(by_default))
+                .saw("the log with SQLD_CHECKPOINT_INTERVAL_S=1", said(with_variable)))
+        }),
     },
     Probe {
         id: "bottomless-region-variable",
@@ -73,7 +155,27 @@ pub(super) const PROBES: &[Probe] = &[
         mitigation: "Set LIBSQL_BOTTOMLESS_AWS_DEFAULT_REGION",
         how: "Starts the binary with the documented variables",
         engines: BINARY_ONLY,
-        check: |context| bottomless(context).boxed_local(),
+        check: &Probe::check(async |context| {
+            let folder = context.scratch()?;
+            let arguments = [
+                "--no-welcome",
+                "--http-listen-addr",
+                "127.0.0.1:0",
+                "--enable-bottomless-replication",
+            ];
+            // Port 9 of loopback: whatever is sent goes nowhere.
+            let variables = [
+                ("LIBSQL_BOTTOMLESS_AWS_REGION", "eu-central-1"),
+                ("LIBSQL_BOTTOMLESS_ENDPOINT", "http://127.0.0.1:9"),
+                ("LIBSQL_BOTTOMLESS_BUCKET", "bucket"),
+                ("LIBSQL_BOTTOMLESS_AWS_ACCESS_KEY_ID", "id"),
+                ("LIBSQL_BOTTOMLESS_AWS_SECRET_ACCESS_KEY", "secret"),
+            ];
+            let ended = context.run_binary(folder.path(), &arguments, &variables).await?;
+            let verdict =
+                if ended.code.is_some() { Verdict::Differs } else { Verdict::AsDocumented };
+            Ok(Observation::new(verdict, outcome(&ended)).saw("sqld", reason(&ended)))
+        }),
     },
     Probe {
         id: "failed-backup-start-keeps-data",
@@ -85,7 +187,29 @@ pub(super) const PROBES: &[Probe] = &[
         how: "Starts the binary with incomplete settings of a backup on the folder of a stopped \
               primary, then the primary again, and reads its row",
         engines: BINARY_ONLY,
-        check: |context| failed_backup(context).boxed_local(),
+        check: &Probe::check(async |context| {
+            let stack = context.primary(|_| Ok(())).await?;
+            let name = context.namespace(&stack, "kept").await?;
+            given(&stack, &name, &["CREATE TABLE t (x)", "INSERT INTO t VALUES ('kept')"]).await?;
+            stack.engine.stop("primary", Stop::Graceful).await?;
+            let folder = context.scratch()?;
+            let data = data_dir(&stack)?.display().to_string();
+            let mut arguments = vec!["--no-welcome", "--http-listen-addr", "127.0.0.1:0"];
+            arguments.extend(["--enable-namespaces", "--enable-bottomless-replication"]);
+            arguments.extend(["--db-path", data.as_str()]);
+            let ended = context.run_binary(folder.path(), &arguments, &[]).await?;
+            stack.resume("primary").await?;
+            let read = ask(&stack, &name, "SELECT x FROM t").await?;
+            context.discard(&stack).await?;
+            let kept = read.scalar() == Some("kept");
+            let verdict = if kept { Verdict::AsDocumented } else { Verdict::Weakness };
+            let fate = if kept { "the row is there" } else { "the row is gone" };
+            let code =
+                ended.code.map_or_else(|| "does not end".to_owned(), |code| format!("exit {code}"));
+            Ok(Observation::new(verdict, format!("the start fails ({code}); afterwards {fate}"))
+                .saw("sqld", reason(&ended))
+                .replied("SELECT x FROM t", &read))
+        }),
     },
     Probe {
         id: "custom-wal-excludes-replicas",
@@ -96,7 +220,22 @@ pub(super) const PROBES: &[Probe] = &[
         mitigation: "Leave it off",
         how: "Starts the binary with it and --grpc-listen-addr",
         engines: BINARY_ONLY,
-        check: |context| custom_wal(context).boxed_local(),
+        check: &Probe::check(async |context| {
+            let folder = context.scratch()?;
+            let arguments = [
+                "--no-welcome",
+                "--http-listen-addr",
+                "127.0.0.1:0",
+                "--grpc-listen-addr",
+                "127.0.0.1:0",
+                "--use-custom-wal",
+                "libsql-wal",
+            ];
+            let ended = context.run_binary(folder.path(), &arguments, &[]).await?;
+            let verdict =
+                if ended.code.is_some() { Verdict::Differs } else { Verdict::AsDocumented };
+            Ok(Observation::new(verdict, outcome(&ended)).saw("sqld", reason(&ended)))
+        }),
     },
     Probe {
         id: "descriptors-per-namespace",
@@ -107,7 +246,28 @@ pub(super) const PROBES: &[Probe] = &[
         mitigation: "Raise the limit of open files with the number of namespaces in use",
         how: "Counts /proc/PID/fd before and after twenty namespaces are used",
         engines: Engines::NativeOnly("the files of a container's process belong to another user"),
-        check: |context| descriptors(context).boxed_local(),
+        check: &Probe::check(async |context| {
+            const NAMESPACES: usize = 20;
+            let stack = context.primary(|_| Ok(())).await?;
+            let before = open_files(&stack).await?;
+            let wire = Wire::new(&stack, "primary")?;
+            for _ in 0..NAMESPACES {
+                let name = context.namespace(&stack, "many").await?;
+                wire.clone().namespace(&name).execute("CREATE TABLE t (x)").await?;
+            }
+            let after = open_files(&stack).await?;
+            context.discard(&stack).await?;
+            // Connections of this program's own make a few of them.
+            let each = after.saturating_sub(before) / NAMESPACES;
+            let finding = match each {
+                4..=6 => "about 5 file descriptors per namespace in use".to_owned(),
+                other => format!("about {other} file descriptors per namespace in use"),
+            };
+            Ok(Observation::new(Verdict::Undocumented, finding).saw(
+                format!("{NAMESPACES} namespaces used"),
+                format!("{before}, then {after} files"),
+            ))
+        }),
     },
     Probe {
         id: "jobs-endpoint-refused",
@@ -118,7 +278,17 @@ pub(super) const PROBES: &[Probe] = &[
         mitigation: "Ignore the lines, or update @libsql/client beyond 0.6",
         how: "Asks for it on a normal namespace, and reads the log",
         engines: Engines::Both,
-        check: |context| jobs(context).boxed_local(),
+        check: &Probe::check(async |context| {
+            let stack = context.namespaced().await?;
+            let name = context.namespace(&stack, "jobs").await?;
+            let answer = Wire::new(&stack, "primary")?.namespace(&name).get("/v1/jobs").await?;
+            let line = until_logged(&stack, "InvalidNamespace").await.unwrap_or_default();
+            let level = level(&line);
+            let verdict =
+                if answer.status == 200 { Verdict::AsDocumented } else { Verdict::Undocumented };
+            let finding = format!("answered {} and logged {level}", answer.status);
+            Ok(Observation::new(verdict, finding).answered("GET /v1/jobs", &answer))
+        }),
     },
     Probe {
         id: "client-errors-logged-as-errors",
@@ -129,7 +299,22 @@ pub(super) const PROBES: &[Probe] = &[
         mitigation: "Alert on status 500 at the proxy rather than on the log's level",
         how: "Asks for a namespace that does not exist, and reads the log",
         engines: Engines::Both,
-        check: |context| logged_errors(context).boxed_local(),
+        check: &Probe::check(async |context| {
+            let stack = context.namespaced().await?;
+            let name = context.name("nobody")?;
+            let wire = Wire::new(&stack, "primary")?.namespace(&name);
+            let answer = demo_sqld_client::http::Answer::to(
+                wire.request(Method::POST, "/v3/pipeline").body(r#"{"requests":[]}"#),
+                "the primary",
+            )
+            .await?;
+            let line = until_logged(&stack, &format!("NamespaceDoesntExist(\"{name}\")")).await;
+            let level = level(&line.unwrap_or_default());
+            let verdict =
+                if level == "as ERROR" { Verdict::Undocumented } else { Verdict::AsDocumented };
+            let finding = format!("a request that is answered {} is logged {level}", answer.status);
+            Ok(Observation::new(verdict, finding).answered("an unknown namespace", &answer))
+        }),
     },
 ];
 
@@ -140,71 +325,6 @@ async fn help(context: &ProbeContext<'_>) -> Result<String> {
         Some(0) => Ok(ended.text),
         _ => Err(Fault::failed("sqld --help failed").because(ended.text).into()),
     }
-}
-
-async fn variables(context: &ProbeContext<'_>) -> Result<Observation> {
-    const TELLING: [&str; 4] = [
-        "--enable-namespaces",
-        "--disable-default-namespace",
-        "--grpc-tls",
-        "--enable-http-console",
-    ];
-    let text = help(context).await?;
-    let mut without = Vec::new();
-    // A flag's variable stands below it, before the next flag.
-    for line in text.lines().map(str::trim_start) {
-        if line.starts_with('-') {
-            let flag = line.split_whitespace().find(|word| word.starts_with("--"));
-            without.extend(flag.map(str::to_owned));
-        } else if line.starts_with("[env: ") {
-            without.pop();
-        }
-    }
-    let missing: Vec<&str> =
-        TELLING.into_iter().filter(|flag| without.iter().any(|other| other == flag)).collect();
-    let (verdict, finding) = if missing.is_empty() {
-        (Verdict::AsDocumented, "each of these flags has a variable".to_owned())
-    } else {
-        (Verdict::Differs, format!("no variable for {}", missing.join(", ")))
-    };
-    Ok(Observation::new(verdict, finding).saw("flags without a variable", without.join(" ")))
-}
-
-async fn health(context: &ProbeContext<'_>) -> Result<Observation> {
-    const PATIENCE: Duration = Duration::from_secs(2);
-    let stack = context.own(Variants::DEFAULT, |_, _| Ok(())).await?;
-    let replica = Wire::new(&stack, "replica")?;
-    let before = replica.execute("SELECT 1").await?;
-    if verdict_of(&before) != "ok" {
-        return Err(Fault::failed("the replica does not follow").because(before.body).into());
-    }
-    stack.engine.stop("primary", Stop::Kill).await?;
-    let health = replica.get("/health").await?;
-    let write = crate::within(PATIENCE, replica.execute("CREATE TABLE t (x)")).await;
-    let write = match write {
-        None => "hangs".to_owned(),
-        Some(answer) => verdict_of(&answer?),
-    };
-    context.discard(&stack).await?;
-    let fooled = health.status == 200 && write != "ok";
-    let verdict = if fooled { Verdict::Differs } else { Verdict::AsDocumented };
-    let finding = format!("without a primary: /health {}, a write {write}", health.status);
-    Ok(Observation::new(verdict, finding).answered("GET /health on the replica", &health))
-}
-
-async fn health_body(context: &ProbeContext<'_>) -> Result<Observation> {
-    let stack = context.namespaced().await?;
-    let primary = Wire::new(&stack, "primary")?.get("/health").await?;
-    let replica = Wire::new(&stack, "replica")?.get("/health").await?;
-    let silent = primary.body.is_empty() && replica.body.is_empty();
-    let finding = if silent {
-        "the body of /health is empty on both servers".to_owned()
-    } else {
-        format!("the body of /health is {:?} and {:?}", primary.body, replica.body)
-    };
-    Ok(Observation::new(Verdict::Undocumented, finding)
-        .answered("primary", &primary)
-        .answered("replica", &replica))
 }
 
 /// What the log says of checkpoints once a namespace is in use, with the
@@ -237,25 +357,6 @@ async fn interval(context: &ProbeContext<'_>, variable: bool) -> Result<(bool, O
     Ok((periodic, pages))
 }
 
-async fn checkpoint(context: &ProbeContext<'_>) -> Result<Observation> {
-    let (by_default, pages) = interval(context, false).await?;
-    let (with_variable, _) = interval(context, true).await?;
-    if !with_variable {
-        return Err(Fault::failed("the log does not name the interval when there is one").into());
-    }
-    let finding = if by_default {
-        "an interval is set by default".to_owned()
-    } else {
-        let pages = pages.unwrap_or_else(|| "an unknown number of".to_owned());
-        format!("no interval by default; SQLite checkpoints every {pages} pages")
-    };
-    let verdict = if by_default { Verdict::AsDocumented } else { Verdict::Differs };
-    let said = |found: bool| if found { "an interval is set" } else { "no interval" };
-    Ok(Observation::new(verdict, finding)
-        .saw("the log without the variable", said(by_default))
-        .saw("the log with SQLD_CHECKPOINT_INTERVAL_S=1", said(with_variable)))
-}
-
 /// The last line that tells why a server ended.
 fn reason(ended: &Ended) -> String {
     let line = ended.text.lines().find(|line| line.starts_with("Error: "));
@@ -267,83 +368,6 @@ fn outcome(ended: &Ended) -> String {
         Some(code) => format!("exit {code}: {}", reason(ended)),
         None => "the server starts".to_owned(),
     }
-}
-
-async fn failed_backup(context: &ProbeContext<'_>) -> Result<Observation> {
-    let stack = context.primary(|_| Ok(())).await?;
-    let name = context.namespace(&stack, "kept").await?;
-    given(&stack, &name, &["CREATE TABLE t (x)", "INSERT INTO t VALUES ('kept')"]).await?;
-    stack.engine.stop("primary", Stop::Graceful).await?;
-    let folder = context.scratch()?;
-    let data = data_dir(&stack)?.display().to_string();
-    let mut arguments = vec!["--no-welcome", "--http-listen-addr", "127.0.0.1:0"];
-    arguments.extend(["--enable-namespaces", "--enable-bottomless-replication"]);
-    arguments.extend(["--db-path", data.as_str()]);
-    let ended = context.run_binary(folder.path(), &arguments, &[]).await?;
-    stack.resume("primary").await?;
-    let read = ask(&stack, &name, "SELECT x FROM t").await?;
-    context.discard(&stack).await?;
-    let kept = read.scalar() == Some("kept");
-    let verdict = if kept { Verdict::AsDocumented } else { Verdict::Weakness };
-    let fate = if kept { "the row is there" } else { "the row is gone" };
-    let code = ended.code.map_or_else(|| "does not end".to_owned(), |code| format!("exit {code}"));
-    Ok(Observation::new(verdict, format!("the start fails ({code}); afterwards {fate}"))
-        .saw("sqld", reason(&ended))
-        .replied("SELECT x FROM t", &read))
-}
-
-async fn bottomless(context: &ProbeContext<'_>) -> Result<Observation> {
-    let folder = context.scratch()?;
-    let arguments =
-        ["--no-welcome", "--http-listen-addr", "127.0.0.1:0", "--enable-bottomless-replication"];
-    // Port 9 of loopback: whatever is sent goes nowhere.
-    let variables = [
-        ("LIBSQL_BOTTOMLESS_AWS_REGION", "eu-central-1"),
-        ("LIBSQL_BOTTOMLESS_ENDPOINT", "http://127.0.0.1:9"),
-        ("LIBSQL_BOTTOMLESS_BUCKET", "bucket"),
-        ("LIBSQL_BOTTOMLESS_AWS_ACCESS_KEY_ID", "id"),
-        ("LIBSQL_BOTTOMLESS_AWS_SECRET_ACCESS_KEY", "secret"),
-    ];
-    let ended = context.run_binary(folder.path(), &arguments, &variables).await?;
-    let verdict = if ended.code.is_some() { Verdict::Differs } else { Verdict::AsDocumented };
-    Ok(Observation::new(verdict, outcome(&ended)).saw("sqld", reason(&ended)))
-}
-
-async fn custom_wal(context: &ProbeContext<'_>) -> Result<Observation> {
-    let folder = context.scratch()?;
-    let arguments = [
-        "--no-welcome",
-        "--http-listen-addr",
-        "127.0.0.1:0",
-        "--grpc-listen-addr",
-        "127.0.0.1:0",
-        "--use-custom-wal",
-        "libsql-wal",
-    ];
-    let ended = context.run_binary(folder.path(), &arguments, &[]).await?;
-    let verdict = if ended.code.is_some() { Verdict::Differs } else { Verdict::AsDocumented };
-    Ok(Observation::new(verdict, outcome(&ended)).saw("sqld", reason(&ended)))
-}
-
-async fn descriptors(context: &ProbeContext<'_>) -> Result<Observation> {
-    const NAMESPACES: usize = 20;
-    let stack = context.primary(|_| Ok(())).await?;
-    let before = open_files(&stack).await?;
-    let wire = Wire::new(&stack, "primary")?;
-    for _ in 0..NAMESPACES {
-        let name = context.namespace(&stack, "many").await?;
-        wire.clone().namespace(&name).execute("CREATE TABLE t (x)").await?;
-    }
-    let after = open_files(&stack).await?;
-    context.discard(&stack).await?;
-    // Connections of this program's own make a few of them.
-    let each = after.saturating_sub(before) / NAMESPACES;
-    let finding = match each {
-        4..=6 => "about 5 file descriptors per namespace in use".to_owned(),
-        other => format!("about {other} file descriptors per namespace in use"),
-    };
-    Ok(Observation::new(Verdict::Undocumented, finding)
-        .saw(format!("{NAMESPACES} namespaces used"), format!("{before}, then {after} files")))
 }
 
 async fn open_files(stack: &EphemeralStack) -> Result<usize> {
@@ -367,33 +391,6 @@ async fn until_logged(stack: &EphemeralStack, text: &str) -> Result<String> {
         })
     })
     .await
-}
-
-async fn jobs(context: &ProbeContext<'_>) -> Result<Observation> {
-    let stack = context.namespaced().await?;
-    let name = context.namespace(&stack, "jobs").await?;
-    let answer = Wire::new(&stack, "primary")?.namespace(&name).get("/v1/jobs").await?;
-    let line = until_logged(&stack, "InvalidNamespace").await.unwrap_or_default();
-    let level = level(&line);
-    let verdict = if answer.status == 200 { Verdict::AsDocumented } else { Verdict::Undocumented };
-    let finding = format!("answered {} and logged {level}", answer.status);
-    Ok(Observation::new(verdict, finding).answered("GET /v1/jobs", &answer))
-}
-
-async fn logged_errors(context: &ProbeContext<'_>) -> Result<Observation> {
-    let stack = context.namespaced().await?;
-    let name = context.name("nobody")?;
-    let wire = Wire::new(&stack, "primary")?.namespace(&name);
-    let answer = demo_sqld_client::http::Answer::to(
-        wire.request(Method::POST, "/v3/pipeline").body(r#"{"requests":[]}"#),
-        "the primary",
-    )
-    .await?;
-    let line = until_logged(&stack, &format!("NamespaceDoesntExist(\"{name}\")")).await;
-    let level = level(&line.unwrap_or_default());
-    let verdict = if level == "as ERROR" { Verdict::Undocumented } else { Verdict::AsDocumented };
-    let finding = format!("a request that is answered {} is logged {level}", answer.status);
-    Ok(Observation::new(verdict, finding).answered("an unknown namespace", &answer))
 }
 
 /// The level of a line of the log, in words.

@@ -6,151 +6,230 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 use crate::entries::following::support::{PATIENCE, eventually, run, shows};
-use crate::{Observation, ProbeContext, Verdict};
+use crate::{Area, Engines, Observation, Probe, ProbeContext, Verdict};
 use demo_base::error::{Fault, Result};
 use demo_stack::engine::ephemeral::EphemeralStack;
 use demo_stack::plan::Interface;
+
+pub(in crate::entries) const PROBES: &[Probe] = &[
+    Probe {
+        id: "replica-lag",
+        claim: "A row inserted on the primary shows on the replica after a short delay",
+        source: "the article on the demo's first version, Scenario 1",
+        area: Area::Replication,
+        why: "How stale a read may be decides what may be read at a replica",
+        mitigation: "Poll, or send the write's replication_index along; never wait a fixed time",
+        how: "Writes eleven rows, polls the replica for each, takes the median of the delays",
+        engines: Engines::Both,
+        check: &Probe::check(async |context| {
+            let stack = context.plain().await?;
+            let table = table(context, &stack).await?;
+            let (primary, replica) = (stack.hrana("primary", None)?, stack.hrana("replica", None)?);
+            let mut delays = Vec::new();
+            for number in 1..=11 {
+                run(&primary, &[&format!("INSERT INTO {table} VALUES ({number})")]).await?;
+                let since = Instant::now();
+                let read = format!("SELECT count(*) FROM {table}");
+                let number = number.to_string();
+                let there = eventually(PATIENCE, async || {
+                    Ok(replica.execute(&read).await?.scalar() == Some(number.as_str()))
+                });
+                if !there.await {
+                    return Ok(Observation::new(
+                        Verdict::Weakness,
+                        "a row does not reach the replica",
+                    ));
+                }
+                delays.push(since.elapsed());
+            }
+            delays.sort();
+            let median = delays[delays.len() / 2];
+            Ok(Observation::either(
+                median <= SHORT,
+                (Verdict::AsDocumented, "on loopback a row is on the replica within 100 ms"),
+                (Verdict::Differs, "on loopback a row needs more than 100 ms to the replica"),
+            )
+            .saw("the median of eleven rows", format!("{:.1} ms", median.as_secs_f64() * 1e3)))
+        }),
+    },
+    Probe {
+        id: "own-write-in-one-pipeline",
+        claim: "A process (connection) will always see its write",
+        source: "CONSISTENCY_MODEL, Real-time guarantees",
+        area: Area::Replication,
+        why: "Code that inserts and reads back fails at a replica, and not at the primary",
+        mitigation: "Read back inside a transaction, at the primary, or with replication_index",
+        how: "INSERT and SELECT in one pipeline at a replica, until one is missed, 60 times at \
+              most; it depends on chance",
+        engines: Engines::Both,
+        check: &Probe::check(async |context| {
+            let stack = context.plain().await?;
+            let table = table(context, &stack).await?;
+            let missed = first_miss(60, async |number| {
+                let [insert, select] = statements(&table, number);
+                let results = once(context, &stack, &[insert, select]).await?;
+                Ok(results.get(1).and_then(first_value).as_deref() == Some("1"))
+            });
+            Ok(own_write(missed.await?, "the pipeline that made it"))
+        }),
+    },
+    Probe {
+        id: "own-write-in-same-stream",
+        claim: "A stream at a replica shows its own write to its next request",
+        source: "CONSISTENCY_MODEL, Real-time guarantees",
+        area: Area::Replication,
+        why: "A connection that is kept open does not help against stale reads",
+        mitigation: "Read back inside a transaction, at the primary, or with replication_index",
+        how: "INSERT, then SELECT with the same baton, until one is missed, 200 times at most; \
+              it depends on chance",
+        engines: Engines::Both,
+        check: &Probe::check(async |context| {
+            let stack = context.plain().await?;
+            let table = table(context, &stack).await?;
+            let mut stream = Stream::new(context, &stack)?;
+            let missed = first_miss(200, async |number| {
+                let [insert, select] = statements(&table, number);
+                stream.send(&[insert]).await?;
+                let results = stream.send(&[select]).await?;
+                Ok(results.first().and_then(first_value).as_deref() == Some("1"))
+            });
+            let missed = missed.await?;
+            stream.close().await?;
+            Ok(own_write(missed, "the next request of the stream that made it"))
+        }),
+    },
+    Probe {
+        id: "own-write-in-next-stream",
+        claim: "A client of a replica that waits for its write's answer sees the write",
+        source: "assumption; CONSISTENCY_MODEL, Real-time guarantees",
+        area: Area::Replication,
+        why: "The usual pair of a POST and a GET loses against the replication now and then",
+        mitigation: "Read at the primary after a write, or with replication_index",
+        how: "INSERT, then SELECT in a new stream, until one is missed, 300 times at most; \
+              it depends on chance",
+        engines: Engines::Both,
+        check: &Probe::check(async |context| {
+            let stack = context.plain().await?;
+            let table = table(context, &stack).await?;
+            let missed = first_miss(300, async |number| {
+                let [insert, select] = statements(&table, number);
+                once(context, &stack, &[insert]).await?;
+                let results = once(context, &stack, &[select]).await?;
+                Ok(results.first().and_then(first_value).as_deref() == Some("1"))
+            });
+            Ok(own_write(missed.await?, "a stream opened after it was answered"))
+        }),
+    },
+    Probe {
+        id: "own-write-with-index",
+        claim: "A statement that carries a replication_index waits until the replica has it",
+        source: "the field is in the Hrana types and in no document",
+        area: Area::Replication,
+        why: "It is the only way to read one's own writes at a replica outside a transaction",
+        mitigation: "Send the replication_index of the last write with every read at a replica",
+        how: "INSERT, then SELECT with the index that the INSERT returned, 20 times",
+        engines: Engines::Both,
+        check: &Probe::check(async |context| {
+            let stack = context.plain().await?;
+            let table = table(context, &stack).await?;
+            let missed = first_miss(ROUNDS, async |number| {
+                let [insert, mut select] = statements(&table, number);
+                let results = once(context, &stack, &[insert]).await?;
+                let index = results
+                    .first()
+                    .map(|result| &result["response"]["result"]["replication_index"]);
+                let Some(index) = index.filter(|index| !index.is_null()) else {
+                    return Err(Fault::failed("the INSERT returned no replication_index").into());
+                };
+                select["replication_index"] = index.clone();
+                let results = once(context, &stack, &[select]).await?;
+                Ok(results.first().and_then(first_value).as_deref() == Some("1"))
+            });
+            Ok(match missed.await? {
+                None => Observation::new(
+                    Verdict::Undocumented,
+                    "a read that carries the write's replication_index always sees the write",
+                ),
+                Some(_) => Observation::new(
+                    Verdict::Weakness,
+                    "a read that carries the write's replication_index may miss the write",
+                ),
+            }
+            .saw("rounds", ROUNDS.to_string()))
+        }),
+    },
+    Probe {
+        id: "own-write-in-transaction",
+        claim: "A write is immediately visible to its own transaction, on replicas alike",
+        source: "CONSISTENCY_MODEL, Transactional consistency",
+        area: Area::Replication,
+        why: "Where reads must see writes, a transaction makes them at any server",
+        mitigation: "Put the write and the read that needs it into one transaction",
+        how: "BEGIN, INSERT, SELECT, COMMIT in one pipeline at a replica, 20 times",
+        engines: Engines::Both,
+        check: &Probe::check(async |context| {
+            let stack = context.plain().await?;
+            let table = table(context, &stack).await?;
+            let missed = first_miss(ROUNDS, async |number| {
+                let [insert, select] = statements(&table, number);
+                let (begin, commit) = (json!({ "sql": "BEGIN" }), json!({ "sql": "COMMIT" }));
+                let results = once(context, &stack, &[begin, insert, select, commit]).await?;
+                Ok(results.get(2).and_then(first_value).as_deref() == Some("1"))
+            });
+            Ok(own_write(missed.await?, "its own transaction"))
+        }),
+    },
+    Probe {
+        id: "transaction-view-is-frozen",
+        claim: "The view that a transaction gets is frozen in time, on replicas alike",
+        source: "CONSISTENCY_MODEL, Transactional consistency",
+        area: Area::Replication,
+        why: "Reports that read several tables rely on one state of all of them",
+        mitigation: "Take the transaction at the primary where it matters",
+        how: "SELECT in a transaction at a replica, a row comes in from the primary, SELECT again",
+        engines: Engines::Both,
+        check: &Probe::check(async |context| {
+            let stack = context.plain().await?;
+            let table = table(context, &stack).await?;
+            let count = json!({ "sql": format!("SELECT count(*) FROM {table}") });
+            let mut stream = Stream::new(context, &stack)?;
+            let begun = stream.send(&[json!({ "sql": "BEGIN DEFERRED" }), count.clone()]).await?;
+            let before = begun.get(1).and_then(first_value).unwrap_or_default();
+            run(&stack.hrana("primary", None)?, &[&format!("INSERT INTO {table} VALUES (1)")])
+                .await?;
+            let read = format!("SELECT count(*) FROM {table}");
+            // Should the open transaction keep the replica from following, that shows here.
+            let others = shows(&stack.hrana("replica", None)?, &read, "1").await;
+            let after = stream.send(std::slice::from_ref(&count)).await?;
+            let after = after.first().and_then(first_value).unwrap_or_default();
+            stream.send(&[json!({ "sql": "COMMIT" })]).await?;
+            stream.close().await?;
+            let elsewhere = if others { "see the new row" } else { "do not see the new row" };
+            let seen = match (before.as_str(), after.as_str()) {
+                ("0", "0") => Observation::new(
+                    Verdict::AsDocumented,
+                    format!(
+                        "a transaction at a replica keeps its view while other reads {elsewhere}"
+                    ),
+                ),
+                ("0", "1") => Observation::new(
+                    Verdict::Differs,
+                    "a transaction at a replica sees a row that was written after it began to read",
+                ),
+                _ => Observation::new(
+                    Verdict::Undocumented,
+                    format!("it read `{before}`, then `{after}`"),
+                ),
+            };
+            Ok(seen.saw("count(*) before and after", format!("{before}, {after}")))
+        }),
+    },
+];
 
 /// Below what a person notices, and far above what loopback needs.
 const SHORT: Duration = Duration::from_millis(100);
 /// One miss decides; these many are enough to meet one where it is likely.
 const ROUNDS: u32 = 20;
-
-pub async fn lag(context: &ProbeContext<'_>) -> Result<Observation> {
-    let stack = context.plain().await?;
-    let table = table(context, &stack).await?;
-    let (primary, replica) = (stack.hrana("primary", None)?, stack.hrana("replica", None)?);
-    let mut delays = Vec::new();
-    for number in 1..=11 {
-        run(&primary, &[&format!("INSERT INTO {table} VALUES ({number})")]).await?;
-        let since = Instant::now();
-        let read = format!("SELECT count(*) FROM {table}");
-        let number = number.to_string();
-        let there = eventually(PATIENCE, async || {
-            Ok(replica.execute(&read).await?.scalar() == Some(number.as_str()))
-        });
-        if !there.await {
-            return Ok(Observation::new(Verdict::Weakness, "a row does not reach the replica"));
-        }
-        delays.push(since.elapsed());
-    }
-    delays.sort();
-    let median = delays[delays.len() / 2];
-    Ok(Observation::either(
-        median <= SHORT,
-        (Verdict::AsDocumented, "on loopback a row is on the replica within 100 ms"),
-        (Verdict::Differs, "on loopback a row needs more than 100 ms to the replica"),
-    )
-    .saw("the median of eleven rows", format!("{:.1} ms", median.as_secs_f64() * 1e3)))
-}
-
-pub async fn one_pipeline(context: &ProbeContext<'_>) -> Result<Observation> {
-    let stack = context.plain().await?;
-    let table = table(context, &stack).await?;
-    let missed = first_miss(60, async |number| {
-        let [insert, select] = statements(&table, number);
-        let results = once(context, &stack, &[insert, select]).await?;
-        Ok(results.get(1).and_then(first_value).as_deref() == Some("1"))
-    });
-    Ok(own_write(missed.await?, "the pipeline that made it"))
-}
-
-pub async fn same_stream(context: &ProbeContext<'_>) -> Result<Observation> {
-    let stack = context.plain().await?;
-    let table = table(context, &stack).await?;
-    let mut stream = Stream::new(context, &stack)?;
-    let missed = first_miss(200, async |number| {
-        let [insert, select] = statements(&table, number);
-        stream.send(&[insert]).await?;
-        let results = stream.send(&[select]).await?;
-        Ok(results.first().and_then(first_value).as_deref() == Some("1"))
-    });
-    let missed = missed.await?;
-    stream.close().await?;
-    Ok(own_write(missed, "the next request of the stream that made it"))
-}
-
-pub async fn next_stream(context: &ProbeContext<'_>) -> Result<Observation> {
-    let stack = context.plain().await?;
-    let table = table(context, &stack).await?;
-    let missed = first_miss(300, async |number| {
-        let [insert, select] = statements(&table, number);
-        once(context, &stack, &[insert]).await?;
-        let results = once(context, &stack, &[select]).await?;
-        Ok(results.first().and_then(first_value).as_deref() == Some("1"))
-    });
-    Ok(own_write(missed.await?, "a stream opened after it was answered"))
-}
-
-pub async fn with_index(context: &ProbeContext<'_>) -> Result<Observation> {
-    let stack = context.plain().await?;
-    let table = table(context, &stack).await?;
-    let missed = first_miss(ROUNDS, async |number| {
-        let [insert, mut select] = statements(&table, number);
-        let results = once(context, &stack, &[insert]).await?;
-        let index =
-            results.first().map(|result| &result["response"]["result"]["replication_index"]);
-        let Some(index) = index.filter(|index| !index.is_null()) else {
-            return Err(Fault::failed("the INSERT returned no replication_index").into());
-        };
-        select["replication_index"] = index.clone();
-        let results = once(context, &stack, &[select]).await?;
-        Ok(results.first().and_then(first_value).as_deref() == Some("1"))
-    });
-    Ok(match missed.await? {
-        None => Observation::new(
-            Verdict::Undocumented,
-            "a read that carries the write's replication_index always sees the write",
-        ),
-        Some(_) => Observation::new(
-            Verdict::Weakness,
-            "a read that carries the write's replication_index may miss the write",
-        ),
-    }
-    .saw("rounds", ROUNDS.to_string()))
-}
-
-pub async fn in_transaction(context: &ProbeContext<'_>) -> Result<Observation> {
-    let stack = context.plain().await?;
-    let table = table(context, &stack).await?;
-    let missed = first_miss(ROUNDS, async |number| {
-        let [insert, select] = statements(&table, number);
-        let (begin, commit) = (json!({ "sql": "BEGIN" }), json!({ "sql": "COMMIT" }));
-        let results = once(context, &stack, &[begin, insert, select, commit]).await?;
-        Ok(results.get(2).and_then(first_value).as_deref() == Some("1"))
-    });
-    Ok(own_write(missed.await?, "its own transaction"))
-}
-
-pub async fn frozen(context: &ProbeContext<'_>) -> Result<Observation> {
-    let stack = context.plain().await?;
-    let table = table(context, &stack).await?;
-    let count = json!({ "sql": format!("SELECT count(*) FROM {table}") });
-    let mut stream = Stream::new(context, &stack)?;
-    let begun = stream.send(&[json!({ "sql": "BEGIN DEFERRED" }), count.clone()]).await?;
-    let before = begun.get(1).and_then(first_value).unwrap_or_default();
-    run(&stack.hrana("primary", None)?, &[&format!("INSERT INTO {table} VALUES (1)")]).await?;
-    let read = format!("SELECT count(*) FROM {table}");
-    // Should the open transaction keep the replica from following, that shows here.
-    let others = shows(&stack.hrana("replica", None)?, &read, "1").await;
-    let after = stream.send(std::slice::from_ref(&count)).await?;
-    let after = after.first().and_then(first_value).unwrap_or_default();
-    stream.send(&[json!({ "sql": "COMMIT" })]).await?;
-    stream.close().await?;
-    let elsewhere = if others { "see the new row" } else { "do not see the new row" };
-    let seen = match (before.as_str(), after.as_str()) {
-        ("0", "0") => Observation::new(
-            Verdict::AsDocumented,
-            format!("a transaction at a replica keeps its view while other reads {elsewhere}"),
-        ),
-        ("0", "1") => Observation::new(
-            Verdict::Differs,
-            "a transaction at a replica sees a row that was written after it began to read",
-        ),
-        _ => Observation::new(Verdict::Undocumented, format!("it read `{before}`, then `{after}`")),
-    };
-    Ok(seen.saw("count(*) before and after", format!("{before}, {after}")))
-}
 
 /// The verdict on a promise that a write is seen by `reader`.
 fn own_write(missed: Option<u32>, reader: &str) -> Observation {

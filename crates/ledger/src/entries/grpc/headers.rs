@@ -1,54 +1,50 @@
 //! The header in which a replica says what its client may do.
 
-use futures::FutureExt;
-
 use super::wire::{Caller, Reply};
 use super::{GRANT, filled};
-use crate::{Area, Engines, Observation, Probe, ProbeContext, Verdict};
+use crate::{Area, Engines, Observation, Probe, Verdict};
 use demo_base::error::Result;
 use demo_sqld::namespace::NamespaceName;
 use demo_stack::engine::ephemeral::EphemeralStack;
 
-pub(super) const ON_GRPC_PORT: Probe = Probe {
-    id: "malformed-rights-header-panics",
-    claim: "A malformed internal header is refused with an error",
-    source: "assumption",
-    area: Area::Security,
-    why: "Anybody who reaches the gRPC port makes handlers panic and fills the log",
-    mitigation: "Bind the gRPC port to loopback or demand client certificates",
-    how: "Proxy/Execute on the gRPC port with x-proxy-authorization: zz; then an SQL request",
-    engines: Engines::Both,
-    check: |context| on_grpc_port(context).boxed_local(),
-};
-
-pub(super) const ON_HTTP_PORT: Probe = Probe {
-    id: "malformed-rights-header-on-http-port",
-    claim: "On the HTTP port nobody without a token gets as far as an internal header",
-    source: "assumption",
-    area: Area::Security,
-    why: "The HTTP port is the one that is published: strangers make its handlers panic",
-    mitigation: "Let a proxy pass only /v2 and /v3 to the HTTP port",
-    how: "Proxy/Execute on the HTTP port without a token, with x-proxy-authorization: zz, for a \
-          namespace that does not exist; then an SQL request",
-    engines: Engines::Both,
-    check: |context| on_http_port(context).boxed_local(),
-};
-
-async fn on_grpc_port(context: &ProbeContext<'_>) -> Result<Observation> {
-    let stack = context.namespaced().await?;
-    let name = filled(context, &stack).await?;
-    let caller = Caller::at_grpc_port(context, &stack)?.namespace(&name);
-    let answer = caller.with(GRANT.0, "zz").execute("SELECT 1").await;
-    judge(&stack, &name, "the gRPC port", answer).await
-}
-
-async fn on_http_port(context: &ProbeContext<'_>) -> Result<Observation> {
-    let stack = context.namespaced().await?;
-    let (name, missing) = (filled(context, &stack).await?, context.name("grpcmissing")?);
-    let caller = Caller::at_http_port(context, &stack)?.namespace(&missing);
-    let answer = caller.with(GRANT.0, "zz").execute("SELECT 1").await;
-    judge(&stack, &name, "the HTTP port, for a namespace that does not exist,", answer).await
-}
+pub(in crate::entries) const PROBES: &[Probe] = &[
+    Probe {
+        id: "malformed-rights-header-panics",
+        claim: "A malformed internal header is refused with an error",
+        source: "assumption",
+        area: Area::Security,
+        why: "Anybody who reaches the gRPC port makes handlers panic and fills the log",
+        mitigation: "Bind the gRPC port to loopback or demand client certificates",
+        how: "Proxy/Execute on the gRPC port with x-proxy-authorization: zz; then an SQL request",
+        engines: Engines::Both,
+        check: &Probe::check(async |context| {
+            let stack = context.namespaced().await?;
+            let name = filled(context, &stack).await?;
+            let caller = Caller::at_grpc_port(context, &stack)?.namespace(&name);
+            let answer = caller.with(GRANT.0, "zz").execute("SELECT 1").await;
+            judge(&stack, &name, "the gRPC port", answer).await
+        }),
+    },
+    Probe {
+        id: "malformed-rights-header-on-http-port",
+        claim: "On the HTTP port nobody without a token gets as far as an internal header",
+        source: "assumption",
+        area: Area::Security,
+        why: "The HTTP port is the one that is published: strangers make its handlers panic",
+        mitigation: "Let a proxy pass only /v2 and /v3 to the HTTP port",
+        how: "Proxy/Execute on the HTTP port without a token, with x-proxy-authorization: zz, for \
+              a namespace that does not exist; then an SQL request",
+        engines: Engines::Both,
+        check: &Probe::check(async |context| {
+            let stack = context.namespaced().await?;
+            let (name, missing) = (filled(context, &stack).await?, context.name("grpcmissing")?);
+            let caller = Caller::at_http_port(context, &stack)?.namespace(&missing);
+            let answer = caller.with(GRANT.0, "zz").execute("SELECT 1").await;
+            judge(&stack, &name, "the HTTP port, for a namespace that does not exist,", answer)
+                .await
+        }),
+    },
+];
 
 /// A handler that panics takes its connection with it, and nothing else.
 async fn judge(

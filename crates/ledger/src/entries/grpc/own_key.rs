@@ -1,6 +1,5 @@
 //! What a namespace's own key is worth to the services that replicas use.
 
-use futures::FutureExt;
 use secrecy::SecretString;
 use serde_json::json;
 
@@ -12,44 +11,88 @@ use demo_base::error::Result;
 use demo_sqld::namespace::NamespaceName;
 use demo_stack::engine::ephemeral::EphemeralStack;
 
-pub(super) const REPLICATION: Probe = Probe {
-    id: "own-key-closes-replication",
-    claim: "A namespace with its own key is copied by holders of that key only",
-    source: "sqld issue 500 and the Admin API's `jwt_key`",
-    area: Area::Security,
-    why: "It is what confines a scoped token on the HTTP port",
-    mitigation: "none needed",
-    how: "Hello and BatchLogEntries on the HTTP port with the server's full token for a namespace \
-          that has its own jwt_key, and then with a token of that key",
-    engines: Engines::Both,
-    check: |context| replication(context).boxed_local(),
-};
-
-pub(super) const ON_GRPC_PORT: Probe = Probe {
-    id: "own-key-ignored-on-grpc-port",
-    claim: "A namespace with its own key is closed to everybody else on every port",
-    source: "sqld issue 500 and the Admin API's `jwt_key`",
-    area: Area::Security,
-    why: "The key of a namespace does not protect it from who reaches the gRPC port",
-    mitigation: "Bind the gRPC port to loopback or demand client certificates",
-    how: "Hello and BatchLogEntries on the gRPC port without a token, for a namespace that has its \
-          own jwt_key",
-    engines: Engines::Both,
-    check: |context| on_grpc_port(context).boxed_local(),
-};
-
-pub(super) const WRITES: Probe = Probe {
-    id: "own-key-guards-grpc-writes",
-    claim: "A namespace with its own key takes no write from who only claims full access",
-    source: "sqld issue 500 and the Admin API's `jwt_key`",
-    area: Area::Security,
-    why: "It is the one check on the gRPC port, and why replicas cannot forward writes there",
-    mitigation: "none needed",
-    how: "Proxy/Execute on the gRPC port with x-proxy-authorization: \"FullAccess\" inserts into a \
-          namespace that has its own jwt_key",
-    engines: Engines::Both,
-    check: |context| writes(context).boxed_local(),
-};
+pub(in crate::entries) const PROBES: &[Probe] = &[
+    Probe {
+        id: "own-key-closes-replication",
+        claim: "A namespace with its own key is copied by holders of that key only",
+        source: "sqld issue 500 and the Admin API's `jwt_key`",
+        area: Area::Security,
+        why: "It is what confines a scoped token on the HTTP port",
+        mitigation: "none needed",
+        how: "Hello and BatchLogEntries on the HTTP port with the server's full token for a \
+              namespace that has its own jwt_key, and then with a token of that key",
+        engines: Engines::Both,
+        check: &Probe::check(async |context| {
+            let stack = context.namespaced().await?;
+            let (name, token) = with_own_key(context, &stack).await?;
+            let caller =
+                || Ok::<_, anyhow::Error>(Caller::at_http_port(context, &stack)?.namespace(&name));
+            let server = caller()?.token(&stack.full_token()?).copy_log().await?;
+            let tenant = caller()?.token(&token).copy_log().await?;
+            let observation = if server.granted() {
+                let finding = "the server's own token copies a namespace that has its own key";
+                Observation::new(Verdict::Weakness, finding)
+            } else if tenant.granted() && tenant.holds(ROW) {
+                let finding = "a namespace with its own key is copied with a token of that key, \
+                               and not with the server's full token";
+                Observation::new(Verdict::AsDocumented, finding)
+            } else {
+                let outcome = tenant.outcome();
+                let finding =
+                    format!("a namespace with its own key cannot be copied at all ({outcome})");
+                Observation::new(Verdict::Differs, finding)
+            };
+            Ok(observation.saw("Hello with the server's full token", server.describe()).saw(
+                "Hello, BatchLogEntries with a token of the namespace's key",
+                tenant.describe(),
+            ))
+        }),
+    },
+    Probe {
+        id: "own-key-ignored-on-grpc-port",
+        claim: "A namespace with its own key is closed to everybody else on every port",
+        source: "sqld issue 500 and the Admin API's `jwt_key`",
+        area: Area::Security,
+        why: "The key of a namespace does not protect it from who reaches the gRPC port",
+        mitigation: "Bind the gRPC port to loopback or demand client certificates",
+        how: "Hello and BatchLogEntries on the gRPC port without a token, for a namespace that has \
+              its own jwt_key",
+        engines: Engines::Both,
+        check: &Probe::check(async |context| {
+            let stack = context.namespaced().await?;
+            let (name, _token) = with_own_key(context, &stack).await?;
+            let reply = Caller::at_grpc_port(context, &stack)?.namespace(&name).copy_log().await?;
+            let yes = "the gRPC port hands out a namespace with its own key without a token";
+            Ok(copied(&reply, yes, "the gRPC port refuses a namespace with its own key")
+                .saw("Hello, BatchLogEntries on the gRPC port, no token", reply.describe()))
+        }),
+    },
+    Probe {
+        id: "own-key-guards-grpc-writes",
+        claim: "A namespace with its own key takes no write from who only claims full access",
+        source: "sqld issue 500 and the Admin API's `jwt_key`",
+        area: Area::Security,
+        why: "It is the one check on the gRPC port, and why replicas cannot forward writes there",
+        mitigation: "none needed",
+        how: "Proxy/Execute on the gRPC port with x-proxy-authorization: \"FullAccess\" inserts \
+              into a namespace that has its own jwt_key",
+        engines: Engines::Both,
+        check: &Probe::check(async |context| {
+            let stack = context.namespaced().await?;
+            let (name, token) = with_own_key(context, &stack).await?;
+            let caller =
+                Caller::at_grpc_port(context, &stack)?.namespace(&name).with(GRANT.0, GRANT.1);
+            let reply = caller.execute("INSERT INTO t VALUES ('stranger')").await?;
+            let tenant = stack.anonymous("primary", Some(&name))?.token(&token);
+            let rows = tenant.execute("SELECT count(*) FROM t WHERE x = 'stranger'").await?;
+            super::must(&rows)?;
+            let yes = "a caller without a token writes to a namespace with its own key";
+            let no = "a namespace with its own key refuses a caller that only claims full access";
+            Ok(super::written(rows.scalar() != Some("0"), &reply, yes, no)
+                .saw("INSERT over Proxy/Execute on the gRPC port, no token", reply.describe()))
+        }),
+    },
+];
 
 /// A namespace with one row and a key of its own, and a token of that key.
 async fn with_own_key(
@@ -59,50 +102,4 @@ async fn with_own_key(
     let name = filled(context, stack).await?;
     let key = TenantKey::give(stack, &name).await?;
     Ok((name, key.token(&json!({ "a": "rw" }))?))
-}
-
-async fn replication(context: &ProbeContext<'_>) -> Result<Observation> {
-    let stack = context.namespaced().await?;
-    let (name, token) = with_own_key(context, &stack).await?;
-    let caller = || Ok::<_, anyhow::Error>(Caller::at_http_port(context, &stack)?.namespace(&name));
-    let server = caller()?.token(&stack.full_token()?).copy_log().await?;
-    let tenant = caller()?.token(&token).copy_log().await?;
-    let observation = if server.granted() {
-        let finding = "the server's own token copies a namespace that has its own key";
-        Observation::new(Verdict::Weakness, finding)
-    } else if tenant.granted() && tenant.holds(ROW) {
-        let finding = "a namespace with its own key is copied with a token of that key, and not \
-                       with the server's full token";
-        Observation::new(Verdict::AsDocumented, finding)
-    } else {
-        let outcome = tenant.outcome();
-        let finding = format!("a namespace with its own key cannot be copied at all ({outcome})");
-        Observation::new(Verdict::Differs, finding)
-    };
-    Ok(observation
-        .saw("Hello with the server's full token", server.describe())
-        .saw("Hello, BatchLogEntries with a token of the namespace's key", tenant.describe()))
-}
-
-async fn on_grpc_port(context: &ProbeContext<'_>) -> Result<Observation> {
-    let stack = context.namespaced().await?;
-    let (name, _token) = with_own_key(context, &stack).await?;
-    let reply = Caller::at_grpc_port(context, &stack)?.namespace(&name).copy_log().await?;
-    let yes = "the gRPC port hands out a namespace with its own key without a token";
-    Ok(copied(&reply, yes, "the gRPC port refuses a namespace with its own key")
-        .saw("Hello, BatchLogEntries on the gRPC port, no token", reply.describe()))
-}
-
-async fn writes(context: &ProbeContext<'_>) -> Result<Observation> {
-    let stack = context.namespaced().await?;
-    let (name, token) = with_own_key(context, &stack).await?;
-    let caller = Caller::at_grpc_port(context, &stack)?.namespace(&name).with(GRANT.0, GRANT.1);
-    let reply = caller.execute("INSERT INTO t VALUES ('stranger')").await?;
-    let tenant = stack.anonymous("primary", Some(&name))?.token(&token);
-    let rows = tenant.execute("SELECT count(*) FROM t WHERE x = 'stranger'").await?;
-    super::must(&rows)?;
-    let yes = "a caller without a token writes to a namespace with its own key";
-    let no = "a namespace with its own key refuses a caller that only claims full access";
-    Ok(super::written(rows.scalar() != Some("0"), &reply, yes, no)
-        .saw("INSERT over Proxy/Execute on the gRPC port, no token", reply.describe()))
 }

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use futures::FutureExt;
-
 use super::filled;
 use super::wire::Caller;
 use crate::{Area, Engines, Observation, Probe, ProbeContext, Verdict};
@@ -13,55 +11,89 @@ use demo_sqld_client::replication::catch_up;
 use demo_stack::engine::Stop;
 use demo_stack::plan::blueprint::Variants;
 
-pub(super) const SIGTERM: Probe = Probe {
-    id: "log-survives-sigterm",
-    claim: "After a clean stop the primary goes on with the same log",
-    source: "issues 826 and 449",
-    area: Area::Replication,
-    why: "A new log makes every replica start from nothing",
-    mitigation: "Always stop with SIGTERM and wait for the end",
-    how: "The log id in the answer to Hello, before SIGTERM and a restart and after",
-    engines: Engines::Both,
-    check: |context| log_id(context, Stop::Graceful, false).boxed_local(),
-};
-
-pub(super) const SIGKILL: Probe = Probe {
-    id: "log-replaced-after-sigkill",
-    claim: "After an unclean stop the primary goes on with the same log",
-    source: "issues 826 and 449",
-    area: Area::Replication,
-    why: "After a crash or an out-of-memory kill every replica copies everything again",
-    mitigation: "Give the server time to stop; LIBSQL_IGNORE_DIRTY_LOG=1 keeps the log",
-    how: "The log id in the answer to Hello, before SIGKILL and a restart and after",
-    engines: Engines::Both,
-    check: |context| log_id(context, Stop::Kill, false).boxed_local(),
-};
-
-pub(super) const IGNORED: Probe = Probe {
-    id: "log-kept-with-ignore-dirty-log",
-    claim: "With LIBSQL_IGNORE_DIRTY_LOG=1 the primary keeps its log after an unclean stop",
-    source: "only in the source",
-    area: Area::Replication,
-    why: "It spares the replicas a full copy after a crash",
-    mitigation: "none needed; a log that is really damaged is then not noticed",
-    how: "As log-replaced-after-sigkill, with the variable set",
-    engines: Engines::Both,
-    check: |context| log_id(context, Stop::Kill, true).boxed_local(),
-};
-
-pub(super) const RESYNC: Probe = Probe {
-    id: "replica-wipes-itself-after-sigkill",
-    claim: "A replica goes on where it was when its primary comes back after a crash",
-    source: "issues 826 and 449",
-    area: Area::Replication,
-    why: "While it copies everything again the replica costs the primary bandwidth, and it has \
-          nothing to fall back on",
-    mitigation: "Stop the primary with SIGTERM; LIBSQL_IGNORE_DIRTY_LOG=1 keeps the log",
-    how: "SIGKILL and a restart of the primary and a write; then whichever comes first, the \
-          replica's decision to remove its database in its log, or the new row without it",
-    engines: Engines::Both,
-    check: |context| resync(context).boxed_local(),
-};
+pub(in crate::entries) const PROBES: &[Probe] = &[
+    Probe {
+        id: "log-survives-sigterm",
+        claim: "After a clean stop the primary goes on with the same log",
+        source: "issues 826 and 449",
+        area: Area::Replication,
+        why: "A new log makes every replica start from nothing",
+        mitigation: "Always stop with SIGTERM and wait for the end",
+        how: "The log id in the answer to Hello, before SIGTERM and a restart and after",
+        engines: Engines::Both,
+        check: &Probe::check(async |context| log_id(context, Stop::Graceful, false).await),
+    },
+    Probe {
+        id: "log-replaced-after-sigkill",
+        claim: "After an unclean stop the primary goes on with the same log",
+        source: "issues 826 and 449",
+        area: Area::Replication,
+        why: "After a crash or an out-of-memory kill every replica copies everything again",
+        mitigation: "Give the server time to stop; LIBSQL_IGNORE_DIRTY_LOG=1 keeps the log",
+        how: "The log id in the answer to Hello, before SIGKILL and a restart and after",
+        engines: Engines::Both,
+        check: &Probe::check(async |context| log_id(context, Stop::Kill, false).await),
+    },
+    Probe {
+        id: "log-kept-with-ignore-dirty-log",
+        claim: "With LIBSQL_IGNORE_DIRTY_LOG=1 the primary keeps its log after an unclean stop",
+        source: "only in the source",
+        area: Area::Replication,
+        why: "It spares the replicas a full copy after a crash",
+        mitigation: "none needed; a log that is really damaged is then not noticed",
+        how: "As log-replaced-after-sigkill, with the variable set",
+        engines: Engines::Both,
+        check: &Probe::check(async |context| log_id(context, Stop::Kill, true).await),
+    },
+    Probe {
+        id: "replica-wipes-itself-after-sigkill",
+        claim: "A replica goes on where it was when its primary comes back after a crash",
+        source: "issues 826 and 449",
+        area: Area::Replication,
+        why: "While it copies everything again the replica costs the primary bandwidth, and it has \
+              nothing to fall back on",
+        mitigation: "Stop the primary with SIGTERM; LIBSQL_IGNORE_DIRTY_LOG=1 keeps the log",
+        how: "SIGKILL and a restart of the primary and a write; then whichever comes first, the \
+              replica's decision to remove its database in its log, or the new row without it",
+        engines: Engines::Both,
+        check: &Probe::check(async |context| {
+            let stack = context.own(Variants::NAMESPACED, |_, _| Ok(())).await?;
+            let name = filled(context, &stack).await?;
+            let (primary, replica) =
+                (stack.hrana("primary", Some(&name))?, stack.hrana("replica", Some(&name))?);
+            catch_up(&primary, &replica).await?;
+            stack.restart("primary", Stop::Kill).await?;
+            super::must(&primary.execute("INSERT INTO t VALUES ('after')").await?)?;
+            // Either it says that it begins anew, or it has the new row without that. While
+            // it begins anew it may answer 404, so its answers decide nothing.
+            let line = poll("the replica has followed its primary", RESYNC_DEADLINE, async || {
+                let reply = replica.execute("SELECT count(*) FROM t WHERE x = 'after'").await?;
+                let log = stack.engine.logs("replica", None).await?;
+                let line = log.lines().find(|line| line.contains(WIPES)).map(str::to_owned);
+                Ok(match (line, reply.scalar()) {
+                    (None, Some("1")) => Attempt::Done(None),
+                    (None, _) => Attempt::Again(reply.describe()),
+                    (line, _) => Attempt::Done(line),
+                })
+            })
+            .await?;
+            context.discard(&stack).await?;
+            Ok(Observation::either(
+                line.is_some(),
+                (
+                    Verdict::Differs,
+                    "after SIGKILL of the primary its replica removes its database and copies \
+                     everything again",
+                ),
+                (
+                    Verdict::AsDocumented,
+                    "after SIGKILL of the primary its replica goes on where it was",
+                ),
+            )
+            .saw("the replica's log", line.as_deref().unwrap_or("nothing of that kind")))
+        }),
+    },
+];
 
 /// What a replica says when it begins anew.
 const WIPES: &str = "trying to replicate incompatible logs";
@@ -103,38 +135,4 @@ async fn log_id(context: &ProbeContext<'_>, how: Stop, ignore: bool) -> Result<O
     Ok(Observation::new(verdict, finding)
         .saw("log id before", &before)
         .saw(format!("log id after {signal}"), &after))
-}
-
-async fn resync(context: &ProbeContext<'_>) -> Result<Observation> {
-    let stack = context.own(Variants::NAMESPACED, |_, _| Ok(())).await?;
-    let name = filled(context, &stack).await?;
-    let (primary, replica) =
-        (stack.hrana("primary", Some(&name))?, stack.hrana("replica", Some(&name))?);
-    catch_up(&primary, &replica).await?;
-    stack.restart("primary", Stop::Kill).await?;
-    super::must(&primary.execute("INSERT INTO t VALUES ('after')").await?)?;
-    // Either it says that it begins anew, or it has the new row without that. While
-    // it begins anew it may answer 404, so its answers decide nothing.
-    let line = poll("the replica has followed its primary", RESYNC_DEADLINE, async || {
-        let reply = replica.execute("SELECT count(*) FROM t WHERE x = 'after'").await?;
-        let log = stack.engine.logs("replica", None).await?;
-        let line = log.lines().find(|line| line.contains(WIPES)).map(str::to_owned);
-        Ok(match (line, reply.scalar()) {
-            (None, Some("1")) => Attempt::Done(None),
-            (None, _) => Attempt::Again(reply.describe()),
-            (line, _) => Attempt::Done(line),
-        })
-    })
-    .await?;
-    context.discard(&stack).await?;
-    Ok(Observation::either(
-        line.is_some(),
-        (
-            Verdict::Differs,
-            "after SIGKILL of the primary its replica removes its database and \
-                            copies everything again",
-        ),
-        (Verdict::AsDocumented, "after SIGKILL of the primary its replica goes on where it was"),
-    )
-    .saw("the replica's log", line.as_deref().unwrap_or("nothing of that kind")))
 }

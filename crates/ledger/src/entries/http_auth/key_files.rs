@@ -4,7 +4,6 @@ use std::rc::Rc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
-use futures::FutureExt;
 use secrecy::ExposeSecret;
 use serde_json::json;
 
@@ -30,150 +29,276 @@ bhOxt4H3i9YhB4zbaQIDAQAB
 -----END PUBLIC KEY-----
 ";
 
-/// One that the server takes, whatever its form.
-const fn taken(id: &'static str, claim: &'static str, check: crate::Check) -> Probe {
+/// Of the forms that the server takes.
+const TAKEN_SOURCE: &str = "flag help, --auth-jwt-key-file";
+const TAKEN_WHY: &str = "A server that does not know its key does not start, or refuses everybody";
+const TAKEN_HOW: &str = "A server with a new key in this form gets a token of that key";
+/// Of the forms that people expect the server to take.
+const EXPECTED_SOURCE: &str = "assumption; flag help, --auth-jwt-key-file";
+const EXPECTED_WHY: &str =
+    "The server does not start, and its message speaks of base64, not of the file";
+const EXPECTED_HOW: &str = "The server binary is started with such a file";
+const MITIGATION: &str =
+    "Use the PEM that `openssl pkey -pubout` writes, or what `demo setup` makes";
+
+pub(in crate::entries) const PROBES: &[Probe] = &[
     Probe {
-        id,
-        claim,
+        id: "key-file-pem",
+        claim: "The key file may be an Ed25519 public key as PEM",
+        source: TAKEN_SOURCE,
+        area: Area::Operations,
+        why: TAKEN_WHY,
+        mitigation: MITIGATION,
+        how: TAKEN_HOW,
+        engines: Engines::Both,
+        check: &Probe::check(async |context| {
+            alone(context, |key| key.public().to_pem(), "PEM").await
+        }),
+    },
+    Probe {
+        id: "key-file-base64url",
+        claim: "The key file may be the 32 bytes in URL-safe base64",
+        source: TAKEN_SOURCE,
+        area: Area::Operations,
+        why: TAKEN_WHY,
+        mitigation: MITIGATION,
+        how: TAKEN_HOW,
+        engines: Engines::Both,
+        check: &Probe::check(async |context| {
+            alone(context, base64url, "43 characters of base64url").await
+        }),
+    },
+    Probe {
+        id: "key-in-the-environment",
+        claim: "The key may be in SQLD_AUTH_JWT_KEY itself",
+        source: TAKEN_SOURCE,
+        area: Area::Operations,
+        why: TAKEN_WHY,
+        mitigation: MITIGATION,
+        how: "A server with the key in SQLD_AUTH_JWT_KEY and without a file gets a token",
+        engines: Engines::Both,
+        check: &Probe::check(async |context| {
+            let key = SigningKey::generate()?;
+            let text = base64url(&key);
+            let stack = context
+                .own(Variants::DEFAULT, |plan, _| {
+                    plan.services.retain(|service| service.name == "primary");
+                    for service in &mut plan.services {
+                        service.environment.remove(KEY_FILE);
+                        service.environment.insert("SQLD_AUTH_JWT_KEY".to_owned(), text.clone());
+                    }
+                    Ok(())
+                })
+                .await?;
+            let answers = (ask(&stack, &key).await?, ask(&stack, &SigningKey::generate()?).await?);
+            context.discard(&stack).await?;
+            Ok(judge_taken(&format!("{} and {}", answers.0, answers.1), "SQLD_AUTH_JWT_KEY"))
+        }),
+    },
+    Probe {
+        id: "key-file-base64-newline",
+        claim: "A base64 key file may end with a newline",
+        source: EXPECTED_SOURCE,
+        area: Area::Operations,
+        why: EXPECTED_WHY,
+        mitigation: MITIGATION,
+        how: EXPECTED_HOW,
+        engines: EXIT,
+        check: &Probe::check(async |context| {
+            refused(
+                context,
+                |key| format!("{}\n", base64url(key)),
+                "a base64 key with a newline",
+                Verdict::Undocumented,
+            )
+            .await
+        }),
+    },
+    Probe {
+        id: "key-file-base64-padded",
+        claim: "A base64 key file may be padded with `=`",
+        source: EXPECTED_SOURCE,
+        area: Area::Operations,
+        why: EXPECTED_WHY,
+        mitigation: MITIGATION,
+        how: EXPECTED_HOW,
+        engines: EXIT,
+        check: &Probe::check(async |context| {
+            refused(
+                context,
+                |key| format!("{}=", base64url(key)),
+                "a base64 key with padding",
+                Verdict::Undocumented,
+            )
+            .await
+        }),
+    },
+    Probe {
+        id: "key-file-standard-base64",
+        claim: "A key file may be in standard base64",
+        source: EXPECTED_SOURCE,
+        area: Area::Operations,
+        why: EXPECTED_WHY,
+        mitigation: MITIGATION,
+        how: EXPECTED_HOW,
+        engines: EXIT,
+        check: &Probe::check(async |context| {
+            refused(
+                context,
+                standard_base64,
+                "a key in the standard base64 alphabet",
+                Verdict::AsDocumented,
+            )
+            .await
+        }),
+    },
+    Probe {
+        id: "key-file-leading-line",
+        claim: "A PEM file may begin with an empty line",
+        source: EXPECTED_SOURCE,
+        area: Area::Operations,
+        why: EXPECTED_WHY,
+        mitigation: MITIGATION,
+        how: EXPECTED_HOW,
+        engines: EXIT,
+        check: &Probe::check(async |context| {
+            refused(
+                context,
+                |key| format!("\n{}", key.public().to_pem()),
+                "a PEM after an empty line",
+                Verdict::Undocumented,
+            )
+            .await
+        }),
+    },
+    Probe {
+        id: "key-file-private-key",
+        claim: "A private key does as well as a public one",
+        source: EXPECTED_SOURCE,
+        area: Area::Operations,
+        why: EXPECTED_WHY,
+        mitigation: MITIGATION,
+        how: EXPECTED_HOW,
+        engines: EXIT,
+        check: &Probe::check(async |context| {
+            refused(
+                context,
+                |key| key.to_pem().expose_secret().to_owned(),
+                "a private key",
+                Verdict::AsDocumented,
+            )
+            .await
+        }),
+    },
+    Probe {
+        id: "key-file-rsa",
+        claim: "Tokens may be signed with RSA, as most providers do",
+        source: EXPECTED_SOURCE,
+        area: Area::Operations,
+        why: EXPECTED_WHY,
+        mitigation: MITIGATION,
+        how: EXPECTED_HOW,
+        engines: EXIT,
+        check: &Probe::check(async |context| {
+            refused(context, |_| RSA_PUBLIC.to_owned(), "an RSA public key", Verdict::AsDocumented)
+                .await
+        }),
+    },
+    Probe {
+        id: "key-file-empty-locks-everybody-out",
+        claim: "The server does not start with an empty key file",
+        source: "assumption",
+        area: Area::Operations,
+        why: "A secret that was not filled in is told by 401 to every client, and not at the start",
+        mitigation: "Check that the file is not empty before the start",
+        how: "A server with an empty file gets a valid token, and a request without one",
+        engines: Engines::Both,
+        check: &Probe::check(async |context| {
+            let stack = with_key_file(context, "").await?;
+            let with = ask(&stack, &SigningKey::generate()?).await?;
+            let without = outcome(&stack.anonymous("primary", None)?.execute("SELECT 1").await?);
+            context.discard(&stack).await?;
+            let answers = format!("{with} and {without}");
+            let known = [
+                (
+                    "401 and 401",
+                    Verdict::Undocumented,
+                    "with an empty key file the server starts and answers 401 to everybody",
+                ),
+                ("200 and 200", Verdict::Weakness, "with an empty key file the server is open"),
+            ];
+            Ok(judge(&answers, &known).saw("an empty file: a token, no token", answers))
+        }),
+    },
+    Probe {
+        id: "key-file-several-keys",
+        claim: "Several keys may stand in one file, and tokens of all of them count",
         source: "flag help, --auth-jwt-key-file",
         area: Area::Operations,
-        why: "A server that does not know its key does not start, or refuses everybody",
-        mitigation: "Use the PEM that `openssl pkey -pubout` writes, or what `demo setup` makes",
-        how: "A server with a new key in this form gets a token of that key",
+        why: "It is what makes a change of keys possible without locking clients out",
+        mitigation: "Add the new key, restart, change the tokens, remove the old key, restart",
+        how: "A server with two PEMs in its file gets a token of each, and one of a third key",
         engines: Engines::Both,
-        check,
-    }
-}
-
-/// One that people expect the server to take.
-const fn expected(id: &'static str, claim: &'static str, check: crate::Check) -> Probe {
+        check: &Probe::check(async |context| {
+            let keys = [SigningKey::generate()?, SigningKey::generate()?];
+            let text = keys.each_ref().map(|key| key.public().to_pem()).concat();
+            let stack = with_key_file(context, &text).await?;
+            let (first, second) = (ask(&stack, &keys[0]).await?, ask(&stack, &keys[1]).await?);
+            let third = ask(&stack, &SigningKey::generate()?).await?;
+            context.discard(&stack).await?;
+            let answers = format!("{first}, {second}, {third}");
+            let known = [
+                (
+                    "200, 200, 401",
+                    Verdict::AsDocumented,
+                    "tokens of all keys in the file are accepted",
+                ),
+                ("200, 401, 401", Verdict::Differs, "only tokens of the first key are accepted"),
+                ("401, 200, 401", Verdict::Differs, "only tokens of the last key are accepted"),
+                ("200, 200, 200", Verdict::Weakness, "tokens of any key are accepted"),
+            ];
+            Ok(judge(&answers, &known)
+                .saw("a token of the first, the second, a third key", answers))
+        }),
+    },
     Probe {
-        id,
-        claim,
-        source: "assumption; flag help, --auth-jwt-key-file",
-        area: Area::Operations,
-        why: "The server does not start, and its message speaks of base64, not of the file",
-        mitigation: "Use the PEM that `openssl pkey -pubout` writes, or what `demo setup` makes",
-        how: "The server binary is started with such a file",
-        engines: EXIT,
-        check,
-    }
-}
-
-pub(super) const PEM: Probe =
-    taken("key-file-pem", "The key file may be an Ed25519 public key as PEM", |context| {
-        alone(context, |key| key.public().to_pem(), "PEM").boxed_local()
-    });
-
-pub(super) const BASE64: Probe =
-    taken("key-file-base64url", "The key file may be the 32 bytes in URL-safe base64", |context| {
-        alone(context, base64url, "43 characters of base64url").boxed_local()
-    });
-
-pub(super) const ENVIRONMENT: Probe = Probe {
-    how: "A server with the key in SQLD_AUTH_JWT_KEY and without a file gets a token",
-    ..taken("key-in-the-environment", "The key may be in SQLD_AUTH_JWT_KEY itself", |context| {
-        environment(context).boxed_local()
-    })
-};
-
-pub(super) const NEWLINE: Probe =
-    expected("key-file-base64-newline", "A base64 key file may end with a newline", |context| {
-        refused(
-            context,
-            |key| format!("{}\n", base64url(key)),
-            "a base64 key with a newline",
-            Verdict::Undocumented,
-        )
-        .boxed_local()
-    });
-
-pub(super) const PADDED: Probe =
-    expected("key-file-base64-padded", "A base64 key file may be padded with `=`", |context| {
-        refused(
-            context,
-            |key| format!("{}=", base64url(key)),
-            "a base64 key with padding",
-            Verdict::Undocumented,
-        )
-        .boxed_local()
-    });
-
-pub(super) const STANDARD_ALPHABET: Probe =
-    expected("key-file-standard-base64", "A key file may be in standard base64", |context| {
-        refused(
-            context,
-            standard_base64,
-            "a key in the standard base64 alphabet",
-            Verdict::AsDocumented,
-        )
-        .boxed_local()
-    });
-
-pub(super) const LEADING_LINE: Probe =
-    expected("key-file-leading-line", "A PEM file may begin with an empty line", |context| {
-        refused(
-            context,
-            |key| format!("\n{}", key.public().to_pem()),
-            "a PEM after an empty line",
-            Verdict::Undocumented,
-        )
-        .boxed_local()
-    });
-
-pub(super) const PRIVATE: Probe =
-    expected("key-file-private-key", "A private key does as well as a public one", |context| {
-        refused(
-            context,
-            |key| key.to_pem().expose_secret().to_owned(),
-            "a private key",
-            Verdict::AsDocumented,
-        )
-        .boxed_local()
-    });
-
-pub(super) const RSA: Probe =
-    expected("key-file-rsa", "Tokens may be signed with RSA, as most providers do", |context| {
-        refused(context, |_| RSA_PUBLIC.to_owned(), "an RSA public key", Verdict::AsDocumented)
-            .boxed_local()
-    });
-
-pub(super) const NOTHING: Probe = Probe {
-    id: "key-file-empty-locks-everybody-out",
-    claim: "The server does not start with an empty key file",
-    source: "assumption",
-    area: Area::Operations,
-    why: "A secret that was not filled in is told by 401 to every client, and not at the start",
-    mitigation: "Check that the file is not empty before the start",
-    how: "A server with an empty file gets a valid token, and a request without one",
-    engines: Engines::Both,
-    check: |context| nothing(context).boxed_local(),
-};
-
-pub(super) const SEVERAL: Probe = Probe {
-    id: "key-file-several-keys",
-    claim: "Several keys may stand in one file, and tokens of all of them count",
-    source: "flag help, --auth-jwt-key-file",
-    area: Area::Operations,
-    why: "It is what makes a change of keys possible without locking clients out",
-    mitigation: "Add the new key, restart, change the tokens, remove the old key, restart",
-    how: "A server with two PEMs in its file gets a token of each, and one of a third key",
-    engines: Engines::Both,
-    check: |context| several(context).boxed_local(),
-};
-
-pub(super) const ROTATION: Probe = Probe {
-    id: "key-file-read-at-start-only",
-    claim: "A key that is replaced in the file counts at once",
-    source: "assumption",
-    area: Area::Security,
-    why: "A leaked key still opens the server after it was taken out of the file",
-    mitigation: "Restart every server after a change of its key file",
-    how: "The key in the file is replaced under a running server, which is then restarted; \
-          tokens of both keys read before and after",
-    engines: Engines::Both,
-    check: |context| rotation(context).boxed_local(),
-};
+        id: "key-file-read-at-start-only",
+        claim: "A key that is replaced in the file counts at once",
+        source: "assumption",
+        area: Area::Security,
+        why: "A leaked key still opens the server after it was taken out of the file",
+        mitigation: "Restart every server after a change of its key file",
+        how: "The key in the file is replaced under a running server, which is then restarted; \
+              tokens of both keys read before and after",
+        engines: Engines::Both,
+        check: &Probe::check(async |context| {
+            let (old, new) = (SigningKey::generate()?, SigningKey::generate()?);
+            let stack = with_key_file(context, &old.public().to_pem()).await?;
+            // In place: a container sees the file that was mounted, not one of its name.
+            std::fs::write(stack.folder().join("key"), new.public().to_pem())?;
+            let running = format!("{} and {}", ask(&stack, &old).await?, ask(&stack, &new).await?);
+            stack.restart("primary", Stop::Graceful).await?;
+            let restarted =
+                format!("{} and {}", ask(&stack, &old).await?, ask(&stack, &new).await?);
+            context.discard(&stack).await?;
+            let known = [
+                (
+                    "200 and 401; 401 and 200",
+                    Verdict::Undocumented,
+                    "the key file is read at the start only: the old key counts until a restart",
+                ),
+                (
+                    "401 and 200; 401 and 200",
+                    Verdict::AsDocumented,
+                    "a key that is replaced in the file counts at once",
+                ),
+            ];
+            Ok(judge(&format!("{running}; {restarted}"), &known)
+                .saw("after the change: tokens of the old key, the new one", running)
+                .saw("after a restart: the same", restarted))
+        }),
+    },
+];
 
 fn base64url(key: &SigningKey) -> String {
     URL_SAFE_NO_PAD.encode(key.public().as_bytes())
@@ -231,24 +356,6 @@ async fn alone(
     Ok(judge_taken(&format!("{} and {}", answers.0, answers.1), form))
 }
 
-async fn environment(context: &ProbeContext<'_>) -> Result<Observation> {
-    let key = SigningKey::generate()?;
-    let text = base64url(&key);
-    let stack = context
-        .own(Variants::DEFAULT, |plan, _| {
-            plan.services.retain(|service| service.name == "primary");
-            for service in &mut plan.services {
-                service.environment.remove(KEY_FILE);
-                service.environment.insert("SQLD_AUTH_JWT_KEY".to_owned(), text.clone());
-            }
-            Ok(())
-        })
-        .await?;
-    let answers = (ask(&stack, &key).await?, ask(&stack, &SigningKey::generate()?).await?);
-    context.discard(&stack).await?;
-    Ok(judge_taken(&format!("{} and {}", answers.0, answers.1), "SQLD_AUTH_JWT_KEY"))
-}
-
 /// The binary with this file: it ends at once, or it had taken the key. `verdict`
 /// is that of the refusal: the flag's help rules out some forms, and is silent on others.
 async fn refused(
@@ -292,64 +399,4 @@ fn reason(ended: &Ended) -> String {
     let lines = lines.take_while(|line| !line.starts_with("Stack backtrace"));
     let lines = lines.filter(|line| !line.contains(" INFO "));
     lines.collect::<Vec<_>>().join(" ")
-}
-
-async fn nothing(context: &ProbeContext<'_>) -> Result<Observation> {
-    let stack = with_key_file(context, "").await?;
-    let with = ask(&stack, &SigningKey::generate()?).await?;
-    let without = outcome(&stack.anonymous("primary", None)?.execute("SELECT 1").await?);
-    context.discard(&stack).await?;
-    let answers = format!("{with} and {without}");
-    let known = [
-        (
-            "401 and 401",
-            Verdict::Undocumented,
-            "with an empty key file the server starts and answers 401 to everybody",
-        ),
-        ("200 and 200", Verdict::Weakness, "with an empty key file the server is open"),
-    ];
-    Ok(judge(&answers, &known).saw("an empty file: a token, no token", answers))
-}
-
-async fn several(context: &ProbeContext<'_>) -> Result<Observation> {
-    let keys = [SigningKey::generate()?, SigningKey::generate()?];
-    let text = keys.each_ref().map(|key| key.public().to_pem()).concat();
-    let stack = with_key_file(context, &text).await?;
-    let (first, second) = (ask(&stack, &keys[0]).await?, ask(&stack, &keys[1]).await?);
-    let third = ask(&stack, &SigningKey::generate()?).await?;
-    context.discard(&stack).await?;
-    let answers = format!("{first}, {second}, {third}");
-    let known = [
-        ("200, 200, 401", Verdict::AsDocumented, "tokens of all keys in the file are accepted"),
-        ("200, 401, 401", Verdict::Differs, "only tokens of the first key are accepted"),
-        ("401, 200, 401", Verdict::Differs, "only tokens of the last key are accepted"),
-        ("200, 200, 200", Verdict::Weakness, "tokens of any key are accepted"),
-    ];
-    Ok(judge(&answers, &known).saw("a token of the first, the second, a third key", answers))
-}
-
-async fn rotation(context: &ProbeContext<'_>) -> Result<Observation> {
-    let (old, new) = (SigningKey::generate()?, SigningKey::generate()?);
-    let stack = with_key_file(context, &old.public().to_pem()).await?;
-    // In place: a container sees the file that was mounted, not one of its name.
-    std::fs::write(stack.folder().join("key"), new.public().to_pem())?;
-    let running = format!("{} and {}", ask(&stack, &old).await?, ask(&stack, &new).await?);
-    stack.restart("primary", Stop::Graceful).await?;
-    let restarted = format!("{} and {}", ask(&stack, &old).await?, ask(&stack, &new).await?);
-    context.discard(&stack).await?;
-    let known = [
-        (
-            "200 and 401; 401 and 200",
-            Verdict::Undocumented,
-            "the key file is read at the start only: the old key counts until a restart",
-        ),
-        (
-            "401 and 200; 401 and 200",
-            Verdict::AsDocumented,
-            "a key that is replaced in the file counts at once",
-        ),
-    ];
-    Ok(judge(&format!("{running}; {restarted}"), &known)
-        .saw("after the change: tokens of the old key, the new one", running)
-        .saw("after a restart: the same", restarted))
 }

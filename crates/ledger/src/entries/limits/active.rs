@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use futures::future::{join_all, try_join_all};
 
 use super::super::recovery::fixtures::{Stream, ask, outcome, primary_with};
-use crate::{Observation, ProbeContext, Verdict};
+use crate::{Area, Engines, Observation, Probe, ProbeContext, Verdict};
 use demo_base::error::Result;
 use demo_base::ready::{Attempt, poll};
 use demo_sqld::namespace::NamespaceName;
@@ -14,16 +14,65 @@ use demo_sqld_client::hrana::{Hrana, Reply};
 use demo_sqld_client::http::Answer;
 use demo_stack::engine::ephemeral::EphemeralStack;
 
+pub(in crate::entries) const PROBES: &[Probe] = &[
+    Probe {
+        id: "active-namespaces-stay-reachable",
+        claim: "A namespace is reachable however many others are in use",
+        source: "PRs libsql#1770 and libsql#1772, --max-active-namespaces",
+        area: Area::Lifecycle,
+        why: "Under load, an existing database is now and then answered as if it did not exist",
+        mitigation: "Set --max-active-namespaces above the number of namespaces; repeat on 404",
+        how: "With --max-active-namespaces 2, reads eight namespaces side by side until one is \
+              answered 404, for 5 s at most",
+        engines: Engines::Both,
+        check: &Probe::check(async |context| {
+            let stack = primary_with(context, &["--max-active-namespaces", "2"]).await?;
+            let names = make(&stack, 8).await?;
+            let missed = read_until_missed(&stack, &names, Duration::from_secs(5)).await?;
+            context.discard(&stack).await?;
+            Ok(judged(missed.as_ref()))
+        }),
+    },
+    Probe {
+        id: "transaction-survives-other-namespaces",
+        claim: "An open transaction is not ended by requests to other namespaces",
+        source: "PR libsql#1770, --max-active-namespaces",
+        area: Area::Lifecycle,
+        why: "A transaction is lost because other tenants were busy",
+        mitigation: "Set --max-active-namespaces above the number of namespaces",
+        how: "With --max-active-namespaces 2, opens a transaction with an INSERT, reads four other \
+              namespaces, commits and looks for the row, until one is lost; 6 s at most on each of \
+              four servers",
+        engines: Engines::Both,
+        check: &Probe::check(async |context| {
+            let mut lost = None;
+            for _ in 0..SERVERS {
+                lost = lost_transaction(context).await?;
+                if lost.is_some() {
+                    break;
+                }
+            }
+            Ok(match lost {
+                None => {
+                    Observation::new(Verdict::AsDocumented, "the transaction commits every time")
+                }
+                Some(lost) => {
+                    let kept = lost.read.scalar() == Some("1");
+                    let fate = if kept { "there" } else { "lost" };
+                    let word = &lost.commit;
+                    let finding =
+                        format!("COMMIT is now and then answered {word} and the row is {fate}");
+                    Observation::new(Verdict::Weakness, finding)
+                        .answered("COMMIT after reads of four other namespaces", &lost.answer)
+                        .replied("how many of the row there are", &lost.read)
+                }
+            })
+        }),
+    },
+];
+
 /// Enough to press one namespace out of memory while another comes in.
 const READERS: usize = 8;
-
-pub(super) async fn reachable(context: &ProbeContext<'_>) -> Result<Observation> {
-    let stack = primary_with(context, &["--max-active-namespaces", "2"]).await?;
-    let names = make(&stack, 8).await?;
-    let missed = read_until_missed(&stack, &names, Duration::from_secs(5)).await?;
-    context.discard(&stack).await?;
-    Ok(judged(missed.as_ref()))
-}
 
 fn judged(missed: Option<&Reply>) -> Observation {
     match missed {
@@ -92,28 +141,6 @@ const TRIED: Duration = Duration::from_secs(6);
 /// Servers that this is tried on: what one has kept so far decides what it lets
 /// go, and about one in seven loses no transaction (2 of 14 seen).
 const SERVERS: usize = 4;
-
-pub(super) async fn transaction(context: &ProbeContext<'_>) -> Result<Observation> {
-    let mut lost = None;
-    for _ in 0..SERVERS {
-        lost = lost_transaction(context).await?;
-        if lost.is_some() {
-            break;
-        }
-    }
-    Ok(match lost {
-        None => Observation::new(Verdict::AsDocumented, "the transaction commits every time"),
-        Some(lost) => {
-            let kept = lost.read.scalar() == Some("1");
-            let fate = if kept { "there" } else { "lost" };
-            let word = &lost.commit;
-            let finding = format!("COMMIT is now and then answered {word} and the row is {fate}");
-            Observation::new(Verdict::Weakness, finding)
-                .answered("COMMIT after reads of four other namespaces", &lost.answer)
-                .replied("how many of the row there are", &lost.read)
-        }
-    })
-}
 
 /// Tries transactions on a server of their own until one is lost.
 async fn lost_transaction(context: &ProbeContext<'_>) -> Result<Option<Interrupted>> {

@@ -5,9 +5,44 @@ use serde_json::json;
 
 use crate::entries::http_api::wire::{Wire, execute, verdict_of};
 use crate::entries::sql::deadly::reader;
-use crate::{Observation, ProbeContext, Verdict};
+use crate::{Area, Engines, Observation, Probe, Verdict};
 use demo_base::error::{Fault, Result};
 use demo_sqld_client::http::Answer;
+
+pub(in crate::entries) const PROBES: &[Probe] = &[Probe {
+    id: "connections-shared-by-namespaces",
+    claim: "A namespace is served however many streams another one has open",
+    source: "sqld --help, --max-concurrent-connections; assumption (new)",
+    area: Area::Security,
+    why: "One tenant with a token for reading locks all others out, for 8 s at a time",
+    mitigation: "Cap the streams of each namespace in front of the server, as `demo gate serve` \
+                 does",
+    how: "A token for reading leaves 128 pipelines open; SELECT 1 in another namespace",
+    engines: Engines::Both,
+    check: &Probe::check(async |context| {
+        let stack = context.primary(|_| Ok(())).await?;
+        let busy = context.namespace(&stack, "busy").await?;
+        let other = context.namespace(&stack, "other").await?;
+        let wire = reader(&stack, &busy)?;
+        let neighbour = reader(&stack, &other)?;
+        must_open(&wire, CONNECTIONS - 1).await?;
+        let before = neighbour.execute("SELECT 1").await?;
+        must_open(&wire, 1).await?;
+        let after = neighbour.execute("SELECT 1").await?;
+        context.discard(&stack).await?;
+        let locked_out = verdict_of(&before) == "ok" && verdict_of(&after) != "ok";
+        let verdict = if locked_out { Verdict::Weakness } else { Verdict::AsDocumented };
+        let finding = format!(
+            "while a reader of one namespace has 127 streams open another namespace is {}, with \
+             128 it is {}",
+            said(&before),
+            said(&after)
+        );
+        Ok(Observation::new(verdict, finding)
+            .answered("SELECT 1 in another namespace, 127 open", &before)
+            .answered("the same, 128 open", &after))
+    }),
+}];
 
 /// What the server has, unless --max-concurrent-connections says otherwise.
 pub(in crate::entries) const CONNECTIONS: usize = 128;
@@ -41,28 +76,4 @@ fn said(answer: &Answer) -> String {
         }
         other => format!("answered {other}"),
     }
-}
-
-pub(super) async fn shared(context: &ProbeContext<'_>) -> Result<Observation> {
-    let stack = context.primary(|_| Ok(())).await?;
-    let busy = context.namespace(&stack, "busy").await?;
-    let other = context.namespace(&stack, "other").await?;
-    let wire = reader(&stack, &busy)?;
-    let neighbour = reader(&stack, &other)?;
-    must_open(&wire, CONNECTIONS - 1).await?;
-    let before = neighbour.execute("SELECT 1").await?;
-    must_open(&wire, 1).await?;
-    let after = neighbour.execute("SELECT 1").await?;
-    context.discard(&stack).await?;
-    let locked_out = verdict_of(&before) == "ok" && verdict_of(&after) != "ok";
-    let verdict = if locked_out { Verdict::Weakness } else { Verdict::AsDocumented };
-    let finding = format!(
-        "while a reader of one namespace has 127 streams open another namespace is {}, with 128 \
-         it is {}",
-        said(&before),
-        said(&after)
-    );
-    Ok(Observation::new(verdict, finding)
-        .answered("SELECT 1 in another namespace, 127 open", &before)
-        .answered("the same, 128 open", &after))
 }

@@ -7,13 +7,12 @@ use std::path::PathBuf;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
-use futures::FutureExt;
 use reqwest::Method;
 use serde_json::json;
 
 use super::super::tokens::answers::judge;
 use super::select;
-use crate::{Area, Engines, Observation, Probe, ProbeContext, Verdict};
+use crate::{Area, Engines, Probe, Verdict};
 use demo_base::error::{Fault, Result};
 use demo_base::files;
 use demo_sqld_client::http::Answer;
@@ -21,67 +20,203 @@ use demo_stack::engine::ephemeral::EphemeralStack;
 use demo_stack::plan::blueprint::Variants;
 use demo_stack::plan::{Interface, StackPlan};
 
-pub(super) const UNCHECKED: Probe = Probe {
-    id: "namespace-names-not-checked",
-    claim: "The server refuses names that cannot be namespaces",
-    source: "tursodatabase/libsql, sqld#684 \"validate namespace name\"",
-    area: Area::Lifecycle,
-    why: "A name with a dot makes a database that no host name reaches",
-    mitigation: "Check names before sending them: a-z, 0-9 and -, 63 at most; `demo` does",
-    how: "Creates `a b`, `été` and `a.b`, then a SELECT with Host a.b.localhost",
-    engines: Engines::Both,
-    check: |context| unchecked(context).boxed_local(),
-};
-
-pub(super) const TRAVERSAL: Probe = Probe {
-    id: "namespace-name-leaves-data-folder",
-    claim: "Namespaces are kept inside the data path",
-    source: "tursodatabase/libsql, sqld#684 \"validate namespace name\"",
-    area: Area::Security,
-    why: "Whoever may create namespaces writes folders wherever the server may write",
-    mitigation: "Check names before sending them; run the server as a user of its own",
-    how: "A create of `../../NAME`, with the data path deep inside the stack's own folder",
-    engines: Engines::Both,
-    check: |context| traversal(context).boxed_local(),
-};
-
-pub(super) const TRAVERSAL_WITHOUT_TOKEN: Probe = Probe {
-    id: "replica-writes-outside-without-token",
-    claim: "Without a token nobody makes a replica write files",
-    source: "assumption",
-    area: Area::Security,
-    why: "Whoever reaches a replica's port makes files outside its data path, without a token",
-    mitigation: "Let a proxy remove x-namespace-bin; run the server as a user of its own",
-    how: "A request without a token to a replica that has a key, with x-namespace-bin \
-          `../../NAME`; the data path lies deep inside the stack's own folder",
-    engines: Engines::Both,
-    check: |context| traversal_without_token(context).boxed_local(),
-};
-
-pub(super) const TOO_LONG: Probe = Probe {
-    id: "failed-create-leaves-a-name-behind",
-    claim: "A create that fails leaves nothing behind",
-    source: "assumption",
-    area: Area::Lifecycle,
-    why: "The name can neither be used nor deleted, for ever",
-    mitigation: "Check the length of names before sending them: 63 at most; `demo` does",
-    how: "A create of 300 characters, the same again, and a delete",
-    engines: Engines::Both,
-    check: |context| too_long(context).boxed_local(),
-};
-
-pub(super) const LOADED_WITHOUT_TOKEN: Probe = Probe {
-    id: "replica-loads-namespace-without-token",
-    claim: "A replica does nothing for a request without a token",
-    source: "assumption",
-    area: Area::Security,
-    why: "Anybody makes a replica fetch every namespace whose name can be guessed, and keep it",
-    mitigation: "Put a proxy that checks tokens in front of replicas",
-    how: "A request without a token to a replica that has a key; does it have a folder for \
-          the namespace then?",
-    engines: Engines::Both,
-    check: |context| loaded_without_token(context).boxed_local(),
-};
+pub(in crate::entries) const PROBES: &[Probe] = &[
+    Probe {
+        id: "namespace-names-not-checked",
+        claim: "The server refuses names that cannot be namespaces",
+        source: "tursodatabase/libsql, sqld#684 \"validate namespace name\"",
+        area: Area::Lifecycle,
+        why: "A name with a dot makes a database that no host name reaches",
+        mitigation: "Check names before sending them: a-z, 0-9 and -, 63 at most; `demo` does",
+        how: "Creates `a b`, `été` and `a.b`, then a SELECT with Host a.b.localhost",
+        engines: Engines::Both,
+        check: &Probe::check(async |context| {
+            let stack = context.primary(|_| Ok(())).await?;
+            let space = create(&stack, "a%20b").await?;
+            let accents = create(&stack, "%C3%A9t%C3%A9").await?;
+            let dot = create(&stack, "a.b").await?;
+            let reach = select(context, &stack, "a.b.localhost", None, "SELECT 1").await?;
+            context.discard(&stack).await?;
+            let answers =
+                format!("{}, {}, {}; {}", space.status, accents.status, dot.status, reach.status);
+            let known = [
+                (
+                    "200, 200, 200; 404",
+                    Verdict::Undocumented,
+                    "names with spaces, accents and dots are accepted; no host reaches one with a \
+                     dot",
+                ),
+                ("400, 400, 400; 404", Verdict::AsDocumented, "names that cannot be hosts get 400"),
+            ];
+            Ok(judge(&answers, &known)
+                .answered("create `a b`", &space)
+                .answered("create `été`", &accents)
+                .answered("create `a.b`", &dot)
+                .answered("SELECT with Host: a.b.localhost", &reach))
+        }),
+    },
+    Probe {
+        id: "namespace-name-leaves-data-folder",
+        claim: "Namespaces are kept inside the data path",
+        source: "tursodatabase/libsql, sqld#684 \"validate namespace name\"",
+        area: Area::Security,
+        why: "Whoever may create namespaces writes folders wherever the server may write",
+        mitigation: "Check names before sending them; run the server as a user of its own",
+        how: "A create of `../../NAME`, with the data path deep inside the stack's own folder",
+        engines: Engines::Both,
+        check: &Probe::check(async |context| {
+            let stack = context.primary(deepen).await?;
+            let outside = outer(&stack, "primary")?.join("outside");
+            let answer = create(&stack, "..%2F..%2Foutside").await?;
+            let made = if outside.join("data").exists() { "made" } else { "not made" };
+            context.discard(&stack).await?;
+            let known = [
+                (
+                    "200, made",
+                    Verdict::Weakness,
+                    "a namespace called `../../NAME` is made outside the data path",
+                ),
+                ("400, not made", Verdict::AsDocumented, "a name with `..` is answered 400"),
+                (
+                    "200, not made",
+                    Verdict::Undocumented,
+                    "a name with `..` is answered 200 and stays in",
+                ),
+            ];
+            Ok(judge(&format!("{}, {made}", answer.status), &known)
+                .answered("create `../../outside`", &answer)
+                .saw("the folder outside the data path", made))
+        }),
+    },
+    Probe {
+        id: "replica-writes-outside-without-token",
+        claim: "Without a token nobody makes a replica write files",
+        source: "assumption",
+        area: Area::Security,
+        why: "Whoever reaches a replica's port makes files outside its data path, without a token",
+        mitigation: "Let a proxy remove x-namespace-bin; run the server as a user of its own",
+        how: "A request without a token to a replica that has a key, with x-namespace-bin \
+              `../../NAME`; the data path lies deep inside the stack's own folder",
+        engines: Engines::Both,
+        check: &Probe::check(async |context| {
+            let stack = context.own(Variants::NAMESPACED, |plan, _| deepen(plan)).await?;
+            let outside = outer(&stack, "replica")?.join("outside");
+            let at_primary = outer(&stack, "primary")?.join("outside");
+            let base = format!("http://{}", stack.address("replica", Interface::Http)?);
+            let body =
+                json!({ "requests": [{ "type": "execute", "stmt": { "sql": "SELECT 1" } }] });
+            let request = context
+                .http()
+                .post(format!("{base}/v2/pipeline"))
+                .json(&body)
+                .header("x-namespace-bin", STANDARD_NO_PAD.encode("../../outside"));
+            let answer = Answer::to(request, &base).await?;
+            let made = if outside.exists() { "made" } else { "not made" };
+            let primary = if at_primary.exists() { "made" } else { "not made" };
+            context.discard(&stack).await?;
+            let known = [
+                (
+                    "made at the replica, not made at the primary",
+                    Verdict::Weakness,
+                    "a request without a token makes a replica write a folder outside its data \
+                     path",
+                ),
+                (
+                    "made at the replica, made at the primary",
+                    Verdict::Weakness,
+                    "a request without a token makes replica and primary write outside their data \
+                     paths",
+                ),
+                (
+                    "not made at the replica, not made at the primary",
+                    Verdict::AsDocumented,
+                    "a request without a token makes nobody write outside the data path",
+                ),
+            ];
+            let seen = format!("{made} at the replica, {primary} at the primary");
+            Ok(judge(&seen, &known)
+                .answered("SELECT without a token, x-namespace-bin: `../../outside`", &answer)
+                .saw("the folder outside the data path", seen))
+        }),
+    },
+    Probe {
+        id: "failed-create-leaves-a-name-behind",
+        claim: "A create that fails leaves nothing behind",
+        source: "assumption",
+        area: Area::Lifecycle,
+        why: "The name can neither be used nor deleted, for ever",
+        mitigation: "Check the length of names before sending them: 63 at most; `demo` does",
+        how: "A create of 300 characters, the same again, and a delete",
+        engines: Engines::Both,
+        check: &Probe::check(async |context| {
+            let stack = context.primary(|_| Ok(())).await?;
+            let name = "a".repeat(300);
+            let first = create(&stack, &name).await?;
+            let second = create(&stack, &name).await?;
+            let path = format!("/v1/namespaces/{name}");
+            let delete = stack.admin()?.raw(Method::DELETE, &path, None).await?;
+            context.discard(&stack).await?;
+            let known = [
+                (
+                    "500, 400, 500",
+                    Verdict::Undocumented,
+                    "a name of 300 characters: create 500, again \"already exists\", delete 500",
+                ),
+                (
+                    "400, 400, 404",
+                    Verdict::AsDocumented,
+                    "a name of 300 characters is answered 400",
+                ),
+                (
+                    "500, 500, 404",
+                    Verdict::AsDocumented,
+                    "a create that fails leaves nothing behind",
+                ),
+            ];
+            let answers = format!("{}, {}, {}", first.status, second.status, delete.status);
+            Ok(judge(&answers, &known)
+                .answered("create", &first)
+                .answered("create again", &second)
+                .answered("delete", &delete))
+        }),
+    },
+    Probe {
+        id: "replica-loads-namespace-without-token",
+        claim: "A replica does nothing for a request without a token",
+        source: "assumption",
+        area: Area::Security,
+        why: "Anybody makes a replica fetch every namespace whose name can be guessed, and keep it",
+        mitigation: "Put a proxy that checks tokens in front of replicas",
+        how: "A request without a token to a replica that has a key; does it have a folder for \
+              the namespace then?",
+        engines: Engines::Both,
+        check: &Probe::check(async |context| {
+            let stack = context.namespaced().await?;
+            let name = context.namespace(&stack, "unasked").await?;
+            let folder = mount(&stack, "replica")?.join("replica.sqld/dbs").join(name.as_str());
+            let before = folder.exists();
+            let reply = stack.anonymous("replica", Some(&name))?.execute("SELECT 1").await?;
+            let has = |there: bool| if there { "folder" } else { "no folder" };
+            let seen = format!("{}, {}, {}", has(before), reply.status, has(folder.exists()));
+            let known = [
+                (
+                    "no folder, 401, folder",
+                    Verdict::Weakness,
+                    "a replica loads a namespace for a request without a token, and then answers \
+                     401",
+                ),
+                (
+                    "no folder, 401, no folder",
+                    Verdict::AsDocumented,
+                    "a replica answers 401 to a request without a token and loads nothing",
+                ),
+            ];
+            Ok(judge(&seen, &known)
+                .replied("SELECT on the replica without a token", &reply)
+                .saw("its folder before, the answer, its folder after", seen))
+        }),
+    },
+];
 
 /// One step between the mount and the data path.
 const OUTER: &str = "outer";
@@ -118,134 +253,4 @@ fn mount(stack: &EphemeralStack, service: &str) -> Result<PathBuf> {
 async fn create(stack: &EphemeralStack, encoded: &str) -> Result<Answer> {
     let path = format!("/v1/namespaces/{encoded}/create");
     stack.admin()?.raw(Method::POST, &path, Some(&json!({}))).await
-}
-
-async fn unchecked(context: &ProbeContext<'_>) -> Result<Observation> {
-    let stack = context.primary(|_| Ok(())).await?;
-    let space = create(&stack, "a%20b").await?;
-    let accents = create(&stack, "%C3%A9t%C3%A9").await?;
-    let dot = create(&stack, "a.b").await?;
-    let reach = select(context, &stack, "a.b.localhost", None, "SELECT 1").await?;
-    context.discard(&stack).await?;
-    let answers = format!("{}, {}, {}; {}", space.status, accents.status, dot.status, reach.status);
-    let known = [
-        (
-            "200, 200, 200; 404",
-            Verdict::Undocumented,
-            "names with spaces, accents and dots are accepted; no host reaches one with a dot",
-        ),
-        ("400, 400, 400; 404", Verdict::AsDocumented, "names that cannot be hosts get 400"),
-    ];
-    Ok(judge(&answers, &known)
-        .answered("create `a b`", &space)
-        .answered("create `été`", &accents)
-        .answered("create `a.b`", &dot)
-        .answered("SELECT with Host: a.b.localhost", &reach))
-}
-
-async fn traversal(context: &ProbeContext<'_>) -> Result<Observation> {
-    let stack = context.primary(deepen).await?;
-    let outside = outer(&stack, "primary")?.join("outside");
-    let answer = create(&stack, "..%2F..%2Foutside").await?;
-    let made = if outside.join("data").exists() { "made" } else { "not made" };
-    context.discard(&stack).await?;
-    let known = [
-        (
-            "200, made",
-            Verdict::Weakness,
-            "a namespace called `../../NAME` is made outside the data path",
-        ),
-        ("400, not made", Verdict::AsDocumented, "a name with `..` is answered 400"),
-        ("200, not made", Verdict::Undocumented, "a name with `..` is answered 200 and stays in"),
-    ];
-    Ok(judge(&format!("{}, {made}", answer.status), &known)
-        .answered("create `../../outside`", &answer)
-        .saw("the folder outside the data path", made))
-}
-
-async fn traversal_without_token(context: &ProbeContext<'_>) -> Result<Observation> {
-    let stack = context.own(Variants::NAMESPACED, |plan, _| deepen(plan)).await?;
-    let outside = outer(&stack, "replica")?.join("outside");
-    let at_primary = outer(&stack, "primary")?.join("outside");
-    let base = format!("http://{}", stack.address("replica", Interface::Http)?);
-    let body = json!({ "requests": [{ "type": "execute", "stmt": { "sql": "SELECT 1" } }] });
-    let request = context
-        .http()
-        .post(format!("{base}/v2/pipeline"))
-        .json(&body)
-        .header("x-namespace-bin", STANDARD_NO_PAD.encode("../../outside"));
-    let answer = Answer::to(request, &base).await?;
-    let made = if outside.exists() { "made" } else { "not made" };
-    let primary = if at_primary.exists() { "made" } else { "not made" };
-    context.discard(&stack).await?;
-    let known = [
-        (
-            "made at the replica, not made at the primary",
-            Verdict::Weakness,
-            "a request without a token makes a replica write a folder outside its data path",
-        ),
-        (
-            "made at the replica, made at the primary",
-            Verdict::Weakness,
-            "a request without a token makes replica and primary write outside their data paths",
-        ),
-        (
-            "not made at the replica, not made at the primary",
-            Verdict::AsDocumented,
-            "a request without a token makes nobody write outside the data path",
-        ),
-    ];
-    let seen = format!("{made} at the replica, {primary} at the primary");
-    Ok(judge(&seen, &known)
-        .answered("SELECT without a token, x-namespace-bin: `../../outside`", &answer)
-        .saw("the folder outside the data path", seen))
-}
-
-async fn too_long(context: &ProbeContext<'_>) -> Result<Observation> {
-    let stack = context.primary(|_| Ok(())).await?;
-    let name = "a".repeat(300);
-    let first = create(&stack, &name).await?;
-    let second = create(&stack, &name).await?;
-    let path = format!("/v1/namespaces/{name}");
-    let delete = stack.admin()?.raw(Method::DELETE, &path, None).await?;
-    context.discard(&stack).await?;
-    let known = [
-        (
-            "500, 400, 500",
-            Verdict::Undocumented,
-            "a name of 300 characters: create 500, again \"already exists\", delete 500",
-        ),
-        ("400, 400, 404", Verdict::AsDocumented, "a name of 300 characters is answered 400"),
-        ("500, 500, 404", Verdict::AsDocumented, "a create that fails leaves nothing behind"),
-    ];
-    let answers = format!("{}, {}, {}", first.status, second.status, delete.status);
-    Ok(judge(&answers, &known)
-        .answered("create", &first)
-        .answered("create again", &second)
-        .answered("delete", &delete))
-}
-
-async fn loaded_without_token(context: &ProbeContext<'_>) -> Result<Observation> {
-    let stack = context.namespaced().await?;
-    let name = context.namespace(&stack, "unasked").await?;
-    let folder = mount(&stack, "replica")?.join("replica.sqld/dbs").join(name.as_str());
-    let before = folder.exists();
-    let reply = stack.anonymous("replica", Some(&name))?.execute("SELECT 1").await?;
-    let has = |there: bool| if there { "folder" } else { "no folder" };
-    let seen = format!("{}, {}, {}", has(before), reply.status, has(folder.exists()));
-    let known = [
-        (
-            "no folder, 401, folder",
-            Verdict::Weakness,
-            "a replica loads a namespace for a request without a token, and then answers 401",
-        ),
-        (
-            "no folder, 401, no folder",
-            Verdict::AsDocumented,
-            "a replica answers 401 to a request without a token and loads nothing",
-        ),
-    ];
-    Ok(judge(&seen, &known)
-        .replied("SELECT on the replica without a token", &reply)
-        .saw("its folder before, the answer, its folder after", seen))
 }

@@ -1,6 +1,5 @@
 //! Who may read one namespace from another with ATTACH.
 
-use futures::FutureExt;
 use serde_json::{Map, Value, json};
 
 use super::{COUNT, must, outcome, with_table};
@@ -10,55 +9,108 @@ use demo_sqld::namespace::NamespaceName;
 use demo_sqld_client::hrana::Reply;
 use demo_stack::engine::ephemeral::EphemeralStack;
 
-pub(super) const NOT_ALLOWED: Probe = Probe {
-    id: "attach-off-by-default",
-    claim: "ATTACH reaches no namespace that does not allow it",
-    source: "issue 1634 and pull request 784",
-    area: Area::Security,
-    why: "ATTACH crosses the border between namespaces",
-    mitigation: "Leave allow_attach off",
-    how: "ATTACH and SELECT with the token {\"a\":\"roa\"}, allow_attach being off",
-    engines: Engines::Both,
-    check: |context| not_allowed(context).boxed_local(),
-};
-
-pub(super) const FULL_ACCESS: Probe = Probe {
-    id: "attach-refused-to-full-access",
-    claim: "A token for everything may ATTACH where it is allowed",
-    source: "issue 1634 and pull request 784",
-    area: Area::HttpAndSql,
-    why: "It looks as if ATTACH did not work at all",
-    mitigation: "Mint a token with `roa` or `rwa`: see attach-needs-its-own-right",
-    how: "allow_attach on: ATTACH and SELECT with the tokens {}, {\"a\":\"rw\"} and \
-          {\"p\":{\"rw\":{\"ns\":[A,B]}}}",
-    engines: Engines::Both,
-    check: |context| full_access(context).boxed_local(),
-};
-
-pub(super) const ATTACH_RIGHT: Probe = Probe {
-    id: "attach-needs-its-own-right",
-    claim: "The rights `roa` and `rwa` are what ATTACH needs",
-    source: "issue 1634 and pull request 784",
-    area: Area::HttpAndSql,
-    why: "They are in no guide",
-    mitigation: "{\"p\":{\"rw\":{\"ns\":[A]},\"roa\":{\"ns\":[B]}}} writes A and attaches B",
-    how: "allow_attach on: ATTACH and SELECT with {\"a\":\"roa\"}, with `rw` on A and `roa` on B, \
-          and with `rwa` on both",
-    engines: Engines::Both,
-    check: |context| attach_right(context).boxed_local(),
-};
-
-pub(super) const WRITES: Probe = Probe {
-    id: "attached-is-read-only",
-    claim: "What is attached can only be read, whatever the token says",
-    source: "issue 1634 and pull request 784",
-    area: Area::Security,
-    why: "A write would not be replicated and pass by every right on the namespace",
-    mitigation: "none needed",
-    how: "allow_attach on: ATTACH and INSERT into the attached namespace with `rwa` on both",
-    engines: Engines::Both,
-    check: |context| writes(context).boxed_local(),
-};
+pub(in crate::entries) const PROBES: &[Probe] = &[
+    Probe {
+        id: "attach-off-by-default",
+        claim: "ATTACH reaches no namespace that does not allow it",
+        source: "issue 1634 and pull request 784",
+        area: Area::Security,
+        why: "ATTACH crosses the border between namespaces",
+        mitigation: "Leave allow_attach off",
+        how: "ATTACH and SELECT with the token {\"a\":\"roa\"}, allow_attach being off",
+        engines: Engines::Both,
+        check: &Probe::check(async |context| {
+            let stack = context.namespaced().await?;
+            let names = pair(context, &stack, false).await?;
+            let reply = attach(&stack, &names, &json!({ "a": "roa" }), SELECT).await?;
+            let verdict =
+                if reply.body.contains(ROW) { Verdict::Weakness } else { Verdict::AsDocumented };
+            let finding = format!("ATTACH of a namespace that does not allow it: {}", read(&reply));
+            Ok(Observation::new(verdict, finding).replied("ATTACH with {\"a\":\"roa\"}", &reply))
+        }),
+    },
+    Probe {
+        id: "attach-refused-to-full-access",
+        claim: "A token for everything may ATTACH where it is allowed",
+        source: "issue 1634 and pull request 784",
+        area: Area::HttpAndSql,
+        why: "It looks as if ATTACH did not work at all",
+        mitigation: "Mint a token with `roa` or `rwa`: see attach-needs-its-own-right",
+        how: "allow_attach on: ATTACH and SELECT with the tokens {}, {\"a\":\"rw\"} and \
+              {\"p\":{\"rw\":{\"ns\":[A,B]}}}",
+        engines: Engines::Both,
+        check: &Probe::check(async |context| {
+            let stack = context.namespaced().await?;
+            let names = pair(context, &stack, true).await?;
+            let both = json!({ "p": { "rw": { "ns": [names.0, names.1] } } });
+            let tokens =
+                [("{}", json!({})), ("`a`: rw", json!({ "a": "rw" })), ("`p`: rw on both", both)];
+            let (texts, replies) = try_tokens(&stack, &names, &tokens).await?;
+            let all = replies.iter().all(|reply| reply.body.contains(ROW));
+            let verdict = if all { Verdict::AsDocumented } else { Verdict::Differs };
+            Ok(told(verdict, &texts, &tokens, &replies))
+        }),
+    },
+    Probe {
+        id: "attach-needs-its-own-right",
+        claim: "The rights `roa` and `rwa` are what ATTACH needs",
+        source: "issue 1634 and pull request 784",
+        area: Area::HttpAndSql,
+        why: "They are in no guide",
+        mitigation: "{\"p\":{\"rw\":{\"ns\":[A]},\"roa\":{\"ns\":[B]}}} writes A and attaches B",
+        how: "allow_attach on: ATTACH and SELECT with {\"a\":\"roa\"}, with `rw` on A and `roa` on \
+              B, and with `rwa` on both",
+        engines: Engines::Both,
+        check: &Probe::check(async |context| {
+            let stack = context.namespaced().await?;
+            let names = pair(context, &stack, true).await?;
+            let mixed = json!({ "p": { "rw": { "ns": [names.0] }, "roa": { "ns": [names.1] } } });
+            let both = json!({ "p": { "rwa": { "ns": [names.0, names.1] } } });
+            let tokens = [
+                ("`a`: roa", json!({ "a": "roa" })),
+                ("`p`: rw on A, roa on B", mixed),
+                ("`p`: rwa on both", both),
+            ];
+            let (texts, replies) = try_tokens(&stack, &names, &tokens).await?;
+            let all = replies.iter().all(|reply| reply.body.contains(ROW));
+            let verdict = if all { Verdict::Undocumented } else { Verdict::Differs };
+            Ok(told(verdict, &texts, &tokens, &replies))
+        }),
+    },
+    Probe {
+        id: "attached-is-read-only",
+        claim: "What is attached can only be read, whatever the token says",
+        source: "issue 1634 and pull request 784",
+        area: Area::Security,
+        why: "A write would not be replicated and pass by every right on the namespace",
+        mitigation: "none needed",
+        how: "allow_attach on: ATTACH and INSERT into the attached namespace with `rwa` on both",
+        engines: Engines::Both,
+        check: &Probe::check(async |context| {
+            let stack = context.namespaced().await?;
+            let names = pair(context, &stack, true).await?;
+            let claims = json!({ "p": { "rwa": { "ns": [names.0, names.1] } } });
+            let insert = "INSERT INTO attached.t VALUES ('through the other')";
+            let reply = attach(&stack, &names, &claims, insert).await?;
+            let rows = stack.hrana("primary", Some(&names.1))?.execute(COUNT).await?;
+            must(&rows)?;
+            let written = rows.scalar() != Some("1");
+            let finding = match (reply.succeeded(), written) {
+                (_, true) => "a write to an attached namespace is made".to_owned(),
+                (true, false) => "a write to an attached namespace is refused".to_owned(),
+                (false, false) => format!("ATTACH itself fails ({})", outcome(&reply)),
+            };
+            let verdict = match (reply.succeeded(), written) {
+                (_, true) => Verdict::Weakness,
+                (true, false) => Verdict::AsDocumented,
+                (false, false) => Verdict::Differs,
+            };
+            Ok(Observation::new(verdict, finding)
+                .saw("ATTACH, then INSERT into the attached namespace", second(&reply))
+                .replied("rows of the attached namespace", &rows))
+        }),
+    },
+];
 
 /// Text that only the attached namespace has.
 const ROW: &str = "row-71c2-of-the-attached-one";
@@ -106,42 +158,6 @@ fn read(reply: &Reply) -> String {
 
 const SELECT: &str = "SELECT x FROM attached.t";
 
-async fn not_allowed(context: &ProbeContext<'_>) -> Result<Observation> {
-    let stack = context.namespaced().await?;
-    let names = pair(context, &stack, false).await?;
-    let reply = attach(&stack, &names, &json!({ "a": "roa" }), SELECT).await?;
-    let verdict = if reply.body.contains(ROW) { Verdict::Weakness } else { Verdict::AsDocumented };
-    let finding = format!("ATTACH of a namespace that does not allow it: {}", read(&reply));
-    Ok(Observation::new(verdict, finding).replied("ATTACH with {\"a\":\"roa\"}", &reply))
-}
-
-async fn full_access(context: &ProbeContext<'_>) -> Result<Observation> {
-    let stack = context.namespaced().await?;
-    let names = pair(context, &stack, true).await?;
-    let both = json!({ "p": { "rw": { "ns": [names.0, names.1] } } });
-    let tokens = [("{}", json!({})), ("`a`: rw", json!({ "a": "rw" })), ("`p`: rw on both", both)];
-    let (texts, replies) = try_tokens(&stack, &names, &tokens).await?;
-    let all = replies.iter().all(|reply| reply.body.contains(ROW));
-    let verdict = if all { Verdict::AsDocumented } else { Verdict::Differs };
-    Ok(told(verdict, &texts, &tokens, &replies))
-}
-
-async fn attach_right(context: &ProbeContext<'_>) -> Result<Observation> {
-    let stack = context.namespaced().await?;
-    let names = pair(context, &stack, true).await?;
-    let mixed = json!({ "p": { "rw": { "ns": [names.0] }, "roa": { "ns": [names.1] } } });
-    let both = json!({ "p": { "rwa": { "ns": [names.0, names.1] } } });
-    let tokens = [
-        ("`a`: roa", json!({ "a": "roa" })),
-        ("`p`: rw on A, roa on B", mixed),
-        ("`p`: rwa on both", both),
-    ];
-    let (texts, replies) = try_tokens(&stack, &names, &tokens).await?;
-    let all = replies.iter().all(|reply| reply.body.contains(ROW));
-    let verdict = if all { Verdict::Undocumented } else { Verdict::Differs };
-    Ok(told(verdict, &texts, &tokens, &replies))
-}
-
 type Token = (&'static str, Value);
 
 async fn try_tokens(
@@ -164,30 +180,6 @@ fn told(verdict: Verdict, texts: &[String], tokens: &[Token], replies: &[Reply])
     tokens.iter().zip(replies).fold(observation, |observation, ((label, _), reply)| {
         observation.replied(format!("ATTACH and SELECT with {label}"), reply)
     })
-}
-
-async fn writes(context: &ProbeContext<'_>) -> Result<Observation> {
-    let stack = context.namespaced().await?;
-    let names = pair(context, &stack, true).await?;
-    let claims = json!({ "p": { "rwa": { "ns": [names.0, names.1] } } });
-    let insert = "INSERT INTO attached.t VALUES ('through the other')";
-    let reply = attach(&stack, &names, &claims, insert).await?;
-    let rows = stack.hrana("primary", Some(&names.1))?.execute(COUNT).await?;
-    must(&rows)?;
-    let written = rows.scalar() != Some("1");
-    let finding = match (reply.succeeded(), written) {
-        (_, true) => "a write to an attached namespace is made".to_owned(),
-        (true, false) => "a write to an attached namespace is refused".to_owned(),
-        (false, false) => format!("ATTACH itself fails ({})", outcome(&reply)),
-    };
-    let verdict = match (reply.succeeded(), written) {
-        (_, true) => Verdict::Weakness,
-        (true, false) => Verdict::AsDocumented,
-        (false, false) => Verdict::Differs,
-    };
-    Ok(Observation::new(verdict, finding)
-        .saw("ATTACH, then INSERT into the attached namespace", second(&reply))
-        .replied("rows of the attached namespace", &rows))
 }
 
 /// The part of the answer that is about the second statement.

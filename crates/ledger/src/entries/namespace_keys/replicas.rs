@@ -2,69 +2,176 @@
 
 use std::time::Duration;
 
-use futures::FutureExt;
 use serde_json::json;
 
 use super::{COUNT, TenantKey, must, outcome, with_table};
-use crate::{Area, Engines, Observation, Probe, ProbeContext, Verdict, within};
+use crate::{Area, Engines, Observation, Probe, Verdict, within};
 use demo_base::error::Result;
 use demo_base::ready::{Attempt, poll};
 use demo_sqld::namespace::NamespaceName;
 use demo_sqld_client::hrana::{Hrana, Reply};
 use demo_stack::engine::ephemeral::EphemeralStack;
 
-pub(super) const READS: Probe = Probe {
-    id: "own-key-on-replica",
-    claim: "A replica asks for the same key of a namespace as the primary does",
-    source: "sqld issue 500 and the Admin API's `jwt_key`",
-    area: Area::Security,
-    why: "The namespace is only as closed as its most open server",
-    mitigation: "none needed",
-    how: "SELECT on the replica with a token of the namespace's jwt_key, repeated until it works, \
-          for 3 s; then with the server's full token",
-    engines: Engines::Both,
-    check: |context| reads(context).boxed_local(),
-};
-
-pub(super) const FIRST_READ: Probe = Probe {
-    id: "own-key-breaks-first-read-on-replica",
-    claim: "A replica answers the first read of a namespace with its own key",
-    source: "assumption; the Admin API's `jwt_key`",
-    area: Area::Replication,
-    why: "Until it has the data a replica passes reads on to the primary, without the token that \
-          the primary asks for",
-    mitigation: "Repeat a read that is answered with 500",
-    how: "The first SELECT on the replica with a token of the key, for up to 8 new namespaces \
-          until one fails: whether the data is there by then is a race",
-    engines: Engines::Both,
-    check: |context| first_read(context).boxed_local(),
-};
-
-pub(super) const LATE: Probe = Probe {
-    id: "own-key-late-on-replica",
-    claim: "A key that a namespace gets is in force on its replicas at once",
-    source: "assumption; the Admin API's `jwt_key`",
-    area: Area::Security,
-    why: "A changed key is how one locks somebody out",
-    mitigation: "Restart the replicas after a change of a namespace's key",
-    how: "The replica has the namespace; it gets a jwt_key and then a row on the primary. Reads on \
-          the replica with the server's full token are repeated until they are refused, for 1.5 s",
-    engines: Engines::Both,
-    check: |context| late(context).boxed_local(),
-};
-
-pub(super) const WRITES: Probe = Probe {
-    id: "own-key-breaks-writes-through-replica",
-    claim: "A write through a replica works for a namespace with its own key",
-    source: "docs/USER_GUIDE, replicas forward writes",
-    area: Area::Replication,
-    why: "The replica forwards the write without the token that the primary asks for",
-    mitigation: "Send writes to namespaces with their own key to the primary",
-    how: "INSERT on the replica with a token of the namespace's key; the same on the primary is \
-          the control",
-    engines: Engines::Both,
-    check: |context| writes(context).boxed_local(),
-};
+pub(in crate::entries) const PROBES: &[Probe] = &[
+    Probe {
+        id: "own-key-on-replica",
+        claim: "A replica asks for the same key of a namespace as the primary does",
+        source: "sqld issue 500 and the Admin API's `jwt_key`",
+        area: Area::Security,
+        why: "The namespace is only as closed as its most open server",
+        mitigation: "none needed",
+        how: "SELECT on the replica with a token of the namespace's jwt_key, repeated until it \
+              works, for 3 s; then with the server's full token",
+        engines: Engines::Both,
+        check: &Probe::check(async |context| {
+            let stack = context.namespaced().await?;
+            let name = with_table(context, &stack).await?;
+            let key = TenantKey::give(&stack, &name).await?;
+            let tenant = tenant_on(&stack, "replica", &name, &key)?;
+            let tenant = settled(&tenant).await?;
+            let server = stack.hrana("replica", Some(&name))?.execute("SELECT 1").await?;
+            let verdict = match (server.succeeded(), tenant.succeeded()) {
+                (true, _) => Verdict::Weakness,
+                (false, true) => Verdict::AsDocumented,
+                (false, false) => Verdict::Differs,
+            };
+            let finding = format!(
+                "the replica answers {} to the server's full token and, once it has the data, {} \
+                 to one of the namespace's key",
+                outcome(&server),
+                outcome(&tenant)
+            );
+            Ok(Observation::new(verdict, finding)
+                .replied("SELECT on the replica with the server's full token", &server)
+                .replied("SELECT on the replica with a token of the namespace's key", &tenant))
+        }),
+    },
+    Probe {
+        id: "own-key-breaks-first-read-on-replica",
+        claim: "A replica answers the first read of a namespace with its own key",
+        source: "assumption; the Admin API's `jwt_key`",
+        area: Area::Replication,
+        why: "Until it has the data a replica passes reads on to the primary, without the token \
+              that the primary asks for",
+        mitigation: "Repeat a read that is answered with 500",
+        how: "The first SELECT on the replica with a token of the key, for up to 8 new namespaces \
+              until one fails: whether the data is there by then is a race",
+        engines: Engines::Both,
+        check: &Probe::check(async |context| {
+            let stack = context.namespaced().await?;
+            let mut failure = None;
+            for _attempt in 0..NAMESPACES {
+                let name = with_table(context, &stack).await?;
+                let key = TenantKey::give(&stack, &name).await?;
+                let reply = tenant_on(&stack, "replica", &name, &key)?.execute(COUNT).await?;
+                if !reply.succeeded() {
+                    failure = Some(reply);
+                    break;
+                }
+            }
+            Ok(match failure {
+                None => Observation::new(
+                    Verdict::AsDocumented,
+                    "the first read on a replica works for a namespace with its own key",
+                ),
+                Some(reply) => Observation::new(
+                    Verdict::Differs,
+                    format!(
+                        "the first read on a replica of a namespace with its own key is answered \
+                         {}",
+                        outcome(&reply)
+                    ),
+                )
+                .replied("the first SELECT on the replica with a token of its key", &reply),
+            })
+        }),
+    },
+    Probe {
+        id: "own-key-late-on-replica",
+        claim: "A key that a namespace gets is in force on its replicas at once",
+        source: "assumption; the Admin API's `jwt_key`",
+        area: Area::Security,
+        why: "A changed key is how one locks somebody out",
+        mitigation: "Restart the replicas after a change of a namespace's key",
+        how: "The replica has the namespace; it gets a jwt_key and then a row on the primary. \
+              Reads on the replica with the server's full token are repeated until they are \
+              refused, for 1.5 s",
+        engines: Engines::Both,
+        check: &Probe::check(async |context| {
+            let stack = context.namespaced().await?;
+            let name = with_table(context, &stack).await?;
+            let replica = stack.hrana("replica", Some(&name))?;
+            must(&settled(&replica).await?)?;
+            let key = TenantKey::give(&stack, &name).await?;
+            let tenant = tenant_on(&stack, "primary", &name, &key)?;
+            must(&tenant.execute("INSERT INTO t VALUES (1)").await?)?;
+            let refused = poll("the server's token is refused", IN_FORCE, async || {
+                let reply = replica.execute("SELECT 1").await?;
+                Ok(if reply.succeeded() {
+                    Attempt::Again(reply.describe())
+                } else {
+                    Attempt::Done(reply)
+                })
+            })
+            .await;
+            let last = match refused {
+                Ok(reply) => reply,
+                // Still open: what it says now is the proof.
+                Err(_) => replica.execute("SELECT 1").await?,
+            };
+            Ok(Observation::either(
+                last.succeeded(),
+                (
+                    Verdict::Weakness,
+                    "a replica that has the namespace goes on taking the server's tokens after the \
+                     namespace got its own key",
+                ),
+                (
+                    Verdict::AsDocumented,
+                    "the replica refuses the server's tokens soon after the change",
+                ),
+            )
+            .replied("SELECT on the replica with the server's full token", &last))
+        }),
+    },
+    Probe {
+        id: "own-key-breaks-writes-through-replica",
+        claim: "A write through a replica works for a namespace with its own key",
+        source: "docs/USER_GUIDE, replicas forward writes",
+        area: Area::Replication,
+        why: "The replica forwards the write without the token that the primary asks for",
+        mitigation: "Send writes to namespaces with their own key to the primary",
+        how: "INSERT on the replica with a token of the namespace's key; the same on the primary \
+              is the control",
+        engines: Engines::Both,
+        check: &Probe::check(async |context| {
+            let stack = context.namespaced().await?;
+            let name = with_table(context, &stack).await?;
+            let key = TenantKey::give(&stack, &name).await?;
+            let on = |service| tenant_on(&stack, service, &name, &key);
+            must(&on("primary")?.execute("INSERT INTO t VALUES ('direct')").await?)?;
+            must(&settled(&on("replica")?).await?)?;
+            let insert = "INSERT INTO t VALUES ('forwarded')";
+            let reply = within(FORWARDED, on("replica")?.execute(insert)).await.transpose()?;
+            let rows = on("primary")?.execute(COUNT).await?;
+            let said = reply.as_ref().map_or_else(|| "no answer".to_owned(), outcome);
+            let described =
+                reply.map_or_else(|| "no answer in time".to_owned(), |reply| reply.describe());
+            let observation = if rows.scalar() == Some("2") {
+                let finding = "a write through a replica works for a namespace with its own key";
+                Observation::new(Verdict::AsDocumented, finding)
+            } else {
+                let finding = format!(
+                    "a write through a replica to a namespace with its own key fails ({said})"
+                );
+                Observation::new(Verdict::Differs, finding)
+            };
+            Ok(observation
+                .saw("INSERT on the replica with a token of the namespace's key", described)
+                .replied("rows on the primary", &rows))
+        }),
+    },
+];
 
 /// How many namespaces may win the race before it is said that none loses.
 const NAMESPACES: u32 = 8;
@@ -74,57 +181,6 @@ const SETTLED: Duration = Duration::from_secs(3);
 const FORWARDED: Duration = Duration::from_secs(3);
 /// A new configuration comes with the replication stream, so in milliseconds.
 const IN_FORCE: Duration = Duration::from_millis(1500);
-
-async fn reads(context: &ProbeContext<'_>) -> Result<Observation> {
-    let stack = context.namespaced().await?;
-    let name = with_table(context, &stack).await?;
-    let key = TenantKey::give(&stack, &name).await?;
-    let tenant = tenant_on(&stack, "replica", &name, &key)?;
-    let tenant = settled(&tenant).await?;
-    let server = stack.hrana("replica", Some(&name))?.execute("SELECT 1").await?;
-    let verdict = match (server.succeeded(), tenant.succeeded()) {
-        (true, _) => Verdict::Weakness,
-        (false, true) => Verdict::AsDocumented,
-        (false, false) => Verdict::Differs,
-    };
-    let finding = format!(
-        "the replica answers {} to the server's full token and, once it has the data, {} to one \
-         of the namespace's key",
-        outcome(&server),
-        outcome(&tenant)
-    );
-    Ok(Observation::new(verdict, finding)
-        .replied("SELECT on the replica with the server's full token", &server)
-        .replied("SELECT on the replica with a token of the namespace's key", &tenant))
-}
-
-async fn first_read(context: &ProbeContext<'_>) -> Result<Observation> {
-    let stack = context.namespaced().await?;
-    let mut failure = None;
-    for _attempt in 0..NAMESPACES {
-        let name = with_table(context, &stack).await?;
-        let key = TenantKey::give(&stack, &name).await?;
-        let reply = tenant_on(&stack, "replica", &name, &key)?.execute(COUNT).await?;
-        if !reply.succeeded() {
-            failure = Some(reply);
-            break;
-        }
-    }
-    Ok(match failure {
-        None => Observation::new(
-            Verdict::AsDocumented,
-            "the first read on a replica works for a namespace with its own key",
-        ),
-        Some(reply) => Observation::new(
-            Verdict::Differs,
-            format!(
-                "the first read on a replica of a namespace with its own key is answered {}",
-                outcome(&reply)
-            ),
-        )
-        .replied("the first SELECT on the replica with a token of its key", &reply),
-    })
-}
 
 /// The namespace's own holder at a service.
 fn tenant_on(
@@ -147,59 +203,4 @@ async fn settled(replica: &Hrana) -> Result<Reply> {
         Ok(reply) => Ok(reply),
         Err(_) => replica.execute(COUNT).await,
     }
-}
-
-async fn late(context: &ProbeContext<'_>) -> Result<Observation> {
-    let stack = context.namespaced().await?;
-    let name = with_table(context, &stack).await?;
-    let replica = stack.hrana("replica", Some(&name))?;
-    must(&settled(&replica).await?)?;
-    let key = TenantKey::give(&stack, &name).await?;
-    let tenant = tenant_on(&stack, "primary", &name, &key)?;
-    must(&tenant.execute("INSERT INTO t VALUES (1)").await?)?;
-    let refused = poll("the server's token is refused", IN_FORCE, async || {
-        let reply = replica.execute("SELECT 1").await?;
-        Ok(if reply.succeeded() { Attempt::Again(reply.describe()) } else { Attempt::Done(reply) })
-    })
-    .await;
-    let last = match refused {
-        Ok(reply) => reply,
-        // Still open: what it says now is the proof.
-        Err(_) => replica.execute("SELECT 1").await?,
-    };
-    Ok(Observation::either(
-        last.succeeded(),
-        (
-            Verdict::Weakness,
-            "a replica that has the namespace goes on taking the server's tokens after the \
-             namespace got its own key",
-        ),
-        (Verdict::AsDocumented, "the replica refuses the server's tokens soon after the change"),
-    )
-    .replied("SELECT on the replica with the server's full token", &last))
-}
-
-async fn writes(context: &ProbeContext<'_>) -> Result<Observation> {
-    let stack = context.namespaced().await?;
-    let name = with_table(context, &stack).await?;
-    let key = TenantKey::give(&stack, &name).await?;
-    let on = |service| tenant_on(&stack, service, &name, &key);
-    must(&on("primary")?.execute("INSERT INTO t VALUES ('direct')").await?)?;
-    must(&settled(&on("replica")?).await?)?;
-    let insert = "INSERT INTO t VALUES ('forwarded')";
-    let reply = within(FORWARDED, on("replica")?.execute(insert)).await.transpose()?;
-    let rows = on("primary")?.execute(COUNT).await?;
-    let said = reply.as_ref().map_or_else(|| "no answer".to_owned(), outcome);
-    let described = reply.map_or_else(|| "no answer in time".to_owned(), |reply| reply.describe());
-    let observation = if rows.scalar() == Some("2") {
-        let finding = "a write through a replica works for a namespace with its own key";
-        Observation::new(Verdict::AsDocumented, finding)
-    } else {
-        let finding =
-            format!("a write through a replica to a namespace with its own key fails ({said})");
-        Observation::new(Verdict::Differs, finding)
-    };
-    Ok(observation
-        .saw("INSERT on the replica with a token of the namespace's key", described)
-        .replied("rows on the primary", &rows))
 }

@@ -7,9 +7,10 @@ use serde_json::json;
 
 use super::super::following::support::health;
 use super::fixtures::{
-    Boot, ask, boot, boot_with, data_dir, ends, folder_of, given, log_line, outcome, single,
+    Boot, ON_FILES, ask, boot, boot_with, data_dir, ends, folder_of, given, log_line, outcome,
+    single,
 };
-use crate::{Observation, ProbeContext, Verdict};
+use crate::{Area, Engines, Observation, Probe, ProbeContext, Verdict};
 use demo_base::error::Result;
 use demo_base::ready::{Attempt, poll};
 use demo_sqld::namespace::NamespaceName;
@@ -18,76 +19,293 @@ use demo_stack::engine::Stop;
 use demo_stack::plan::blueprint::Variants;
 use demo_stack::plan::{ServicePlan, StackPlan};
 
-pub(super) async fn empty_stats(context: &ProbeContext<'_>) -> Result<Observation> {
-    let stack = context.primary(|_| Ok(())).await?;
-    let name: NamespaceName = "hurt".parse()?;
-    stack.admin()?.create(&name).await?;
-    given(&stack, &name, &["CREATE TABLE t (x)"]).await?;
-    let stats = folder_of(&stack, "hurt")?.join("stats.json");
-    stack.engine.stop("primary", Stop::Graceful).await?;
-    std::fs::write(&stats, b"")?;
-    stack.resume("primary").await?;
-    let hurt = ask(&stack, &name, "SELECT count(*) FROM t").await?;
-    std::fs::remove_file(&stats)?;
-    let healed = ask(&stack, &name, "SELECT count(*) FROM t").await?;
-    context.discard(&stack).await?;
-    let verdict = if hurt.succeeded() { Verdict::AsDocumented } else { Verdict::Weakness };
-    let finding = format!(
-        "with an empty stats.json a query is answered {}, after its removal {}",
-        outcome(&hurt),
-        outcome(&healed)
-    );
-    Ok(Observation::new(verdict, finding)
-        .replied("a query with an empty stats.json", &hurt)
-        .replied("a query without stats.json, no restart", &healed))
-}
+pub(in crate::entries) const PROBES: &[Probe] = &[
+    Probe {
+        id: "empty-stats-file",
+        claim: "A crash while the statistics are written does not take a namespace off the air",
+        source: "issue libsql#2254, PR libsql#2255",
+        area: Area::Lifecycle,
+        why: "A full disk or a power failure leaves stats.json empty, and the database is down",
+        mitigation: "Remove dbs/NAMESPACE/stats.json; no restart is needed",
+        how: "Stops the primary, empties a namespace's stats.json, starts it, queries, removes the \
+              file and queries again",
+        engines: ON_FILES,
+        check: &Probe::check(async |context| {
+            let stack = context.primary(|_| Ok(())).await?;
+            let name: NamespaceName = "hurt".parse()?;
+            stack.admin()?.create(&name).await?;
+            given(&stack, &name, &["CREATE TABLE t (x)"]).await?;
+            let stats = folder_of(&stack, "hurt")?.join("stats.json");
+            stack.engine.stop("primary", Stop::Graceful).await?;
+            std::fs::write(&stats, b"")?;
+            stack.resume("primary").await?;
+            let hurt = ask(&stack, &name, "SELECT count(*) FROM t").await?;
+            std::fs::remove_file(&stats)?;
+            let healed = ask(&stack, &name, "SELECT count(*) FROM t").await?;
+            context.discard(&stack).await?;
+            let verdict = if hurt.succeeded() { Verdict::AsDocumented } else { Verdict::Weakness };
+            let finding = format!(
+                "with an empty stats.json a query is answered {}, after its removal {}",
+                outcome(&hurt),
+                outcome(&healed)
+            );
+            Ok(Observation::new(verdict, finding)
+                .replied("a query with an empty stats.json", &hurt)
+                .replied("a query without stats.json, no restart", &healed))
+        }),
+    },
+    Probe {
+        id: "health-with-broken-namespace",
+        claim: "/health tells that a namespace cannot be opened",
+        source: "docs/http_api.md, /health",
+        area: Area::Operations,
+        why: "A tenant is off the air while every monitor shows green",
+        mitigation: "Monitor with a SELECT in each namespace that matters",
+        how: "Empties a namespace's stats.json while the server is stopped, starts it, queries \
+              the namespace, and asks /health",
+        engines: ON_FILES,
+        check: &Probe::check(async |context| {
+            let stack = context.primary(|_| Ok(())).await?;
+            let name: NamespaceName = "hurt".parse()?;
+            stack.admin()?.create(&name).await?;
+            given(&stack, &name, &["CREATE TABLE t (x)"]).await?;
+            let stats = folder_of(&stack, "hurt")?.join("stats.json");
+            stack.engine.stop("primary", Stop::Graceful).await?;
+            std::fs::write(&stats, b"")?;
+            stack.resume("primary").await?;
+            let query = ask(&stack, &name, "SELECT count(*) FROM t").await?;
+            let health = health(&stack, "primary").await?;
+            context.discard(&stack).await?;
+            let told = query.succeeded() || health != 200;
+            let verdict = if told { Verdict::AsDocumented } else { Verdict::Differs };
+            let finding = format!(
+                "a query of a broken namespace is answered {}, /health {health}",
+                outcome(&query)
+            );
+            Ok(Observation::new(verdict, finding)
+                .replied("a query of the namespace", &query)
+                .saw("GET /health", health.to_string()))
+        }),
+    },
+    Probe {
+        id: "empty-stats-file-without-namespaces",
+        claim: "A crash while the statistics are written does not keep the server from starting",
+        source: "issue libsql#2254, PR libsql#2255",
+        area: Area::Lifecycle,
+        why: "A server in a restart loop whose only fault is a file of statistics",
+        mitigation: "Remove dbs/default/stats.json before the start",
+        how: "Stops a server without namespaces, empties stats.json, starts it, and once more \
+              without the file",
+        engines: ON_FILES,
+        check: &Probe::check(async |context| {
+            let stack = single(context).await?;
+            let stats = folder_of(&stack, "default")?.join("stats.json");
+            stack.engine.stop("primary", Stop::Graceful).await?;
+            std::fs::write(&stats, b"")?;
+            let hurt = boot(&stack).await?;
+            let line = log_line(&stack, "EOF").await?;
+            stack.engine.stop("primary", Stop::Kill).await?;
+            std::fs::remove_file(&stats)?;
+            let healed = boot(&stack).await?;
+            context.discard(&stack).await?;
+            let (verdict, finding) = match (hurt, healed) {
+                (Boot::Ended, Boot::Ready) => (
+                    Verdict::Weakness,
+                    "the server ends at its start with an empty stats.json and starts without the \
+                     file",
+                ),
+                (Boot::Ended, Boot::Ended) => {
+                    (Verdict::Weakness, "the server ends at its start, without the file too")
+                }
+                (Boot::Ready, _) => {
+                    (Verdict::AsDocumented, "the server starts with an empty stats.json")
+                }
+            };
+            Ok(Observation::new(verdict, finding)
+                .saw("a start with an empty stats.json", format!("{hurt:?}: {line}"))
+                .saw("a start without stats.json", format!("{healed:?}")))
+        }),
+    },
+    Probe {
+        id: "restore-by-copy-reaches-replicas",
+        claim: "After a restore by copying the database file, replicas serve what the primary does",
+        source: "issues libsql#1959, libsql#2172 and libsql#2198; no document",
+        area: Area::Replication,
+        why: "After a restore, replicas go on to serve the very data that was to be replaced",
+        mitigation: "Make the file dbs/NAMESPACE/.sentinel, or remove wallog, before the start",
+        how: "Stops the primary, replaces a namespace's data file, starts it and polls a replica \
+              that has never seen the namespace, for 5 s or until it serves the old row",
+        engines: ON_FILES,
+        check: &Probe::check(async |context| restored(context, false).await),
+    },
+    Probe {
+        id: "restore-with-sentinel-reaches-replicas",
+        claim: "A .sentinel file beside a restored database makes replicas follow it",
+        source: "assumption, read in the source",
+        area: Area::Replication,
+        why: "It is the way to restore a single database without touching the replicas",
+        mitigation: "none known",
+        how: "As restore-by-copy-reaches-replicas, with an empty .sentinel made before the start, \
+              and 2 s",
+        engines: ON_FILES,
+        check: &Probe::check(async |context| restored(context, true).await),
+    },
+    Probe {
+        id: "import-page-size-4096",
+        claim: "An SQLite file with pages of 4096 bytes can be put in the place of a database",
+        source: "issue libsql#1959; no document",
+        area: Area::Lifecycle,
+        why: "It is the only way to bring a large existing database in",
+        mitigation: "none known",
+        how: "Puts an empty SQLite file with pages of that size at dbs/default/data, starts the \
+              server, reads and writes",
+        engines: ON_FILES,
+        check: &Probe::check(async |context| imported(context, 4096).await),
+    },
+    Probe {
+        id: "import-page-size-1024",
+        claim: "An SQLite file with pages of 1024 bytes can be put in the place of a database",
+        source: "issue libsql#1959; no document",
+        area: Area::Lifecycle,
+        why: "Files of old programs have small pages",
+        mitigation: "PRAGMA page_size = 4096 and VACUUM before the import",
+        how: "As import-page-size-4096",
+        engines: ON_FILES,
+        check: &Probe::check(async |context| imported(context, 1024).await),
+    },
+    Probe {
+        id: "import-page-size-8192",
+        claim: "An SQLite file with pages of 8192 bytes can be put in the place of a database",
+        source: "issue libsql#1959; no document",
+        area: Area::Lifecycle,
+        why: "The server comes up and answers reads, so the import seems to have worked",
+        mitigation: "PRAGMA page_size = 4096 and VACUUM before the import",
+        how: "As import-page-size-4096",
+        engines: ON_FILES,
+        check: &Probe::check(async |context| imported(context, 8192).await),
+    },
+];
 
-pub(super) async fn health_of_broken(context: &ProbeContext<'_>) -> Result<Observation> {
-    let stack = context.primary(|_| Ok(())).await?;
-    let name: NamespaceName = "hurt".parse()?;
-    stack.admin()?.create(&name).await?;
-    given(&stack, &name, &["CREATE TABLE t (x)"]).await?;
-    let stats = folder_of(&stack, "hurt")?.join("stats.json");
-    stack.engine.stop("primary", Stop::Graceful).await?;
-    std::fs::write(&stats, b"")?;
-    stack.resume("primary").await?;
-    let query = ask(&stack, &name, "SELECT count(*) FROM t").await?;
-    let health = health(&stack, "primary").await?;
-    context.discard(&stack).await?;
-    let told = query.succeeded() || health != 200;
-    let verdict = if told { Verdict::AsDocumented } else { Verdict::Differs };
-    let finding =
-        format!("a query of a broken namespace is answered {}, /health {health}", outcome(&query));
-    Ok(Observation::new(verdict, finding)
-        .replied("a query of the namespace", &query)
-        .saw("GET /health", health.to_string()))
-}
+pub(in crate::entries) const ENCRYPTION: &[Probe] = &[
+    Probe {
+        id: "encryption-leaves-sql-in-clear",
+        claim: "With --encryption-key no value that was written is readable in the data folder",
+        source: "sqld --help, --encryption-key",
+        area: Area::Security,
+        why: "Literals of the most costly statements are kept in clear beside the encrypted file",
+        mitigation: "Bind values as arguments, and encrypt the disk",
+        how: "Writes one marker as a literal and one as an argument under a key, waits up to 7 s \
+              for the statistics, stops the primary, and searches every file of the data folder",
+        engines: Engines::Both,
+        check: &Probe::check(async |context| {
+            let stack = context
+                .primary(|plan| {
+                    with_encryption(plan);
+                    Ok(())
+                })
+                .await?;
+            let name: NamespaceName = "secret".parse()?;
+            stack.admin()?.create(&name).await?;
+            let insert = format!("INSERT INTO t VALUES ('{LITERAL}')");
+            given(&stack, &name, &["CREATE TABLE t (x)", &insert]).await?;
+            let argument = json!({ "type": "text", "value": BOUND });
+            let statement = json!({ "sql": "INSERT INTO t VALUES (?)", "args": [argument] });
+            let hrana = stack.hrana("primary", Some(&name))?;
+            let bound = hrana.requests(json!([{ "type": "execute", "stmt": statement }])).await?;
+            let stats = folder_of(&stack, "secret")?.join("stats.json");
+            // Any statement there means that the statistics are those of now; the wait
+            // ends without one, too.
+            let written = poll("the statistics are written", STATISTICS, async || {
+                let text = std::fs::read_to_string(&stats).unwrap_or_default();
+                Ok(if text.contains("INSERT") {
+                    Attempt::Done(())
+                } else {
+                    Attempt::Again("no statement".to_owned())
+                })
+            });
+            let written = if written.await.is_ok() { "has statements" } else { "has no statement" };
+            stack.engine.stop("primary", Stop::Graceful).await?;
+            let data = data_dir(&stack)?;
+            let literal = files_with(&data, LITERAL)?;
+            let argument = files_with(&data, BOUND)?;
+            context.discard(&stack).await?;
+            let clear = literal != "no file" || argument != "no file";
+            let verdict = if clear { Verdict::Weakness } else { Verdict::AsDocumented };
+            let finding =
+                format!("an SQL literal is in clear in {literal}, a bound argument in {argument}");
+            Ok(Observation::new(verdict, finding)
+                .replied("INSERT with a bound argument", &bound)
+                .saw("stats.json", written)
+                .saw(format!("files with {LITERAL}"), literal)
+                .saw(format!("files with {BOUND}"), argument))
+        }),
+    },
+    Probe {
+        id: "encrypted-data-without-key",
+        claim: "A server that is started on encrypted data without the key serves nothing",
+        source: "sqld --help, --encryption-key",
+        area: Area::Lifecycle,
+        why: "A key that is lost in a deployment must not lead to a fresh, empty database",
+        mitigation: "Keep the key apart from the data, and try a start with it from a backup",
+        how: "Starts a primary with a key, writes, stops it, starts it without the key and \
+              queries; once with namespaces and once without",
+        engines: Engines::Both,
+        check: &Probe::check(async |context| {
+            let forget = |service: &mut ServicePlan| {
+                service.environment.remove("SQLD_ENCRYPTION_KEY");
+            };
+            let name: NamespaceName = "secret".parse()?;
+            let stack = context
+                .primary(|plan| {
+                    with_encryption(plan);
+                    Ok(())
+                })
+                .await?;
+            stack.admin()?.create(&name).await?;
+            given(&stack, &name, OLD).await?;
+            stack.engine.stop("primary", Stop::Graceful).await?;
+            let many = boot_with(&stack, forget).await?;
+            let read = match many {
+                Boot::Ready => Some(ask(&stack, &name, READ).await?),
+                Boot::Ended => None,
+            };
+            context.discard(&stack).await?;
 
-pub(super) async fn empty_stats_single(context: &ProbeContext<'_>) -> Result<Observation> {
-    let stack = single(context).await?;
-    let stats = folder_of(&stack, "default")?.join("stats.json");
-    stack.engine.stop("primary", Stop::Graceful).await?;
-    std::fs::write(&stats, b"")?;
-    let hurt = boot(&stack).await?;
-    let line = log_line(&stack, "EOF").await?;
-    stack.engine.stop("primary", Stop::Kill).await?;
-    std::fs::remove_file(&stats)?;
-    let healed = boot(&stack).await?;
-    context.discard(&stack).await?;
-    let (verdict, finding) = match (hurt, healed) {
-        (Boot::Ended, Boot::Ready) => (
-            Verdict::Weakness,
-            "the server ends at its start with an empty stats.json and starts without the file",
-        ),
-        (Boot::Ended, Boot::Ended) => {
-            (Verdict::Weakness, "the server ends at its start, without the file too")
-        }
-        (Boot::Ready, _) => (Verdict::AsDocumented, "the server starts with an empty stats.json"),
-    };
-    Ok(Observation::new(verdict, finding)
-        .saw("a start with an empty stats.json", format!("{hurt:?}: {line}"))
-        .saw("a start without stats.json", format!("{healed:?}")))
-}
+            let stack = context
+                .own(Variants::DEFAULT, |plan, _| {
+                    plan.services.retain(|service| service.name == "primary");
+                    with_encryption(plan);
+                    Ok(())
+                })
+                .await?;
+            let written = stack.hrana("primary", None)?.execute("CREATE TABLE t (x)").await?;
+            stack.engine.stop("primary", Stop::Graceful).await?;
+            let one = boot_with(&stack, forget).await?;
+            let line = log_line(&stack, "not a database").await?;
+            context.discard(&stack).await?;
+
+            let served = read.as_ref().is_some_and(Reply::succeeded) || one == Boot::Ready;
+            let verdict = if served { Verdict::Weakness } else { Verdict::AsDocumented };
+            let ends = "the server ends at its start".to_owned();
+            let many = match &read {
+                Some(read) => {
+                    format!("the server starts and a query is answered {}", outcome(read))
+                }
+                None => ends.clone(),
+            };
+            let one = if one == Boot::Ended { ends } else { "the server starts".to_owned() };
+            let finding = format!("with namespaces {many}; without namespaces {one}");
+            let observation = Observation::new(verdict, finding);
+            let observation = match &read {
+                Some(read) => observation.replied("a query without the key, with namespaces", read),
+                None => observation,
+            };
+            Ok(observation
+                .replied("a write with the key, without namespaces", &written)
+                .saw("a start without the key, without namespaces", format!("{one}: {line}")))
+        }),
+    },
+];
 
 const OLD: &[&str] = &["CREATE TABLE t (x)", "INSERT INTO t VALUES ('old')"];
 const NEW: &[&str] = &["CREATE TABLE t (x)", "INSERT INTO t VALUES ('new')"];
@@ -235,102 +453,6 @@ fn with_encryption(plan: &mut StackPlan) {
     for service in &mut plan.services {
         service.environment.insert("SQLD_ENCRYPTION_KEY".to_owned(), KEY.to_owned());
     }
-}
-
-pub(super) async fn encrypted(context: &ProbeContext<'_>) -> Result<Observation> {
-    let stack = context
-        .primary(|plan| {
-            with_encryption(plan);
-            Ok(())
-        })
-        .await?;
-    let name: NamespaceName = "secret".parse()?;
-    stack.admin()?.create(&name).await?;
-    let insert = format!("INSERT INTO t VALUES ('{LITERAL}')");
-    given(&stack, &name, &["CREATE TABLE t (x)", &insert]).await?;
-    let argument = json!({ "type": "text", "value": BOUND });
-    let statement = json!({ "sql": "INSERT INTO t VALUES (?)", "args": [argument] });
-    let hrana = stack.hrana("primary", Some(&name))?;
-    let bound = hrana.requests(json!([{ "type": "execute", "stmt": statement }])).await?;
-    let stats = folder_of(&stack, "secret")?.join("stats.json");
-    // Any statement there means that the statistics are those of now; the wait
-    // ends without one, too.
-    let written = poll("the statistics are written", STATISTICS, async || {
-        let text = std::fs::read_to_string(&stats).unwrap_or_default();
-        Ok(if text.contains("INSERT") {
-            Attempt::Done(())
-        } else {
-            Attempt::Again("no statement".to_owned())
-        })
-    });
-    let written = if written.await.is_ok() { "has statements" } else { "has no statement" };
-    stack.engine.stop("primary", Stop::Graceful).await?;
-    let data = data_dir(&stack)?;
-    let literal = files_with(&data, LITERAL)?;
-    let argument = files_with(&data, BOUND)?;
-    context.discard(&stack).await?;
-    let clear = literal != "no file" || argument != "no file";
-    let verdict = if clear { Verdict::Weakness } else { Verdict::AsDocumented };
-    let finding =
-        format!("an SQL literal is in clear in {literal}, a bound argument in {argument}");
-    Ok(Observation::new(verdict, finding)
-        .replied("INSERT with a bound argument", &bound)
-        .saw("stats.json", written)
-        .saw(format!("files with {LITERAL}"), literal)
-        .saw(format!("files with {BOUND}"), argument))
-}
-
-pub(super) async fn without_key(context: &ProbeContext<'_>) -> Result<Observation> {
-    let forget = |service: &mut ServicePlan| {
-        service.environment.remove("SQLD_ENCRYPTION_KEY");
-    };
-    let name: NamespaceName = "secret".parse()?;
-    let stack = context
-        .primary(|plan| {
-            with_encryption(plan);
-            Ok(())
-        })
-        .await?;
-    stack.admin()?.create(&name).await?;
-    given(&stack, &name, OLD).await?;
-    stack.engine.stop("primary", Stop::Graceful).await?;
-    let many = boot_with(&stack, forget).await?;
-    let read = match many {
-        Boot::Ready => Some(ask(&stack, &name, READ).await?),
-        Boot::Ended => None,
-    };
-    context.discard(&stack).await?;
-
-    let stack = context
-        .own(Variants::DEFAULT, |plan, _| {
-            plan.services.retain(|service| service.name == "primary");
-            with_encryption(plan);
-            Ok(())
-        })
-        .await?;
-    let written = stack.hrana("primary", None)?.execute("CREATE TABLE t (x)").await?;
-    stack.engine.stop("primary", Stop::Graceful).await?;
-    let one = boot_with(&stack, forget).await?;
-    let line = log_line(&stack, "not a database").await?;
-    context.discard(&stack).await?;
-
-    let served = read.as_ref().is_some_and(Reply::succeeded) || one == Boot::Ready;
-    let verdict = if served { Verdict::Weakness } else { Verdict::AsDocumented };
-    let ends = "the server ends at its start".to_owned();
-    let many = match &read {
-        Some(read) => format!("the server starts and a query is answered {}", outcome(read)),
-        None => ends.clone(),
-    };
-    let one = if one == Boot::Ended { ends } else { "the server starts".to_owned() };
-    let finding = format!("with namespaces {many}; without namespaces {one}");
-    let observation = Observation::new(verdict, finding);
-    let observation = match &read {
-        Some(read) => observation.replied("a query without the key, with namespaces", read),
-        None => observation,
-    };
-    Ok(observation
-        .replied("a write with the key, without namespaces", &written)
-        .saw("a start without the key, without namespaces", format!("{one}: {line}")))
 }
 
 /// The names of the files under `folder` that have `marker` in them.

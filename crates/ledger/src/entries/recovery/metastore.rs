@@ -6,9 +6,9 @@ use secrecy::SecretString;
 use serde_json::json;
 
 use super::fixtures::{
-    Boot, ask, boot, boot_with, create, data_dir, folder_of, given, log_line, outcome,
+    Boot, ON_FILES, ask, boot, boot_with, create, data_dir, folder_of, given, log_line, outcome,
 };
-use crate::{Observation, ProbeContext, Verdict};
+use crate::{Area, Observation, Probe, ProbeContext, Verdict};
 use demo_base::error::{Fault, Result};
 use demo_sqld::keys::SigningKey;
 use demo_sqld::namespace::NamespaceName;
@@ -16,6 +16,155 @@ use demo_sqld::token;
 use demo_sqld_client::hrana::Reply;
 use demo_stack::engine::Stop;
 use demo_stack::engine::ephemeral::EphemeralStack;
+
+pub(in crate::entries) const PROBES: &[Probe] = &[
+    Probe {
+        id: "metastore-lost",
+        claim: "Namespaces outlive the loss of the metastore, with the rights that they had",
+        source: "sqld --help, --allow-metastore-recovery",
+        area: Area::Security,
+        why: "A restore of dbs/ alone loses every namespace, and bringing one back opens it to the \
+              server's own key",
+        mitigation: "Back up metastore/ together with dbs/, and set jwt_key again after a recovery",
+        how: "Gives a namespace a key of its own, stops the primary, removes metastore/, starts \
+              it, queries, creates the namespace again and queries with a token of the server's \
+              key",
+        engines: ON_FILES,
+        check: &Probe::check(async |context| {
+            let (stack, name, token) = with_key(context).await?;
+            let [before, _] = both(&stack, &name, &token).await?;
+            lose(&stack).await?;
+            stack.resume("primary").await?;
+            let gone = ask(&stack, &name, READ).await?;
+            let there = folder_of(&stack, "tenant")?.join("data").exists();
+            let created = create(&stack, &name, &json!({})).await?;
+            let [server, tenant] = both(&stack, &name, &token).await?;
+            context.discard(&stack).await?;
+            let opened = !before.succeeded() && server.scalar() == Some("kept");
+            let verdict = match (opened, gone.succeeded()) {
+                (false, true) => Verdict::AsDocumented,
+                _ => Verdict::Weakness,
+            };
+            let finding = format!(
+                "a query is answered {} and its files are {}; a creation is answered {} and then \
+                 the server's key {}, the namespace's own {}",
+                outcome(&gone),
+                if there { "there" } else { "gone" },
+                created.status,
+                opens(&server),
+                opens(&tenant)
+            );
+            Ok(Observation::new(verdict, finding)
+                .replied("the server's key, before", &before)
+                .replied("the server's key, without metastore/", &gone)
+                .answered("POST /v1/namespaces/tenant/create", &created)
+                .replied("the server's key, afterwards", &server)
+                .replied("the namespace's own key, afterwards", &tenant))
+        }),
+    },
+    Probe {
+        id: "metastore-recovery-drops-keys",
+        claim: "--allow-metastore-recovery recovers the configuration of namespaces",
+        source: "sqld --help, --allow-metastore-recovery",
+        area: Area::Security,
+        why: "A recovery silently replaces a tenant's own key by the server's",
+        mitigation: "Back up metastore/, and set jwt_key again after a recovery",
+        how: "Gives a namespace a key of its own, stops the primary, removes metastore/, starts it \
+              with the flag and queries with a token of the server's key",
+        engines: ON_FILES,
+        check: &Probe::check(async |context| {
+            let (stack, name, token) = with_key(context).await?;
+            let [before, _] = both(&stack, &name, &token).await?;
+            lose(&stack).await?;
+            let flag = "--allow-metastore-recovery".to_owned();
+            if boot_with(&stack, |service| service.command.push(flag)).await? == Boot::Ended {
+                return Err(Fault::failed("the primary does not start with the flag").into());
+            }
+            let [server, tenant] = both(&stack, &name, &token).await?;
+            context.discard(&stack).await?;
+            let verdict = match (server.succeeded(), tenant.succeeded()) {
+                (false, true) => Verdict::AsDocumented,
+                (true, _) if !before.succeeded() => Verdict::Weakness,
+                _ => Verdict::Differs,
+            };
+            let finding = format!(
+                "after a recovery the server's key {}, the namespace's own {}",
+                opens(&server),
+                opens(&tenant)
+            );
+            Ok(Observation::new(verdict, finding)
+                .replied("the server's key, before", &before)
+                .replied("the server's key, after the recovery", &server)
+                .replied("the namespace's own key, after the recovery", &tenant))
+        }),
+    },
+    Probe {
+        id: "metastore-corrupt",
+        claim: "A server whose metastore is damaged says so",
+        source: "assumption",
+        area: Area::Lifecycle,
+        why: "One damaged file keeps every namespace off the air",
+        mitigation: "Restore metastore/ from a backup",
+        how: "Stops the primary, fills metastore/data with garbage and starts it",
+        engines: ON_FILES,
+        check: &Probe::check(async |context| {
+            let (stack, name) = damaged(context).await?;
+            let start = boot(&stack).await?;
+            let line = log_line(&stack, "not a database").await?;
+            let observation = match start {
+                Boot::Ended => {
+                    Observation::new(Verdict::AsDocumented, "the server ends at its start")
+                }
+                Boot::Ready => {
+                    let reply = ask(&stack, &name, READ).await?;
+                    let finding =
+                        format!("the server starts; a query is answered {}", outcome(&reply));
+                    Observation::new(Verdict::Weakness, finding).replied(READ, &reply)
+                }
+            };
+            context.discard(&stack).await?;
+            Ok(observation
+                .saw("a start with garbage in metastore/data", format!("{start:?}: {line}")))
+        }),
+    },
+    Probe {
+        id: "metastore-destroy-on-error",
+        claim: "--meta-store-destroy-on-error brings a server with a damaged metastore back up",
+        source: "sqld --help, --meta-store-destroy-on-error",
+        area: Area::Lifecycle,
+        why: "The flag that looks like a remedy decides over the registry of all namespaces",
+        mitigation: "Restore metastore/ from a backup instead",
+        how: "As metastore-corrupt, with the flag; then queries the namespace that there was",
+        engines: ON_FILES,
+        check: &Probe::check(async |context| {
+            let (stack, name) = damaged(context).await?;
+            let flag = "--meta-store-destroy-on-error".to_owned();
+            let start = boot_with(&stack, |service| service.command.push(flag)).await?;
+            let observation = match start {
+                Boot::Ended => Observation::new(
+                    Verdict::Differs,
+                    "the server ends at its start with the flag too",
+                )
+                .saw("its log", log_line(&stack, "not a database").await?),
+                Boot::Ready => {
+                    let reply = ask(&stack, &name, READ).await?;
+                    let there = folder_of(&stack, "tenant")?.join("data").exists();
+                    let finding = format!(
+                        "the server starts; a namespace that there was is answered {}, its files \
+                         are {}",
+                        outcome(&reply),
+                        if there { "there" } else { "gone" }
+                    );
+                    let verdict =
+                        if reply.succeeded() { Verdict::AsDocumented } else { Verdict::Weakness };
+                    Observation::new(verdict, finding).replied(READ, &reply)
+                }
+            };
+            context.discard(&stack).await?;
+            Ok(observation.saw("a start with the flag", format!("{start:?}")))
+        }),
+    },
+];
 
 const READ: &str = "SELECT x FROM t";
 
@@ -54,64 +203,6 @@ async fn lose(stack: &EphemeralStack) -> Result<()> {
     Ok(std::fs::remove_dir_all(data_dir(stack)?.join("metastore"))?)
 }
 
-pub(super) async fn lost(context: &ProbeContext<'_>) -> Result<Observation> {
-    let (stack, name, token) = with_key(context).await?;
-    let [before, _] = both(&stack, &name, &token).await?;
-    lose(&stack).await?;
-    stack.resume("primary").await?;
-    let gone = ask(&stack, &name, READ).await?;
-    let there = folder_of(&stack, "tenant")?.join("data").exists();
-    let created = create(&stack, &name, &json!({})).await?;
-    let [server, tenant] = both(&stack, &name, &token).await?;
-    context.discard(&stack).await?;
-    let opened = !before.succeeded() && server.scalar() == Some("kept");
-    let verdict = match (opened, gone.succeeded()) {
-        (false, true) => Verdict::AsDocumented,
-        _ => Verdict::Weakness,
-    };
-    let finding = format!(
-        "a query is answered {} and its files are {}; a creation is answered {} and then the \
-         server's key {}, the namespace's own {}",
-        outcome(&gone),
-        if there { "there" } else { "gone" },
-        created.status,
-        opens(&server),
-        opens(&tenant)
-    );
-    Ok(Observation::new(verdict, finding)
-        .replied("the server's key, before", &before)
-        .replied("the server's key, without metastore/", &gone)
-        .answered("POST /v1/namespaces/tenant/create", &created)
-        .replied("the server's key, afterwards", &server)
-        .replied("the namespace's own key, afterwards", &tenant))
-}
-
-pub(super) async fn recovered(context: &ProbeContext<'_>) -> Result<Observation> {
-    let (stack, name, token) = with_key(context).await?;
-    let [before, _] = both(&stack, &name, &token).await?;
-    lose(&stack).await?;
-    let flag = "--allow-metastore-recovery".to_owned();
-    if boot_with(&stack, |service| service.command.push(flag)).await? == Boot::Ended {
-        return Err(Fault::failed("the primary does not start with the flag").into());
-    }
-    let [server, tenant] = both(&stack, &name, &token).await?;
-    context.discard(&stack).await?;
-    let verdict = match (server.succeeded(), tenant.succeeded()) {
-        (false, true) => Verdict::AsDocumented,
-        (true, _) if !before.succeeded() => Verdict::Weakness,
-        _ => Verdict::Differs,
-    };
-    let finding = format!(
-        "after a recovery the server's key {}, the namespace's own {}",
-        opens(&server),
-        opens(&tenant)
-    );
-    Ok(Observation::new(verdict, finding)
-        .replied("the server's key, before", &before)
-        .replied("the server's key, after the recovery", &server)
-        .replied("the namespace's own key, after the recovery", &tenant))
-}
-
 fn opens(reply: &Reply) -> String {
     match reply.scalar() {
         Some("kept") => "opens it with its rows".to_owned(),
@@ -129,45 +220,4 @@ async fn damaged(context: &ProbeContext<'_>) -> Result<(Rc<EphemeralStack>, Name
     let file = data_dir(&stack)?.join("metastore").join("data");
     std::fs::write(file, b"this is no database ".repeat(400))?;
     Ok((stack, name))
-}
-
-pub(super) async fn corrupt(context: &ProbeContext<'_>) -> Result<Observation> {
-    let (stack, name) = damaged(context).await?;
-    let start = boot(&stack).await?;
-    let line = log_line(&stack, "not a database").await?;
-    let observation = match start {
-        Boot::Ended => Observation::new(Verdict::AsDocumented, "the server ends at its start"),
-        Boot::Ready => {
-            let reply = ask(&stack, &name, READ).await?;
-            let finding = format!("the server starts; a query is answered {}", outcome(&reply));
-            Observation::new(Verdict::Weakness, finding).replied(READ, &reply)
-        }
-    };
-    context.discard(&stack).await?;
-    Ok(observation.saw("a start with garbage in metastore/data", format!("{start:?}: {line}")))
-}
-
-pub(super) async fn destroyed(context: &ProbeContext<'_>) -> Result<Observation> {
-    let (stack, name) = damaged(context).await?;
-    let flag = "--meta-store-destroy-on-error".to_owned();
-    let start = boot_with(&stack, |service| service.command.push(flag)).await?;
-    let observation = match start {
-        Boot::Ended => {
-            Observation::new(Verdict::Differs, "the server ends at its start with the flag too")
-                .saw("its log", log_line(&stack, "not a database").await?)
-        }
-        Boot::Ready => {
-            let reply = ask(&stack, &name, READ).await?;
-            let there = folder_of(&stack, "tenant")?.join("data").exists();
-            let finding = format!(
-                "the server starts; a namespace that there was is answered {}, its files are {}",
-                outcome(&reply),
-                if there { "there" } else { "gone" }
-            );
-            let verdict = if reply.succeeded() { Verdict::AsDocumented } else { Verdict::Weakness };
-            Observation::new(verdict, finding).replied(READ, &reply)
-        }
-    };
-    context.discard(&stack).await?;
-    Ok(observation.saw("a start with the flag", format!("{start:?}")))
 }

@@ -1,7 +1,5 @@
 //! SQL that ends the server with everything that it does for others.
 
-use futures::FutureExt;
-
 use super::deadly::{self, Deadly, LARGE_STACK, doomed, reader, strike};
 use crate::entries::recovery::fixtures::given;
 use crate::{Area, Engines, Observation, Probe, ProbeContext, Verdict};
@@ -10,7 +8,7 @@ use demo_base::error::Result;
 /// Fewer are read in time that grows with their square.
 const VIEWS: usize = 3000;
 
-pub(in super::super) const PROBES: &[Probe] = &[
+pub(in crate::entries) const PROBES: &[Probe] = &[
     Probe {
         id: "sql-length-ends-server",
         claim: "A function that makes a long text is refused, or answered \"too big\"",
@@ -21,7 +19,7 @@ pub(in super::super) const PROBES: &[Probe] = &[
         how: "SELECT replicate, padl, padr and padc of 'a' to 4294967296 letters, and rightstr to \
               2147483653, with a token for reading",
         engines: Engines::Both,
-        check: |context| all_of(context, deadly::lengths()).boxed_local(),
+        check: &Probe::check(async |context| all_of(context, deadly::lengths()).await),
     },
     Probe {
         id: "sql-operator-chain-ends-server",
@@ -33,7 +31,11 @@ pub(in super::super) const PROBES: &[Probe] = &[
         how: "SELECT with a chain of 40,000 of each of nine operators, with a token for reading; \
               and 40,000 parentheses",
         engines: Engines::Both,
-        check: |context| chains(context).boxed_local(),
+        check: &Probe::check(async |context| {
+            let mut all = deadly::chains();
+            all.push(deadly::parentheses());
+            all_of(context, all).await
+        }),
     },
     Probe {
         id: "sql-regexp-ends-server",
@@ -44,7 +46,7 @@ pub(in super::super) const PROBES: &[Probe] = &[
         mitigation: "`demo gate serve` refuses REGEXP; a larger stack needs a longer pattern",
         how: "SELECT 'a' REGEXP ? with 20,000 nested parentheses, with a token for reading",
         engines: Engines::Both,
-        check: |context| all_of(context, deadly::nested_pattern()).boxed_local(),
+        check: &Probe::check(async |context| all_of(context, deadly::nested_pattern()).await),
     },
     Probe {
         id: "sql-like-ends-server",
@@ -56,7 +58,18 @@ pub(in super::super) const PROBES: &[Probe] = &[
         how: "SELECT ? LIKE ? and ? GLOB ? with 24,999 wildcards, with a token for reading, with \
               the default stack of 2 MiB and with one of 16 MiB",
         engines: Engines::Both,
-        check: |context| wildcards(context).boxed_local(),
+        check: &Probe::check(async |context| {
+            let all = deadly::wildcards();
+            let (ended, lived, seen) = tried(context, None, &all).await?;
+            let mut seen = judged(&ended, &lived, seen);
+            let (ended, lived, other) = tried(context, Some(LARGE_STACK), &all).await?;
+            let large = judged(&ended, &lived, other);
+            seen.finding = format!("{}; with a stack of 16 MiB {}", seen.finding, large.finding);
+            for line in large.evidence {
+                seen.evidence.push(format!("16 MiB: {line}"));
+            }
+            Ok(seen)
+        }),
     },
     Probe {
         id: "sql-views-end-server",
@@ -68,7 +81,22 @@ pub(in super::super) const PROBES: &[Probe] = &[
         how: "Makes 3,000 views, each on the one before, and reads the last one with a token for \
               reading",
         engines: Engines::Both,
-        check: |context| views(context).boxed_local(),
+        check: &Probe::check(async |context| {
+            let (stack, name) = doomed(context, None).await?;
+            let made = stack.hrana("primary", Some(&name))?.script(&deadly::views(VIEWS)).await?;
+            given(&stack, &name, &["SELECT * FROM v0"]).await?;
+            let fate = strike(&stack, &reader(&stack, &name)?, &deadly::last_view(VIEWS)).await?;
+            context.discard(&stack).await?;
+            let seen = Observation::either(
+                fate.ended,
+                (
+                    Verdict::Weakness,
+                    "reading the last of 3,000 views, each on another, ends the server",
+                ),
+                (Verdict::AsDocumented, "the server survives 3,000 views, each on another"),
+            );
+            Ok(seen.replied("3,000 times CREATE VIEW", &made).saw("SELECT from the last", fate.saw))
+        }),
     },
     Probe {
         id: "sql-vector-function-ends-server",
@@ -79,7 +107,7 @@ pub(in super::super) const PROBES: &[Probe] = &[
         mitigation: "`demo gate serve` refuses it; restart the server when it ends",
         how: "SELECT libsql_vector_idx(), with a token for reading",
         engines: Engines::Both,
-        check: |context| all_of(context, deadly::vector_index()).boxed_local(),
+        check: &Probe::check(async |context| all_of(context, deadly::vector_index()).await),
     },
 ];
 
@@ -125,37 +153,4 @@ fn judged(ended: &[String], lived: &[String], mut seen: Observation) -> Observat
 async fn all_of(context: &ProbeContext<'_>, all: Vec<Deadly>) -> Result<Observation> {
     let (ended, lived, seen) = tried(context, None, &all).await?;
     Ok(judged(&ended, &lived, seen))
-}
-
-async fn chains(context: &ProbeContext<'_>) -> Result<Observation> {
-    let mut all = deadly::chains();
-    all.push(deadly::parentheses());
-    all_of(context, all).await
-}
-
-async fn wildcards(context: &ProbeContext<'_>) -> Result<Observation> {
-    let all = deadly::wildcards();
-    let (ended, lived, seen) = tried(context, None, &all).await?;
-    let mut seen = judged(&ended, &lived, seen);
-    let (ended, lived, other) = tried(context, Some(LARGE_STACK), &all).await?;
-    let large = judged(&ended, &lived, other);
-    seen.finding = format!("{}; with a stack of 16 MiB {}", seen.finding, large.finding);
-    for line in large.evidence {
-        seen.evidence.push(format!("16 MiB: {line}"));
-    }
-    Ok(seen)
-}
-
-async fn views(context: &ProbeContext<'_>) -> Result<Observation> {
-    let (stack, name) = doomed(context, None).await?;
-    let made = stack.hrana("primary", Some(&name))?.script(&deadly::views(VIEWS)).await?;
-    given(&stack, &name, &["SELECT * FROM v0"]).await?;
-    let fate = strike(&stack, &reader(&stack, &name)?, &deadly::last_view(VIEWS)).await?;
-    context.discard(&stack).await?;
-    let seen = Observation::either(
-        fate.ended,
-        (Verdict::Weakness, "reading the last of 3,000 views, each on another, ends the server"),
-        (Verdict::AsDocumented, "the server survives 3,000 views, each on another"),
-    );
-    Ok(seen.replied("3,000 times CREATE VIEW", &made).saw("SELECT from the last", fate.saw))
 }

@@ -59,7 +59,7 @@ pub(super) struct Tenants {
     pub other: NamespaceName,
 }
 
-/// The context of a gate_audit.
+/// What an attack works on.
 pub struct AttackContext<'a> {
     pub context: &'a ProbeContext<'a>,
     pub stack: Rc<EphemeralStack>,

@@ -1,11 +1,10 @@
 //! SQL that reaches the server's files.
 
-use futures::FutureExt;
 use secrecy::SecretString;
 
 use super::attack_context::{AttackContext, SECRET, Tenants};
 use crate::entries::http_api::wire::{scalar, verdict_of};
-use crate::gate_audit::{Attack, Attempt, Target};
+use crate::gate_audit::{Attack, Attempt};
 use demo_base::error::Result;
 use demo_sqld::namespace::NamespaceName;
 
@@ -13,17 +12,50 @@ pub(super) const ATTACKS: &[Attack] = &[
     Attack {
         id: "sql-reads-any-file",
         how: "SELECT readfile() of another tenant's write-ahead log",
-        run: |context, target| reads(context, target).boxed_local(),
+        run: &Attack::run(async |context, target| {
+            let Tenants { own, other } = context.tenants().await?;
+            let (folder, token) = inside(context, &own).await?;
+            let sql = format!(
+                "SELECT instr(readfile('{folder}/{other}/data-wal'), CAST('{SECRET}' AS BLOB)) > 0"
+            );
+            let answer =
+                context.wire(target)?.token(Some(token)).namespace(&own).execute(&sql).await?;
+            let got_in = scalar(&answer).as_deref() == Some("1");
+            Ok(Attempt::new(got_in, format!("{} {}", answer.status, answer.body)))
+        }),
     },
     Attack {
         id: "sql-writes-any-file",
         how: "SELECT writefile() beside the databases",
-        run: |context, target| writes(context, target).boxed_local(),
+        run: &Attack::run(async |context, target| {
+            let Tenants { own, .. } = context.tenants().await?;
+            let (folder, token) = inside(context, &own).await?;
+            let path = format!("{folder}/{own}/written");
+            let sql = format!("SELECT writefile('{path}', 'x')");
+            let answer =
+                context.wire(target)?.token(Some(token)).namespace(&own).execute(&sql).await?;
+            let there = format!("SELECT CAST(readfile('{path}') AS TEXT) = 'x'");
+            let there = context.inside(&own)?.execute(&there).await?;
+            let saw = format!("{}: {}", answer.status, verdict_of(&answer));
+            Ok(Attempt::new(there.scalar() == Some("1"), format!("{saw} {}", answer.body)))
+        }),
     },
     Attack {
         id: "sql-lists-folders",
         how: "PRAGMA database_list, and SELECT from fsdir() of the databases' folder",
-        run: |context, target| lists(context, target).boxed_local(),
+        run: &Attack::run(async |context, target| {
+            let Tenants { own, other } = context.tenants().await?;
+            let (folder, token) = inside(context, &own).await?;
+            let wire = context.wire(target)?.token(Some(token)).namespace(&own);
+            let sql =
+                format!("SELECT count(*) > 0 FROM fsdir('{folder}') WHERE name LIKE '%/{other}'");
+            let answer = wire.execute(&sql).await?;
+            let mut tries = vec![("fsdir()".to_owned(), scalar(&answer).as_deref() == Some("1"))];
+            for sql in ["PRAGMA database_list", "SELECT file FROM pragma_database_list"] {
+                tries.push((sql.to_owned(), wire.execute(sql).await?.body.contains(&folder)));
+            }
+            Ok(Attempt::several(target, &tries, format!("{} {}", answer.status, answer.body)))
+        }),
     },
 ];
 
@@ -37,40 +69,4 @@ pub(super) async fn inside(
     let path = reply.scalar().unwrap_or_default().to_owned();
     let folder = path.strip_suffix(&format!("/{own}/data")).unwrap_or_default().to_owned();
     Ok((folder, context.token(own)?))
-}
-
-async fn reads(context: &AttackContext<'_>, target: Target) -> Result<Attempt> {
-    let Tenants { own, other } = context.tenants().await?;
-    let (folder, token) = inside(context, &own).await?;
-    let sql = format!(
-        "SELECT instr(readfile('{folder}/{other}/data-wal'), CAST('{SECRET}' AS BLOB)) > 0"
-    );
-    let answer = context.wire(target)?.token(Some(token)).namespace(&own).execute(&sql).await?;
-    let got_in = scalar(&answer).as_deref() == Some("1");
-    Ok(Attempt::new(got_in, format!("{} {}", answer.status, answer.body)))
-}
-
-async fn writes(context: &AttackContext<'_>, target: Target) -> Result<Attempt> {
-    let Tenants { own, .. } = context.tenants().await?;
-    let (folder, token) = inside(context, &own).await?;
-    let path = format!("{folder}/{own}/written");
-    let sql = format!("SELECT writefile('{path}', 'x')");
-    let answer = context.wire(target)?.token(Some(token)).namespace(&own).execute(&sql).await?;
-    let there = format!("SELECT CAST(readfile('{path}') AS TEXT) = 'x'");
-    let there = context.inside(&own)?.execute(&there).await?;
-    let saw = format!("{}: {}", answer.status, verdict_of(&answer));
-    Ok(Attempt::new(there.scalar() == Some("1"), format!("{saw} {}", answer.body)))
-}
-
-async fn lists(context: &AttackContext<'_>, target: Target) -> Result<Attempt> {
-    let Tenants { own, other } = context.tenants().await?;
-    let (folder, token) = inside(context, &own).await?;
-    let wire = context.wire(target)?.token(Some(token)).namespace(&own);
-    let sql = format!("SELECT count(*) > 0 FROM fsdir('{folder}') WHERE name LIKE '%/{other}'");
-    let answer = wire.execute(&sql).await?;
-    let mut tries = vec![("fsdir()".to_owned(), scalar(&answer).as_deref() == Some("1"))];
-    for sql in ["PRAGMA database_list", "SELECT file FROM pragma_database_list"] {
-        tries.push((sql.to_owned(), wire.execute(sql).await?.body.contains(&folder)));
-    }
-    Ok(Attempt::several(target, &tries, format!("{} {}", answer.status, answer.body)))
 }

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use futures::FutureExt;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -18,34 +17,71 @@ pub(super) const ATTACKS: &[Attack] = &[
     Attack {
         id: "empty-claims-full-access",
         how: "SELECT on another tenant's namespace with the token {}",
-        run: |context, target| reads_other(context, target, json!({})).boxed_local(),
+        run: &Attack::run(async |context, target| reads_other(context, target, json!({})).await),
     },
     Attack {
         id: "worker-token-opens-other-tenants",
         how: "SELECT on another tenant's namespace with {sub, nbf, exp}",
-        run: |context, target| {
+        run: &Attack::run(async |context, target| {
             let now = Timestamp::now().as_second();
             let claims = json!({ "sub": "user-1", "nbf": now, "exp": now + 600 });
-            reads_other(context, target, claims).boxed_local()
-        },
+            reads_other(context, target, claims).await
+        }),
     },
     Attack {
         id: "tag-claim-opens-all-namespaces",
         how: "SELECT on another tenant's namespace with the server's LIBSQL_GID as a tag",
-        run: |context, target| {
+        run: &Attack::run(async |context, target| {
             let claims = json!({ "p": { "rw": { "tags": [GROUP] } }, "exp": far() });
-            reads_other(context, target, claims).boxed_local()
-        },
+            reads_other(context, target, claims).await
+        }),
     },
     Attack {
         id: "token-not-before-ignored",
         how: "SELECT with a token for the namespace that begins in an hour",
-        run: |context, target| early(context, target).boxed_local(),
+        run: &Attack::run(async |context, target| {
+            let Tenants { own, .. } = context.tenants().await?;
+            let begin = Timestamp::now().as_second() + 3600;
+            let claims =
+                json!({ "p": { "rw": { "ns": [own] } }, "nbf": begin, "exp": begin + 600 });
+            let token = context.stack.token_with(&claims)?;
+            let answer = context
+                .wire(target)?
+                .token(Some(token))
+                .namespace(&own)
+                .execute("SELECT 1")
+                .await?;
+            Ok(Attempt::new(
+                verdict_of(&answer) == "ok",
+                format!("{} {}", answer.status, answer.body),
+            ))
+        }),
     },
     Attack {
         id: "websocket-outlives-its-token",
         how: "INSERT over a WebSocket after the end of the token in its hello",
-        run: |context, target| outlives(context, target).boxed_local(),
+        run: &Attack::run(async |context, target| {
+            let Tenants { own, .. } = context.tenants().await?;
+            let end = Timestamp::now().as_second() + 2;
+            let claims = json!({ "p": { "rw": { "ns": [own] } }, "exp": end });
+            let token = context.stack.token_with(&claims)?;
+            let address = context.at(target, "primary", Interface::Http)?;
+            let mut socket = Session::open(address, &own, &token).await?;
+            poll("the token has ended", Duration::from_secs(8), async || {
+                Ok(if Timestamp::now().as_second() > end + 1 {
+                    ready::Attempt::Done(())
+                } else {
+                    ready::Attempt::Again("it is still good".to_owned())
+                })
+            })
+            .await?;
+            // A socket that was closed meanwhile is an error of the connection.
+            let saw = match socket.execute("INSERT INTO t VALUES ('late')").await {
+                Ok(saw) => saw,
+                Err(error) => format!("{error:#}"),
+            };
+            Ok(Attempt::new(context.holds(&own, "late").await?, saw))
+        }),
     },
 ];
 
@@ -64,37 +100,4 @@ async fn reads_other(
     let answer = wire.execute(&format!("SELECT x FROM t WHERE x = '{SECRET}'")).await?;
     let got_in = scalar(&answer).as_deref() == Some(SECRET);
     Ok(Attempt::new(got_in, format!("{} {}", answer.status, answer.body)))
-}
-
-async fn early(context: &AttackContext<'_>, target: Target) -> Result<Attempt> {
-    let Tenants { own, .. } = context.tenants().await?;
-    let begin = Timestamp::now().as_second() + 3600;
-    let claims = json!({ "p": { "rw": { "ns": [own] } }, "nbf": begin, "exp": begin + 600 });
-    let token = context.stack.token_with(&claims)?;
-    let answer =
-        context.wire(target)?.token(Some(token)).namespace(&own).execute("SELECT 1").await?;
-    Ok(Attempt::new(verdict_of(&answer) == "ok", format!("{} {}", answer.status, answer.body)))
-}
-
-async fn outlives(context: &AttackContext<'_>, target: Target) -> Result<Attempt> {
-    let Tenants { own, .. } = context.tenants().await?;
-    let end = Timestamp::now().as_second() + 2;
-    let claims = json!({ "p": { "rw": { "ns": [own] } }, "exp": end });
-    let token = context.stack.token_with(&claims)?;
-    let address = context.at(target, "primary", Interface::Http)?;
-    let mut socket = Session::open(address, &own, &token).await?;
-    poll("the token has ended", Duration::from_secs(8), async || {
-        Ok(if Timestamp::now().as_second() > end + 1 {
-            ready::Attempt::Done(())
-        } else {
-            ready::Attempt::Again("it is still good".to_owned())
-        })
-    })
-    .await?;
-    // A socket that was closed meanwhile is an error of the connection.
-    let saw = match socket.execute("INSERT INTO t VALUES ('late')").await {
-        Ok(saw) => saw,
-        Err(error) => format!("{error:#}"),
-    };
-    Ok(Attempt::new(context.holds(&own, "late").await?, saw))
 }

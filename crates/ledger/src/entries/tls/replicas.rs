@@ -6,101 +6,180 @@ use super::certificates::Shape;
 use crate::entries::following::support::{
     PATIENCE, ask, eventually, health, outcome, run, said, words,
 };
-use crate::{Observation, ProbeContext, Verdict};
+use crate::{Area, Engines, Observation, Probe, ProbeContext, Verdict};
 use demo_base::error::Result;
 use demo_sqld_client::hrana::Reply;
 use demo_stack::plan::StackPlan;
 use demo_stack::plan::blueprint::Variants;
 
+pub(in crate::entries) const PROBES: &[Probe] = &[
+    Probe {
+        id: "certificates-without-grpc-tls",
+        claim: "A primary that is given certificates uses TLS",
+        source: "assumption; USER_GUIDE, Launching a primary server",
+        area: Area::Security,
+        why: "One forgotten word leaves the port open, and nothing says so",
+        mitigation: "Check with a replica that has no certificate: it must not get in",
+        how: "Takes only --grpc-tls from a primary's command; a replica without certificate reads",
+        engines: Engines::Both,
+        check: &Probe::check(async |context| {
+            let seen = look(context, |plan, _| {
+                for service in plan.services.iter_mut().filter(|service| service.name == "primary")
+                {
+                    service.command.retain(|word| word != "--grpc-tls");
+                }
+                without_tls(plan, "http://");
+                Ok(())
+            });
+            let seen = seen.await?;
+            let verdict = if seen.served() { Verdict::Weakness } else { Verdict::AsDocumented };
+            let finding = format!(
+                "the certificates of a primary without --grpc-tls {}: a read at a replica that has \
+                 none {}",
+                if seen.served() { "are ignored" } else { "are in use" },
+                outcome(seen.read.as_ref())
+            );
+            Ok(seen.evidence(Observation::new(verdict, finding)))
+        }),
+    },
+    Probe {
+        id: "tls-needs-name-sqld",
+        claim: "The server certificate must carry the host name that the replica dials",
+        source: "the rule of TLS; USER_GUIDE, TLS configuration is silent",
+        area: Area::Replication,
+        why: "Certificates of the company's CA, made for host names, do not work",
+        mitigation: "Add the name `sqld` to the server certificate; `demo certs generate` does",
+        how: "The same certificates with and without the name `sqld`; a replica reads with each",
+        engines: Engines::Both,
+        check: &Probe::check(async |context| {
+            let named = look(context, |_, folder| Shape::GOOD.write(folder));
+            let host_names =
+                Shape { server_names: &["primary", "localhost", "127.0.0.1"], ..Shape::GOOD };
+            let unnamed = look(context, |_, folder| host_names.write(folder));
+            let (named, unnamed) = futures::join!(named, unnamed);
+            let (named, unnamed) = (named?, unnamed?);
+            let verdict = match (named.served(), unnamed.served()) {
+                (true, true) => Verdict::AsDocumented,
+                (true, false) => Verdict::Differs,
+                (false, _) => Verdict::Undocumented,
+            };
+            let finding = format!(
+                "with the name `sqld` in the server certificate a read {}, with host names alone \
+                 it {}",
+                outcome(named.read.as_ref()),
+                outcome(unnamed.read.as_ref())
+            );
+            let observation = Observation::new(verdict, finding);
+            Ok(unnamed.evidence(observation.saw("with `sqld`", words(named.read.as_ref()))))
+        }),
+    },
+    Probe {
+        id: "tls-foreign-replica",
+        claim: "A replica whose certificate another CA signed is kept out",
+        source: "USER_GUIDE, TLS configuration",
+        area: Area::Security,
+        why: "The gRPC port has no other lock",
+        mitigation: "Nothing to do; keep the CA's key away from the servers",
+        how: "Gives the replica a client certificate of another CA, and reads",
+        engines: Engines::Both,
+        check: &Probe::check(async |context| {
+            let shape = Shape { client_foreign: true, ..Shape::GOOD };
+            let seen = look(context, |_, folder| shape.write(folder)).await?;
+            let verdict = if seen.served() { Verdict::Weakness } else { Verdict::AsDocumented };
+            Ok(seen.observation(verdict, "a replica of another CA"))
+        }),
+    },
+    Probe {
+        id: "tls-expired-client",
+        claim: "A replica whose certificate has expired says so",
+        source: "assumption",
+        area: Area::Replication,
+        why: "Replication ends on a day that nobody has noted, and every check stays green",
+        mitigation: "Watch the dates; `demo certs show` prints them",
+        how: "Gives the replica a client certificate that ended in 2020, reads, asks /health",
+        engines: Engines::Both,
+        check: &Probe::check(async |context| {
+            let shape = Shape { client_expired: true, ..Shape::GOOD };
+            let seen = look(context, |_, folder| shape.write(folder)).await?;
+            let verdict = if seen.served() { Verdict::Weakness } else { Verdict::Undocumented };
+            Ok(seen.observation(verdict, "a replica with an expired certificate"))
+        }),
+    },
+    Probe {
+        id: "tls-expired-server",
+        claim: "A primary whose certificate has expired does not start",
+        source: "assumption",
+        area: Area::Replication,
+        why: "The primary looks well while no replica can reach it",
+        mitigation: "Watch the dates; `demo certs show` prints them",
+        how: "Gives the primary a certificate that ended in 2020, reads at the replica",
+        engines: Engines::Both,
+        check: &Probe::check(async |context| {
+            let shape = Shape { server_expired: true, ..Shape::GOOD };
+            let seen = look(context, |_, folder| shape.write(folder)).await?;
+            let verdict = if seen.served() { Verdict::Weakness } else { Verdict::Undocumented };
+            Ok(seen.observation(verdict, "the replica of a primary with an expired certificate"))
+        }),
+    },
+    Probe {
+        id: "tls-flag-with-http-url",
+        claim: "A replica with --primary-grpc-tls refuses an http URL",
+        source: "assumption; sqld issue 616",
+        area: Area::Replication,
+        why: "A wrong letter in a URL shows as requests that never end",
+        mitigation: "Read one row at every replica after each start; /health proves nothing",
+        how: "Gives a replica with the TLS flags an http URL, reads, asks /health, reads its log",
+        engines: Engines::Both,
+        check: &Probe::check(async |context| {
+            let seen = look(context, |plan, _| {
+                set_scheme(plan, "http://");
+                Ok(())
+            });
+            let seen = seen.await?;
+            Ok(seen.observation(seen.silent(), "a replica with TLS and an http URL"))
+        }),
+    },
+    Probe {
+        id: "https-url-without-flag",
+        claim: "A replica with an https URL uses TLS",
+        source: "assumption; DOCKER has SQLD_PRIMARY_URL=https://… and no flag",
+        area: Area::Replication,
+        why: "The documented way to start a replica's container cannot work",
+        mitigation: "Pass --primary-grpc-tls and the three files as well",
+        how: "Takes the TLS flags from a replica with an https URL, reads, asks /health",
+        engines: Engines::Both,
+        check: &Probe::check(async |context| {
+            let seen = look(context, |plan, _| {
+                without_tls(plan, "https://");
+                Ok(())
+            });
+            let seen = seen.await?;
+            let verdict = if seen.served() { Verdict::AsDocumented } else { Verdict::Differs };
+            Ok(seen.observation(verdict, "a replica with an https URL and no TLS flag"))
+        }),
+    },
+    Probe {
+        id: "plain-replica-of-tls-primary",
+        claim: "A replica that lacks TLS is told so by its primary",
+        source: "assumption; sqld issue 616",
+        area: Area::Replication,
+        why: "A replica that never joins looks well to every health check",
+        mitigation: "Read one row at every replica after each start; /health proves nothing",
+        how: "Takes TLS from a replica altogether, reads, asks /health, reads its log",
+        engines: Engines::Both,
+        check: &Probe::check(async |context| {
+            let seen = look(context, |plan, _| {
+                without_tls(plan, "http://");
+                Ok(())
+            });
+            let seen = seen.await?;
+            Ok(seen.observation(seen.silent(), "a replica without TLS at a primary with TLS"))
+        }),
+    },
+];
+
 /// What a replica says of a connection that does not come about.
 const COMPLAINT: &str = "error connecting to primary";
-
-pub async fn certificates_alone(context: &ProbeContext<'_>) -> Result<Observation> {
-    let seen = look(context, |plan, _| {
-        for service in plan.services.iter_mut().filter(|service| service.name == "primary") {
-            service.command.retain(|word| word != "--grpc-tls");
-        }
-        without_tls(plan, "http://");
-        Ok(())
-    });
-    let seen = seen.await?;
-    let verdict = if seen.served() { Verdict::Weakness } else { Verdict::AsDocumented };
-    let finding = format!(
-        "the certificates of a primary without --grpc-tls {}: a read at a replica that has none {}",
-        if seen.served() { "are ignored" } else { "are in use" },
-        outcome(seen.read.as_ref())
-    );
-    Ok(seen.evidence(Observation::new(verdict, finding)))
-}
-
-pub async fn server_name(context: &ProbeContext<'_>) -> Result<Observation> {
-    let named = look(context, |_, folder| Shape::GOOD.write(folder));
-    let host_names = Shape { server_names: &["primary", "localhost", "127.0.0.1"], ..Shape::GOOD };
-    let unnamed = look(context, |_, folder| host_names.write(folder));
-    let (named, unnamed) = futures::join!(named, unnamed);
-    let (named, unnamed) = (named?, unnamed?);
-    let verdict = match (named.served(), unnamed.served()) {
-        (true, true) => Verdict::AsDocumented,
-        (true, false) => Verdict::Differs,
-        (false, _) => Verdict::Undocumented,
-    };
-    let finding = format!(
-        "with the name `sqld` in the server certificate a read {}, with host names alone it {}",
-        outcome(named.read.as_ref()),
-        outcome(unnamed.read.as_ref())
-    );
-    let observation = Observation::new(verdict, finding);
-    Ok(unnamed.evidence(observation.saw("with `sqld`", words(named.read.as_ref()))))
-}
-
-pub async fn foreign(context: &ProbeContext<'_>) -> Result<Observation> {
-    let shape = Shape { client_foreign: true, ..Shape::GOOD };
-    let seen = look(context, |_, folder| shape.write(folder)).await?;
-    let verdict = if seen.served() { Verdict::Weakness } else { Verdict::AsDocumented };
-    Ok(seen.observation(verdict, "a replica of another CA"))
-}
-
-pub async fn expired_client(context: &ProbeContext<'_>) -> Result<Observation> {
-    let shape = Shape { client_expired: true, ..Shape::GOOD };
-    let seen = look(context, |_, folder| shape.write(folder)).await?;
-    let verdict = if seen.served() { Verdict::Weakness } else { Verdict::Undocumented };
-    Ok(seen.observation(verdict, "a replica with an expired certificate"))
-}
-
-pub async fn expired_server(context: &ProbeContext<'_>) -> Result<Observation> {
-    let shape = Shape { server_expired: true, ..Shape::GOOD };
-    let seen = look(context, |_, folder| shape.write(folder)).await?;
-    let verdict = if seen.served() { Verdict::Weakness } else { Verdict::Undocumented };
-    Ok(seen.observation(verdict, "the replica of a primary with an expired certificate"))
-}
-
-pub async fn http_url(context: &ProbeContext<'_>) -> Result<Observation> {
-    let seen = look(context, |plan, _| {
-        set_scheme(plan, "http://");
-        Ok(())
-    });
-    let seen = seen.await?;
-    Ok(seen.observation(seen.silent(), "a replica with TLS and an http URL"))
-}
-
-pub async fn https_url(context: &ProbeContext<'_>) -> Result<Observation> {
-    let seen = look(context, |plan, _| {
-        without_tls(plan, "https://");
-        Ok(())
-    });
-    let seen = seen.await?;
-    let verdict = if seen.served() { Verdict::AsDocumented } else { Verdict::Differs };
-    Ok(seen.observation(verdict, "a replica with an https URL and no TLS flag"))
-}
-
-pub async fn plain(context: &ProbeContext<'_>) -> Result<Observation> {
-    let seen = look(context, |plan, _| {
-        without_tls(plan, "http://");
-        Ok(())
-    });
-    let seen = seen.await?;
-    Ok(seen.observation(seen.silent(), "a replica without TLS at a primary with TLS"))
-}
 
 /// What a replica did for its first request.
 struct Seen {

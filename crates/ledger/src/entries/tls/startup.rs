@@ -6,10 +6,98 @@ use jiff::Timestamp;
 use secrecy::ExposeSecret;
 
 use super::certificates;
-use crate::{Ended, Observation, ProbeContext, Verdict};
+use crate::{Area, Ended, Engines, Observation, Probe, ProbeContext, Verdict};
 use demo_base::error::Result;
 use demo_base::files::{MODE_SECRET, write_atomic};
 use demo_stack::credentials::certs::CertificateSet;
+
+const NEEDS_BINARY: &str = "it reads the exit code of the server binary itself";
+
+pub(in crate::entries) const PROBES: &[Probe] = &[
+    Probe {
+        id: "tls-sec1-key",
+        claim: "The primary reads an EC key as openssl writes it",
+        source: "assumption; USER_GUIDE, TLS configuration names no format",
+        area: Area::Replication,
+        why: "The message of the crash does not lead to the key",
+        mitigation: "Convert it: openssl pkcs8 -topk8 -nodes -in old.pem -out server_key.pem",
+        how: "Runs the server with the same key as \"BEGIN EC PRIVATE KEY\"",
+        engines: Engines::NativeOnly(NEEDS_BINARY),
+        check: &Probe::check(async |context| {
+            let folder = context.scratch()?;
+            write_set(folder.path())?;
+            let key = certificates::sec1_key()?;
+            write_atomic(&folder.path().join("server_key.pem"), key.as_bytes(), MODE_SECRET)?;
+            let ended = serve(context, folder.path(), &[CERTIFICATE, AUTHORITY]).await?;
+            let panicked = ended.text.contains("panicked");
+            let how = if panicked { "by a panic" } else { "without a panic" };
+            let (verdict, finding) = match ended.code {
+                None => (Verdict::AsDocumented, "the primary takes a key in SEC1 form".to_owned()),
+                Some(code) => (
+                    Verdict::Undocumented,
+                    format!(
+                        "with a key in SEC1 form the primary ends with exit code {code}, {how}"
+                    ),
+                ),
+            };
+            Ok(Observation::new(verdict, finding).saw("the server's output", telling(&ended)))
+        }),
+    },
+    Probe {
+        id: "tls-missing-file",
+        claim: "A certificate file that is missing is named",
+        source: "assumption",
+        area: Area::Operations,
+        why: "Six files are mounted into two containers; one finds the wrong one by its name",
+        mitigation: "Check paths before the start: `demo up` refuses a file that is not there",
+        how: "Runs the server with a --grpc-cert-file that does not exist and reads its output",
+        engines: Engines::NativeOnly(NEEDS_BINARY),
+        check: &Probe::check(async |context| {
+            let folder = context.scratch()?;
+            write_set(folder.path())?;
+            let ended =
+                serve(context, folder.path(), &["--grpc-cert-file=absent.pem", AUTHORITY]).await?;
+            let named = ended.text.contains("absent.pem");
+            let seen = match ended.code {
+                None => Observation::new(
+                    Verdict::Weakness,
+                    "the primary starts without the certificate",
+                ),
+                Some(code) => Observation::new(
+                    if named { Verdict::AsDocumented } else { Verdict::Undocumented },
+                    format!(
+                        "without a certificate file the primary ends with exit code {code} and {}",
+                        if named { "names the file" } else { "does not name the file" }
+                    ),
+                ),
+            };
+            Ok(seen.saw("the server's output", telling(&ended)))
+        }),
+    },
+    Probe {
+        id: "tls-one-way",
+        claim: "--grpc-tls works without certificates for the replicas",
+        source: "assumption; `sqld --help` explains none of the flags",
+        area: Area::Replication,
+        why: "There is no TLS for the nodes but mutual TLS, with a certificate for every replica",
+        mitigation: "Make a CA and certificates for both sides; `demo certs generate` does",
+        how: "Runs the server with --grpc-tls, certificate and key but without a CA",
+        engines: Engines::NativeOnly(NEEDS_BINARY),
+        check: &Probe::check(async |context| {
+            let folder = context.scratch()?;
+            write_set(folder.path())?;
+            let ended = serve(context, folder.path(), &[CERTIFICATE]).await?;
+            let seen = match ended.code {
+                None => Observation::new(Verdict::AsDocumented, "the primary starts without a CA"),
+                Some(code) => Observation::new(
+                    Verdict::Undocumented,
+                    format!("TLS without a CA for the replicas is refused with exit code {code}"),
+                ),
+            };
+            Ok(seen.saw("the server's output", telling(&ended)))
+        }),
+    },
+];
 
 /// Port 0 is any free one: nothing is ever to connect there.
 const LISTEN: [&str; 6] = [
@@ -22,56 +110,6 @@ const LISTEN: [&str; 6] = [
 ];
 const CERTIFICATE: &str = "--grpc-cert-file=server_cert.pem";
 const AUTHORITY: &str = "--grpc-ca-cert-file=ca_cert.pem";
-
-pub async fn sec1_key(context: &ProbeContext<'_>) -> Result<Observation> {
-    let folder = context.scratch()?;
-    write_set(folder.path())?;
-    let key = certificates::sec1_key()?;
-    write_atomic(&folder.path().join("server_key.pem"), key.as_bytes(), MODE_SECRET)?;
-    let ended = serve(context, folder.path(), &[CERTIFICATE, AUTHORITY]).await?;
-    let panicked = ended.text.contains("panicked");
-    let how = if panicked { "by a panic" } else { "without a panic" };
-    let (verdict, finding) = match ended.code {
-        None => (Verdict::AsDocumented, "the primary takes a key in SEC1 form".to_owned()),
-        Some(code) => (
-            Verdict::Undocumented,
-            format!("with a key in SEC1 form the primary ends with exit code {code}, {how}"),
-        ),
-    };
-    Ok(Observation::new(verdict, finding).saw("the server's output", telling(&ended)))
-}
-
-pub async fn missing_file(context: &ProbeContext<'_>) -> Result<Observation> {
-    let folder = context.scratch()?;
-    write_set(folder.path())?;
-    let ended = serve(context, folder.path(), &["--grpc-cert-file=absent.pem", AUTHORITY]).await?;
-    let named = ended.text.contains("absent.pem");
-    let seen = match ended.code {
-        None => Observation::new(Verdict::Weakness, "the primary starts without the certificate"),
-        Some(code) => Observation::new(
-            if named { Verdict::AsDocumented } else { Verdict::Undocumented },
-            format!(
-                "without a certificate file the primary ends with exit code {code} and {}",
-                if named { "names the file" } else { "does not name the file" }
-            ),
-        ),
-    };
-    Ok(seen.saw("the server's output", telling(&ended)))
-}
-
-pub async fn one_way(context: &ProbeContext<'_>) -> Result<Observation> {
-    let folder = context.scratch()?;
-    write_set(folder.path())?;
-    let ended = serve(context, folder.path(), &[CERTIFICATE]).await?;
-    let seen = match ended.code {
-        None => Observation::new(Verdict::AsDocumented, "the primary starts without a CA"),
-        Some(code) => Observation::new(
-            Verdict::Undocumented,
-            format!("TLS without a CA for the replicas is refused with exit code {code}"),
-        ),
-    };
-    Ok(seen.saw("the server's output", telling(&ended)))
-}
 
 /// Good certificates in `folder`.
 fn write_set(folder: &Path) -> Result<()> {

@@ -2,33 +2,57 @@
 
 use super::relay::Relay;
 use crate::entries::following::support::{run, shows};
-use crate::{Observation, ProbeContext, Verdict};
+use crate::{Area, Engines, Observation, Probe, ProbeContext, Verdict};
 use demo_base::error::{Fault, Result};
 use demo_stack::plan::Interface;
 use demo_stack::plan::blueprint::Variants;
 
+const NEEDS_LOOPBACK: &str = "the replica reaches the primary through this program, on loopback";
+
+pub(in crate::entries) const PROBES: &[Probe] = &[
+    Probe {
+        id: "plaintext-replication",
+        claim: "The nodes of a cluster communicate over gRPC with TLS",
+        source: "USER_GUIDE, TLS configuration; the article on the demo's first version says \
+                 h2c is the default",
+        area: Area::Security,
+        why: "Whoever sees the traffic between the nodes reads every row",
+        mitigation: "Turn on mutual TLS, or keep the nodes in a network of their own",
+        how: "Lets the replica reach the primary through a relay and looks for a row in its bytes",
+        engines: Engines::NativeOnly(NEEDS_LOOPBACK),
+        check: &Probe::check(async |context| {
+            let (bytes, found) = overheard(context, Variants::DEFAULT).await?;
+            Ok(Observation::either(
+                found,
+                (Verdict::Weakness, "without flags the rows pass between the nodes as plain text"),
+                (Verdict::AsDocumented, "without flags the rows cannot be read between the nodes"),
+            )
+            .saw("the bytes between the nodes", format!("{bytes} bytes, the row in them: {found}")))
+        }),
+    },
+    Probe {
+        id: "tls-hides-replication",
+        claim: "With TLS nobody between primary and replica can read the rows",
+        source: "USER_GUIDE, TLS configuration",
+        area: Area::Security,
+        why: "It is what the certificates are made for",
+        mitigation: "Nothing to do",
+        how: "The same relay between servers with mutual TLS; the replica must show the row",
+        engines: Engines::NativeOnly(NEEDS_LOOPBACK),
+        check: &Probe::check(async |context| {
+            let (bytes, found) = overheard(context, Variants::TLS).await?;
+            Ok(Observation::either(
+                found,
+                (Verdict::Weakness, "with TLS the rows pass between the nodes as plain text"),
+                (Verdict::AsDocumented, "with TLS the rows cannot be read between the nodes"),
+            )
+            .saw("the bytes between the nodes", format!("{bytes} bytes, the row in them: {found}")))
+        }),
+    },
+];
+
 /// No byte sequence that the servers exchange by themselves.
 const MARKER: &str = "marker-c41f7e-of-a-row";
-
-pub async fn plaintext(context: &ProbeContext<'_>) -> Result<Observation> {
-    let (bytes, found) = overheard(context, Variants::DEFAULT).await?;
-    Ok(Observation::either(
-        found,
-        (Verdict::Weakness, "without flags the rows pass between the nodes as plain text"),
-        (Verdict::AsDocumented, "without flags the rows cannot be read between the nodes"),
-    )
-    .saw("the bytes between the nodes", format!("{bytes} bytes, the row in them: {found}")))
-}
-
-pub async fn encrypted(context: &ProbeContext<'_>) -> Result<Observation> {
-    let (bytes, found) = overheard(context, Variants::TLS).await?;
-    Ok(Observation::either(
-        found,
-        (Verdict::Weakness, "with TLS the rows pass between the nodes as plain text"),
-        (Verdict::AsDocumented, "with TLS the rows cannot be read between the nodes"),
-    )
-    .saw("the bytes between the nodes", format!("{bytes} bytes, the row in them: {found}")))
-}
 
 /// How many bytes passed between the nodes, and whether a row was among them.
 async fn overheard(context: &ProbeContext<'_>, variants: Variants) -> Result<(usize, bool)> {
