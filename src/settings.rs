@@ -318,7 +318,8 @@ mod tests {
     fn a_bad_value_names_the_variable_and_its_place() {
         for port in ["abc", "0", "70000", "-1", "18080 "] {
             let error = resolve(&[], &[("PRIMARY_HTTP_PORT", port)]).unwrap_err().to_string();
-            let expected = format!("PRIMARY_HTTP_PORT in .env is `{port}`, which is not a valid port");
+            let expected =
+                format!("PRIMARY_HTTP_PORT in .env is `{port}`, which is not a valid port");
             assert_eq!(error, expected);
         }
         let error = resolve(&[("DEMO_ENGINE", "podman")], &[]).unwrap_err().to_string();

@@ -227,7 +227,8 @@ async fn drop_one(site: &Site<'_>, args: &DropArgs, output: &Output) -> Result<(
     if output.format() == OutputFormat::Json {
         return output.json(&json!({ "tenant": name, "removed": removed }));
     }
-    let word = if removed.deleted { "deleted" } else { "was gone already; its remains are removed" };
+    let word =
+        if removed.deleted { "deleted" } else { "was gone already; its remains are removed" };
     output.note(format!("tenant    `{name}` {word}"));
     for service in &removed.restarted {
         output.note(format!("{service:<9} restarted without it"));
@@ -250,9 +251,7 @@ fn confirm(name: &NamespaceName, output: &Output) -> Result<()> {
     };
     let stdin = std::io::stdin();
     if !stdin.is_terminal() {
-        return Err(
-            not_meant("dropping a tenant deletes its data, so it must be confirmed").into()
-        );
+        return Err(not_meant("dropping a tenant deletes its data, so it must be confirmed").into());
     }
     output.note(format!("This deletes all data of `{name}`. Type its name to confirm:"));
     let mut line = String::new();

@@ -117,7 +117,7 @@ fn what_cannot_be_measured_is_said_at_once() {
     let bench = || project.demo(["auth", "bench"]);
     bench().says("private key").fails(5).hint("demo setup");
     project.demo(["setup"]).success();
-    bench().says("nothing answers").fails(3).hint("demo up");
+    bench().says("cannot connect").fails(3).hint("demo up");
     bench().args(["-c", "absent.yaml"]).says("absent.yaml").fails(5);
     bench().args(["--svg", "nowhere/at/all.svg"]).says("does not exist").fails(2);
     for (option, value) in [("--sync-intervals", "1,0"), ("--clients", "0"), ("--seconds", "x")] {

@@ -90,7 +90,7 @@ fn keys_that_are_none() {
     let public = fs::read(project.local("jwt/jwt.pub")).unwrap();
 
     fs::write(&key, public).unwrap();
-    let said = project.demo(["token", "mint"]).says("holds an Ed25519 public key").fails(2);
+    let said = project.demo(["token", "mint"]).says("contains an Ed25519 public key").fails(2);
     said.hint("openssl genpkey -algorithm ed25519");
 
     fs::write(&key, "rubbish").unwrap();
@@ -112,7 +112,7 @@ fn nothing_is_there_to_talk_to() {
     project.demo(["setup"]).success();
     let free = format!("http://127.0.0.1:{}", project.ports()[3]);
     let rows: &[Row] = &[
-        (&["count"], 3, "nothing answers at http://127.0.0.1:", Some("demo up")),
+        (&["count"], 3, "cannot connect to http://127.0.0.1:", Some("demo up")),
         (&["count", "--target", "replica", "--wait"], 3, "127.0.0.1", None),
         (&["count", "--url", &free], 3, &free, Some("--url")),
         (&["sql", "select 1"], 3, "127.0.0.1", None),

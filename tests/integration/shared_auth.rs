@@ -382,7 +382,7 @@ fn a_database_that_cannot_be_used_is_told_apart_at_the_start() {
     let wrong = format!("{url}    authToken: nonsense\n    replicaPath: ./r.db\n");
     serve(&wrong).says("refused the token (401)").fails(4);
     project.demo(["down"]).success();
-    serve(&url).says("nothing answers at").fails(3).hint("backend.libsql.url");
+    serve(&url).says("cannot connect to").fails(3).hint("backend.libsql.url");
     serve("backend: {}\n").says("names no database").fails(2);
     serve("colour: red\n").says("unknown field `colour`").fails(2);
     project.demo(["auth", "serve", "-c", "none.yaml"]).says("none.yaml").fails(5);

@@ -1,8 +1,8 @@
-//! Failures that a person can act on.
+//! Errors that tell the user what to do next.
 //!
-//! A [`Fault`] is raised where the exit code and the next step are known.
-//! `anyhow` carries it up with context; [`Diagnosis`] turns the whole chain
-//! into what the user reads: one `error:` line, `caused by:` lines, a `hint:`.
+//! A [`Fault`] is raised where the exit code and the next step are known. `anyhow` passes it up
+//! with context; [`Diagnosis`] turns the whole chain into what the user reads: an `error:` line,
+//! `caused by:` lines and a `hint:`.
 
 use std::error::Error as StdError;
 
@@ -11,7 +11,7 @@ use crate::exit_code::ExitCode;
 /// What every fallible function of this crate returns.
 pub type Result<T, E = anyhow::Error> = std::result::Result<T, E>;
 
-/// A failure whose exit code, and mostly whose remedy, is known.
+/// A failure with a known exit code and, in most cases, a known remedy.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct Fault {
@@ -36,7 +36,7 @@ impl Fault {
         Self::new(ExitCode::Input, message)
     }
 
-    /// Nothing there to talk to (exit 3).
+    /// There is nothing to talk to (exit 3).
     pub fn unreachable(message: impl Into<String>) -> Self {
         Self::new(ExitCode::Unreachable, message)
     }
@@ -63,7 +63,7 @@ impl Fault {
         self
     }
 
-    /// What lies beneath; printed as `caused by:`.
+    /// The underlying cause, printed as `caused by:`.
     #[must_use]
     pub fn because(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.source = Some(source.into());
@@ -84,7 +84,7 @@ impl Fault {
 /// An error chain, ready to print.
 #[derive(Debug, Eq, PartialEq)]
 pub struct Diagnosis {
-    /// The exit code of the outermost [`Fault`]; `Failed` where there is none.
+    /// The exit code of the outermost [`Fault`]; `Failed` if there is none.
     pub code: ExitCode,
     /// The `error:` line.
     pub message: String,
@@ -100,7 +100,7 @@ impl Diagnosis {
         let mut lines: Vec<String> = Vec::new();
         for cause in error.chain() {
             let line = cause.to_string();
-            // Many crates repeat their source's text in their own.
+            // Many crates repeat the text of their source error in their own.
             let said = lines.last().is_some_and(|last| last.contains(&line));
             if !line.is_empty() && !said {
                 lines.push(line);

@@ -1,16 +1,16 @@
-//! The exit codes of every command: documented, and nothing else.
+//! The documented exit codes of every command.
 
 /// How a command ended, as the shell sees it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[repr(u8)]
 pub enum ExitCode {
-    /// Done; every check as expected.
+    /// Success; every check came out as expected.
     Success = 0,
     /// An operation or a check failed.
     Failed = 1,
     /// Bad usage, bad configuration or bad input.
     Input = 2,
-    /// Nothing there to talk to: no server, no engine, no running stack.
+    /// There is nothing to talk to: no server, no engine, no running stack.
     Unreachable = 3,
     /// Authentication or permission was refused (401, 403).
     Rejected = 4,

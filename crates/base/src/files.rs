@@ -1,4 +1,4 @@
-//! Files that are either whole or not there, with the mode they need from birth.
+//! Atomic writes, with the required mode from the moment a file is created.
 
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{self, Write};
@@ -12,19 +12,19 @@ use crate::error::{Fault, Result};
 pub mod lock;
 pub mod removal;
 
-/// Readable by its owner alone: private keys and tokens.
+/// Only its owner may read it: private keys and tokens.
 pub const MODE_SECRET: u32 = 0o600;
-/// Readable by all: what the server's own user inside a container must read.
+/// Everyone may read it, including the server's user inside a container.
 pub const MODE_SHARED: u32 = 0o644;
 /// A program.
 pub const MODE_PROGRAM: u32 = 0o755;
-/// A folder for its owner alone.
+/// A folder that only its owner may enter.
 pub const MODE_SECRET_DIR: u32 = 0o700;
-/// A folder that others may enter, when they get as far as its parent.
+/// A folder that others may enter if they can reach its parent.
 pub const MODE_SHARED_DIR: u32 = 0o755;
 
-/// Writes `bytes` to `path` so that a reader sees the old file or the new one,
-/// never a part: written beside it, synced, renamed.
+/// Writes `bytes` to `path` atomically: a reader sees the old file or the new one, never a part.
+/// The data is written to a temporary file beside it, synced and renamed.
 ///
 /// # Errors
 /// Exit 2 with the path when it cannot be written; the old file stays.
@@ -32,7 +32,7 @@ pub fn write_atomic(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
     replace_with(path, mode, |file| file.write_all(bytes))
 }
 
-/// As [`write_atomic`], for content that a function writes.
+/// Like [`write_atomic`], with the content written by a function.
 ///
 /// # Errors
 /// Exit 2 with the path when it cannot be written; the old file stays.
@@ -53,10 +53,10 @@ pub fn replace_with(
     attempt().map_err(|error| unwritable(path, error).into())
 }
 
-/// Makes `path` and what is missing above it, `path` itself with `mode`.
+/// Creates `path` with `mode`, and the missing folders above it.
 ///
 /// # Errors
-/// Exit 2 with the path when it cannot be made.
+/// Exit 2 with the path when it cannot be created.
 pub fn create_dir(path: &Path, mode: u32) -> Result<()> {
     let attempt = || -> io::Result<()> {
         DirBuilder::new().recursive(true).mode(mode).create(path)?;
@@ -68,7 +68,7 @@ pub fn create_dir(path: &Path, mode: u32) -> Result<()> {
     attempt().map_err(|error| unwritable(path, error).into())
 }
 
-/// Removes a file; one that is not there is as good as removed.
+/// Removes a file; succeeds if it does not exist.
 ///
 /// # Errors
 /// Exit 2 with the path when it cannot be removed.
@@ -81,15 +81,15 @@ pub fn remove(path: &Path) -> Result<()> {
     }
 }
 
-/// Whether it is a file that someone may execute.
+/// Whether it is an executable file.
 pub fn is_program(metadata: &fs::Metadata) -> bool {
     metadata.is_file() && metadata.permissions().mode() & 0o111 != 0
 }
 
-/// Reads a text file; `what` names its part in the message ("token file").
+/// Reads a text file; `what` is its role in the message, such as "token file".
 ///
 /// # Errors
-/// Exit 5 when it is not there, exit 2 when it cannot be read.
+/// Exit 5 when it does not exist, exit 2 when it cannot be read.
 pub fn read_text(path: &Path, what: &str) -> Result<String> {
     fs::read_to_string(path).map_err(|error| unreadable(path, what, error).into())
 }

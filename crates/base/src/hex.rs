@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::error::{Fault, Result};
 
-/// Two lower-case digits for each byte.
+/// Encodes each byte as two lower-case digits.
 pub fn encode(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         let _infallible = write!(text, "{byte:02x}");
@@ -12,13 +12,13 @@ pub fn encode(bytes: &[u8]) -> String {
     })
 }
 
-/// Six random bytes as text: a name that nobody else has.
+/// Six random bytes as text, for a name that is not in use elsewhere.
 ///
 /// # Errors
-/// Exit 1 when the system has no random bytes.
+/// Exit 1 when the system provides no random bytes.
 pub fn random_name() -> Result<String> {
     let mut bytes = [0; 6];
     getrandom::fill(&mut bytes)
-        .map_err(|error| Fault::failed("the system has no random bytes").because(error))?;
+        .map_err(|error| Fault::failed("the system provides no random bytes").because(error))?;
     Ok(encode(&bytes))
 }

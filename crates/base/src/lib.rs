@@ -1,5 +1,5 @@
-//! What every other crate may use: failures that a person can act on, files that are
-//! whole or not there, waiting with a deadline. Nothing of it knows libSQL.
+//! What every other crate may use: errors with hints, atomic writes, locks, and waiting with a
+//! deadline. Nothing here depends on libSQL.
 
 pub mod error;
 pub mod exit_code;

@@ -1,9 +1,9 @@
-//! How far something that takes long has come, for whoever shows it.
+//! Reports the progress of long operations to whoever displays it.
 
-/// Who is told how far it is.
+/// Receives progress reports.
 pub trait Progress {
-    /// What goes on from now.
+    /// A new phase begins.
     fn phase(&self, text: &str);
-    /// How much of a download is there, in bytes.
+    /// How many bytes of a download have arrived.
     fn bytes(&self, done: u64, total: Option<u64>);
 }

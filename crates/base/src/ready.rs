@@ -1,4 +1,4 @@
-//! Waiting as data: a probe, a deadline, and what was last seen.
+//! Polling with a deadline, which reports what was last seen.
 
 use std::time::{Duration, Instant};
 
@@ -6,25 +6,25 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::error::{Fault, Result};
 
-/// Between two attempts; a server is up within 50 ms, so this is what a wait wastes.
+/// The pause between two attempts. A server is up within 50 ms, so a longer pause would waste time.
 const PAUSE: Duration = Duration::from_millis(4);
 
-/// What one look told.
+/// The result of one attempt.
 #[derive(Debug)]
 pub enum Attempt<T> {
     /// The wait is over.
     Done(T),
-    /// Not yet; the text says what was seen instead.
+    /// Not ready yet; the text says what was seen instead.
     Again(String),
 }
 
 /// Calls `attempt` until it is done, it fails, or `deadline` has passed.
 ///
-/// An attempt that waits for something that can die must look whether it lives.
+/// An attempt that waits for something that can die must check that it is still alive.
 ///
 /// # Errors
-/// The attempt's own error, at once; exit 1 at the deadline, with `what` was
-/// waited for and what was last seen.
+/// The error of the attempt, immediately; exit 1 at the deadline, with `what` was awaited and what
+/// was last seen.
 pub async fn poll<T>(
     what: &str,
     deadline: Duration,

@@ -1,4 +1,4 @@
-//! What only the merged project can tell: references, and what is missing.
+//! Checks that need the merged project: references, and missing keys.
 
 use super::model::{MountKind, Project, Service};
 use demo_base::error::Fault;
@@ -18,7 +18,7 @@ pub(super) fn project(project: &Project, place: &Place) -> Result<(), Fault> {
 
 fn service(project: &Project, service: &Service, place: &Place) -> Result<(), Fault> {
     if service.image.as_deref().is_none_or(str::is_empty) {
-        return Err(place.fault("there is no `image`"));
+        return Err(place.fault("`image` is missing"));
     }
     for (name, dependency) in &service.depends_on {
         if dependency.required && !project.services.contains_key(name) {

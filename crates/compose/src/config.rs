@@ -6,7 +6,8 @@ use serde_json::{Map, Value, json};
 use super::duration;
 use super::model::{Dependency, HealthCheck, Mount, Network, Port, Project, Service};
 
-/// The whole project, keys in Compose's order, `$` escaped for reading again.
+/// The whole project with keys in the order of Compose, and with `$` escaped so that it can be read
+/// again.
 pub(super) fn json(project: &Project) -> Value {
     let mut top = Map::new();
     top.insert("name".to_owned(), json!(project.name));
@@ -47,7 +48,7 @@ fn service(service: &Service) -> Value {
     let depends_on: Map<String, Value> =
         service.depends_on.iter().map(|(key, value)| (key.clone(), dependency(value))).collect();
     let mut result = Map::new();
-    // These two are printed even if there is nothing to print.
+    // Compose prints these two even when they are empty.
     result.insert("command".to_owned(), json!(service.command));
     result.extend(members([("depends_on", unless_empty(depends_on))]));
     result.insert("entrypoint".to_owned(), json!(service.entrypoint));
@@ -137,7 +138,7 @@ fn truth(value: bool) -> Value {
     if value { json!(true) } else { Value::Null }
 }
 
-/// The list or the mapping, null if there is nothing in it.
+/// The list or mapping, or null if it is empty.
 fn unless_empty(value: impl Serialize) -> Value {
     let value = json!(value);
     let empty =
@@ -145,7 +146,7 @@ fn unless_empty(value: impl Serialize) -> Value {
     if empty { Value::Null } else { value }
 }
 
-/// Compose keeps no order in what it does not know.
+/// Compose does not keep the order of keys that it does not know.
 fn sorted(value: &Value) -> Value {
     match value {
         Value::Object(map) => {

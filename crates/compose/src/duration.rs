@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serializer, de};
 
-/// The units and their nanoseconds; a longer spelling before its prefix.
+/// The units and their nanoseconds; a longer spelling comes before its prefix.
 const UNITS: [(&str, u64); 9] = [
     ("ns", 1),
     ("us", 1_000),
@@ -48,7 +48,7 @@ fn digits(text: &str) -> (&str, &str) {
     text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()))
 }
 
-/// Writes a duration as Go does, and with it `docker compose config`.
+/// Formats a duration as Go does, and therefore as `docker compose config` does.
 pub(super) fn format(duration: Duration) -> String {
     let nanoseconds = duration.as_nanos();
     let decimal = |size: u128| {
@@ -86,7 +86,7 @@ pub(super) fn format(duration: Duration) -> String {
     }
 }
 
-/// For `#[serde(with)]`: a duration that may be missing.
+/// For `#[serde(with)]`: an optional duration.
 pub(super) mod optional {
     use super::{Deserialize, Deserializer, Duration, Serializer, de};
 
@@ -101,7 +101,7 @@ pub(super) mod optional {
         })
     }
 
-    // The signature is serde's.
+    // serde prescribes this signature.
     #[allow(clippy::ref_option)]
     pub(in super::super) fn serialize<S: Serializer>(
         duration: &Option<Duration>,

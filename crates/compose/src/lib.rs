@@ -5,8 +5,8 @@
 //!        (per file: one value, long forms only)   (one typed project)
 //! ```
 //!
-//! What the subset does not know is refused by name instead of being ignored:
-//! a stack that runs must be the stack that the files describe.
+//! An unsupported key is an error that names it. If it were ignored, the running stack would differ
+//! from the one that the files describe.
 
 mod check;
 mod config;
@@ -44,22 +44,21 @@ pub struct SourceFile {
 /// Everything that decides what a set of compose files means.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sources {
-    /// The base file, then the overrides in their order.
+    /// The base file, followed by the overrides in order.
     pub files: Vec<SourceFile>,
-    /// The absolute folder that relative paths start from.
+    /// The absolute folder against which relative paths are resolved.
     pub project_dir: PathBuf,
     /// The variables that `$NAME` refers to, `.env` included.
     pub environment: BTreeMap<String, String>,
-    /// Overrides every other source of the project's name.
+    /// Takes precedence over every other source of the project name.
     pub project_name: Option<String>,
 }
 
 /// Reads, merges and checks compose files.
 ///
 /// # Errors
-/// Exit 2 for a file that is not valid, a required variable that is missing, a
-/// key that demo does not honour, or a reference to something undeclared. The
-/// message names the file, the service and the key.
+/// Exit 2 for an invalid file, a missing required variable, an unsupported key, or a reference to
+/// something undeclared. The message names the file, the service and the key.
 pub fn load(sources: &Sources) -> Result<Project> {
     if sources.files.is_empty() {
         return Err(Fault::input("there is no compose file to read").into());
@@ -81,7 +80,7 @@ pub fn load(sources: &Sources) -> Result<Project> {
             interpolate::in_place(value, &variables, Unset::Empty, &place.key(key))?;
         }
         let normalised = normalise::file(file, &place, &paths)?;
-        // Checked per file: after the merge no one knows which file a key is from.
+        // Checked per file, because after the merge it is unknown which file a key is from.
         project_from(&normalised, &name, &place)?;
         merge::file(&mut merged, normalised);
     }

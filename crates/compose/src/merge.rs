@@ -1,8 +1,8 @@
-//! An override on top of what came before it, with Compose's exceptions.
+//! Merges an override into the files before it, with the exceptions that Compose makes.
 
 use serde_json::{Map, Value};
 
-/// Puts the normalised file `over` on top of `base`.
+/// Merges the normalised file `over` into `base`.
 pub(super) fn file(base: &mut Map<String, Value>, over: Map<String, Value>) {
     for (section, value) in over {
         if section != "services" {
@@ -30,7 +30,7 @@ fn merge_service(base: &mut Map<String, Value>, over: Map<String, Value>) {
             "volumes" => put_unique(base, key, value, |mount| mount["target"].to_string()),
             "expose" => put_unique(base, key, value, Value::to_string),
             "healthcheck" => {
-                // The new test is another command, not more words for the old one.
+                // The new test is a different command; its words are not appended to the old one.
                 if value.get("test").is_some()
                     && let Some(Value::Object(check)) = base.get_mut(&key)
                 {
@@ -58,13 +58,13 @@ fn put(base: &mut Map<String, Value>, key: String, over: Value) {
             }
         }
         (Some(Value::Array(base)), Value::Array(over)) => base.extend(over),
-        // To say nothing is not to take away.
+        // A null in an override does not remove the earlier value.
         (Some(Value::Object(_) | Value::Array(_)), Value::Null) => {}
         (_, over) => drop(base.insert(key, over)),
     }
 }
 
-/// Appends to a list; an item with the identity of an earlier one takes its place.
+/// Appends to a list; an item with the identity of an earlier one replaces it.
 fn put_unique(
     base: &mut Map<String, Value>,
     key: String,

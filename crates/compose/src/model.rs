@@ -1,4 +1,4 @@
-//! The typed project: everything that demo honours, and nothing else.
+//! The typed project, limited to the keys that demo supports.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,10 +9,10 @@ use serde_json::{Map, Value};
 use super::{config, duration, order};
 use demo_base::error::Result;
 
-/// The network of every service that names none.
+/// The network of every service that does not list any.
 pub(super) const DEFAULT_NETWORK: &str = "default";
 
-/// Compose files, merged and checked. Values have a plain `$`.
+/// Compose files, merged and checked. `$` is no longer escaped in the values.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Project {
     pub name: String,
@@ -24,11 +24,10 @@ pub struct Project {
 }
 
 impl Project {
-    /// The services in the order in which to start them: dependencies first,
-    /// ties by name.
+    /// The services in start order: dependencies first, then by name.
     ///
     /// # Errors
-    /// Exit 2 if services depend on each other in a circle.
+    /// Exit 2 if the dependencies of services form a cycle.
     pub fn start_order(&self) -> Result<Vec<&str>> {
         Ok(order::dependencies_first(&self.services)?)
     }
@@ -39,8 +38,8 @@ impl Project {
         config::json(self)
     }
 
-    /// Fills in what the files leave to Compose: names, the default network
-    /// and the environment variables that are passed on.
+    /// Fills in what the files leave to Compose: names, the default network and the environment
+    /// variables that are passed through.
     pub(super) fn fill_in(&mut self, variables: &BTreeMap<String, String>) {
         for service in self.services.values_mut() {
             if service.networks.is_empty() {
@@ -64,7 +63,7 @@ impl Project {
         }
     }
 
-    /// Leaves out the networks and volumes that no service uses, as Compose does.
+    /// Removes the networks and volumes that no service uses, as Compose does.
     pub(super) fn drop_unused(&mut self) {
         let services = &self.services;
         self.networks.retain(|key, _| services.values().any(|s| s.networks.contains_key(key)));
@@ -84,7 +83,7 @@ pub struct Service {
     pub platform: Option<String>,
     pub command: Option<Vec<String>>,
     pub entrypoint: Option<Vec<String>>,
-    /// `None`: to be passed on, but not set outside either.
+    /// `None` is passed through from outside, but is not set there either.
     pub environment: BTreeMap<String, Option<String>>,
     pub labels: BTreeMap<String, String>,
     pub expose: Vec<String>,
@@ -93,18 +92,18 @@ pub struct Service {
     pub depends_on: BTreeMap<String, Dependency>,
     pub healthcheck: Option<HealthCheck>,
     pub restart: Option<String>,
-    /// Never empty after loading; `None` where nothing is said but the name.
+    /// Never empty after loading; `None` where only the name is given.
     pub networks: BTreeMap<String, Option<Attachment>>,
 }
 
-/// How a service takes part in a network.
+/// How a service is attached to a network.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Attachment {
     pub aliases: Vec<String>,
 }
 
-/// A port of a container, and where the host publishes it.
+/// A port of a container, and the host port on which it is published.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Port {
@@ -113,14 +112,14 @@ pub struct Port {
     #[serde(default)]
     pub host_ip: Option<String>,
     pub target: u16,
-    /// `None`, like 0: any free port.
+    /// `None` and 0 mean any free port.
     #[serde(default)]
     pub published: Option<u16>,
     #[serde(default)]
     pub protocol: Protocol,
 }
 
-/// What a cluster does with a port; without one there is no difference.
+/// How a cluster publishes a port; without a cluster it makes no difference.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PortMode {
@@ -137,14 +136,13 @@ pub enum Protocol {
     Udp,
 }
 
-/// Something of the host that a container sees.
+/// A file, folder or volume that is mounted into a container.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Mount {
     #[serde(rename = "type")]
     pub kind: MountKind,
-    /// The absolute path of a bind, the key of a named volume; an anonymous
-    /// volume has none.
+    /// The absolute path of a bind or the key of a named volume; an anonymous volume has none.
     #[serde(default)]
     pub source: Option<String>,
     pub target: String,
@@ -163,24 +161,24 @@ pub enum MountKind {
     Volume,
 }
 
-/// What a bind mount says besides its paths.
+/// The options of a bind mount besides its paths.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BindOptions {
     pub create_host_path: bool,
 }
 
-/// What a volume mount says besides its name: nothing in this subset.
+/// The options of a volume mount besides its name; this subset has none.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct VolumeOptions {}
 
-/// What has to be true of another service before this one starts.
+/// The condition on another service before this one starts.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Dependency {
     pub condition: Condition,
-    /// Restart with the other service.
+    /// Restart when the other service restarts.
     #[serde(default)]
     pub restart: bool,
     #[serde(default = "yes")]
@@ -199,11 +197,11 @@ pub enum Condition {
     ServiceCompletedSuccessfully,
 }
 
-/// How to find out whether a service works.
+/// How to check whether a service works.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct HealthCheck {
-    /// `CMD`, `CMD-SHELL` or `NONE`, then the words; empty: the image's own.
+    /// `CMD`, `CMD-SHELL` or `NONE`, followed by the words; empty means the image's own check.
     pub test: Vec<String>,
     #[serde(with = "duration::optional")]
     pub interval: Option<Duration>,
@@ -219,10 +217,10 @@ pub struct HealthCheck {
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Network {
-    /// The engine's name for it; always there after loading.
+    /// The name in the engine; always set after loading.
     pub name: Option<String>,
     pub driver: Option<String>,
-    /// Made by someone else.
+    /// Created outside the project.
     pub external: bool,
     pub internal: bool,
 }
@@ -231,9 +229,9 @@ pub struct Network {
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct NamedVolume {
-    /// The engine's name for it; always there after loading.
+    /// The name in the engine; always set after loading.
     pub name: Option<String>,
     pub driver: Option<String>,
-    /// Made by someone else.
+    /// Created outside the project.
     pub external: bool,
 }

@@ -1,12 +1,12 @@
-//! In which order services start.
+//! The start order of services.
 
 use std::collections::BTreeMap;
 
 use super::model::Service;
 use demo_base::error::Fault;
 
-/// Dependencies first, ties by name. One that is not there does not count: it
-/// was not required, or the check of references would have refused it.
+/// Dependencies first, then by name. A missing dependency is ignored: either it is optional, or the
+/// check of references has refused it already.
 pub(super) fn dependencies_first(services: &BTreeMap<String, Service>) -> Result<Vec<&str>, Fault> {
     let mut order: Vec<&str> = Vec::with_capacity(services.len());
     while order.len() < services.len() {
@@ -21,7 +21,7 @@ pub(super) fn dependencies_first(services: &BTreeMap<String, Service>) -> Result
     Ok(order)
 }
 
-/// The first dependency that has not started.
+/// The first dependency that has not started yet.
 fn waits_for<'a>(
     service: &'a Service,
     services: &BTreeMap<String, Service>,
@@ -34,7 +34,7 @@ fn waits_for<'a>(
         .find(|name| services.contains_key(*name) && !started.contains(name))
 }
 
-/// Everything that is left waits: following the waits must come round.
+/// Every remaining service waits for another one, so following the dependencies leads into a cycle.
 fn circle(services: &BTreeMap<String, Service>, started: &[&str]) -> Fault {
     let mut path: Vec<&str> = Vec::new();
     let mut current = services.keys().map(String::as_str).find(|name| !started.contains(name));

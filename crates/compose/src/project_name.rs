@@ -1,5 +1,4 @@
-//! The project's name: asked for, from the environment, from a file, or the
-//! folder's.
+//! The project name: as requested, from the environment, from a file, or from the folder.
 
 use serde_json::{Map, Value};
 
@@ -17,7 +16,7 @@ pub(super) fn resolve(
     files: &[(Map<String, Value>, Place)],
 ) -> Result<String, Fault> {
     if let Some(name) = &sources.project_name {
-        return checked(name, "the project name asked for");
+        return checked(name, "the requested project name");
     }
     if let Some(name) = sources.environment.get(VARIABLE).filter(|name| !name.is_empty()) {
         return checked(name, VARIABLE);
@@ -32,7 +31,7 @@ pub(super) fn resolve(
     }
     let folder = sources.project_dir.file_name().unwrap_or_default().to_string_lossy();
     let name: String = folder.to_lowercase().chars().filter(|&c| is_allowed(c)).collect();
-    checked(name.trim_start_matches(['_', '-']), "the project folder's name")
+    checked(name.trim_start_matches(['_', '-']), "the name of the project folder")
 }
 
 fn checked(name: &str, origin: &str) -> Result<String, Fault> {

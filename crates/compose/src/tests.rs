@@ -1,4 +1,4 @@
-//! Against what Docker Compose itself printed, and against the project's files.
+//! Compares with the output of Docker Compose itself, and loads the files of the project.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -45,12 +45,12 @@ fn service(keys: &str) -> Result<Project> {
 
 fn assert_expected(expectation: &str, sources: &mut Sources) {
     let text = fs::read_to_string(Path::new(FIXTURES).join(expectation)).unwrap();
-    // The folder may have a `$` in its name.
+    // The path of the folder may contain a `$`.
     sources.project_dir = "/dir".into();
     let expected: Value = serde_json::from_str(&text.replace("$DIR", "/dir")).unwrap();
     let printed = load(sources).unwrap().to_config_json();
     assert_eq!(printed, expected, "{expectation}");
-    // Equality of maps does not see the order of their keys.
+    // Comparing maps ignores the order of their keys.
     assert_eq!(printed.to_string(), expected.to_string(), "{expectation}");
 }
 

@@ -1,8 +1,8 @@
-//! `.env` files in Compose's dialect, which differs from a shell's.
+//! `.env` files in the dialect of Compose, which differs from that of a shell.
 //!
-//! Quoted values may span lines. Single quotes keep their content as it is;
-//! everything else is interpolated, from the environment first and then from
-//! the keys above. A key without `=` is passed on from the environment.
+//! Quoted values may span lines. Single quotes keep their content unchanged; everything else is
+//! interpolated, first from the environment and then from the keys above. A key without `=` takes
+//! its value from the environment.
 
 use std::collections::BTreeMap;
 
@@ -11,8 +11,7 @@ use demo_base::error::{Fault, Result};
 
 /// Reads the text of an env file.
 ///
-/// # Errors
-/// Exit 2 for a line that makes no sense; the message has `file_name` and the
+/// Exit 2 for an invalid line; the message names `file_name` and the line, but never a value.
 /// line, never a value.
 pub fn parse(
     text: &str,
@@ -41,7 +40,7 @@ impl<'a> Reader<'a> {
         &self.text[self.offset..]
     }
 
-    /// Passes white space and comments; whether anything is left.
+    /// Skips white space and comments; returns whether anything is left.
     fn skip_to_statement(&mut self) -> bool {
         loop {
             let rest = self.rest();
@@ -60,7 +59,7 @@ impl<'a> Reader<'a> {
         let declaration = exported.unwrap_or(rest).trim_start_matches(is_blank);
         self.offset += rest.len() - declaration.len();
 
-        // Compose also takes `KEY: value`.
+        // Compose also accepts `KEY: value`.
         let end = declaration.find(['=', ':', '\n']).unwrap_or(declaration.len());
         let key = declaration[..end].trim_end();
         self.check_key(key, start)?;
@@ -83,7 +82,7 @@ impl<'a> Reader<'a> {
             return Err(self.fault(start, "there is no name before the value"));
         }
         match key.chars().find(|&character| !of_key(character)) {
-            // The line may hold a secret without its name: the line is not shown.
+            // The line is not shown, because it may contain a secret.
             Some(other) => {
                 let says = format!("the name of a variable cannot contain {other:?}");
                 Err(self.fault(start, says).hint("write NAME=value, or # before a comment"))
@@ -101,7 +100,7 @@ impl<'a> Reader<'a> {
         }
         let line = &written[..line_length(written)];
         if line.starts_with('#') && self.offset > start {
-            // Compose takes this as the value, people mean a comment.
+            // Compose takes this as the value, but it is usually meant as a comment.
             let says = format!("`#` starts the value of {key}");
             return Err(self.fault(start, says).hint("quote the value, or move the comment"));
         }
@@ -117,14 +116,15 @@ impl<'a> Reader<'a> {
         let mut characters = inside.char_indices();
         loop {
             let Some((index, character)) = characters.next() else {
-                return Err(self.fault(start, format!("the quoted value of {key} does not end")));
+                let says = format!("the quoted value of {key} has no closing quote");
+                return Err(self.fault(start, says));
             };
             if character == quote {
                 self.offset += 1 + index + 1;
                 break;
             }
             if character == '\\' {
-                // A backslash protects the quote; what else it means is for later.
+                // A backslash protects the quote; other escapes are handled later.
                 match characters.next() {
                     Some((_, escaped)) if escaped == quote => content.push(quote),
                     Some((_, other)) => content.extend(['\\', other]),
@@ -158,7 +158,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// White space within a line.
+/// Whether it is white space within a line.
 fn is_blank(character: char) -> bool {
     character != '\n' && character.is_whitespace()
 }
@@ -167,7 +167,7 @@ fn line_length(text: &str) -> usize {
     text.find('\n').unwrap_or(text.len())
 }
 
-/// The escape sequences of double quotes; unknown ones stay.
+/// Replaces the escape sequences of double quotes; unknown ones are kept.
 fn unescape(text: &str) -> String {
     let mut result = String::with_capacity(text.len());
     let mut rest = text;
@@ -184,7 +184,7 @@ fn unescape(text: &str) -> String {
             Some('v') => "\u{b}",
             Some('"') => "\"",
             Some('\\') => "\\",
-            // Doubled, so that the interpolation leaves one.
+            // Doubled, because the interpolation turns `$$` into `$`.
             Some('$') => "$$",
             _ => {
                 result.push('\\');

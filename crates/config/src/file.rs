@@ -1,5 +1,5 @@
-//! The configuration file of a service: YAML, `${VARIABLE}` from the environment,
-//! and nothing that the service does not know.
+//! The configuration file of a service: YAML with `${VARIABLE}` from the environment, in which
+//! unknown keys are errors.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,18 +11,18 @@ use demo_base::files;
 
 /// Reads `path` into the typed configuration `T`, which denies unknown fields.
 ///
-/// `variables` are what `${NAME}` stands for; `${NAME:-default}` and `$$` work as
-/// in compose files, but a variable without a default must be set.
+/// `variables` are the values of `${NAME}`. `${NAME:-default}` and `$$` work as in compose files,
+/// but a variable without a default must be set.
 ///
 /// # Errors
-/// Exit 5 when the file is not there, exit 2 for anything wrong in it: the
-/// message names the file and the key, never the value.
+/// Exit 5 when the file does not exist, exit 2 for anything wrong in it: the message names the file
+/// and the key, never the value.
 pub fn load<T: DeserializeOwned>(path: &Path, variables: &BTreeMap<String, String>) -> Result<T> {
     let text = files::read_text(path, "configuration file")?;
     parse(&path.display().to_string(), &text, variables)
 }
 
-/// The pure half of [`load`]; `name` is the file's, for messages.
+/// The part of [`load`] without I/O; `name` is the name of the file in messages.
 ///
 /// # Errors
 /// As [`load`].
@@ -40,7 +40,7 @@ pub fn parse<T: DeserializeOwned>(
     })
 }
 
-/// serde repeats the text that it refuses, and that may be a secret.
+/// serde repeats the text that it refuses, which may be a secret.
 fn without_values(message: &str) -> String {
     for kind in ["string", "integer", "boolean", "floating point"] {
         if let Some((before, rest)) = message.split_once(&format!("{kind} `"))

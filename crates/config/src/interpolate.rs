@@ -7,18 +7,18 @@ use serde_json::Value;
 use crate::place::Place;
 use demo_base::error::Fault;
 
-/// Deeper nesting than anyone writes, but not than someone may feed us.
+/// Deeper than anyone nests variables by hand, but bounded against hostile input.
 const MAX_DEPTH: usize = 32;
 
-/// Why a text cannot be interpolated. At most a variable's name is told: the
-/// rest of the text may be a secret.
+/// Why a text cannot be interpolated. Only the name of a variable is shown, since the rest of the
+/// text may be a secret.
 #[derive(Debug, PartialEq, thiserror::Error)]
 pub enum Problem {
-    #[error("a `$` starts no variable; write `$$` for a plain `$`")]
+    #[error("a `$` is not followed by a variable; write `$$` for a plain `$`")]
     Stray,
     #[error("`${{{0}` has no closing brace")]
     Unclosed(String),
-    #[error("`${{{0}...}}` is not a form that Compose knows")]
+    #[error("`${{{0}...}}` is not a form that Compose supports")]
     Malformed(String),
     #[error("the variable {name} is required but not set{message}")]
     Missing { name: String, message: String },
@@ -26,19 +26,19 @@ pub enum Problem {
     TooDeep,
 }
 
-/// What becomes of a variable that is not set and has no default.
+/// What happens to a variable that is not set and has no default.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Unset {
-    /// It is empty text, as Compose has it.
+    /// It becomes empty text, as in Compose.
     Empty,
     /// It is an error.
     Refused,
 }
 
-/// What a variable stands for, if it is set.
+/// Looks up the value of a variable; `None` if it is not set.
 pub type Lookup<'a> = dyn Fn(&str) -> Option<String> + 'a;
 
-/// Replaces the variables in every string beneath `value`; keys stay as they are.
+/// Replaces the variables in every string inside `value`; keys are not changed.
 ///
 /// # Errors
 /// Exit 2 with the place, for a variable that must be set and is not, or for syntax that
@@ -131,7 +131,7 @@ fn plain(name: &str, lookup: &Lookup, unset: Unset) -> Result<String, Problem> {
     }
 }
 
-/// The value of what stands between the braces.
+/// Evaluates the text between the braces.
 fn braced(
     expression: &str,
     lookup: &Lookup,
@@ -171,7 +171,7 @@ fn braced(
     }
 }
 
-/// Where the brace closes that was opened before `text`.
+/// The position of the brace that closes the one before `text`.
 fn closing_brace(text: &str) -> Option<usize> {
     let mut open = 1_usize;
     let mut characters = text.char_indices().peekable();
@@ -192,7 +192,7 @@ fn closing_brace(text: &str) -> Option<usize> {
     None
 }
 
-/// The variable's name that `text` starts with, and the rest.
+/// Splits `text` into the variable name at its start and the rest.
 fn split_name(text: &str) -> (&str, &str) {
     let of_name = |character: char| character.is_ascii_alphanumeric() || character == '_';
     let starts = text.starts_with(|first: char| of_name(first) && !first.is_ascii_digit());

@@ -1,5 +1,5 @@
-//! Configuration as YAML: one reader for compose files and for the files of the services,
-//! with variables, `.env`, and the place where a value stands.
+//! Configuration as YAML: one reader for compose files and for the configuration of the services,
+//! with variables, `.env`, and the position of each value.
 
 use std::collections::BTreeMap;
 
@@ -16,11 +16,11 @@ pub mod place;
 pub mod scalar;
 pub mod yaml;
 
-/// A YAML file as one value: anchors resolved,
-/// variables filled in. One that is not set and has no default is an error.
+/// Reads a YAML file into one value with anchors and variables resolved. A variable that is not set
+/// and has no default is an error.
 ///
 /// # Errors
-/// Exit 2 with the file and the key.
+/// Exit 2, naming the file and the key.
 pub fn document(
     name: &str,
     text: &str,

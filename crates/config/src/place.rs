@@ -1,11 +1,11 @@
-//! Where in which compose file something stands, for messages.
+//! The position of a value in a configuration file, for messages.
 
 use std::fmt;
 
 use demo_base::error::Fault;
 
 const UNKNOWN_HINT: &str =
-    "remove it, or run these files with `docker compose`: demo refuses what it would not do";
+    "remove it, or run these files with `docker compose`, since demo refuses what it cannot do";
 
 /// A file and the keys that lead to a value in it.
 #[derive(Clone, Debug)]
@@ -19,7 +19,7 @@ impl Place {
         Self { file: name.to_owned(), path: Vec::new() }
     }
 
-    /// The place of a key in the mapping here.
+    /// The position of a key in the mapping at this position.
     #[must_use]
     pub fn key(&self, key: &str) -> Self {
         let mut place = self.clone();
@@ -27,7 +27,7 @@ impl Place {
         place
     }
 
-    /// The place of an item in the list here.
+    /// The position of an item in the list at this position.
     #[must_use]
     pub fn item(&self, index: usize) -> Self {
         let mut place = self.clone();
@@ -36,12 +36,12 @@ impl Place {
         place
     }
 
-    /// Something is wrong with the value here.
+    /// The value at this position is invalid.
     pub fn fault(&self, says: impl fmt::Display) -> Fault {
         Fault::input(format!("{self}: {says}"))
     }
 
-    /// The mapping here has a key that is not in the subset.
+    /// The mapping at this position has an unsupported key.
     pub fn unknown(&self, key: &str) -> Fault {
         let (owner, inner) = self.owner();
         let key = [inner.as_slice(), &[key.to_owned()]].concat().join(".");
@@ -49,7 +49,7 @@ impl Place {
             .hint(UNKNOWN_HINT)
     }
 
-    /// The file or the service, and the keys within it.
+    /// The file or the service, and the keys inside it.
     fn owner(&self) -> (String, Vec<String>) {
         match self.path.as_slice() {
             [section, service, rest @ ..] if section == "services" => {

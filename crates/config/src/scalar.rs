@@ -1,11 +1,11 @@
-//! YAML scalars where Compose wants text, a number or a truth value.
+//! YAML scalars for keys that take text, a number or a boolean.
 
 use serde_json::{Map, Value};
 
 use crate::place::Place;
 use demo_base::error::Fault;
 
-/// The mapping here.
+/// The value as a mapping.
 ///
 /// # Errors
 /// Exit 2 with the place when the value is not a mapping.
@@ -16,7 +16,7 @@ pub fn mapping(value: Value, place: &Place) -> Result<Map<String, Value>, Fault>
     }
 }
 
-/// The items of the list here, with their places.
+/// The items of the value as a list, with their positions.
 ///
 /// # Errors
 /// Exit 2 with the place when the value is not a list.
@@ -31,7 +31,7 @@ pub fn list(value: Value, place: &Place) -> Result<Vec<(Value, Place)>, Fault> {
     }
 }
 
-/// The string here, and nothing that merely prints like one.
+/// The value as a string; a scalar that only prints like one is refused.
 ///
 /// # Errors
 /// Exit 2 with the place when the value is not a string.
@@ -44,21 +44,21 @@ pub fn string(value: Value, place: &Place) -> Result<String, Fault> {
     }
 }
 
-/// The text of a scalar where Compose takes numbers and truth values as well.
+/// The text of a scalar for keys that also accept numbers and booleans.
 ///
 /// # Errors
 /// Exit 2 with the place when the value is not a string, a whole number or a truth value.
 pub fn text(value: Value, place: &Place) -> Result<String, Fault> {
     match value {
         Value::Bool(truth) => Ok(truth.to_string()),
-        // Compose prints other numbers in ways of its own.
+        // Compose formats other numbers in its own way.
         Value::Number(number) if number.is_i64() || number.is_u64() => Ok(number.to_string()),
         other => string(other, place),
     }
 }
 
-/// A number that a variable may have left as text. Other values stay for the
-/// typed model to refuse.
+/// Converts a number that a variable left as text. Other values are left for the typed model to
+/// refuse.
 pub fn number(value: Value) -> Value {
     match value.as_str().and_then(|text| text.parse::<u64>().ok()) {
         Some(number) => number.into(),
@@ -66,7 +66,7 @@ pub fn number(value: Value) -> Value {
     }
 }
 
-/// A truth value that a variable may have left as text; see [`number`].
+/// Converts a boolean that a variable left as text; see [`number`].
 pub fn truth(value: Value) -> Value {
     match value.as_str().and_then(|text| text.parse::<bool>().ok()) {
         Some(truth) => truth.into(),
@@ -74,7 +74,7 @@ pub fn truth(value: Value) -> Value {
     }
 }
 
-/// What a value is, without showing it: it may be a secret.
+/// The type of a value, without its content, which may be a secret.
 fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",

@@ -1,4 +1,5 @@
-//! YAML text to one JSON value: anchors and merge keys resolved, no guessing.
+//! Parses YAML text into one JSON value, with anchors and merge keys resolved and no guessing of
+//! types.
 
 use serde_json::{Map, Value};
 
@@ -10,8 +11,8 @@ use demo_base::error::Fault;
 /// # Errors
 /// Exit 2 with the place when the text is not YAML, or its top level is not a mapping.
 pub fn parse(text: &str, place: &Place) -> Result<Map<String, Value>, Fault> {
-    // Compose reads YAML 1.1 numbers, but `y` and `no` as text; and a tag that
-    // is dropped in silence would change what the file means.
+    // Compose reads YAML 1.1 numbers, but `y` and `no` as text. Silently dropping a tag would
+    // change the meaning of the file.
     let options = serde_saphyr::options! {
         strict_booleans: true,
         legacy_octal_numbers: true,

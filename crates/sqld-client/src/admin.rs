@@ -1,10 +1,10 @@
 //! The Admin API: namespaces.
 //!
-//! Measured on sqld 0.24.32: the key goes into the header as it is
-//! (`Authorization: basic KEY`, not base64), an unknown route answers 200 with
-//! an empty body, `fork` onto a namespace that exists may destroy it, and a
-//! POST to `config` resets what it does not name. So: only routes that are
-//! known, a look at the target before a fork, and a GET before every POST.
+//! Measured on sqld 0.24.32: the key is sent in the header unencoded (`Authorization: basic KEY`,
+//! not base64), an unknown route answers 200 with an empty body, `fork` onto an existing namespace
+//! may destroy it, and a POST to `config` resets every field that it does not contain. Therefore
+//! only known routes are used, the target is checked before a fork, and every POST is preceded by a
+//! GET.
 
 use std::net::SocketAddr;
 
@@ -19,23 +19,23 @@ use demo_sqld::namespace::NamespaceName;
 #[derive(Clone, Debug)]
 pub struct Admin {
     http: reqwest::Client,
-    /// Scheme, host and port, without a slash at the end.
+    /// Scheme, host and port, without a trailing slash.
     base: String,
     key: Option<SecretString>,
 }
 
 impl Admin {
-    /// The API at `address`; `None` for a server without a key.
+    /// The API at `address`; `key` is `None` for a server without a key.
     pub fn new(http: reqwest::Client, address: SocketAddr, key: Option<&SecretString>) -> Self {
         Self::at(http, &format!("http://{address}"), key)
     }
 
-    /// The API at `base`: scheme, host and port, without a slash at the end.
+    /// The API at `base`: scheme, host and port, without a trailing slash.
     pub fn at(http: reqwest::Client, base: &str, key: Option<&SecretString>) -> Self {
         Self { http, base: base.to_owned(), key: key.cloned() }
     }
 
-    /// Sends one request; what it means is left to the caller.
+    /// Sends one request; the caller interprets the answer.
     ///
     /// # Errors
     /// Exit 3 when the server does not answer.
@@ -57,10 +57,10 @@ impl Admin {
         Answer::to(request, &self.base).await
     }
 
-    /// Makes a namespace. `Ok(false)`: it was there already.
+    /// Creates a namespace. Returns `Ok(false)` if it exists already.
     ///
-    /// A server without `--enable-namespaces` says 200 as well, and the
-    /// namespace can then never be reached: the caller must know.
+    /// A server without `--enable-namespaces` answers 200 as well, but the namespace can never be
+    /// reached then, so the caller must know how the server was started.
     ///
     /// # Errors
     /// Exit 3, 4 or 1, as the server answers.
@@ -91,9 +91,9 @@ impl Admin {
     pub async fn fork(&self, from: &NamespaceName, to: &NamespaceName) -> Result<()> {
         self.config(from).await?;
         if self.exists(to).await? {
-            return Err(Fault::input(format!("there is a namespace `{to}` already"))
+            return Err(Fault::input(format!("the namespace `{to}` exists already"))
                 .hint(format!(
-                    "a fork would destroy it: choose another name, or `demo namespace delete {to}`"
+                    "a fork would destroy it; choose another name or `demo namespace delete {to}`"
                 ))
                 .into());
         }
@@ -126,7 +126,7 @@ impl Admin {
         self.get(name, "config").await
     }
 
-    /// The figures of `name`, `replication_index` among them.
+    /// The statistics of `name`, including `replication_index`.
     ///
     /// # Errors
     /// Exit 5 when it does not exist; 3, 4 or 1, as the server answers.
@@ -134,8 +134,8 @@ impl Admin {
         self.get(name, "stats").await
     }
 
-    /// Changes the fields of `name`'s configuration that `changes` names, and
-    /// sends all others as they were. Returns what the server then has.
+    /// Changes the given fields of the configuration of `name` and sends all others unchanged.
+    /// Returns the resulting configuration of the server.
     ///
     /// # Errors
     /// Exit 5 when it does not exist; 3, 4 or 1, as the server answers.
@@ -157,7 +157,7 @@ impl Admin {
         let answer = self.raw(reqwest::Method::GET, &path, None).await?;
         expect_success(&answer, name)?;
         serde_json::from_str(&answer.body).map_err(|error| {
-            Fault::failed(format!("the Admin API's {route} of `{name}` is no JSON object"))
+            Fault::failed(format!("the Admin API's {route} of `{name}` is not a JSON object"))
                 .because(error)
                 .into()
         })
@@ -170,7 +170,7 @@ fn expect_success(answer: &Answer, name: &NamespaceName) -> Result<()> {
         401 | 403 => Fault::rejected("the Admin API refused the key")
             .hint("set LIBSQL_ADMIN_AUTH_KEY to the key that the server was started with"),
         404 => Fault::not_found(format!("there is no namespace `{name}`"))
-            .hint(format!("`demo namespace create {name}` makes it")),
+            .hint(format!("create it with `demo namespace create {name}`")),
         status => Fault::failed(format!("the Admin API answered {status}")),
     };
     let body = answer.excerpt();

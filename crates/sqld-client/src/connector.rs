@@ -1,8 +1,7 @@
-//! How the `libsql` crate reaches a server: our own connections.
+//! Opens the connections through which the `libsql` crate reaches a server.
 //!
-//! The crate's own connector loads the TLS roots (20 ms) and looks
-//! `NAME.localhost` up in DNS, where it mostly is not; without its `tls`
-//! feature it has none at all.
+//! The crate's own connector loads the TLS roots (20 ms) and looks up `NAME.localhost` in DNS,
+//! where it usually does not exist; without its `tls` feature the crate has no connector at all.
 
 use std::future::Future;
 use std::io;
@@ -32,8 +31,8 @@ pub struct Connector {
 
 impl Connector {
     /// # Errors
-    /// Exit 2 when the endpoint's name can be in no certificate, 1 when the
-    /// machine's trusted roots cannot be used.
+    /// Exit 2 when no certificate can contain the endpoint's name, 1 when the machine's trusted
+    /// roots cannot be used.
     pub fn new(endpoint: &Endpoint) -> Result<Self> {
         let tls = if endpoint.tls() { Some(tls_for(endpoint)?) } else { None };
         Ok(Self { dial: endpoint.dial().clone(), tls })
@@ -44,7 +43,7 @@ impl Connector {
             Dial::Address(address) => TcpStream::connect(address).await?,
             Dial::Name(host, port) => TcpStream::connect((host.as_str(), *port)).await?,
         };
-        // One small request after another: waiting to fill a packet costs 40 ms.
+        // Requests are small and sequential; waiting to fill a packet would cost 40 ms.
         stream.set_nodelay(true)?;
         Ok(match self.tls {
             None => Socket::Plain(stream),
@@ -70,7 +69,7 @@ fn tls_for(endpoint: &Endpoint) -> Result<(TlsConnector, ServerName<'static>)> {
     };
     let uri_host = endpoint.url().parse::<Uri>().ok().and_then(|u| u.host().map(str::to_owned));
     let name = ServerName::try_from(uri_host.unwrap_or(host)).map_err(|error| {
-        Fault::input("the server's name can be in no certificate").because(error)
+        Fault::input("no certificate can contain the server's name").because(error)
     })?;
     Ok((TlsConnector::from(Arc::new(config)), name))
 }
@@ -89,7 +88,7 @@ impl tower_service::Service<Uri> for Connector {
     }
 }
 
-/// A connection, in the shape that hyper 0.14 wants.
+/// A connection of the type that hyper 0.14 requires.
 pub enum Socket {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),

@@ -1,4 +1,4 @@
-//! Which server and which namespace a URL means, and where to dial for it.
+//! The server and namespace that a URL denotes, and the address to connect to.
 
 use std::net::SocketAddr;
 
@@ -10,27 +10,27 @@ use demo_sqld::namespace::NamespaceName;
 /// A database of a server.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Endpoint {
-    /// What goes into the URL and the `Host` header.
+    /// The host and port in the URL and the `Host` header.
     authority: String,
     tls: bool,
-    /// Path in front of the API's own, without a slash at its end.
+    /// The path before that of the API, without a trailing slash.
     path: String,
     dial: Dial,
     namespace: Option<NamespaceName>,
 }
 
-/// To what the connector opens a connection.
+/// Where the connector opens a connection.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Dial {
-    /// An address of this machine: nothing is looked up.
+    /// An address of this machine, which needs no lookup.
     Address(SocketAddr),
-    /// A name that DNS knows.
+    /// A name that is resolved by DNS.
     Name(String, u16),
 }
 
 impl Endpoint {
-    /// A server of this machine. Its URL has the name `NAMESPACE.localhost`,
-    /// whose first label the server reads; plain Debian cannot resolve it.
+    /// A server of this machine. Its URL has the host `NAMESPACE.localhost`, whose first label the
+    /// server reads; plain Debian cannot resolve such names.
     pub fn local(address: SocketAddr, namespace: Option<&NamespaceName>) -> Self {
         Self {
             authority: crate::http::host_header(namespace, address),
@@ -44,10 +44,10 @@ impl Endpoint {
     /// The server that `url` names; a namespace becomes the first label of its host.
     ///
     /// # Errors
-    /// Exit 2 for what is no http or https URL of a server.
+    /// Exit 2 for text that is not an http or https URL of a server.
     pub fn parse(url: &str, namespace: Option<&NamespaceName>) -> Result<Self> {
         let refuse = |why: &str| {
-            Fault::input(format!("`{url}` is no URL of a server: {why}"))
+            Fault::input(format!("`{url}` is not the URL of a server: {why}"))
                 .hint("write http://127.0.0.1:8080 or https://db.example.com")
         };
         let url = url.trim_end_matches('/');
@@ -58,7 +58,7 @@ impl Endpoint {
             _ => return Err(refuse("it begins with neither http:// nor https://").into()),
         };
         if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
-            return Err(refuse("a user name or password does not belong there").into());
+            return Err(refuse("it contains a user name or password").into());
         }
         if uri.query().is_some() {
             return Err(refuse("it has a query").into());
@@ -68,7 +68,8 @@ impl Endpoint {
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         let ip = bare.parse().ok();
         let labelled = match namespace {
-            // A number has no labels in front; the server of this machine answers to localhost.
+            // An IP address cannot have labels in front; a server of this machine answers to
+            // localhost.
             Some(name) if ip.is_some() => format!("{name}.localhost"),
             Some(name) => format!("{name}.{host}"),
             None => host.to_owned(),
@@ -91,7 +92,7 @@ impl Endpoint {
         format!("{scheme}://{}{}", self.authority, self.path)
     }
 
-    /// What a person reads: the address that is dialled.
+    /// The address that is dialled, in words for a person.
     pub fn describe(&self) -> String {
         let scheme = if self.tls { "https" } else { "http" };
         match &self.dial {
@@ -158,7 +159,7 @@ mod tests {
     fn what_is_no_server_is_refused() {
         for url in ["", "localhost:8080", "ftp://x", "http://", "http://u:p@x", "http://x?y=1"] {
             let error = Endpoint::parse(url, None).unwrap_err().to_string();
-            assert!(error.contains("is no URL of a server"), "{url}: {error}");
+            assert!(error.contains("is not the URL of a server"), "{url}: {error}");
         }
     }
 }

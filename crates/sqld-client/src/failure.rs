@@ -1,8 +1,7 @@
-//! What an error of the `libsql` crate means, and what to do about it.
+//! Explains errors of the `libsql` crate, and what to do about them.
 //!
-//! The crate hands the server's answer on as text: `status=401 Unauthorized,
-//! body=...` for a refusal, `http error` for a connection that did not come
-//! about (read in its source, 0.10.0).
+//! The crate passes on the answer of the server as text: `status=401 Unauthorized, body=...` for a
+//! refusal, `http error` for a connection that could not be opened (read in its source, 0.10.0).
 
 use libsql::Error::SqliteFailure;
 
@@ -11,7 +10,7 @@ use crate::hrana::Reply;
 use crate::http::excerpt;
 use demo_base::error::Fault;
 
-/// The fault for an answer that is none of success.
+/// The fault for an answer that is not a success.
 pub fn of_reply(reply: &Reply, endpoint: &Endpoint) -> Option<Fault> {
     let server = endpoint.describe();
     if reply.status != 200 {
@@ -21,13 +20,12 @@ pub fn of_reply(reply: &Reply, endpoint: &Endpoint) -> Option<Fault> {
     Some(of_statement(&server, message))
 }
 
-/// A replica hands a write on and reports its primary's refusal as an error of
-/// the statement.
+/// A replica forwards a write and reports the refusal of its primary as an error of the statement.
 fn of_statement(server: &str, message: &str) -> Fault {
     if is_permission(message) {
         return Fault::rejected(format!("{server}, through its primary, refused the statement"))
             .because(excerpt(message))
-            .hint("`demo token inspect` says what the token allows");
+            .hint("run `demo token inspect` to see what the token allows");
     }
     statement(server, message)
 }
@@ -39,20 +37,20 @@ fn is_permission(message: &str) -> bool {
 fn statement(server: &str, message: &str) -> Fault {
     let fault = Fault::failed(format!("{server} refused the statement")).because(excerpt(message));
     if message.contains("no such table: items") {
-        return fault.hint("`demo init` with the same options makes the table");
+        return fault.hint("run `demo init` with the same options to create the table");
     }
     fault
 }
 
-/// A local file is no sound database: what lies beneath such a fault.
+/// The cause of a fault that comes from a damaged local database file.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Damaged(pub String);
 
-/// `SQLite`'s codes for a damaged database and for a file that is none.
+/// `SQLite`'s codes for a damaged database and for a file that is not one.
 const DAMAGE: [i32; 2] = [11, 26];
 
-/// The fault for `error`, seen while talking to `endpoint` or reading a copy of it.
+/// The fault for `error`, which occurred while talking to `endpoint` or reading a copy of it.
 pub fn explain(error: &libsql::Error, endpoint: &Endpoint) -> Fault {
     let text = error.to_string();
     let server = endpoint.describe();
@@ -61,7 +59,7 @@ pub fn explain(error: &libsql::Error, endpoint: &Endpoint) -> Fault {
         return if DAMAGE.contains(&(code & 0xff)) {
             Fault::failed(format!("{replica} is damaged"))
                 .because(Damaged(message.clone()))
-                .hint("`demo sync` repairs it once the primary answers")
+                .hint("run `demo sync` to repair it once the primary answers")
         } else {
             statement(&replica, message)
         };
@@ -74,9 +72,9 @@ pub fn explain(error: &libsql::Error, endpoint: &Endpoint) -> Fault {
             .into_iter()
             .find(|word| text.contains(word))
             .map_or_else(|| root_text(&text), str::to_lowercase);
-        return Fault::unreachable(format!("nothing answers at {server}"))
+        return Fault::unreachable(format!("cannot connect to {server}"))
             .because(cause)
-            .hint("start a stack with `demo up`, or name a server with `--url`");
+            .hint("start a stack with `demo up`, or pass the URL of a server with `--url`");
     }
     of_statement(&server, &root_text(&text))
 }
@@ -90,14 +88,14 @@ fn refused(status: u16, body: &str, endpoint: &Endpoint) -> Fault {
     match (status, endpoint.namespace()) {
         (401, _) => Fault::rejected(format!("{server} refused the token (401)"))
             .because(why)
-            .hint("`demo token inspect` says what is wrong with it"),
-        (403, _) => Fault::rejected(format!("{server} forbids this with the token (403)"))
+            .hint("run `demo token inspect` to see what is wrong with it"),
+        (403, _) => Fault::rejected(format!("{server} does not allow this with the token (403)"))
             .because(why)
-            .hint("`demo token inspect` says what the token allows"),
+            .hint("run `demo token inspect` to see what the token allows"),
         (404, Some(name)) => {
             Fault::not_found(format!("there is no namespace `{name}` at {server}"))
                 .because(why)
-                .hint(format!("`demo namespace create {name}` makes it"))
+                .hint(format!("create it with `demo namespace create {name}`"))
         }
         (404, None) => Fault::not_found(format!("{server} has no default namespace"))
             .because(why)
@@ -105,13 +103,13 @@ fn refused(status: u16, body: &str, endpoint: &Endpoint) -> Fault {
         (400, None) if body.contains("host header") || body.contains("namespace") => {
             Fault::input(format!("{server} has no default namespace"))
                 .because(why)
-                .hint("name one with --namespace; `demo namespace create NAME` makes one")
+                .hint("name one with --namespace, or create one with `demo namespace create NAME`")
         }
         _ => Fault::failed(format!("{server} answered {status}")).because(why),
     }
 }
 
-/// `status=401 Unauthorized, body=...` anywhere in `text`.
+/// Finds `status=401 Unauthorized, body=...` anywhere in `text`.
 fn api_status(text: &str) -> Option<(u16, &str)> {
     let (_, rest) = text.split_once("status=")?;
     let (status, body) = rest.split_once(", body=")?;
@@ -119,14 +117,14 @@ fn api_status(text: &str) -> Option<(u16, &str)> {
     Some((digits.parse().ok()?, body.trim_end_matches('`')))
 }
 
-/// The server's `{"error":"..."}`, or the body as it is.
+/// The message in `{"error":"..."}`, or the unchanged body.
 fn server_message(body: &str) -> String {
     let json: Option<serde_json::Value> = serde_json::from_str(body).ok();
     let message = json.as_ref().and_then(|json| json.get("error")?.as_str());
     message.unwrap_or(body).to_owned()
 }
 
-/// The innermost quoted message: the crate wraps it once for every layer.
+/// The innermost quoted message; the crate wraps it once per layer.
 fn root_text(text: &str) -> String {
     if let Some((_, rest)) = text.split_once("message: \"") {
         let end = rest.find("\", code").or_else(|| rest.rfind('"')).unwrap_or(rest.len());

@@ -1,5 +1,5 @@
-//! Hrana over HTTP, by hand: for what the `libsql` crate does not show, the
-//! HTTP status and the replication index of every answer.
+//! A minimal client for Hrana over HTTP. Unlike the `libsql` crate, it exposes the HTTP status and
+//! the replication index of every answer.
 
 use std::net::SocketAddr;
 
@@ -12,39 +12,39 @@ use super::http::{Answer, excerpt, host_header};
 use demo_base::error::Result;
 use demo_sqld::namespace::NamespaceName;
 
-/// One database of one server, as one client sees it.
+/// A client for one database of one server.
 #[derive(Clone, Debug)]
 pub struct Hrana {
     http: reqwest::Client,
-    /// Scheme, host and port, without a slash at the end.
+    /// Scheme, host and port, without a trailing slash.
     base: String,
     host: Option<String>,
-    /// The header `x-namespace-bin`, which beats the host.
+    /// The header `x-namespace-bin`, which takes precedence over the host.
     selector: Option<String>,
     authorization: Option<SecretString>,
 }
 
 impl Hrana {
-    /// The default namespace of a server of this machine, without a token.
+    /// The default namespace of a server on this machine, without a token.
     pub fn new(http: reqwest::Client, address: SocketAddr) -> Self {
         let host = Some(host_header(None, address));
         Self { http, base: format!("http://{address}"), host, selector: None, authorization: None }
     }
 
-    /// The server that `url` names; its host names the namespace, if any.
+    /// The server at `url`; the host names the namespace, if any.
     pub fn at(http: reqwest::Client, url: &str) -> Self {
         let base = url.trim_end_matches('/').to_owned();
         Self { http, base, host: None, selector: None, authorization: None }
     }
 
-    /// The same with `token`.
+    /// Returns the client with `token`.
     #[must_use]
     pub fn token(mut self, token: &SecretString) -> Self {
         self.authorization = Some(format!("Bearer {}", token.expose_secret()).into());
         self
     }
 
-    /// The same on `namespace`: the first label of the `Host` header.
+    /// Returns the client for `namespace`, chosen by the first label of the `Host` header.
     #[must_use]
     pub fn namespace(mut self, namespace: Option<&NamespaceName>) -> Self {
         if let (Some(host), Some(name)) = (&self.host, namespace) {
@@ -53,14 +53,14 @@ impl Hrana {
         self
     }
 
-    /// The same on `namespace`, by header, whatever host the URL names.
+    /// Returns the client for `namespace`, chosen by header, whatever host the URL names.
     #[must_use]
     pub fn selecting(mut self, namespace: &NamespaceName) -> Self {
         self.selector = Some(STANDARD_NO_PAD.encode(namespace.as_str()));
         self
     }
 
-    /// Runs a script of several statements, which ends at the first that fails.
+    /// Runs a script of several statements, which stops at the first that fails.
     ///
     /// # Errors
     /// Exit 3 when the server does not answer. Refusals are in the [`Reply`].
@@ -68,9 +68,8 @@ impl Hrana {
         self.requests(json!([{ "type": "sequence", "sql": sql }])).await
     }
 
-    /// Asks whether writes are allowed, with a write that never runs: its
-    /// condition cannot be true, yet the server checks the permission first
-    /// (measured on sqld 0.24.32).
+    /// Asks whether writes are allowed, with a write that never runs: its condition cannot be true,
+    /// but the server checks the permission before it (measured on sqld 0.24.32).
     ///
     /// # Errors
     /// Exit 3 when the server does not answer. Refusals are in the [`Reply`].
@@ -112,7 +111,7 @@ impl Hrana {
     }
 }
 
-/// What the server said to a pipeline.
+/// The answer of the server to a pipeline.
 #[derive(Clone, Debug)]
 pub struct Reply {
     /// The HTTP status.
@@ -142,7 +141,7 @@ impl Reply {
         Some((text("code"), text("message")))
     }
 
-    /// Whether the first request was done, of whatever kind it is.
+    /// Whether the first request succeeded, whatever its type.
     pub fn is_done(&self) -> bool {
         let kind = self.result(0).and_then(|result| result.get("type")?.as_str());
         self.status == 200 && kind == Some("ok")
@@ -157,8 +156,8 @@ impl Reply {
         self.result(0)?.get("response")?.get("result")
     }
 
-    /// The replication index that the server stood at, from a statement that
-    /// ran; 0 for a database to which nothing was written (the server says null).
+    /// The replication index of the server, taken from a statement that ran; 0 for a database
+    /// without a write, for which the server returns null.
     pub fn replication_index(&self) -> Option<u64> {
         match self.execution()?.get("replication_index")? {
             Value::Null => Some(0),
@@ -184,7 +183,7 @@ impl Reply {
         self.rows()?.get(0)?.get(0)?.get("value")?.as_str()
     }
 
-    /// Status and the telling part of the body, on one line.
+    /// The status and the relevant part of the body, on one line.
     pub fn describe(&self) -> String {
         match self.sql_error() {
             Some((code, message)) => format!("{} with {code}: {}", self.status, excerpt(message)),

@@ -1,7 +1,7 @@
-//! The control path: plain HTTP to a server on this machine.
+//! Plain HTTP to a server on this machine.
 //!
-//! `NAME.localhost` is never looked up: the connection goes to the loopback
-//! address, the namespace travels in the `Host` header.
+//! `NAME.localhost` is never looked up: the connection goes to the loopback address, and the `Host`
+//! header contains the namespace.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use demo_base::error::{Fault, Result};
 use demo_sqld::namespace::NamespaceName;
 
-/// Longer than any answer of a healthy local server; shorter than a person's patience.
+/// Longer than any answer of a healthy local server takes, and short enough for a user to wait.
 pub const REQUEST_DEADLINE: Duration = Duration::from_secs(10);
 
 /// A client for loopback: no TLS, no proxy, no redirects, a deadline on every request.
@@ -19,7 +19,7 @@ pub const REQUEST_DEADLINE: Duration = Duration::from_secs(10);
 pub fn loopback_client() -> Result<reqwest::Client> {
     Ok(reqwest::Client::builder()
         .no_proxy()
-        // The machine's own roots are of no use here, and take long to load.
+        // The machine's trusted roots are not needed here and take long to load.
         .tls_certs_only([])
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(Duration::from_secs(2))
@@ -27,7 +27,7 @@ pub fn loopback_client() -> Result<reqwest::Client> {
         .build()?)
 }
 
-/// A client for servers elsewhere: proxies of the environment are honoured.
+/// A client for other servers, which honours the proxy settings of the environment.
 ///
 /// # Errors
 /// When the TLS backend cannot be set up.
@@ -47,7 +47,7 @@ pub fn host_header(namespace: Option<&NamespaceName>, address: SocketAddr) -> St
     }
 }
 
-/// An answer, read to its end.
+/// A complete answer.
 #[derive(Clone, Debug)]
 pub struct Answer {
     /// The HTTP status.
@@ -60,7 +60,7 @@ impl Answer {
     /// Sends `request` and reads the answer.
     ///
     /// # Errors
-    /// Exit 3 when nothing answers at `base`, or not in time.
+    /// Exit 3 when the server at `base` cannot be reached or does not answer in time.
     pub async fn to(request: reqwest::RequestBuilder, base: &str) -> Result<Self> {
         let attempt = async {
             let response = request.send().await?;
@@ -76,13 +76,13 @@ impl Answer {
         })
     }
 
-    /// The body on one line, cut to what fits a report.
+    /// The body on one line, truncated for a report.
     pub fn excerpt(&self) -> String {
         excerpt(&self.body)
     }
 }
 
-/// `text` on one line, 200 characters at most.
+/// `text` on one line, truncated to 200 characters.
 pub fn excerpt(text: &str) -> String {
     const LONGEST: usize = 200;
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -92,13 +92,13 @@ pub fn excerpt(text: &str) -> String {
     line.chars().take(LONGEST).chain(['…']).collect()
 }
 
-/// The fault of a connection that did not come about.
+/// The fault for a connection that could not be opened.
 pub fn nothing_answers(url: &str, error: impl std::error::Error) -> Fault {
     let mut root: &dyn std::error::Error = &error;
     while let Some(source) = root.source() {
         root = source;
     }
-    Fault::unreachable(format!("nothing answers at {url}"))
+    Fault::unreachable(format!("cannot connect to {url}"))
         .because(root.to_string())
-        .hint("start a stack with `demo up`, or name a server with `--url`")
+        .hint("start a stack with `demo up`, or pass the URL of a server with `--url`")
 }

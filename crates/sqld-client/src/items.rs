@@ -1,4 +1,4 @@
-//! The table `items`, with which people try a server out.
+//! The table `items`, for trying out a server.
 
 use libsql::{Value, params};
 use serde::Serialize;
@@ -22,7 +22,7 @@ pub struct Item {
 }
 
 impl Client {
-    /// Makes the table, if it is not there.
+    /// Creates the table if it does not exist.
     ///
     /// # Errors
     /// As the server answers; see [`super::explain`].
@@ -31,7 +31,7 @@ impl Client {
         Ok(())
     }
 
-    /// Adds a row and returns it as the server has it.
+    /// Adds a row and returns it as the server stored it.
     ///
     /// # Errors
     /// As the server answers; see [`super::explain`].
@@ -91,14 +91,14 @@ impl Client {
     }
 }
 
-/// Somebody else may have made a table `items` of another shape.
+/// The database may contain a table `items` with other columns.
 fn item(values: [Value; 3]) -> Result<Item> {
     match values {
         [Value::Integer(id), Value::Text(label), Value::Text(created_at)] => {
             Ok(Item { id, label, created_at })
         }
-        other => Err(Fault::failed(format!("`items` has a row of another shape: {other:?}"))
-            .hint("look at it with `demo sql 'select * from items'`")
+        other => Err(Fault::failed(format!("`items` has a row with other columns: {other:?}"))
+            .hint("inspect it with `demo sql 'select * from items'`")
             .into()),
     }
 }

@@ -1,5 +1,5 @@
-//! How one server is talked to: the Hrana and Admin interfaces over HTTP, and the
-//! `libsql` crate with its embedded replicas.
+//! Talks to one server: the Hrana and Admin interfaces over HTTP, and the `libsql` crate with its
+//! embedded replicas.
 
 pub mod admin;
 pub mod connector;
@@ -23,7 +23,7 @@ use demo_base::exit_code::ExitCode;
 
 pub use self::failure::{explain, of_reply as explain_reply};
 
-/// One database of one server.
+/// A client for one database of one server.
 pub struct Client {
     connection: Connection,
     endpoint: Endpoint,
@@ -42,7 +42,7 @@ impl Client {
         Ok(Self { connection: database.connect()?, endpoint })
     }
 
-    /// A client of a connection that is there, to a copy of what is at `endpoint`.
+    /// A client on an existing connection to a copy of what is at `endpoint`.
     pub(crate) fn of(connection: Connection, endpoint: Endpoint) -> Self {
         Self { connection, endpoint }
     }
@@ -52,14 +52,14 @@ impl Client {
         &self.connection
     }
 
-    /// Where statements go.
+    /// The endpoint that statements are sent to.
     pub fn endpoint(&self) -> &Endpoint {
         &self.endpoint
     }
 
-    /// The fault for an error of a write. A write that the token forbids cuts the
-    /// crate's cursor off in the middle of a 200: a harmless write by the other
-    /// route, which `SQLite` would refuse anyway, shows whether that was it.
+    /// The fault for an error of a write. If the token forbids a write, the crate's cursor is cut
+    /// off in the middle of a 200. A harmless write through the pipeline, which `SQLite` would
+    /// refuse anyway, shows whether that was the reason.
     async fn fault_of_write(&self, error: libsql::Error) -> anyhow::Error {
         if error.to_string().contains("reading a body") {
             let harmless = "UPDATE sqlite_schema SET name = name WHERE 0";
@@ -73,7 +73,7 @@ impl Client {
         self.fault(error)
     }
 
-    /// The fault for an error of the crate, with the exit code that fits.
+    /// The fault for an error of the crate, with the appropriate exit code.
     fn fault(&self, error: libsql::Error) -> anyhow::Error {
         explain(&error, &self.endpoint).into()
     }

@@ -8,11 +8,11 @@ use super::hrana::{Hrana, Reply};
 use demo_base::error::{Fault, Result};
 use demo_base::ready::{Attempt, poll};
 
-/// A replica is milliseconds behind; this is for a machine under load.
+/// A replica is only milliseconds behind; this allows for a machine under load.
 const CATCH_UP_DEADLINE: Duration = Duration::from_secs(10);
 
-/// Waits until `replica` has reached the replication index of `primary`, both
-/// for the same namespace; says how far it had to come.
+/// Waits until `replica` has reached the replication index of `primary`, both for the same
+/// namespace; returns that index.
 ///
 /// # Errors
 /// When either does not answer, or the replica does not catch up in time.
@@ -37,10 +37,9 @@ pub async fn catch_up(primary: &Hrana, replica: &Hrana) -> Result<u64> {
     Ok(index)
 }
 
-/// A replica that has reached an index, and whose statements see it, may still
-/// say "no such table" to a `describe` of the newest one for some milliseconds
-/// (measured on sqld 0.24.32 under load); clients such as the `libsql` crate
-/// begin every statement with one.
+/// A replica that has reached an index, and whose statements see it, may still answer "no such
+/// table" to a `describe` of the newest table for some milliseconds (measured on sqld 0.24.32 under
+/// load). Clients such as the `libsql` crate begin every statement with a `describe`.
 async fn until_described(replica: &Hrana) -> Result<()> {
     let newest = "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY rowid DESC LIMIT 1";
     let reply = replica.execute(newest).await?;
@@ -60,9 +59,9 @@ fn refusal(server: &str, reply: &Reply) -> Fault {
     let said = reply.describe();
     let fault = match reply.status {
         401 | 403 => Fault::rejected(format!("the {server} refused the token"))
-            .hint("`demo token inspect` says what is wrong with it"),
+            .hint("run `demo token inspect` to see what is wrong with it"),
         404 => Fault::not_found(format!("the {server} has no such namespace"))
-            .hint("`demo namespace create NAME` makes it"),
+            .hint("create it with `demo namespace create NAME`"),
         _ => Fault::failed(format!("the {server} did not say its replication index")),
     };
     fault.because(said)

@@ -1,8 +1,8 @@
-//! A schema that a namespace gets once, whole or not at all.
+//! A schema that is applied to a namespace once, completely or not at all.
 //!
-//! All its statements run in one transaction, together with a row that says
-//! that it was applied. So whoever comes second, or comes again after a crash,
-//! sees from the database itself whether there is anything left to do.
+//! All its statements run in one transaction, together with a row that records the schema. A second
+//! attempt, or one after a crash, can therefore see in the database itself whether there is
+//! anything left to do.
 
 use std::path::Path;
 
@@ -18,17 +18,17 @@ use demo_base::error::{Fault, Result};
 use demo_base::files;
 use demo_base::hex;
 
-/// The table with the one row that says which schema was applied.
+/// The table whose only row records which schema was applied.
 pub const MARKER: &str = "demo_schema";
 
-/// A schema that is fit to be applied.
+/// A schema that can be applied.
 #[derive(Clone, Debug)]
 pub struct Schema {
     text: String,
     digest: String,
 }
 
-/// What was done.
+/// The result of applying a schema.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Applied {
@@ -40,22 +40,21 @@ impl Schema {
     /// Reads a file of SQL.
     ///
     /// # Errors
-    /// Exit 5 when it is not there; as [`Schema::parse`].
+    /// Exit 5 when it does not exist; as [`Schema::parse`].
     pub fn read(path: &Path) -> Result<Self> {
         Self::parse(files::read_text(path, "schema")?, &path.display().to_string())
     }
 
-    /// Takes `text`, once it is sure that it can run in one transaction; `place`
-    /// is where it comes from, for messages.
+    /// Checks that `text` can run in one transaction; `place` is its origin, for messages.
     ///
     /// # Errors
-    /// Exit 2 for what is empty, is no SQL or has transactions of its own.
+    /// Exit 2 for text that is empty, is not SQL or contains transactions.
     pub fn parse(text: String, place: &str) -> Result<Self> {
         let mut parser = Parser::new(text.as_bytes());
         let mut statements = 0_usize;
         loop {
             let command = parser.next().map_err(|error| {
-                Fault::input(format!("{place} is no SQL that the server takes"))
+                Fault::input(format!("{place} is not SQL that the server accepts"))
                     .because(error.to_string())
             })?;
             let Some(command) = command else { break };
@@ -63,30 +62,30 @@ impl Schema {
             let (Cmd::Stmt(statement) | Cmd::Explain(statement) | Cmd::ExplainQueryPlan(statement)) =
                 command;
             if let Some(word) = transaction(&statement) {
-                return Err(Fault::input(format!("{place} has a {word} of its own"))
-                    .hint("leave BEGIN, COMMIT, ROLLBACK, SAVEPOINT and RELEASE out: all of it runs in one transaction")
+                return Err(Fault::input(format!("{place} contains the statement {word}"))
+                    .hint("leave out transaction statements, since everything runs in one transaction")
                     .into());
             }
         }
         if statements == 0 {
-            return Err(Fault::input(format!("{place} has no statement")).into());
+            return Err(Fault::input(format!("{place} contains no statement")).into());
         }
         let digest = hex::encode(&Sha256::digest(&text));
         Ok(Self { text, digest })
     }
 
-    /// Applies it to the namespace of `hrana`, unless that was done before.
+    /// Applies the schema to the namespace of `hrana`, unless that was done before.
     ///
     /// # Errors
-    /// Exit 1 when a statement fails, and then none of them has run, or when
-    /// another schema was applied before; 3, 4 or 5, as the server answers.
+    /// Exit 1 when a statement fails, in which case none of them has any effect, or when another
+    /// schema was applied before; 3, 4 or 5, as the server answers.
     pub async fn apply(&self, hrana: &Hrana, endpoint: &Endpoint) -> Result<Applied> {
         if self.is_applied(hrana, endpoint).await? {
             return Ok(Applied::Before);
         }
         let reply = hrana.script(&script(&self.text)).await?;
         let Some(fault) = explain_reply(&reply, endpoint) else { return Ok(Applied::Now) };
-        // Another may have been faster: then this transaction has failed, and all is well.
+        // If another client was faster, this transaction fails, but the schema is applied.
         if self.is_applied(hrana, endpoint).await? {
             return Ok(Applied::Before);
         }
@@ -105,18 +104,19 @@ impl Schema {
             Some(digest) if digest == self.digest => Ok(true),
             _ => {
                 let place = endpoint.namespace().map(ToString::to_string).unwrap_or_default();
-                Err(Fault::failed(format!("`{place}` has had another schema applied"))
-                    .because(format!("its table {MARKER} says so"))
-                    .hint(format!("change it by hand: `demo sql --namespace {place} -`"))
+                Err(Fault::failed(format!("another schema was applied to `{place}` before"))
+                    .because(format!("its table {MARKER} records it"))
+                    .hint(format!(
+                        "change the schema by hand with `demo sql --namespace {place} -`"
+                    ))
                     .into())
             }
         }
     }
 }
 
-/// `text` in a transaction that makes [`MARKER`] first, and so fails where that is
-/// there already: the one form in which `demo` applies a schema, from the shell
-/// and from the mint, so that each sees what the other has done.
+/// `text` in a transaction that first creates [`MARKER`], and so fails if that exists already.
+/// `demo` and the mint both apply a schema in this way, so that each sees what the other has done.
 pub fn script(text: &str) -> String {
     let digest = hex::encode(&Sha256::digest(text));
     // The last statement of the file may end in a comment instead of a semicolon.
@@ -129,7 +129,7 @@ pub fn script(text: &str) -> String {
     )
 }
 
-/// Whether a failure of [`script`] says that a schema was applied before.
+/// Whether a failure of [`script`] means that a schema was applied before.
 pub fn was_applied(message: &str) -> bool {
     message.contains(&format!("{MARKER} already exists"))
 }
@@ -165,12 +165,12 @@ mod tests {
         for word in ["BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE"] {
             let name = if matches!(word, "SAVEPOINT" | "RELEASE") { " x" } else { "" };
             let text = refusal(&format!("CREATE TABLE a (x); {word}{name}; CREATE TABLE b (x)"));
-            assert_eq!(text, format!("s.sql has a {word} of its own"));
+            assert_eq!(text, format!("s.sql contains the statement {word}"));
         }
-        assert_eq!(refusal("COMMIT; create table a(x)"), "s.sql has a COMMIT of its own");
+        assert_eq!(refusal("COMMIT; create table a(x)"), "s.sql contains the statement COMMIT");
         for text in ["", " \n", "-- nothing\n", ";;"] {
-            assert_eq!(refusal(text), "s.sql has no statement", "{text:?}");
+            assert_eq!(refusal(text), "s.sql contains no statement", "{text:?}");
         }
-        assert_eq!(refusal("CREATE TABLE a (x"), "s.sql is no SQL that the server takes");
+        assert_eq!(refusal("CREATE TABLE a (x"), "s.sql is not SQL that the server accepts");
     }
 }

@@ -1,9 +1,8 @@
-//! Any SQL, with the values in their own types.
+//! Runs any SQL and keeps the types of the values.
 //!
-//! Over Hrana itself, not through the `libsql` crate: of several statements the
-//! crate (0.10.0) runs the first and drops the rest without a word, and a write
-//! that the token forbids ends its cursor in the middle of a 200, where the
-//! pipeline says 403 (both measured).
+//! It uses Hrana directly rather than the `libsql` crate. Of several statements the crate (0.10.0)
+//! runs the first and silently drops the rest, and a write that the token forbids ends its cursor
+//! in the middle of a 200, where the pipeline answers 403 (both measured).
 
 use base64::Engine as _;
 use base64::alphabet;
@@ -39,14 +38,14 @@ pub struct Table {
     pub rows: Vec<Vec<Value>>,
 }
 
-/// Runs one statement and returns its rows; several run as a script that stops
-/// at the first error, and return none.
+/// Runs one statement and returns its rows. Several statements run as a script that stops at the
+/// first error and returns no rows.
 ///
 /// # Errors
 /// Exit 3, 4, 5 or 1, as the server answers.
 pub async fn run(hrana: &Hrana, endpoint: &Endpoint, text: &str) -> Result<Table> {
     let reply = hrana.execute(text).await?;
-    // The server says so before it runs any of them.
+    // The server reports this before it runs any of them.
     if reply.sql_error().is_some_and(|(code, _)| code == "SQL_MANY_STATEMENTS") {
         let script = json!([{ "type": "sequence", "sql": text }]);
         let reply = hrana.requests(script).await?;
@@ -65,7 +64,7 @@ impl Table {
     /// The rows of an answer.
     ///
     /// # Errors
-    /// Exit 1 when the server sent what is no value of `SQLite`.
+    /// Exit 1 when the server sent something that is not a `SQLite` value.
     pub fn of(reply: &Reply) -> Result<Self> {
         let rows = reply.rows().and_then(Json::as_array).map(Vec::as_slice).unwrap_or_default();
         let row = |row: &Json| {
@@ -86,7 +85,7 @@ impl Table {
         self.rows.iter().map(object).collect()
     }
 
-    /// A second column of the same name would vanish from an object: `x`, `x:2`.
+    /// A repeated column name would be lost in an object, so it becomes `x`, `x:2`.
     fn unique_columns(&self) -> Vec<String> {
         let mut seen = std::collections::HashMap::new();
         let unique = |name: &String| {
@@ -96,13 +95,13 @@ impl Table {
         self.columns.iter().map(unique).collect()
     }
 
-    /// The values as a person reads them.
+    /// The values as text for a person.
     pub fn text_rows(&self) -> Vec<Vec<String>> {
         self.rows.iter().map(|row| row.iter().map(text_value).collect()).collect()
     }
 }
 
-/// An integer comes as text, since JSON's readers may round it.
+/// An integer is sent as text, since JSON readers may round it.
 fn decode(value: &Json) -> Result<Value> {
     let text = |name: &str| value.get(name).and_then(Json::as_str);
     let decoded = match text("type") {
@@ -115,7 +114,7 @@ fn decode(value: &Json) -> Result<Value> {
     };
     let shown = || crate::http::excerpt(&value.to_string());
     decoded.ok_or_else(|| {
-        Fault::failed(format!("the server sent a value of an unknown form: {}", shown())).into()
+        Fault::failed(format!("the server sent a value of an unknown type: {}", shown())).into()
     })
 }
 

@@ -1,4 +1,4 @@
-//! What a token says: from a grant to its claims, and back from any token's payload.
+//! The claims of a token: made from a grant, and read back from any payload.
 
 use std::time::Duration;
 
@@ -19,29 +19,29 @@ pub enum Access {
     ReadOnly,
 }
 
-/// The claims on which a decision rests.
+/// The claims that the server's decision depends on.
 const DECIDING: [&str; 8] = ["a", "id", "p", "exp", "nbf", "sub", "iss", "jti"];
 
 /// What a token is to allow, and for how long.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Grant {
-    /// For `namespaces`, or for all of them when no list names any.
+    /// Applies to `namespaces`, or to every namespace if no list names any.
     pub access: Access,
     pub namespaces: Vec<NamespaceName>,
-    /// Readable, whatever `access` says.
+    /// Namespaces that may be read, whatever `access` says.
     pub read_namespaces: Vec<NamespaceName>,
-    /// Readable and attachable, whatever `access` says.
+    /// Namespaces that may be read and attached, whatever `access` says.
     pub attach_namespaces: Vec<NamespaceName>,
-    /// `None` never expires.
+    /// `None` means that it never expires.
     pub lifetime: Option<Duration>,
-    /// For whom it is.
+    /// Whom the token is for.
     pub subject: Option<String>,
-    /// Written, though the server does not check it.
+    /// Included, although the server does not check it.
     pub not_before: Option<Timestamp>,
 }
 
 impl Grant {
-    /// Reads and writes every namespace for `lifetime`.
+    /// Permits reading and writing every namespace for `lifetime`.
     pub fn full(lifetime: Duration) -> Self {
         Self { lifetime: Some(lifetime), ..Self::default() }
     }
@@ -71,7 +71,7 @@ impl Grant {
         };
         let scoped = permissions != Permissions::default();
         let issued = now.as_second();
-        // Rounded up, so that a token never lives shorter than asked for.
+        // Rounded up, so that a token never expires earlier than requested.
         let seconds = |lifetime: Duration| {
             let whole = lifetime.as_secs().saturating_add(u64::from(lifetime.subsec_nanos() > 0));
             i64::try_from(whole).unwrap_or(i64::MAX)
@@ -92,7 +92,7 @@ impl Grant {
     }
 }
 
-/// The values of the `a` claim that the server knows.
+/// The values of the `a` claim that the server accepts.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Permission {
@@ -116,7 +116,7 @@ pub struct Permissions {
     /// Changes to the schema of a child of a shared schema.
     #[serde(rename = "ddl", skip_serializing_if = "Option::is_none")]
     pub schema: Option<Scopes>,
-    /// What the server ignores.
+    /// Members that the server ignores.
     #[serde(flatten)]
     pub others: Map<String, Value>,
 }
@@ -129,22 +129,21 @@ pub struct Scopes {
     /// Every namespace of a server whose group has one of these names.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tags: Option<Vec<String>>,
-    /// What the server ignores.
+    /// Members that the server ignores.
     #[serde(flatten)]
     pub others: Map<String, Value>,
 }
 
-/// The payload of a token. The fields have the names of the claims; times are
-/// in seconds since 1970.
+/// The payload of a token. The fields are named like the claims; times are in seconds since 1970.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
 pub struct Claims {
-    /// What is allowed, where there is no `p`.
+    /// What is permitted when there is no `p`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub a: Option<Permission>,
-    /// The only namespace, where there is no `p`.
+    /// The only namespace when there is no `p`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// What is allowed where; beats `a` and `id`.
+    /// What is permitted on which namespaces; overrides `a` and `id`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub p: Option<Permissions>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -159,14 +158,14 @@ pub struct Claims {
     pub iss: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jti: Option<String>,
-    /// All else, and those of the above that are not what they should be
-    /// (`"exp": "soon"`): a token that makes no sense must still be shown.
+    /// All other claims, and known claims of the wrong type (`"exp": "soon"`), so that an invalid
+    /// token can still be displayed.
     #[serde(flatten)]
     pub others: Map<String, Value>,
 }
 
 impl Claims {
-    /// Sorts the members of a payload into fields.
+    /// Distributes the members of a payload to the fields.
     pub fn from_map(mut members: Map<String, Value>) -> Self {
         Self {
             a: take(&mut members, "a"),
@@ -182,22 +181,21 @@ impl Claims {
         }
     }
 
-    /// The same; `None` when a claim on which a decision rests is of the wrong
-    /// kind, which the server takes for an error too.
+    /// Like [`Claims::from_map`], but `None` when a deciding claim has the wrong type, which the
+    /// server treats as an error too.
     pub fn strict(members: Map<String, Value>) -> Option<Self> {
         let claims = Self::from_map(members);
         let odd = DECIDING.iter().any(|name| claims.others.contains_key(*name));
         (!odd).then_some(claims)
     }
 
-    /// Whether the claim `aud` is there, of whatever kind.
+    /// Whether the claim `aud` is present, whatever its type.
     pub fn has_audience(&self) -> bool {
         self.others.get("aud").is_some_and(|audience| !audience.is_null())
     }
 }
 
-/// The member `name`, when it is of the right kind; `null` counts as absent,
-/// for the server too.
+/// The member `name` if it has the right type; `null` counts as absent, as it does for the server.
 fn take<T: DeserializeOwned>(members: &mut Map<String, Value>, name: &str) -> Option<T> {
     let value: Option<T> = T::deserialize(members.get(name)?).ok();
     if value.is_some() || members.get(name).is_some_and(Value::is_null) {

@@ -1,6 +1,6 @@
-//! A token taken apart, in the one way that everything here reads tokens: the
-//! compact form of RFC 7515, three segments of base64url without padding, header
-//! and claims as [`strict_json`]. Nothing in it is believed yet.
+//! Parses a token in the only way in which tokens are read here: the compact serialisation of RFC
+//! 7515, with three segments of unpadded base64url, and header and claims as [`strict_json`].
+//! Parsing verifies nothing.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -9,17 +9,16 @@ use serde_json::{Map, Value};
 use crate::strict_json::{self, Unreadable};
 use crate::verifier::Verifier;
 
-/// Header parameters that change how a token must be read: extensions that must
-/// be understood (RFC 7515, section 4.1.11) and an unencoded payload (RFC 7797).
-/// None is understood here.
+/// Header parameters that change how a token must be read: extensions that must be understood (RFC
+/// 7515, section 4.1.11) and an unencoded payload (RFC 7797). Neither is supported here.
 const EXTENSIONS: [&str; 2] = ["crit", "b64"];
 
-/// Why a text is no token. No message repeats any of it.
+/// Why a text is not a token. No message repeats any of it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Malformed {
     #[error("it is longer than any token")]
     TooLong,
-    /// How many there are.
+    /// The number of parts.
     #[error("it has {0} part{plural} instead of 3", plural = if *.0 == 1 { "" } else { "s" })]
     Parts(usize),
     #[error("its {part} part is not base64url without padding", part = PARTS[*.0])]
@@ -28,21 +27,20 @@ pub enum Malformed {
     Json { part: usize, why: Unreadable },
     #[error("its first part names no `alg`")]
     Algorithm,
-    #[error("its first part has a `kid` that is no text")]
+    #[error("its first part has a `kid` that is not a string")]
     KeyId,
 }
 
 const PARTS: [&str; 3] = ["first", "second", "third"];
 
-/// A token in its parts; nothing in it is verified.
+/// The parts of a token, none of which is verified yet.
 pub struct Jws<'a> {
-    /// What the header says of the algorithm. It only ever confirms what the key
-    /// has decided.
+    /// The algorithm in the header. It can only confirm the algorithm of the key.
     pub algorithm: String,
-    /// The key that the header names. `jwk`, `jku` and `x5c` are never looked
-    /// at: a token does not say which key verifies it.
+    /// The key id in the header. `jwk`, `jku` and `x5c` are never read, because a token must not
+    /// choose the key that verifies it.
     pub key_id: Option<String>,
-    /// Whether the header asks for an extension; such a token is to be refused.
+    /// Whether the header demands an extension; such a token must be refused.
     pub needs_extension: bool,
     message: &'a [u8],
     payload: Vec<u8>,
@@ -50,10 +48,10 @@ pub struct Jws<'a> {
 }
 
 impl<'a> Jws<'a> {
-    /// Takes `token`, of `longest` bytes at most, apart.
+    /// Splits `token`, which may have at most `longest` bytes, into its parts.
     ///
     /// # Errors
-    /// Why it is none.
+    /// The reason why it is not a token.
     pub fn parse(token: &'a str, longest: usize) -> Result<Self, Malformed> {
         if token.len() > longest {
             return Err(Malformed::TooLong);
@@ -81,27 +79,27 @@ impl<'a> Jws<'a> {
         Ok(Self { algorithm, key_id, needs_extension, message, payload, signature })
     }
 
-    /// Whether the header names the algorithm of `key`.
+    /// Whether the header states the algorithm of `key`.
     pub fn names(&self, key: &Verifier) -> bool {
         self.algorithm == key.algorithm().name()
     }
 
-    /// Whether `key` has signed it, by the one algorithm that the key has, and
-    /// the header says the same.
+    /// Whether `key` has signed it with the algorithm of the key, and the header states the same
+    /// algorithm.
     pub fn is_signed_by(&self, key: &Verifier) -> bool {
         self.names(key) && key.verifies(self.message, &self.signature)
     }
 
-    /// The claims. Whoever calls this has verified the token, or will.
+    /// The claims. The caller must have verified the token, or verify it afterwards.
     ///
     /// # Errors
-    /// When they are no JSON object, or one that can be read in two ways.
+    /// When they are not a JSON object, or an ambiguous one.
     pub fn claims(&self) -> Result<Map<String, Value>, Malformed> {
         members(1, &self.payload)
     }
 }
 
-/// Strict: no padding, no white space, no bits left over.
+/// Strict: no padding, no white space and no surplus bits.
 fn decoded(part: usize, text: &str) -> Result<Vec<u8>, Malformed> {
     URL_SAFE_NO_PAD.decode(text).map_err(|_| Malformed::Encoding(part))
 }

@@ -1,5 +1,5 @@
-//! What is known of the server without talking to it: names of namespaces, keys, tokens
-//! and what they claim. No function here reads a file or opens a connection.
+//! Names of namespaces, keys, tokens and their claims: everything about the server that needs no
+//! connection to it. No function here reads a file or opens a connection.
 
 pub mod claims;
 pub mod jws;

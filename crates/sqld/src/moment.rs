@@ -1,4 +1,4 @@
-//! Times as a person says them: "in 23h 59m", "3 hours ago".
+//! Formats times relative to now: "in 23h 59m", "3 hours ago".
 
 use jiff::Timestamp;
 
@@ -7,7 +7,7 @@ const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 const YEAR: u64 = 365 * DAY;
 
-/// How far `moment` is from `now`, as the end of a sentence.
+/// The distance of `moment` from `now`, as the end of a sentence.
 pub fn relative(moment: Timestamp, now: Timestamp) -> String {
     let seconds = moment.as_second().saturating_sub(now.as_second());
     let distance = seconds.unsigned_abs();
@@ -24,7 +24,7 @@ pub fn expiry(moment: Timestamp, now: Timestamp) -> String {
     format!("{verb} {}", relative(moment, now))
 }
 
-/// Two units: what is left of a token is planned with.
+/// Two units, since the remaining lifetime of a token is planned with.
 fn ahead(seconds: u64) -> String {
     let (whole, rest) = match seconds {
         YEAR.. => ((seconds / YEAR, "y"), (seconds % YEAR / DAY, "d")),
@@ -40,7 +40,7 @@ fn ahead(seconds: u64) -> String {
     }
 }
 
-/// One unit: of what is over, nobody needs the minutes.
+/// One unit, since the exact time does not matter once it has passed.
 fn behind(seconds: u64) -> String {
     let (count, unit) = match seconds {
         YEAR.. => (seconds / YEAR, "year"),

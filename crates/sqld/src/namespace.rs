@@ -1,8 +1,8 @@
 //! Names of namespaces, checked before they reach the server.
 //!
-//! The server takes any text: with `..` in a name it makes folders outside its
-//! data path, with a dot the namespace cannot be reached by host name, and one
-//! of 300 characters can never be deleted again (measured on sqld 0.24.32).
+//! The server accepts any text. With `..` in a name it creates folders outside its data path, a
+//! namespace with a dot cannot be reached by host name, and one of 300 characters can never be
+//! deleted (measured on sqld 0.24.32).
 
 use std::fmt;
 use std::str::FromStr;
@@ -33,8 +33,8 @@ impl fmt::Display for NamespaceName {
 /// Why a name was refused.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "a namespace is 1 to {LONGEST} of a-z, 0-9, - and _, and begins with a letter or a digit: \
-     the server itself checks no name and makes folders outside its data path for some"
+    "a namespace is 1 to {LONGEST} of a-z, 0-9, - and _, and begins with a letter or a digit; \
+     the server does not check names and creates folders outside its data path for some"
 )]
 pub struct InvalidName;
 

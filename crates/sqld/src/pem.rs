@@ -1,7 +1,7 @@
-//! PEM blocks, and what is in them in a person's words.
+//! PEM blocks, and a readable description of their content.
 //!
-//! The key parsers say "ASN.1 error"; whoever has put the wrong file in place
-//! needs to hear which file it is.
+//! The key parsers only say "ASN.1 error"; a user who has put the wrong file in place needs to know
+//! what the file contains.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -10,27 +10,27 @@ use zeroize::Zeroizing;
 
 use demo_base::error::Fault;
 
-/// What every block begins with.
+/// The beginning of every block.
 pub const BEGIN: &str = "-----BEGIN ";
 const DASHES: &str = "-----";
-/// Columns of the base64 lines, as openssl writes them.
+/// Columns of the base64 lines, as OpenSSL writes them.
 const COLUMNS: usize = 64;
 
-/// One `-----BEGIN X-----` to `-----END X-----`.
+/// The content from `-----BEGIN X-----` to `-----END X-----`.
 pub struct Block<'a> {
     pub label: &'a str,
     body: &'a str,
 }
 
 impl Block<'_> {
-    /// The bytes; `None` when the body is no base64.
+    /// The bytes; `None` when the body is not base64.
     pub fn der(&self) -> Option<Zeroizing<Vec<u8>>> {
         let mut compact = Zeroizing::new(String::with_capacity(self.body.len()));
         compact.extend(self.body.chars().filter(|character| !character.is_ascii_whitespace()));
         STANDARD.decode(compact.as_bytes()).ok().map(Zeroizing::new)
     }
 
-    /// What the block holds, with its article: "an RSA private key".
+    /// The content of the block with its article: "an RSA private key".
     pub fn describe(&self) -> String {
         let der = self.der().unwrap_or_default();
         let algorithm = match self.label {
@@ -49,11 +49,11 @@ impl Block<'_> {
             ("PUBLIC KEY", Some(name)) => format!("{name} public key"),
             ("PUBLIC KEY", None) => "a damaged public key".to_owned(),
             ("ENCRYPTED PRIVATE KEY", _) => "an encrypted private key".to_owned(),
-            ("OPENSSH PRIVATE KEY", _) => "a private key in the form of OpenSSH".to_owned(),
+            ("OPENSSH PRIVATE KEY", _) => "a private key in OpenSSH format".to_owned(),
             ("CERTIFICATE" | "TRUSTED CERTIFICATE", _) => "a certificate".to_owned(),
             ("CERTIFICATE REQUEST", _) => "a certificate request".to_owned(),
-            // The older forms name the algorithm in the label, and say that they
-            // are encrypted in a header.
+            // The older formats name the algorithm in the label and indicate encryption in a
+            // header.
             (label, _) => match label.split_once(' ') {
                 Some((name @ ("RSA" | "EC" | "DSA"), kind @ ("PRIVATE KEY" | "PUBLIC KEY"))) => {
                     let article = if name == "DSA" { "a" } else { "an" };
@@ -65,22 +65,21 @@ impl Block<'_> {
         }
     }
 
-    /// Whether a passphrase guards it.
+    /// Whether it is protected by a passphrase.
     pub fn is_encrypted(&self) -> bool {
         self.label == "ENCRYPTED PRIVATE KEY" || self.body.contains("ENCRYPTED")
     }
 
-    /// Whether it is a private key of any form.
+    /// Whether it is a private key in any format.
     pub fn is_private(&self) -> bool {
         self.label.ends_with("PRIVATE KEY")
     }
 }
 
-/// The blocks of `text` in their order, without the text between them.
+/// The blocks of `text` in order, without the text between them.
 ///
 /// # Errors
-/// Exit 2 when `text` is empty, holds no block or breaks off inside one;
-/// `place` is where it comes from.
+/// Exit 2 when `text` is empty, contains no block or ends inside one; `place` is its origin.
 pub fn blocks<'a>(text: &'a str, place: &str) -> Result<Vec<Block<'a>>, Fault> {
     if text.trim().is_empty() {
         return Err(Fault::input(format!("{place} is empty")));
@@ -93,7 +92,7 @@ pub fn blocks<'a>(text: &'a str, place: &str) -> Result<Vec<Block<'a>>, Fault> {
         let (label, after) = after.split_once(DASHES).ok_or_else(damaged)?;
         let end = format!("-----END {label}-----");
         let (body, after) = after.split_once(end.as_str()).ok_or_else(damaged)?;
-        // What names the curve of the key that follows it.
+        // This block names the curve of the key that follows it.
         if label != "EC PARAMETERS" {
             found.push(Block { label, body });
         }
@@ -107,7 +106,7 @@ pub fn blocks<'a>(text: &'a str, place: &str) -> Result<Vec<Block<'a>>, Fault> {
     Ok(found)
 }
 
-/// A block of `der` as openssl writes it.
+/// Encodes `der` as a block, as OpenSSL writes it.
 pub fn encode(label: &str, der: &[u8]) -> Zeroizing<String> {
     let body = Zeroizing::new(STANDARD.encode(der));
     let mut text = Zeroizing::new(String::with_capacity(body.len() + 128));

@@ -1,10 +1,9 @@
-//! JSON that can be read in one way only, for what strangers send and rights
-//! hang on: tokens, and what a login issuer answers.
+//! JSON with a single possible reading, for untrusted input that grants rights: tokens, and the
+//! answers of a login issuer.
 //!
-//! RFC 8259 leaves it open what a member means that is there twice; here it is
-//! an error, at every depth. So are the names by which `serde_json` smuggles its
-//! own raw values through an object: `Value` would read such an object as what
-//! its text says.
+//! RFC 8259 does not define the meaning of a repeated member; here it is an error at every depth.
+//! The names by which `serde_json` passes its own raw values through an object are errors as well,
+//! because `Value` would interpret the text of such an object.
 
 use std::cell::Cell;
 use std::fmt;
@@ -12,12 +11,12 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-/// Objects and lists within each other. `serde_json` itself stops at 128.
+/// The maximum nesting of objects and lists. `serde_json` itself stops at 128.
 const DEEPEST: usize = 32;
-/// What the names begin with that mean something to `serde_json` alone.
+/// The prefix of the names that have a special meaning to `serde_json`.
 const RESERVED: &str = "$serde_json::private::";
 
-/// Why a text is no such JSON object. No message repeats any of it.
+/// Why a text is not an acceptable JSON object. No message repeats any of it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Unreadable {
     #[error("it is not a JSON object")]
@@ -30,10 +29,10 @@ pub enum Unreadable {
     Reserved,
 }
 
-/// Reads one JSON object, with nothing but white space around it.
+/// Reads one JSON object with nothing but white space around it.
 ///
 /// # Errors
-/// Why it is none, or none that has one meaning only.
+/// Why it is not an object, or not one with a single meaning.
 pub fn object(text: &[u8]) -> Result<Map<String, Value>, Unreadable> {
     let why = Cell::new(Unreadable::NoObject);
     let mut reader = serde_json::Deserializer::from_slice(text);
@@ -45,7 +44,7 @@ pub fn object(text: &[u8]) -> Result<Map<String, Value>, Unreadable> {
     }
 }
 
-/// Reads one value; `room` is how many objects and lists may still be entered.
+/// Reads one value; `room` is how many levels of nesting remain.
 #[derive(Clone, Copy)]
 struct Strict<'a> {
     why: &'a Cell<Unreadable>,
@@ -98,7 +97,7 @@ impl<'de> Visitor<'de> for Strict<'_> {
     }
 
     fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
-        Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("no number"))
+        Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("not a number"))
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Value, E> {
@@ -157,7 +156,7 @@ mod tests {
         ] {
             assert_eq!(why(text), Unreadable::Twice, "{text}");
         }
-        // Not the same name: another case, another object, another normal form.
+        // Different names: another case, another object, another Unicode normal form.
         for text in [r#"{"a":1,"A":1}"#, r#"{"a":{"a":{"a":1}}}"#, "{\"\u{e9}\":1,\"e\u{301}\":2}"]
         {
             object(text.as_bytes()).unwrap();
@@ -175,7 +174,7 @@ mod tests {
                 assert_eq!(why(&text), Unreadable::Reserved, "{text}");
             }
         }
-        // What it is refused for: `Value` reads the object as a text.
+        // The reason for refusing it: `Value` reads the object as a string.
         let fooled: Value =
             serde_json::from_str(r#"{"$serde_json::private::RawValue":"\"alice\""}"#).unwrap();
         assert_eq!(fooled, "alice");
@@ -250,7 +249,7 @@ mod tests {
     }
 
     proptest! {
-        /// What has one meaning is read as `serde_json` itself reads it.
+        /// JSON with a single meaning is read as `serde_json` itself reads it.
         #[test]
         fn what_is_written_is_read(value in values()) {
             let whole = json!({ "value": value });

@@ -1,4 +1,4 @@
-//! Tokens: making them, and saying what a server makes of one.
+//! Makes tokens, and describes what a server makes of one.
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -19,22 +19,22 @@ use demo_base::error::{Fault, Result};
 
 mod allows;
 
-/// The only algorithm that the server takes.
+/// The only algorithm that the server accepts.
 const ALGORITHM: &str = "EdDSA";
-/// The longest token that is read, in bytes: more than any server takes in a head.
+/// The longest token that is read, in bytes: more than any server accepts in a header.
 const LONGEST: usize = 64 * 1024;
-/// For how many seconds after its end the server still takes a token.
+/// The server accepts a token for this many seconds after it has expired.
 const LEEWAY: i64 = 60;
-/// The ends that the server can read, in seconds since 1970: the years -262143
-/// to 262142 of its calendar.
+/// The expiry times that the server can represent, in seconds since 1970: the years -262143 to
+/// 262142 of its calendar.
 const DATES: RangeInclusive<i64> = -8_334_601_228_800..=8_210_266_876_799;
 
-/// Signs `claims`; the header's `kid` is the key's thumbprint. The server takes
-/// such tokens and does not look at it (measured on sqld 0.24.32).
+/// Signs `claims`; the header's `kid` is the thumbprint of the key. The server accepts such tokens
+/// and ignores the `kid` (measured on sqld 0.24.32).
 ///
 /// # Errors
-/// When the claims cannot be written or the key cannot sign: neither happens
-/// with what this crate makes.
+/// When the claims cannot be serialised or the key cannot sign; neither happens with the types of
+/// this crate.
 pub fn mint(key: &SigningKey, claims: &impl Serialize) -> Result<SecretString> {
     let signer = EncodingKey::from_ed_der(&key.to_der());
     let header = Header { kid: Some(key.public().thumbprint()), ..Header::new(Algorithm::EdDSA) };
@@ -42,14 +42,14 @@ pub fn mint(key: &SigningKey, claims: &impl Serialize) -> Result<SecretString> {
     Ok(SecretString::from(token))
 }
 
-/// A key made ready to sign many tokens, each with its `kid`.
+/// A key prepared for signing many tokens, each with its `kid`.
 pub struct Signer {
     key: EncodingKey,
     header: Header,
 }
 
 impl Signer {
-    /// The `kid` is the thumbprint of the key's public half.
+    /// The `kid` is the thumbprint of the public half of the key.
     pub fn new(key: &SigningKey) -> Self {
         let mut header = Header::new(Algorithm::EdDSA);
         header.kid = Some(key.public().thumbprint());
@@ -67,50 +67,49 @@ impl Signer {
     }
 }
 
-/// When a token ends, by its own word: nothing is verified. `None` when it
-/// never does, or when it is no token.
+/// When a token expires according to its claims, without verification. `None` when it never does,
+/// or when it is not a token.
 pub fn expiry(token: &str) -> Option<Timestamp> {
     let claims = Jws::parse(token.trim(), LONGEST).ok()?.claims().ok()?;
     let end = claims.get("exp")?.as_i64().filter(|end| *end >= 0)?;
     Timestamp::from_second(end).ok()
 }
 
-/// What a token says, and what the server would make of it at one moment.
+/// The claims of a token, and what the server makes of it at a given time.
 #[derive(Clone, Debug, Serialize)]
 pub struct Inspection {
-    /// Whether the server would take it.
+    /// Whether the server would accept it.
     pub accepted: bool,
-    /// Why it would not.
+    /// Why the server would refuse it.
     pub reason: Option<String>,
     /// The header's `alg`.
     pub algorithm: String,
     /// The thumbprint of the key that verifies it.
     pub key: Option<String>,
     pub claims: Claims,
-    /// The `iat` claim; the server does not look at it.
+    /// The `iat` claim, which the server ignores.
     pub issued: Option<Timestamp>,
-    /// The `exp` claim; `None` never expires, or not before the year 10000.
+    /// The `exp` claim; `None` if it never expires, or not before the year 10000.
     pub expires: Option<Timestamp>,
-    /// The `nbf` claim; the server does not look at it.
+    /// The `nbf` claim, which the server ignores.
     pub not_before: Option<Timestamp>,
-    /// Sentences on what the server lets its holder do; none where refused.
+    /// Sentences on what the server lets its holder do; empty when it is refused.
     pub allows: Vec<String>,
     #[serde(skip)]
     now: Timestamp,
 }
 
-/// Reads a token, finds the key that verifies it, and judges it as sqld
-/// 0.24.32 would at `now`.
+/// Reads a token, finds the key that verifies it, and judges it as sqld 0.24.32 would at `now`.
 ///
 /// # Errors
-/// Exit 2 when it is no JWT; the message never repeats the text.
+/// Exit 2 when it is not a JWT; the message never repeats the text.
 pub fn inspect(token: &str, keys: &KeySet, now: Timestamp) -> Result<Inspection> {
     let token = token.trim();
     if token.is_empty() {
         return Err(no_jwt("it is empty").into());
     }
     if token.contains(char::is_whitespace) {
-        let what = "it has white space inside; leave out what is around it, `Bearer` too";
+        let what = "it contains white space; pass only the token, without `Bearer`";
         return Err(no_jwt(what).into());
     }
     let jws = Jws::parse(token, LONGEST).map_err(|why| no_jwt(&why.to_string()))?;
@@ -120,7 +119,10 @@ pub fn inspect(token: &str, keys: &KeySet, now: Timestamp) -> Result<Inspection>
     let claims = Claims::from_map(members);
     let time = |seconds: Option<i64>| Timestamp::from_second(seconds?).ok();
     let reason = if algorithm != ALGORITHM {
-        Some(format!("it is signed with {}, the server takes {ALGORITHM} only", quoted(&algorithm)))
+        Some(format!(
+            "it is signed with {}, but the server accepts only {ALGORITHM}",
+            quoted(&algorithm)
+        ))
     } else if key.is_none() {
         Some(foreign(keys))
     } else {
@@ -167,14 +169,14 @@ impl fmt::Display for Inspection {
             (Some(expires), _) => {
                 let ended = moment::expiry(expires, self.now);
                 let late = if self.accepted && expires <= self.now {
-                    ", but the server allows a minute more"
+                    ", but the server allows another minute"
                 } else {
                     ""
                 };
                 lines.push(("until", format!("{expires}, {ended}{late}")));
             }
             (None, Some(seconds)) => {
-                lines.push(("until", format!("{seconds}, which is as good as never")));
+                lines.push(("until", format!("{seconds}, which is practically never")));
             }
             (None, None) => lines.push(("until", "it never expires".to_owned())),
         }
@@ -195,7 +197,7 @@ impl fmt::Display for Inspection {
 
 fn no_jwt(why: &str) -> Fault {
     Fault::input(format!("this is not a JWT: {why}"))
-        .hint("a token is what `demo token mint` prints: three parts with dots between them")
+        .hint("pass a token as `demo token mint` prints it: three parts separated by dots")
 }
 
 fn signed_by(jws: &Jws<'_>, key: &PublicKey) -> bool {
@@ -210,7 +212,7 @@ fn foreign(keys: &KeySet) -> String {
     }
 }
 
-/// Claims that the server reads and that are not what it expects.
+/// Claims that the server reads, but that do not have the form it expects.
 fn malformed(claims: &Claims) -> Option<String> {
     let names = [
         ("a", "one of rw, ro, roa"),
@@ -229,7 +231,7 @@ fn malformed(claims: &Claims) -> Option<String> {
 }
 
 fn expired(claims: &Claims, now: Timestamp) -> Option<String> {
-    // The server takes an end before 1970 for none.
+    // The server ignores an expiry before 1970.
     let end = claims.exp.filter(|end| *end >= 0)?;
     if end >= now.as_second().saturating_sub(LEEWAY) {
         return None;
@@ -239,17 +241,17 @@ fn expired(claims: &Claims, now: Timestamp) -> Option<String> {
     Some(format!("it {when}"))
 }
 
-/// The server ignores an `aud` that is neither a text nor a list of texts.
+/// The server ignores an `aud` that is neither a string nor a list of strings.
 fn audience(claims: &Claims) -> Option<String> {
     let given = match claims.others.get("aud") {
         Some(Value::String(_)) => true,
         Some(Value::Array(items)) => items.iter().all(Value::is_string),
         _ => false,
     };
-    given.then(|| "it has the claim `aud`, and the server refuses every one that has".to_owned())
+    given.then(|| "it has the claim `aud`, and the server refuses every token with it".to_owned())
 }
 
-/// A text from a token, such that it cannot move a terminal's cursor.
+/// A text from a token, escaped so that it cannot control the terminal.
 fn quoted(text: &str) -> String {
     format!("`{}`", printable(text))
 }

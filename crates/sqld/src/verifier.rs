@@ -1,6 +1,5 @@
-//! One key that verifies signatures, for everything that reads a token: the
-//! gate, the mint and `token inspect`. A key has one algorithm, whatever a token
-//! says of itself.
+//! A key that verifies signatures, for everything that reads a token: the gate, the mint and `token
+//! inspect`. A key has exactly one algorithm, whatever the header of a token says.
 
 use aws_lc_rs::hmac;
 use aws_lc_rs::signature::{
@@ -9,15 +8,15 @@ use aws_lc_rs::signature::{
 };
 use ed25519_dalek::VerifyingKey;
 
-/// The sizes of an RSA modulus, in bits (RFC 7518, section 3.3, and what a
-/// signature may cost).
+/// The accepted sizes of an RSA modulus, in bits (RFC 7518, section 3.3); the upper bound limits
+/// the cost of verifying a signature.
 const MODULUS: std::ops::RangeInclusive<usize> = 2048..=8192;
 /// The longest public exponent, in bytes.
 const LONGEST_EXPONENT: usize = 8;
 /// The length of a coordinate on P-256, in bytes.
 const COORDINATE: usize = 32;
 
-/// How a token is signed, by the name in its header.
+/// The signature algorithms, by the name in the header of a token.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Algorithm {
     EdDsa,
@@ -46,13 +45,13 @@ pub struct Verifier {
 
 enum Key {
     Public(ParsedPublicKey),
-    // Boxed: it is twenty times as large as the other.
+    // Boxed, because it is twenty times as large as the other variant.
     Shared(Box<hmac::Key>),
 }
 
 impl Verifier {
-    /// Ed25519, from its 32 bytes. `None` for what is no point of the curve, and
-    /// for a point of small order: it verifies signatures that nobody has made.
+    /// Ed25519, from its 32 bytes. `None` for bytes that are not a point of the curve, and for a
+    /// point of small order, which verifies signatures that no key has made.
     pub fn ed25519(key: &[u8]) -> Option<Self> {
         let point = VerifyingKey::from_bytes(key.try_into().ok()?).ok()?;
         if point.is_weak() {
@@ -71,9 +70,8 @@ impl Verifier {
         Self::public(Algorithm::Es256, ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).ok())
     }
 
-    /// RSA with PKCS #1 v1.5 and SHA-256, from modulus and exponent without
-    /// leading zeros. `None` under 2,048 bits and over 8,192, and for an exponent
-    /// that is even or 1.
+    /// RSA with PKCS #1 v1.5 and SHA-256, from modulus and exponent without leading zeros. `None`
+    /// for a modulus under 2,048 or over 8,192 bits, and for an exponent that is even or 1.
     pub fn rs256(n: &[u8], e: &[u8]) -> Option<Self> {
         let bits = n.len() * 8 - usize::try_from(n.first()?.leading_zeros()).ok()?;
         let (first, last) = (*e.first()?, *e.last()?);
@@ -85,7 +83,7 @@ impl Verifier {
         Self::public(Algorithm::Rs256, key.ok())
     }
 
-    /// HMAC with SHA-256. Whether the secret is long enough is for the caller.
+    /// HMAC with SHA-256. The caller must check that the secret is long enough.
     pub fn hs256(secret: &[u8]) -> Self {
         let key = Key::Shared(Box::new(hmac::Key::new(hmac::HMAC_SHA256, secret)));
         Self { algorithm: Algorithm::Hs256, key }
@@ -95,13 +93,13 @@ impl Verifier {
         Some(Self { algorithm, key: Key::Public(key?) })
     }
 
-    /// What it verifies.
+    /// The algorithm that it verifies.
     pub fn algorithm(&self) -> Algorithm {
         self.algorithm
     }
 
-    /// Whether this key has made `signature` (as a JWS has it: R and S for
-    /// ES256, not ASN.1) over `message`.
+    /// Whether this key has made `signature` over `message`. The signature has the format of a JWS:
+    /// for ES256 R and S, not ASN.1.
     pub fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
         match &self.key {
             Key::Public(key) => key.verify_sig(message, signature).is_ok(),

@@ -2,7 +2,7 @@
 //!
 //! ```ignore
 //! let project = Project::new();
-//! project.demo(["count"]).env("DEMO_TOKEN", token).says("nothing answers").fails(3);
+//! project.demo(["count"]).env("DEMO_TOKEN", token).says("cannot connect").fails(3);
 //! ```
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]

@@ -1,11 +1,10 @@
-//! Removing a folder with all that is in it, without following a link.
+//! Removes a folder with its content, without following links.
 //!
-//! Two guards. [`refuse_links`] looks at the way from the project's folder down
-//! before anything is stopped or removed, so that a person reads which path is a
-//! link. [`remove`] then walks the same way with `openat` and `O_NOFOLLOW`, each
-//! step relative to the folder that the last one has opened, and removes with
-//! `unlinkat`: a link that is put in the way meanwhile is an error or is removed
-//! itself, and never its target. Root is held by both as anybody else is.
+//! There are two guards. [`refuse_links`] checks the path from the project folder down before
+//! anything is stopped or removed, so that the user is told which part of it is a link. [`remove`]
+//! then walks the same path with `openat` and `O_NOFOLLOW`, each step relative to the folder opened
+//! by the previous one, and removes with `unlinkat`. A link that is put in the way meanwhile causes
+//! an error or is removed itself, but its target never is. Both guards hold for root as well.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -19,11 +18,11 @@ use rustix::io::Errno;
 use super::unwritable;
 use crate::error::{Fault, Result};
 
-/// Fails when `path`, or a folder on the way to it from `within`, is a symbolic
-/// link. What is not there is no link.
+/// Fails when `path`, or a folder between `within` and it, is a symbolic link. A missing path
+/// passes.
 ///
 /// # Errors
-/// Exit 2 with the link and where it leads.
+/// Exit 2, naming the link and its target.
 pub fn refuse_links(within: &Path, path: &Path) -> Result<()> {
     let (mut at, steps) = way(within, path);
     for step in steps {
@@ -31,12 +30,12 @@ pub fn refuse_links(within: &Path, path: &Path) -> Result<()> {
         if at.symlink_metadata().is_ok_and(|metadata| metadata.is_symlink()) {
             let target = std::fs::read_link(&at).unwrap_or_default();
             return Err(Fault::input(format!(
-                "{} is a symbolic link to {}, and demo removes nothing through a link",
+                "{} is a symbolic link to {}, and demo does not remove anything through a link",
                 at.display(),
                 target.display()
             ))
             .hint(
-                "nothing was stopped or removed; remove the link (`rm`), and what it leads to by \
+                "nothing was stopped or removed; remove the link (`rm`), and its target by \
                  hand if it is not needed",
             )
             .into());
@@ -45,9 +44,8 @@ pub fn refuse_links(within: &Path, path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Removes `path`, a file, a link or a folder with all that is in it; one that is
-/// not there is as good as removed. No component below `within` is followed when
-/// it is a link.
+/// Removes `path`, which may be a file, a link or a folder with content; succeeds if it does not
+/// exist. No link below `within` is followed.
 ///
 /// # Errors
 /// Exit 2 with the path when it cannot be removed.
@@ -56,17 +54,14 @@ pub fn remove(within: &Path, path: &Path) -> Result<()> {
     attempt(within, path).map_err(|error| unwritable(path, error).into())
 }
 
-/// As [`remove`], with the system's own error for who can do something about it.
+/// Like [`remove`], but returns the system's own error, for callers that can handle it.
 ///
 /// # Errors
-/// As the system says; `NotADirectory` or `FilesystemLoop` for a link on the way.
+/// The system's error; `NotADirectory` or `FilesystemLoop` for a link on the way.
 pub fn attempt(within: &Path, path: &Path) -> io::Result<()> {
     let (base, mut steps) = way(within, path);
     let Some(name) = steps.pop() else {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "there is nothing to remove in it",
-        ));
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "the path has no name to remove"));
     };
     let mut folder = match openat(CWD, &base, FOLDER, Mode::empty()) {
         Err(Errno::NOENT) => return Ok(()),
@@ -86,14 +81,14 @@ const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLO
 fn remove_at(folder: BorrowedFd<'_>, name: &OsStr) -> rustix::io::Result<()> {
     match unlinkat(folder, name, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => return Ok(()),
-        // It is a folder: Linux says the one, others the other.
+        // The path is a folder: Linux reports one of these errors, other systems the other.
         Err(Errno::ISDIR | Errno::PERM) => {}
         Err(error) => return Err(error),
     }
     let inner = match openat(folder, name, FOLDER | OFlags::NOFOLLOW, Mode::empty()) {
         Ok(inner) => inner,
         Err(Errno::NOENT) => return Ok(()),
-        // An empty folder needs no right to look into it.
+        // An empty folder can be removed without the right to read it.
         Err(error) => {
             return unlinkat(folder, name, AtFlags::REMOVEDIR).map_err(|_| error);
         }
@@ -119,7 +114,7 @@ fn names(folder: &OwnedFd) -> rustix::io::Result<Vec<OsString>> {
     Ok(names)
 }
 
-/// The last component may be a link, which is removed; the way to it may not.
+/// The last component may be a link, which is removed; the components before it may not.
 fn refuse_parents(within: &Path, path: &Path) -> Result<()> {
     match path.parent() {
         Some(parent) if parent.starts_with(within) => refuse_links(within, parent),
@@ -127,8 +122,8 @@ fn refuse_parents(within: &Path, path: &Path) -> Result<()> {
     }
 }
 
-/// Where to begin, and the names from there on. A path that is elsewhere (a mount
-/// outside the project) begins at its parent.
+/// The folder to start from, and the names from there on. A path outside `within`, such as a mount
+/// outside the project, starts at its parent.
 fn way(within: &Path, path: &Path) -> (PathBuf, Vec<OsString>) {
     let normal = |rest: &Path| -> Option<Vec<OsString>> {
         rest.components()
@@ -172,7 +167,7 @@ mod tests {
             let said = outcome.unwrap_err().to_string();
             assert!(said.contains(".local is a symbolic link to"), "{said}");
         }
-        // What is removed after the look is held by the walk itself.
+        // If a link is created after the check, the walk itself catches it.
         assert!(attempt(&project, &target).is_err());
         assert!(outside.join("data/deep/precious").is_file());
     }
@@ -189,7 +184,7 @@ mod tests {
         remove(&folder.path().join("project"), &data).unwrap();
         assert!(data.symlink_metadata().is_err());
         assert!(outside.join("data/deep/precious").is_file());
-        // A link as the thing to remove: it goes, and nothing else.
+        // When the path itself is a link, only the link is removed.
         let link = folder.path().join("project/.local/logs");
         symlink(&outside, &link).unwrap();
         remove(&folder.path().join("project"), &link).unwrap();

@@ -1,6 +1,6 @@
-//! One file's short forms brought to the long ones, so that files can merge.
+//! Expands the short forms in one file to the long ones, so that files can be merged.
 //!
-//! What is not a short form passes as it is: the typed model judges it.
+//! Anything else passes unchanged and is validated by the typed model.
 
 mod mounts;
 mod ports;
@@ -15,7 +15,7 @@ use demo_base::error::Fault;
 use demo_config::place::Place;
 use demo_config::scalar;
 
-/// What relative paths and `~` start from.
+/// The folders that relative paths and `~` refer to.
 pub(super) struct Paths<'a> {
     pub project_dir: &'a Path,
     pub variables: &'a BTreeMap<String, String>,
@@ -48,7 +48,7 @@ fn is_extension(key: &str) -> bool {
     key.starts_with("x-")
 }
 
-/// Normalises every entry of a section; an empty section is no section.
+/// Normalises every entry of a section; an empty section is dropped.
 fn each(
     section: Value,
     place: &Place,
@@ -81,7 +81,7 @@ fn service(value: Value, place: &Place, paths: &Paths) -> Result<Value, Fault> {
         let place = place.key(&key);
         let value = match key.as_str() {
             _ if is_extension(&key) => continue,
-            // Null is a value here: the image's own, whatever came before.
+            // Null is meaningful here: it resets the value to that of the image.
             "command" | "entrypoint" => words::words(value, &place)?,
             "environment" | "labels" | "depends_on" | "networks" | "ports" | "volumes"
             | "expose" | "healthcheck"
@@ -112,7 +112,7 @@ fn items(
     scalar::list(value, place)?.into_iter().map(|(item, place)| normalise(item, &place)).collect()
 }
 
-/// `[A=1, B]` and `{A: 1, B: null}` to the latter, with text for values.
+/// Converts `[A=1, B]` to `{A: 1, B: null}`, with the values as text.
 fn pairs(value: Value, place: &Place) -> Result<Value, Fault> {
     let mut result = Map::new();
     if value.is_array() {
@@ -137,7 +137,7 @@ fn pairs(value: Value, place: &Place) -> Result<Value, Fault> {
     Ok(result.into())
 }
 
-/// As [`pairs`], but a label without a value has an empty one.
+/// Like [`pairs`], but a label without a value gets an empty one.
 fn labels(value: Value, place: &Place) -> Result<Value, Fault> {
     let mut labels = pairs(value, place)?;
     for label in labels.as_object_mut().into_iter().flat_map(Map::values_mut) {
@@ -148,7 +148,7 @@ fn labels(value: Value, place: &Place) -> Result<Value, Fault> {
     Ok(labels)
 }
 
-/// `[a, b]` to `{a: ..., b: ...}`; a mapping passes.
+/// Converts `[a, b]` to `{a: ..., b: ...}`; a mapping passes unchanged.
 fn names_or_mapping(
     value: Value,
     place: &Place,
@@ -193,7 +193,7 @@ fn health_check(value: Value, place: &Place) -> Result<Value, Fault> {
     Ok(check.into())
 }
 
-/// Makes truth values of these keys, where a variable left text.
+/// Converts these keys to booleans where a variable left text.
 fn truths(map: &mut Map<String, Value>, keys: &[&str]) {
     for key in keys {
         if let Some(value) = map.get_mut(*key) {

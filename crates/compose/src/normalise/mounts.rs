@@ -67,7 +67,7 @@ fn long_form(value: Value, place: &Place) -> Result<Value, Fault> {
     Ok(mount.into())
 }
 
-/// An absolute path, without `.` and `..`, by its text alone: it need not exist.
+/// Makes the path absolute and removes `.` and `..` lexically, since it need not exist.
 fn host_path(source: &str, place: &Place, paths: &Paths) -> Result<String, Fault> {
     let path = match source.strip_prefix('~') {
         Some(rest) if rest.is_empty() || rest.starts_with('/') => {

@@ -55,7 +55,7 @@ fn short(text: &str, place: &Place) -> Result<Value, Fault> {
     Ok(port)
 }
 
-/// `port[/protocol]`, kept as it is written.
+/// `port[/protocol]`, kept as written.
 pub(super) fn expose(value: Value, place: &Place) -> Result<Value, Fault> {
     let text = scalar::text(value, place)?;
     let (port, protocol) = text.split_once('/').unwrap_or((&text, "tcp"));
@@ -66,7 +66,7 @@ pub(super) fn expose(value: Value, place: &Place) -> Result<Value, Fault> {
     Ok(text.into())
 }
 
-/// A port's number; only a published one may be 0, for any free port.
+/// A port number; only a published port may be 0, which means any free port.
 fn number(text: &str, of_container: bool, place: &Place) -> Result<u16, Fault> {
     let (first, last) = text.split_once('-').unwrap_or((text, text));
     let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
@@ -80,7 +80,7 @@ fn number(text: &str, of_container: bool, place: &Place) -> Result<u16, Fault> {
             .hint("write one entry for each port"));
     }
     if first == 0 && of_container {
-        return Err(place.fault("a container has no port 0"));
+        return Err(place.fault("the port of a container cannot be 0"));
     }
     Ok(first)
 }

@@ -16,7 +16,7 @@ pub(super) fn words(value: Value, place: &Place) -> Result<Value, Fault> {
     };
     if let Some(operator) = shell_operator(&line) {
         return Err(place
-            .fault(format!("`{operator}` has a meaning only in a shell, and there is none here"))
+            .fault(format!("`{operator}` needs a shell, but no shell runs this command"))
             .hint("quote it, or write the command as a list"));
     }
     match shell_words::split(&line) {
@@ -30,8 +30,8 @@ pub(super) fn list(value: Value, place: &Place) -> Result<Value, Fault> {
     items(value, place, |word, place| Ok(scalar::string(word, place)?.into()))
 }
 
-/// The first unquoted character that would end the words in Compose's splitter
-/// or in ours, without a word of warning from either.
+/// The first unquoted character at which the splitter of Compose or the one used here would
+/// silently end the words.
 fn shell_operator(line: &str) -> Option<char> {
     let mut quote = None;
     let mut starts_word = true;

@@ -1,4 +1,4 @@
-//! Bringing a copy to where its primary is, and making it anew where that cannot be.
+//! Brings a copy up to date with its primary, and recreates it where that is impossible.
 
 use std::time::Instant;
 
@@ -11,7 +11,7 @@ use super::{Notice, Replica, Synced, query};
 use demo_base::error::{Fault, Result};
 
 impl Replica {
-    /// Syncs what was found, and fetches anew what cannot be synced.
+    /// Syncs the existing copy, and fetches it again if it cannot be synced.
     pub(super) async fn bring(&mut self, found: Found, primary: u64) -> Result<Synced> {
         let since = Instant::now();
         let mut before = None;
@@ -42,7 +42,7 @@ impl Replica {
         if let Some(text) = damage {
             why = Some(text);
         } else if why.is_none() && log.is_some() && log != self.files.log_id()? {
-            // The crate has fetched it all again, without a word.
+            // The crate has silently fetched the whole database again.
             let text = "the primary has begun a new log: it was reset, or has crashed".to_owned();
             self.notices.push(Notice::FetchedAgain { why: text.clone() });
             why = Some(text);
@@ -57,7 +57,7 @@ impl Replica {
         })
     }
 
-    /// Syncs, and once more from nothing when the files are damaged; says why then.
+    /// Syncs, and starts from nothing if the files are damaged; returns the reason in that case.
     async fn pull(&mut self, record: &Record, check: bool) -> Result<(Pulled, Option<String>)> {
         match self.attempt(record, check).await? {
             Ok(pulled) => return Ok((pulled, None)),
@@ -78,22 +78,22 @@ impl Replica {
         let file = self.files.database();
         let outcome = pull::pull(&file, &self.source.endpoint, &self.source.token).await?;
         if check && outcome.is_ok() && !query::is_sound(&file).await {
-            return Ok(Err(Failure::Damaged("a sync was cut off".to_owned())));
+            return Ok(Err(Failure::Damaged("a sync was interrupted".to_owned())));
         }
         Ok(outcome)
     }
 
-    /// The server said yes, and then the sync failed: asked again, it may say why.
+    /// The server accepted the token, but the sync failed; another request may tell why.
     async fn refused(&self, text: &str) -> anyhow::Error {
         match preflight::ask(&self.source).await {
             Err(refusal) => refusal,
             Ok(Answer::Away(fault)) => fault.into(),
             Ok(Answer::Index(_)) => Fault::failed(format!(
-                "{} answers, and lets no replica sync",
+                "{} answers, but does not let replicas sync",
                 self.source.endpoint.describe()
             ))
             .because(text.to_owned())
-            .hint("a proxy in between must let gRPC-web through: /wal_log.ReplicationLog/")
+            .hint("a proxy in between must let gRPC-web pass: /wal_log.ReplicationLog/")
             .into(),
         }
     }
@@ -116,6 +116,6 @@ impl Replica {
 
 fn younger(copy: u64, primary: u64) -> String {
     format!(
-        "the primary was reset or has crashed: it is at index {primary}, the copy was at {copy}"
+        "the primary was reset or crashed: it is at index {primary}, but the copy was at {copy}"
     )
 }

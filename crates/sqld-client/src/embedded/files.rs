@@ -1,10 +1,9 @@
 //! The files of a replica, and whether they are still as the last sync left them.
 //!
-//! `NS.db` and `NS.db-client_wal_index` are the crate's. Beside them lies a
-//! record of ours, `NS.json`: whose copy it is, when it was synced, and how the
-//! files looked then. The crate itself takes any file for its replica: rows that
-//! another program put there are shown, and vanish at the next write of the
-//! primary (`demo probe`, `embedded-file-changed-locally`).
+//! `NS.db` and `NS.db-client_wal_index` belong to the crate. The record `NS.json` beside them says
+//! which database is copied, when it was synced, and the state of the files at that time. The crate
+//! itself accepts any file as its replica: rows that another program put there are shown, and
+//! vanish at the next write of the primary (`demo probe`, `embedded-file-changed-locally`).
 
 use std::fs::{self, File, Permissions};
 use std::io;
@@ -28,7 +27,7 @@ const LOCK_DEADLINE: Duration = Duration::from_secs(20);
 /// The crate's metadata: log id, frame number, padding (read in its source, 0.10.0).
 const META_SIZE: usize = 32;
 
-/// Where one replica lies.
+/// The paths of one replica.
 #[derive(Clone, Debug)]
 pub struct Files {
     folder: PathBuf,
@@ -36,7 +35,7 @@ pub struct Files {
 }
 
 impl Files {
-    /// The replica of `namespace`, or of the default one, in `folder`.
+    /// The replica of `namespace`, or of the default namespace, in `folder`.
     pub fn new(folder: &Path, namespace: Option<&NamespaceName>) -> Self {
         let name = namespace.map_or("default", NamespaceName::as_str).to_owned();
         Self { folder: folder.to_path_buf(), name }
@@ -59,12 +58,12 @@ impl Files {
         self.folder.join(format!("{}.json", self.name))
     }
 
-    /// Makes the folder and keeps other commands from this replica until the
-    /// file is dropped.
+    /// Creates the folder and prevents other commands from using this replica until the file is
+    /// dropped.
     ///
     /// # Errors
-    /// Exit 2 when the folder cannot be written; exit 1 when another command
-    /// keeps the replica for longer than 20 s.
+    /// Exit 2 when the folder cannot be written; exit 1 when another command uses the replica for
+    /// longer than 20 s.
     pub async fn lock(&self) -> Result<File> {
         if let Some(local) = self.folder.parent() {
             files::create_dir(local, MODE_SECRET_DIR)?;
@@ -81,7 +80,7 @@ impl Files {
         .await
     }
 
-    /// Looks at what is there, as a copy of the server at `url`.
+    /// Inspects the files as a copy of the server at `url`.
     ///
     /// # Errors
     /// Exit 2 when the files cannot be read.
@@ -114,7 +113,7 @@ impl Files {
     fn load(&self) -> Result<Option<Record>> {
         let path = self.record();
         match fs::read_to_string(&path) {
-            // A record of another version is no record: the copy is made again.
+            // A record of another version is ignored, so the copy is fetched again.
             Ok(text) => Ok(serde_json::from_str(&text)
                 .ok()
                 .filter(|record: &Record| record.schema == SCHEMA)),
@@ -127,12 +126,12 @@ impl Files {
         }
     }
 
-    /// What is not in the database yet; a reader leaves an empty file behind.
+    /// The part that is not in the database yet; a reader leaves an empty file behind.
     fn wal(&self) -> Result<Option<Mark>> {
         Ok(mark(&self.beside("wal"))?.filter(|wal| wal.size > 0))
     }
 
-    /// The crate's metadata; nothing where it is missing.
+    /// The crate's metadata; `None` if it is missing.
     fn read_meta(&self) -> Result<Option<Vec<u8>>> {
         let path = self.meta();
         match fs::read(&path) {
@@ -142,7 +141,7 @@ impl Files {
         }
     }
 
-    /// The id of the primary's log that the copy follows, if it follows one.
+    /// The id of the primary's log that the copy follows, if any.
     ///
     /// # Errors
     /// Exit 2 when the metadata cannot be read.
@@ -151,14 +150,14 @@ impl Files {
         Ok(meta.and_then(|meta| meta.get(..16)?.try_into().ok()))
     }
 
-    /// Notes that a sync begins, and makes the files where they are missing, for
-    /// their owner alone: the crate would make them for all to read.
+    /// Records that a sync begins, and creates the missing files so that only their owner can read
+    /// them; the crate would make them readable by everyone.
     ///
     /// # Errors
     /// Exit 2 when they cannot be written.
     pub fn begin(&self, record: &Record) -> Result<()> {
         self.save(&Record { marks: None, ..record.clone() })?;
-        // The metadata first: a database without it is no replica.
+        // The metadata comes first, because a database without it is not a replica.
         for path in [self.meta(), self.database()] {
             let fault =
                 |error| Fault::input(format!("cannot write {}", path.display())).because(error);
@@ -170,7 +169,7 @@ impl Files {
         Ok(())
     }
 
-    /// Notes that a sync came to its end at `index`.
+    /// Records that a sync was completed at `index`.
     ///
     /// # Errors
     /// Exit 2 when the record cannot be written.
@@ -179,7 +178,7 @@ impl Files {
         let meta = self.read_meta()?;
         let (Some(database), Some(meta)) = (database, meta) else {
             return Err(Fault::failed("the replica's files vanished during the sync")
-                .hint("`demo sync` fetches them again")
+                .hint("run `demo sync` to fetch them again")
                 .into());
         };
         let wal = self.wal()?;
@@ -189,8 +188,8 @@ impl Files {
         Ok(record)
     }
 
-    /// Atomic, yet not synced to the disk: after a power cut the marks do not
-    /// fit, and the copy is fetched again.
+    /// Atomic, but not synced to the disk: after a power failure the marks do not match, and the
+    /// copy is fetched again.
     fn save(&self, record: &Record) -> Result<()> {
         let path = self.record();
         let attempt = || -> io::Result<()> {
@@ -208,7 +207,7 @@ impl Files {
     /// # Errors
     /// Exit 2 when a file cannot be removed.
     pub fn discard(&self) -> Result<()> {
-        // The record last: as long as it is there, the rest is known to be ours.
+        // The record goes last: as long as it exists, the other files are known to be a replica.
         let wal = self.beside("wal");
         for path in [self.database(), wal, self.beside("shm"), self.meta(), self.record()] {
             files::remove(&path)?;
@@ -216,8 +215,8 @@ impl Files {
         Ok(())
     }
 
-    /// Renames a database that may be somebody's own, and removes the rest;
-    /// returns the new name.
+    /// Renames a database that may not be a replica, removes the other files, and returns the new
+    /// name.
     ///
     /// # Errors
     /// Exit 2 when it cannot be renamed.
@@ -231,7 +230,7 @@ impl Files {
         let aside = name.ok_or_else(|| Fault::failed("there are too many files set aside"))?;
         fs::rename(&database, &aside).map_err(fault)?;
         if self.wal()?.is_some() {
-            // Rows that are not in the database yet are in there.
+            // It contains rows that are not in the database yet.
             let wal = self.beside("wal");
             let mut beside = aside.clone().into_os_string();
             beside.push("-wal");
@@ -242,7 +241,7 @@ impl Files {
     }
 }
 
-/// The namespaces that have a replica in `folder`; none is the default one.
+/// The namespaces that have a replica in `folder`; `None` is the default one.
 ///
 /// # Errors
 /// Exit 2 when the folder cannot be read.
@@ -260,7 +259,7 @@ pub fn replicas(folder: &Path) -> Result<Vec<Option<NamespaceName>>> {
         };
         match name {
             "default" => names.push(None),
-            // Another file than ours has a name that is no namespace's.
+            // A file that is not a record, since its name is not that of a namespace.
             name => names.extend(name.parse().ok().map(Some)),
         }
     }

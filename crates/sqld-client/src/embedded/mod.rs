@@ -1,8 +1,7 @@
 //! An embedded replica: a copy of a database in a file, read without a server.
 //!
-//! The copy is a cache. It is fetched again when it cannot be trusted, and what
-//! happened is told as a [`Notice`]. A file that may be somebody's own is never
-//! removed, only renamed.
+//! The copy is a cache. It is fetched again when it cannot be trusted, and a [`Notice`] tells what
+//! happened. A file that may not be a replica is never removed, only renamed.
 
 mod bring;
 mod files;
@@ -42,51 +41,51 @@ pub struct Source {
     pub anonymous: Hrana,
 }
 
-/// How old what is read may be.
+/// How stale the data may be.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Freshness {
-    /// As the primary has it now; the last copy when the primary is away.
+    /// Current; if the primary is away, the last copy.
     Latest,
-    /// As the primary has it now, or not at all.
+    /// Current; an error if the primary is away.
     Demanded,
-    /// The last sync may be this long ago.
+    /// As of the last sync, if that is at most this long ago.
     Within(Duration),
-    /// Whatever the last sync brought; nobody is asked.
+    /// As of the last sync, whenever that was; the primary is not contacted.
     Offline,
 }
 
-/// What the user must be told beside the result.
+/// What the user must be told in addition to the result.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Notice {
-    /// The primary is away; what is read is from the last sync.
+    /// The primary is away, so the data is from the last sync.
     Stale { why: String, synced_at: Timestamp },
-    /// The copy was thrown away and fetched again.
+    /// The copy was discarded and fetched again.
     FetchedAgain { why: String },
-    /// The file was no copy of ours; it has another name now.
+    /// The file was not a replica; it has been renamed.
     SetAside { file: PathBuf },
-    /// The primary has the write, the copy has not.
+    /// The primary has the write, but the copy does not.
     Behind { why: String },
 }
 
-/// What a sync did.
+/// The result of a sync.
 #[derive(Clone, Debug)]
 pub struct Synced {
-    /// Replication indexes; none for no copy, or a database without a write.
+    /// Replication indexes; `None` without a copy, and for a database without a write.
     pub index_before: Option<u64>,
     pub index_after: Option<u64>,
-    /// Pages that were sent.
+    /// The number of pages that were transferred.
     pub frames: usize,
     pub took: Duration,
-    /// Why the whole database was fetched, if a copy was there.
+    /// Why the whole database was fetched although a copy existed.
     pub fetched_again: Option<String>,
 }
 
-/// A replica that this command alone uses, until it is dropped.
+/// A replica that is locked for this command until it is dropped.
 pub struct Replica {
     files: Files,
     source: Source,
     notices: Vec<Notice>,
-    /// Whether the primary may be asked to repair what is damaged.
+    /// Whether the primary may be contacted to repair a damaged copy.
     online: bool,
     _lock: File,
 }
@@ -95,8 +94,8 @@ impl Replica {
     /// Waits until no other command uses the replica of `namespace` in `folder`.
     ///
     /// # Errors
-    /// Exit 2 when the folder cannot be written; exit 1 when another command
-    /// keeps the replica for too long.
+    /// Exit 2 when the folder cannot be written; exit 1 when another command uses the replica for
+    /// too long.
     pub async fn open(
         folder: &Path,
         namespace: Option<&NamespaceName>,
@@ -117,22 +116,21 @@ impl Replica {
         &self.source
     }
 
-    /// What is to be told, once.
+    /// Takes the notices, each of which is returned once.
     pub fn notices(&mut self) -> Vec<Notice> {
         std::mem::take(&mut self.notices)
     }
 
-    /// Drops the warning that reads are old.
+    /// Drops the warning about stale data.
     pub fn forget_stale(&mut self) {
         self.notices.retain(|notice| !matches!(notice, Notice::Stale { .. }));
     }
 
-    /// Makes the copy as fresh as it must be.
+    /// Makes the copy as fresh as requested.
     ///
     /// # Errors
-    /// Exit 4 or 5 when the server refuses; exit 3 when it is away and there is
-    /// no copy that could be read instead; exit 5 for no copy of a replica that
-    /// is to be read offline.
+    /// Exit 4 or 5 when the server refuses; exit 3 when it is away and there is no copy to read
+    /// instead; exit 5 when there is no copy for an offline read.
     pub async fn freshen(&mut self, freshness: Freshness) -> Result<()> {
         let found = self.files.inspect(&self.url())?;
         let known = match &found {
@@ -162,7 +160,7 @@ impl Replica {
         }
     }
 
-    /// Brings the copy to the primary's replication index.
+    /// Brings the copy up to the replication index of the primary.
     ///
     /// # Errors
     /// Exit 3 when the server is away; exit 4 or 5 when it refuses.
@@ -174,15 +172,15 @@ impl Replica {
         }
     }
 
-    /// The same after a write: the primary has it, so a failure is a notice.
+    /// Syncs after a write. The primary has the write already, so a failure is only a notice.
     pub async fn follow(&mut self) {
         if let Err(error) = self.sync().await {
             self.notices.push(Notice::Behind { why: format!("{error:#}") });
         }
     }
 
-    /// Reads from the copy; a copy that turns out damaged is fetched again and
-    /// read once more.
+    /// Reads from the copy; a copy that turns out to be damaged is fetched again and read once
+    /// more.
     ///
     /// # Errors
     /// Those of `look`; exit 1 for a damaged copy that cannot be fetched again.
@@ -199,7 +197,7 @@ impl Replica {
         look(&self.reader().await?).await
     }
 
-    /// A client of the file alone, which it cannot change.
+    /// A client for the file alone, which it opens read-only.
     async fn reader(&self) -> Result<Client> {
         let builder =
             Builder::new_local(self.files.database()).flags(OpenFlags::SQLITE_OPEN_READ_ONLY);
@@ -212,7 +210,7 @@ impl Replica {
     fn damaged(&self, error: libsql::Error) -> Fault {
         Fault::failed(format!("the embedded replica {} cannot be opened", self.file().display()))
             .because(Damaged(error.to_string()))
-            .hint("`demo sync` repairs it once the primary answers")
+            .hint("run `demo sync` to repair it once the primary answers")
     }
 
     fn url(&self) -> String {
@@ -226,7 +224,7 @@ impl Replica {
 
     fn no_copy(&self, found: &Found) -> Fault {
         let fault = Fault::not_found(format!("there is no copy in {}", self.file().display()))
-            .hint("`demo sync` makes one while the primary answers");
+            .hint("run `demo sync` to make one while the primary answers");
         match found {
             Found::Spoilt(spoilt) => fault.because(spoilt.text()),
             _ => fault,
@@ -234,7 +232,7 @@ impl Replica {
     }
 }
 
-/// Nobody answers, and there is no copy that could be read instead.
+/// The primary is away, and there is no copy to read instead.
 fn away(fault: Fault, found: &Found) -> Fault {
     if fault.code() != ExitCode::Unreachable {
         return fault;
@@ -250,7 +248,7 @@ fn away(fault: Fault, found: &Found) -> Fault {
     Fault::unreachable(causes.join(": ")).because(why).hint(hint)
 }
 
-/// A clock that was set back makes it due.
+/// A sync is also due after the clock was set back.
 fn is_due(synced_at: Timestamp, interval: Duration) -> bool {
     let age = Timestamp::now().duration_since(synced_at);
     age.is_negative() || age.unsigned_abs() >= interval

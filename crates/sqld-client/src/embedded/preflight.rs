@@ -1,9 +1,9 @@
-//! Asks the server itself, before the crate does.
+//! Asks the server itself before the crate does.
 //!
-//! The crate tries its handshake three times, a second apart, and then says
-//! "timeout", whether the token is refused or nobody is there. And its gRPC
-//! route gives any namespace to a token for another one, which the server's own
-//! API refuses (`demo probe`, `embedded-refused-token`, `embedded-scoped-token`).
+//! The crate tries its handshake three times, a second apart, and then reports "timeout", whether
+//! the token was refused or the server is away. Moreover, its gRPC route gives any namespace to a
+//! token for another one, which the HTTP API of the server refuses (`demo probe`,
+//! `embedded-refused-token`, `embedded-scoped-token`).
 
 use std::time::Duration;
 
@@ -12,15 +12,15 @@ use crate::failure;
 use demo_base::error::{Diagnosis, Fault, Result};
 use demo_base::exit_code::ExitCode;
 
-/// A healthy server answers within milliseconds; a person waits for this.
+/// A healthy server answers within milliseconds, and a user is waiting for this.
 const DEADLINE: Duration = Duration::from_secs(2);
 
-/// What the server said, when it did not refuse.
+/// The answer of a server that did not refuse.
 #[derive(Debug)]
 pub enum Answer {
-    /// It takes the token, and stands at this replication index.
+    /// It accepts the token and is at this replication index.
     Index(u64),
-    /// It cannot say: nobody answers, or it is in trouble. Exit 3.
+    /// It does not answer, or reports an internal error. Exit 3.
     Away(Fault),
 }
 
@@ -49,7 +49,7 @@ pub async fn ask(source: &Source) -> Result<Answer> {
         return Ok(Answer::Index(index));
     }
     if reply.status == 429 || reply.status >= 500 {
-        let fault = Fault::unreachable(format!("{server} is in trouble"));
+        let fault = Fault::unreachable(format!("{server} reports an internal error"));
         return Ok(Answer::Away(fault.because(reply.describe())));
     }
     if reply.status == 404 && is_there(source).await {
@@ -58,7 +58,7 @@ pub async fn ask(source: &Source) -> Result<Answer> {
             "the token is not for namespace `{name}` of {server}"
         ))
         .because(reply.describe())
-        .hint(format!("`demo token mint --namespace {name}` makes one that is"))
+        .hint(format!("make one with `demo token mint --namespace {name}`"))
         .into());
     }
     let fault = failure::of_reply(&reply, &source.endpoint).unwrap_or_else(|| {
@@ -68,8 +68,8 @@ pub async fn ask(source: &Source) -> Result<Answer> {
     Err(fault.into())
 }
 
-/// To a token for other namespaces the server says 404, as if this one were not
-/// there. Without a token it tells the two apart: 401 when it is.
+/// The server answers 404 to a token for other namespaces, as if this namespace did not exist.
+/// Without a token it answers 401 if the namespace exists.
 async fn is_there(source: &Source) -> bool {
     let asked = tokio::time::timeout(DEADLINE, source.anonymous.execute("SELECT 1")).await;
     matches!(asked, Ok(Ok(reply)) if reply.status == 401)

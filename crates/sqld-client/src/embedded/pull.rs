@@ -1,4 +1,4 @@
-//! The crate's half: opening a replica and syncing it.
+//! Opens and syncs a replica through the `libsql` crate.
 
 use std::path::Path;
 use std::time::Duration;
@@ -10,15 +10,15 @@ use crate::connector::Connector;
 use crate::endpoint::Endpoint;
 use demo_base::error::Result;
 
-/// The whole database may come; what has come by then is kept.
+/// Long enough to fetch a whole database; what has arrived by then is kept.
 const DEADLINE: Duration = Duration::from_secs(120);
 
-/// What a sync brought.
+/// The result of a sync.
 #[derive(Clone, Copy, Debug)]
 pub struct Pulled {
-    /// The replication index after it; none for a database without a write.
+    /// The replication index after the sync; `None` for a database without a write.
     pub index: Option<u64>,
-    /// Pages that were sent.
+    /// The number of pages that were transferred.
     pub frames: usize,
 }
 
@@ -27,13 +27,12 @@ pub struct Pulled {
 pub enum Failure {
     /// The local files cannot be used.
     Damaged(String),
-    /// The server, or the way to it.
+    /// The server, or the connection to it.
     Server(String),
 }
 
-/// An embedded replica in `file`, as the crate's users open one; with an
-/// interval it syncs by itself, in the background. Nothing is sent before that
-/// or the first `sync()`. The inner error is the crate's.
+/// Opens an embedded replica in `file`, as users of the crate do; with an interval it syncs in the
+/// background. Nothing is sent before that or the first `sync()`. The inner error is the crate's.
 ///
 /// # Errors
 /// Exit 2 for an endpoint that cannot be dialled.
@@ -49,8 +48,8 @@ pub async fn open(
     if let Some(interval) = interval {
         builder = builder.sync_interval(interval);
     }
-    // Without a name the crate takes the first label of the URL's host, and so
-    // does the server over HTTP.
+    // Without a namespace the crate takes the first label of the URL's host, as the server does
+    // over HTTP.
     Ok(match endpoint.namespace() {
         None => builder.build().await,
         Some(name) => builder.namespace(name.as_str()).build().await,
@@ -60,7 +59,7 @@ pub async fn open(
 /// Opens, syncs and closes the replica in `file`.
 ///
 /// # Errors
-/// Exit 2 for an endpoint that cannot be dialled; the inner error is a sync's.
+/// Exit 2 for an endpoint that cannot be dialled; the inner error is that of the sync.
 pub async fn pull(
     file: &Path,
     endpoint: &Endpoint,
@@ -73,12 +72,14 @@ pub async fn pull(
     Ok(match tokio::time::timeout(DEADLINE, database.sync()).await {
         Ok(Ok(synced)) => Ok(Pulled { index: synced.frame_no(), frames: synced.frames_synced() }),
         Ok(Err(error)) => Err(failure(&error.to_string())),
-        Err(_elapsed) => Err(Failure::Server(format!("not done after {} s", DEADLINE.as_secs()))),
+        Err(_elapsed) => {
+            Err(Failure::Server(format!("not completed within {} s", DEADLINE.as_secs())))
+        }
     })
 }
 
-/// What the crate says is text only: of its injector and its metadata file it
-/// speaks when the local files are at fault (read in its source, 0.10.0).
+/// The crate reports errors only as text. It mentions its injector or its metadata file when the
+/// local files are at fault (read in its source, 0.10.0).
 fn failure(text: &str) -> Failure {
     let local = ["Injector error", "Replication meta error", "SQLite failure", "malformed"];
     if local.iter().any(|word| text.contains(word)) {

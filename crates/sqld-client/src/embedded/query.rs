@@ -1,4 +1,4 @@
-//! SQL on the file of a replica.
+//! Runs SQL on the file of a replica.
 
 use std::path::Path;
 
@@ -9,20 +9,20 @@ use crate::failure::explain;
 use crate::sql::{Table, Value};
 use demo_base::error::Result;
 
-/// `SQLite`'s code for a write to what may only be read.
+/// `SQLite`'s code for a write to a read-only database.
 const READ_ONLY: i32 = 8;
 
-/// What became of SQL that was run on the copy.
+/// The result of SQL that was run on the copy.
 #[derive(Debug)]
 pub enum Outcome {
-    /// It only reads; its rows.
+    /// The SQL only reads; these are its rows.
     Table(Table),
-    /// It writes, so nothing of it has happened.
+    /// The SQL writes, so none of it was run.
     Writes,
 }
 
 impl Outcome {
-    /// The first value, when it is an integer.
+    /// The first value, if it is an integer.
     pub fn integer(&self) -> Option<i64> {
         match self {
             Self::Table(table) => match table.rows.first()?.first()? {
@@ -35,8 +35,8 @@ impl Outcome {
 }
 
 impl Client {
-    /// Runs SQL on the file of a replica: the rows of one statement; several run
-    /// as a script that stops at the first error, and return none.
+    /// Runs SQL on the file of a replica and returns the rows of a single statement. Several
+    /// statements run as a script that stops at the first error and returns no rows.
     ///
     /// # Errors
     /// Exit 1 as `SQLite` says.
@@ -59,7 +59,7 @@ async fn table(connection: &Connection, text: &str) -> libsql::Result<Table> {
     }
     match (statements.pop(), statements.is_empty()) {
         (Some(Some(rows)), true) => collect(rows).await,
-        // One that gave no row still has columns.
+        // A statement without rows still has columns.
         (Some(None), true) => collect(connection.query(text, ()).await?).await,
         _ => Ok(Table::default()),
     }

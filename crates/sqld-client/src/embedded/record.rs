@@ -1,4 +1,4 @@
-//! What is noted of a copy beside it, and what the files say of themselves.
+//! The record beside a copy, and the state of its files.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -11,27 +11,27 @@ use serde::{Deserialize, Serialize};
 use demo_base::error::Result;
 use demo_base::files;
 
-/// Version of the record's form.
+/// Version of the format of the record.
 pub const SCHEMA: u32 = 1;
 
-/// With what every database file of `SQLite` begins.
+/// The first bytes of every `SQLite` database file.
 const MAGIC: &[u8] = b"SQLite format 3\0";
 
-/// What is known of a copy.
+/// What is recorded about a copy.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Record {
     pub schema: u32,
-    /// The server, as its URL names it, namespace included.
+    /// The URL of the server, including the namespace.
     pub url: String,
-    /// When a sync last came to its end; never, for one that was cut off.
+    /// When a sync was last completed; `None` if it was interrupted.
     pub synced_at: Option<Timestamp>,
-    /// The replication index of the copy then.
+    /// The replication index of the copy at that time.
     pub index: Option<u64>,
-    /// How the files looked then; none while a sync is under way.
+    /// The state of the files at that time; `None` while a sync is in progress.
     pub marks: Option<Marks>,
 }
 
-/// How the files looked.
+/// The state of the files.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Marks {
     pub database: Mark,
@@ -40,7 +40,7 @@ pub struct Marks {
     pub meta: String,
 }
 
-/// How one file looked.
+/// The state of one file.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Mark {
     pub inode: u64,
@@ -50,21 +50,21 @@ pub struct Mark {
     pub modified: (i64, i64),
 }
 
-/// What lies there.
+/// What was found in place of a copy.
 #[derive(Debug)]
 pub enum Found {
     /// No copy.
     Nothing,
-    /// A copy as the last sync left it; `whole` is false after one that was cut off.
+    /// A copy as the last sync left it; `whole` is false if that sync was interrupted.
     Copy { record: Record, whole: bool },
-    /// Something that must not be read as a copy.
+    /// Files that must not be read as a copy.
     Spoilt(Spoilt),
 }
 
 /// Why files cannot be used.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Spoilt {
-    /// A file without the crate's metadata or without our record.
+    /// A file without the crate's metadata or without a record.
     NoReplica,
     /// Another program has changed or replaced it.
     Changed,
@@ -73,27 +73,27 @@ pub enum Spoilt {
 }
 
 impl Record {
-    /// Of a copy that was never synced to the end.
+    /// The record of a copy that was never completely synced.
     pub fn new(url: &str) -> Self {
         Self { schema: SCHEMA, url: url.to_owned(), synced_at: None, index: None, marks: None }
     }
 }
 
 impl Spoilt {
-    /// As a clause.
+    /// The reason as a clause.
     pub fn text(&self) -> String {
         match self {
-            Self::NoReplica => "the file was no replica".to_owned(),
-            Self::Changed => "the file was not as the last sync left it".to_owned(),
-            Self::OtherServer(url) => format!("the copy was of {url}"),
+            Self::NoReplica => "the file was not a replica".to_owned(),
+            Self::Changed => "the file was changed since the last sync".to_owned(),
+            Self::OtherServer(url) => format!("the copy belonged to {url}"),
         }
     }
 }
 
-/// How a file looks; nothing where there is none.
+/// The state of a file; `None` if it does not exist.
 ///
 /// # Errors
-/// Exit 2 when it cannot be looked at.
+/// Exit 2 when it cannot be examined.
 pub fn mark(path: &Path) -> Result<Option<Mark>> {
     match fs::metadata(path) {
         Ok(about) => Ok(Some(Mark {
@@ -106,7 +106,7 @@ pub fn mark(path: &Path) -> Result<Option<Mark>> {
     }
 }
 
-/// Whether a file begins as a database does.
+/// Whether a file begins like a database.
 ///
 /// # Errors
 /// Exit 2 when it cannot be read.

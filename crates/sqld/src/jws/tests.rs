@@ -29,14 +29,14 @@ fn a_token_has_three_strict_segments() {
     assert_eq!(Value::Object(jws.claims().unwrap()), json!({"a": 1}));
     let parts: Vec<&str> = token.split('.').collect();
     for place in 0..3 {
-        // The first three letters are of 24 bits: nothing is left over.
+        // The first three letters encode exactly 24 bits, so no bits are left over.
         for odd in ["=", "==", " ", "\n", "\t", "\0", "+", "/", "\u{e9}", "A", "."] {
             for changed in [format!("{}{odd}", parts[place]), format!("{odd}{}", parts[place])] {
                 let mut parts = parts.clone();
                 parts[place] = &changed;
                 let text = parts.join(".");
                 let verdict = Jws::parse(&text, LONGEST);
-                // One more letter may be canonical; it is another text then.
+                // One more letter may be canonical, but it decodes to another text.
                 let other = verdict.is_ok_and(|jws| jws.claims().is_ok());
                 assert!(!other || odd == "A", "{text:?}");
             }
@@ -133,7 +133,7 @@ fn the_key_decides_on_the_algorithm() {
     let token = mint(&key, &json!({"a": "rw"})).unwrap();
     let token = token.expose_secret();
     let own = Verifier::ed25519(key.public().as_bytes()).unwrap();
-    // The public key, taken for a shared secret.
+    // The public key, used as an HMAC secret.
     let confused = Verifier::hs256(key.public().as_bytes());
     let jws = Jws::parse(token, LONGEST).unwrap();
     assert!(jws.is_signed_by(&own) && !jws.is_signed_by(&confused));
@@ -148,7 +148,7 @@ fn the_key_decides_on_the_algorithm() {
 
 #[test]
 fn a_signature_cannot_be_changed_into_another_good_one() {
-    // The order of the group: S and S + L would both fit the equation.
+    // The order of the group: both S and S + L would satisfy the equation.
     const ORDER: [u8; 32] = [
         0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde,
         0x14, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
@@ -181,7 +181,7 @@ proptest! {
         }
     }
 
-    /// No two texts are the same token: what is read has one way to be written.
+    /// No two texts are the same token, since each value has a single encoding.
     #[test]
     fn a_segment_has_one_form(bytes in proptest::collection::vec(any::<u8>(), 0..40), letter in "[A-Za-z0-9_=-]") {
         let text = URL_SAFE_NO_PAD.encode(&bytes);

@@ -61,7 +61,7 @@ fn version_two_with_its_public_key_is_taken_when_both_fit() {
     assert_eq!(read.public(), key.public());
     let other = SigningKey::generate().unwrap().public();
     let text = message(SigningKey::from_pem(&version_two(&other), "key"));
-    assert_eq!(text, "key holds a damaged private key");
+    assert_eq!(text, "key contains a damaged private key");
 }
 
 #[test]
@@ -79,33 +79,33 @@ fn what_is_no_private_key_is_named() {
         ("\n \n".to_owned(), "k is empty"),
         ("hello".to_owned(), "k is not a PEM file: it has no line `-----BEGIN ...-----`"),
         (whole[..70].to_owned(), "k is damaged: a PEM block in it has no end"),
-        (whole.replace("MC4", "MC5"), "k holds a damaged private key"),
-        (whole.replace("MC4", "****"), "k holds a damaged private key"),
-        (key.public().to_pem(), "k holds an Ed25519 public key, not a private key"),
-        (certificate, "k holds a certificate, not a private key"),
+        (whole.replace("MC4", "MC5"), "k contains a damaged private key"),
+        (whole.replace("MC4", "****"), "k contains a damaged private key"),
+        (key.public().to_pem(), "k contains an Ed25519 public key, not a private key"),
+        (certificate, "k contains a certificate, not a private key"),
         (
             openssl(folder, "genpkey -algorithm rsa"),
-            "k holds an RSA private key; the server knows Ed25519 only",
+            "k contains an RSA private key; the server accepts only Ed25519",
         ),
         (
             openssl(folder, "ecparam -name prime256v1 -genkey"),
-            "k holds an EC private key; the server knows Ed25519 only",
+            "k contains an EC private key; the server accepts only Ed25519",
         ),
         (
             openssl(folder, "genpkey -algorithm ec -pkeyopt ec_paramgen_curve:P-256"),
-            "k holds an EC private key; the server knows Ed25519 only",
+            "k contains an EC private key; the server accepts only Ed25519",
         ),
         (
             openssl(folder, "genpkey -algorithm x25519"),
-            "k holds an X25519 private key; the server knows Ed25519 only",
+            "k contains an X25519 private key; the server accepts only Ed25519",
         ),
         (
             openssl(folder, "pkcs8 -topk8 -in own -passout pass:secret"),
-            "k holds an encrypted private key, and there is nobody to ask for its passphrase",
+            "k contains an encrypted private key, and demo cannot ask for its passphrase",
         ),
         (
             legacy.to_owned(),
-            "k holds an encrypted RSA private key, and there is nobody to ask for its passphrase",
+            "k contains an encrypted RSA private key, and demo cannot ask for its passphrase",
         ),
     ] {
         assert_eq!(message(SigningKey::from_pem(&text, "k")), expected);
@@ -123,25 +123,22 @@ fn what_is_no_public_key_is_named() {
     for (text, expected) in [
         (String::new(), "p is empty"),
         ("x".repeat(42), "p is not a PEM file: it has no line `-----BEGIN ...-----`"),
-        (private.clone(), "p holds an Ed25519 private key, not a public key"),
-        (format!("{public}{private}"), "p holds an Ed25519 private key, not a public key"),
+        (private.clone(), "p contains an Ed25519 private key, not a public key"),
+        (format!("{public}{private}"), "p contains an Ed25519 private key, not a public key"),
         (
             openssl(folder, "pkey -in rsa -pubout"),
-            "p holds an RSA public key; the server knows Ed25519 only",
+            "p contains an RSA public key; the server accepts only Ed25519",
         ),
-        (
-            format!("\n{public}"),
-            "p has something before its first key, and the server refuses that",
-        ),
+        (format!("\n{public}"), "p has text before its first key, which the server refuses"),
         (
             format!("{}\n", URL_SAFE_NO_PAD.encode(key.public().as_bytes())),
-            "p has white space around its key, and the server refuses that",
+            "p has white space around its key, which the server refuses",
         ),
     ] {
         assert_eq!(message(KeySet::parse(&text, "p")), expected);
     }
     let two = format!("{public}{public}");
-    assert_eq!(message(PublicKey::from_pem(&two, "p")), "p holds 2 keys, not one");
+    assert_eq!(message(PublicKey::from_pem(&two, "p")), "p contains 2 keys, not one");
 }
 
 #[test]

