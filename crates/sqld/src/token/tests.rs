@@ -108,7 +108,7 @@ fn what_the_server_does_not_check_does_not_refuse() {
     }
     let late = judged(json!({"exp": NOW - 59})).to_string();
     assert!(
-        late.contains("expired 59 seconds ago, but the server allows one more minute"),
+        late.contains("expired 59 seconds ago, but the server allows another minute"),
         "{late}"
     );
 }

@@ -102,7 +102,7 @@ fn what_needs_a_container_is_refused_by_name() {
         ("    command: [sqld]\n", "must begin with /bin/sqld"),
         ("    entrypoint: [/x]\n    command: [/bin/sqld]\n", "`entrypoint` needs a container"),
         (sqld, "0.0.0.0:8082 is not published"),
-        ("    command: [/bin/sqld, --db-path, /elsewhere]\n", "/elsewhere is in no mount"),
+        ("    command: [/bin/sqld, --db-path, /elsewhere]\n", "/elsewhere is not under a mount"),
     ];
     for (service, said) in table {
         let error = translate(service).unwrap_err().to_string();
