@@ -106,7 +106,7 @@ fn a_schema_that_fails_leaves_nothing_behind() {
 
     // One that was there before is as it was.
     filled(&project, "t");
-    create("bad.sql").args(["--if-missing"]).says("`t` is as it was").fails(1);
+    create("bad.sql").args(["--if-missing"]).says("`t` has not changed").fails(1);
     let query = "SELECT name FROM sqlite_schema WHERE name IN ('a', 'demo_schema', 'items')";
     assert_eq!(sql(&project, "t", "primary", query), json!([{ "name": "items" }]));
 }
@@ -183,7 +183,11 @@ fn a_drop_that_was_killed_is_finished_by_the_next() {
     filled(&project, "t");
     project.demo(["namespace", "delete", "t"]).success();
     assert_eq!(listed(&project), [pair("t", "remains")]);
-    project.demo(["tenant", "create", "t"]).says("not wholly gone").fails(1).hint("drop t --yes");
+    project
+        .demo(["tenant", "create", "t"])
+        .says("not completely removed")
+        .fails(1)
+        .hint("drop t --yes");
     assert_eq!(drop()["removed"]["deleted"], false);
     gone(&project);
 
@@ -193,7 +197,11 @@ fn a_drop_that_was_killed_is_finished_by_the_next() {
     copy(&files, &saved);
     project.demo(["tenant", "drop", "t", "--yes"]).success();
     fs::rename(&saved, &files).unwrap();
-    project.demo(["tenant", "create", "t"]).says("not wholly gone").fails(1).hint("drop t --yes");
+    project
+        .demo(["tenant", "create", "t"])
+        .says("not completely removed")
+        .fails(1)
+        .hint("drop t --yes");
     assert_eq!(listed(&project), [pair("t", "remains")]);
     assert_eq!(drop()["removed"]["restarted"], json!(["primary"]));
     gone(&project);

@@ -1,7 +1,7 @@
 //! The configuration file of `demo auth serve`.
 //!
-//! Keys and rules are those of the seed (an npm registry's shared logins);
-//! `listen`, `admin`, `plaintext`, `tls` and `backend.libsql.serveStaleSecs` are ours.
+//! Keys and rules are those of the reference service, plus `listen`, `admin`, `plaintext`,
+//! `tls` and `backend.libsql.serveStaleSecs`.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,23 +21,23 @@ use demo_service::listen::Listen;
 use demo_service::peer::TrustedProxies;
 use demo_service::tls;
 
-/// Where to listen when neither file nor flag says so: the oracle's port.
+/// The default address, with the port of the reference service.
 const LISTEN: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 7677);
 const STORAGE: &str = "./storage";
-/// Of an embedded replica whose configuration does not say.
+/// The default sync interval of an embedded replica.
 pub const SYNC_INTERVAL: Duration = Duration::from_secs(60);
 const CONNECTIONS: NonZeroU32 = NonZeroU32::MIN.saturating_add(15);
 
-/// What the file says, checked, with paths that do not depend on the current folder.
+/// The checked configuration, with paths that do not depend on the current folder.
 #[derive(Clone, Debug)]
 pub struct Config {
     pub listen: SocketAddr,
-    /// Of a listener of its own with `/metrics` and `/healthz`; without it there is none.
+    /// Address of a separate listener with `/metrics` and `/healthz`; none if not set.
     pub admin: Option<SocketAddr>,
-    /// Whether addresses that are not loopback may go without TLS.
+    /// Whether an address that is not loopback may be used without TLS.
     pub plaintext: bool,
-    /// The certificate that clients see, read again when it changes.
+    /// The service's certificate and key; read again when they change.
     pub tls: Option<tls::Files>,
     /// `None`: nobody can register.
     pub max_users: Option<u64>,
@@ -54,7 +54,7 @@ pub enum Backend {
     Mysql(Sql),
 }
 
-/// Two files of this machine.
+/// Two files on this machine.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Files {
     pub htpasswd: PathBuf,
@@ -75,7 +75,7 @@ pub struct Replica {
     pub path: PathBuf,
     /// `None`: no background sync, and no bound on how old an answer is.
     pub interval: Option<Duration>,
-    /// For how long beyond `interval` it may answer while the primary is away.
+    /// How long beyond `interval` it may answer while the primary does not answer.
     pub serve_stale: Duration,
 }
 
@@ -99,7 +99,7 @@ impl fmt::Display for Backend {
 }
 
 impl Config {
-    /// A configuration that nobody has written: closed for registration.
+    /// A configuration without a file; registration is closed.
     pub fn of(backend: Backend) -> Self {
         let (admin, plaintext, tls) = (None, false, None);
         Self {
@@ -127,7 +127,7 @@ impl Config {
     /// Reads `path`; relative paths in it are relative to its folder.
     ///
     /// # Errors
-    /// Exit 5 when it is not there, exit 2 with the key for anything wrong in it.
+    /// Exit 5 when the file does not exist, exit 2 with the key when it is invalid.
     pub fn load(path: &Path, variables: &BTreeMap<String, String>) -> Result<Self> {
         let raw: Raw = config_file::load(path, variables)?;
         let absolute = std::path::absolute(path)?;
@@ -150,7 +150,7 @@ struct Raw {
     trusted_proxies: TrustedProxies,
     #[serde(default)]
     auth: RawAuth,
-    /// `None` is a file without the key; an empty block is one that names nothing.
+    /// `None` if the file lacks the key; an empty block becomes [`RawBackend::NONE`].
     #[serde(default, deserialize_with = "present")]
     backend: Option<RawBackend>,
 }
@@ -330,14 +330,13 @@ impl RawSql {
     }
 }
 
-/// The URL may have a password in it, so it is not repeated.
+/// Checks the scheme of a URL. The message does not repeat the URL, which may have a password.
 fn schemed(file: &str, key: &str, url: &str, schemes: &[&str]) -> Result<()> {
     if schemes.iter().any(|scheme| url.starts_with(scheme)) {
         return Ok(());
     }
     let expected = schemes.join(" or ");
-    Err(Fault::input(format!("{file}: `backend.{key}.url`: it does not begin with {expected}"))
-        .into())
+    Err(Fault::input(format!("{file}: `backend.{key}.url`: it must begin with {expected}")).into())
 }
 
 #[cfg(test)]

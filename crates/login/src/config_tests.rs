@@ -1,4 +1,4 @@
-//! Every rule of the file, with what is said when it is broken.
+//! Tests of every rule of the configuration file, and of the error messages.
 
 use secrecy::ExposeSecret;
 

@@ -1,4 +1,4 @@
-//! The login half of an npm registry: users and bearer tokens, in files of this
+//! The login half of an npm registry: users and bearer tokens, in files on this
 //! machine or in one SQL database that several stateless instances share.
 //!
 //! ```text
@@ -8,7 +8,7 @@
 //!                                              sql: Postgres, `MySQL` (by Cargo feature)
 //! ```
 //!
-//! [`store::Store`] stands alone: a token is looked up without HTTP. [`mod@bench`] measures it so.
+//! [`store::Store`] can look tokens up without HTTP, which [`mod@bench`] uses to measure it.
 
 pub mod bench;
 pub mod config;
@@ -31,12 +31,13 @@ use self::store::Store;
 use demo_base::error::Result;
 use demo_service::observe::Metrics;
 
-/// Serves logins until `end` is done.
+/// Serves logins until `end` completes.
 ///
 /// # Errors
-/// Exit 2 when the address is taken or the files are damaged, 3 when the database
-/// does not answer, 4 when it refuses: a wrong URL is far more often the reason
-/// than an outage, and whoever supervises the instance starts it again.
+/// Exit 2 when the address is in use or the files are damaged, 3 when the database
+/// does not answer, 4 when it refuses the token. It does not wait for the database, because
+/// a wrong URL is far more often the reason than an outage, and a supervisor starts the
+/// instance again.
 pub async fn serve(config: Config, end: impl Future<Output = ()> + Send) -> Result<()> {
     let listening = config.listener().bind()?;
     let store = Arc::new(Store::open(&config).await?);
@@ -49,7 +50,7 @@ pub async fn serve(config: Config, end: impl Future<Output = ()> + Send) -> Resu
     let router = npm::router(store.clone(), config.max_users, config.limits.clone(), &metrics);
     let background = async {
         store.run_in_background().await;
-        // The service goes on when there is nothing to look after.
+        // The service continues if there is no background work.
         std::future::pending::<()>().await;
     };
     tokio::select! {

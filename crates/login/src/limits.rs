@@ -1,4 +1,4 @@
-//! What the configuration of the login service says of registrations and tokens.
+//! Limits on registrations and tokens, as configured.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -8,10 +8,10 @@ use serde::{Deserialize, Deserializer, de};
 use super::tokens::{Terms, TokenRecord};
 use demo_service::peer::TrustedProxies;
 
-/// Of a configuration that does not say: a year.
+/// The default: a year.
 const MAX_AGE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// All of it.
+/// All limits.
 #[derive(Clone, Debug, Default)]
 pub struct Limits {
     pub registrations: Registrations,
@@ -23,7 +23,7 @@ pub struct Limits {
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
 #[serde(deny_unknown_fields, default)]
 pub struct Registrations {
-    /// In the long run.
+    /// On average.
     pub per_minute: NonZeroU32,
     /// At once.
     pub burst: NonZeroU32,
@@ -36,12 +36,12 @@ impl Default for Registrations {
     }
 }
 
-/// How long tokens are good, and how many a user may have.
+/// How long tokens are valid, and how many a user may have.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct TokenLimits {
-    /// Counted from the creation of each token, of those that are there already too.
+    /// Counted from the creation of each token, including existing ones.
     pub max_age: Duration,
-    /// With one more, the oldest ends.
+    /// One more token replaces the oldest.
     pub per_user: NonZeroU32,
 }
 
@@ -52,7 +52,7 @@ impl Default for TokenLimits {
 }
 
 impl TokenLimits {
-    /// When `token` ends, in milliseconds since 1970: at its own end or at `max_age`,
+    /// When `token` expires, in milliseconds since 1970: at its own expiry or at `max_age`,
     /// whichever is sooner.
     pub fn end_of(&self, token: &TokenRecord) -> i64 {
         let age = i64::try_from(self.max_age.as_millis()).unwrap_or(i64::MAX);
@@ -60,21 +60,23 @@ impl TokenLimits {
         token.expires.map_or(end, |own| own.min(end))
     }
 
-    /// `terms` with an end that is no later than `max_age` allows.
+    /// `terms` with a lifetime of at most `max_age`.
     pub fn bound(&self, mut terms: Terms) -> Terms {
         terms.lifetime = Some(terms.lifetime.map_or(self.max_age, |own| own.min(self.max_age)));
         terms
     }
 }
 
-/// A time such as `12h` or `90days`, not zero; `None` when the key is absent.
+/// Reads a duration such as `12h` or `90days`, which must not be zero.
 ///
 /// # Errors
-/// What is no such time.
+/// When it is not such a duration.
 pub fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
     let text = String::deserialize(from)?;
     let found = humantime::parse_duration(&text).ok().filter(|found| !found.is_zero());
-    found.map(Some).ok_or_else(|| de::Error::custom("a time is 12h, 90days or 1year"))
+    found
+        .map(Some)
+        .ok_or_else(|| de::Error::custom("a duration is written as 12h, 90days or 1year"))
 }
 
 #[cfg(test)]
@@ -82,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn l5_every_token_ends_even_one_that_was_made_without_an_end() {
+    fn l5_every_token_expires_even_one_without_an_expiry_of_its_own() {
         let terms = TokenLimits::default().bound(Terms::default());
         assert_eq!(terms.lifetime, Some(MAX_AGE));
         let limits = TokenLimits { max_age: Duration::from_secs(60), ..TokenLimits::default() };

@@ -1,9 +1,8 @@
-//! The tables, version by version.
+//! Creates and upgrades the tables.
 //!
-//! For `SQLite`'s kin: a table of versions, read and written inside one
-//! `BEGIN IMMEDIATE`, so that of two instances which start at once the second
-//! finds the work done. For Postgres and `MySQL`: sqlx's migrator, which takes a
-//! lock of the database's own.
+//! For `SQLite` and libSQL there is a table of versions, read and written inside one
+//! `BEGIN IMMEDIATE`, so that if two instances start at once, the second finds the work
+//! done. For Postgres and `MySQL`, sqlx's migrator takes a lock of the database.
 
 use std::time::{Duration, Instant};
 
@@ -33,8 +32,8 @@ const SQLITE: [&[&str]; 1] = [&[
     "CREATE INDEX auth_tokens_by_user ON auth_tokens (user_name)",
 ]];
 
-/// Takes the tables away again, unless somebody is in them: then the script ends at
-/// its second statement, with an integer overflow, and nothing is changed.
+/// Drops the tables, unless they have rows: in that case the script fails at its second
+/// statement, with an integer overflow, and changes nothing.
 pub const UNDO: &str = "BEGIN IMMEDIATE;
     SELECT abs(-9223372036854775807 - 1) WHERE EXISTS (SELECT 1 FROM auth_users)
         OR EXISTS (SELECT 1 FROM auth_profiles) OR EXISTS (SELECT 1 FROM auth_tokens);
@@ -44,20 +43,20 @@ pub const UNDO: &str = "BEGIN IMMEDIATE;
     DROP TABLE auth_schema;
     COMMIT;";
 
-/// For how long another instance may be at it.
+/// How long to wait for another instance that migrates.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// Between two looks whether it is done.
+/// The time between two checks whether the other instance is done.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Brings the tables behind `connection` to the newest version.
+/// Upgrades the tables behind `connection` to the newest version.
 ///
 /// # Errors
-/// Exit 2 when a newer `demo` has made them; the database's own errors.
+/// Exit 2 when a newer `demo` has created them; the database's own errors.
 pub async fn sqlite(connection: &Connection) -> Result<()> {
     let mut ticks = tokio::time::interval(PAUSE);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let started = Instant::now();
-    // Not `ready::poll`: the future of an async closure is not known to be `Send`.
+    // `ready::poll` does not work here: the future of its async closure may not be `Send`.
     loop {
         ticks.tick().await;
         match attempt(connection).await {
@@ -68,7 +67,7 @@ pub async fn sqlite(connection: &Connection) -> Result<()> {
 }
 
 async fn attempt(connection: &Connection) -> Result<()> {
-    // Without a transaction first: nothing is written, or locked, when all is done.
+    // Checked without a transaction, so that up-to-date tables are neither written nor locked.
     if version(connection).await.is_ok_and(|version| version == SQLITE.len()) {
         return Ok(());
     }
@@ -103,9 +102,8 @@ async fn version(connection: &Connection) -> Result<usize> {
 
 fn newer(have: usize) -> anyhow::Error {
     let known = SQLITE.len();
-    Fault::input(format!("the login tables have version {have}; this `demo` knows {known}"))
-        .hint("use the newer `demo` that made them")
-        .into()
+    let what = format!("the login tables have version {have}, but this `demo` supports {known}");
+    Fault::input(what).hint("use the newer `demo` that created them").into()
 }
 
 fn is_busy(error: &anyhow::Error) -> bool {
@@ -137,7 +135,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn tables_are_taken_away_only_while_nobody_is_in_them() {
+    async fn tables_are_dropped_only_if_they_are_empty() {
         let folder = tempfile::tempdir().unwrap();
         let connection = open(&folder.path().join("a.db")).await;
         sqlite(&connection).await.unwrap();
@@ -154,7 +152,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn tables_of_a_newer_program_are_left_alone() {
+    async fn tables_of_a_newer_program_do_not_change() {
         let folder = tempfile::tempdir().unwrap();
         let connection = open(&folder.path().join("a.db")).await;
         sqlite(&connection).await.unwrap();

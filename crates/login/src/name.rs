@@ -1,16 +1,16 @@
-//! Names of users: what is safe in a URL, an htpasswd file and every database.
+//! Names of users, which are safe in a URL, an htpasswd file and every database.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// As long as the longest name that the databases keep.
+/// The longest name that the databases can store.
 const LONGEST: usize = 100;
 
-/// A checked name: ASCII letters, digits, and `.`, `_`, `-`, `~` after the first.
+/// A valid name: ASCII letters and digits and, after the first character, `.`, `_`, `-`, `~`.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Username(String);
 
-/// Why a name is none, as a sentence for the client.
+/// Why a name is not valid, as a message for the client.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum BadName {
     #[error("the user name is empty")]
@@ -28,8 +28,8 @@ impl Username {
         &self.0
     }
 
-    /// Whether it may be registered: the real registry has lower case only, and
-    /// `Alice` beside `alice` would be taken for her.
+    /// Whether it may be registered: npm's registry allows lower case only, and
+    /// `Alice` could be mistaken for `alice`.
     pub fn is_lower_case(&self) -> bool {
         !self.0.bytes().any(|byte| byte.is_ascii_uppercase())
     }

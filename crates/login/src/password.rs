@@ -1,7 +1,7 @@
 //! Passwords: bcrypt, off the async threads, a few at a time.
 //!
-//! bcrypt on every backend, since Apache and nginx read it from an htpasswd
-//! file, and a user can be moved from one backend to another.
+//! Every backend uses bcrypt, since Apache and nginx can read it from an htpasswd file, and
+//! a user can be moved from one backend to another.
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -11,62 +11,64 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::turns::Turns;
 
-/// 2^10 rounds: some 50 ms of one core.
+/// 2^10 rounds, which take about 50 ms on one core.
 const COST: u32 = 10;
-/// A hash in somebody's file that costs more is not computed: it would take minutes.
+/// A hash in an htpasswd file with a higher cost is refused: it would take minutes.
 const HIGHEST_COST: u32 = 15;
-/// bcrypt reads no further, so whoever knows the beginning of a longer one would pass.
+/// bcrypt ignores further bytes, so that the beginning of a longer password would suffice.
 const LONGEST: usize = 72;
-/// The highest cost up to which the work for all names is made the same: 2^12 rounds,
-/// some 200 ms. A hash of a still higher cost takes longer than an unknown name.
+/// The highest cost up to which the work is the same for all names: 2^12 rounds, about
+/// 200 ms. A hash with a higher cost takes longer than an unknown name.
 const LEVELLED_COST: u32 = 12;
-/// Of a password that nobody has: the same work is done for a user who is not there.
+/// A hash that no password matches, used to do the same work for an unknown user.
 const OF_NOBODY: &str = "$2y$10$cBoYpWx7wSkvnp1DCmJhX.ehJms8TEDCQvvMNHMp9Mmb6I6Wyz1qC";
 
-/// A password that bcrypt can take.
+/// A password that bcrypt can use.
 #[derive(Clone, Debug)]
 pub struct Password(SecretString);
 
 impl Password {
+    /// Checks the length and content of a password.
+    ///
     /// # Errors
-    /// A sentence for the client.
+    /// A message for the client.
     pub fn new(text: String) -> Result<Self, &'static str> {
         match text.len() {
             0 => Err("the password is empty"),
-            1..=LONGEST if text.contains('\0') => Err("the password has a NUL character"),
+            1..=LONGEST if text.contains('\0') => Err("the password contains a NUL character"),
             1..=LONGEST => Ok(Self(text.into())),
             _ => Err("the password is longer than 72 bytes"),
         }
     }
 }
 
-/// Too many logins at a time; come back later.
+/// Too many logins at once.
 #[derive(Debug, thiserror::Error)]
-#[error("too many logins at a time")]
+#[error("too many logins at once")]
 pub struct Busy;
 
-/// What became of a check.
+/// The result of a check.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Checked {
     Right,
     Wrong,
-    /// Wrong, or of nobody and not looked at: too many others wait.
+    /// Wrong, or an unknown name that was not checked because too many others wait.
     Crowded,
 }
 
-/// One for each service: its turns bound the work.
+/// Computes hashes, a limited number at a time. Each service has one.
 #[derive(Debug, Default)]
 pub struct Hasher {
     turns: Turns,
-    /// The cost of the work that every check does; see [`Hasher::verify`].
+    /// The cost to which every check is filled up; see [`Hasher::verify`].
     level: AtomicU32,
 }
 
 impl Hasher {
-    /// `$2y$10$...`, with a new salt, for somebody from `peer` who wants to register.
+    /// A hash `$2y$10$...` with a new salt, for a client from `peer` that wants to register.
     ///
     /// # Errors
-    /// [`Busy`] at once when too many strangers wait already.
+    /// [`Busy`] at once when too many strangers already wait.
     pub async fn hash_for_stranger(
         &self,
         peer: IpAddr,
@@ -79,10 +81,10 @@ impl Hasher {
         hash
     }
 
-    /// `$2y$10$...`, with a new salt.
+    /// A hash `$2y$10$...` with a new salt.
     ///
     /// # Errors
-    /// [`Busy`] when no turn came in time.
+    /// [`Busy`] when no slot is free in time.
     pub async fn hash(&self, password: &Password) -> Result<String, Busy> {
         let password = password.clone();
         self.turns
@@ -94,16 +96,16 @@ impl Hasher {
             .map_err(|_| Busy)
     }
 
-    /// Whether `hash` is of this password; `None` and a hash of another kind
-    /// take as long as a wrong password, and never fit.
+    /// Whether `hash` matches this password. `None` and hashes of another kind take as
+    /// long as a wrong password, and never match.
     ///
     /// A known user (`Some`) has priority. A wrong password then waits as long as an
-    /// unknown name does, so that neither time nor answer tells them apart. Hashes of
-    /// a lower cost than the highest one that was met (from 10 up to
-    /// `LEVELLED_COST`) are filled up to its work.
+    /// unknown name does, so that neither time nor answer tells them apart. Hashes with a
+    /// lower cost than the highest one so far (from 10 up to `LEVELLED_COST`) are filled
+    /// up to the same work.
     ///
     /// # Errors
-    /// [`Busy`] when no turn came in time.
+    /// [`Busy`] when no slot is free in time.
     pub async fn verify(
         &self,
         peer: IpAddr,
@@ -113,7 +115,7 @@ impl Hasher {
         let place = self.turns.place(peer);
         let Some(hash) = hash else {
             let Some(place) = place else {
-                // As late as the wrong password of a known user would be refused.
+                // The refusal comes as late as that of a known user's wrong password.
                 self.turns.pretend().await;
                 return Ok(Checked::Crowded);
             };
@@ -155,12 +157,12 @@ fn cost_of(hash: &str) -> Option<u32> {
     hash.get(4..6)?.parse().ok()
 }
 
-/// Whether it begins as a bcrypt hash does.
+/// Whether it begins like a bcrypt hash.
 pub fn is_bcrypt(hash: &str) -> bool {
     ["$2a$", "$2b$", "$2x$", "$2y$"].iter().any(|kind| hash.starts_with(kind))
 }
 
-/// Whether it is one, to its end, and of a cost that can be borne.
+/// Whether it is a complete bcrypt hash with an acceptable cost.
 pub fn is_whole_bcrypt(hash: &str) -> bool {
     let alphabet = |byte: u8| byte.is_ascii_alphanumeric() || b"./".contains(&byte);
     is_bcrypt(hash)
@@ -168,7 +170,7 @@ pub fn is_whole_bcrypt(hash: &str) -> bool {
         && hash.as_bytes()[6] == b'$'
         && hash.bytes().skip(7).all(alphabet)
         && cost_of(hash).is_some_and(|cost| {
-            // 4 is the least that bcrypt has.
+            // 4 is bcrypt's lowest cost.
             (4..=HIGHEST_COST).contains(&cost)
         })
 }
@@ -184,7 +186,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_hash_fits_its_password_only() {
+    async fn a_hash_matches_only_its_password() {
         let hasher = Hasher::default();
         let hash = hasher.hash(&password("correct")).await.unwrap();
         assert!(hash.starts_with("$2y$10$") && is_whole_bcrypt(&hash), "{hash}");
@@ -198,13 +200,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_foreign_or_damaged_hash_never_fits() {
+    async fn a_foreign_or_damaged_hash_never_matches() {
         let hasher = Hasher::default();
         for hash in ["", "correct", "{SHA}abc", "$apr1$x$y", "$2y$10$short", "$2y$99$", "ü"] {
             let checked = hasher.verify(HOME, &password("correct"), Some(hash)).await.unwrap();
             assert_eq!(checked, Checked::Wrong, "{hash}");
         }
-        assert!(!is_whole_bcrypt(&OF_NOBODY.replace("$10$", "$31$")), "it would take for ever");
+        assert!(!is_whole_bcrypt(&OF_NOBODY.replace("$10$", "$31$")), "it would take too long");
         assert!(!is_whole_bcrypt(&format!("{}ü", &OF_NOBODY[..58])));
     }
 
@@ -229,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn what_bcrypt_would_cut_off_is_refused() {
+    fn passwords_that_bcrypt_would_cut_off_are_refused() {
         assert!(Password::new("x".repeat(72)).is_ok());
         for text in [String::new(), "x".repeat(73), "a\0b".to_owned(), "ü".repeat(37)] {
             assert!(Password::new(text).is_err());

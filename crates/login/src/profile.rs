@@ -1,8 +1,8 @@
-//! What a user tells about himself; nothing here decides anything.
+//! What users say about themselves; none of it affects what they may do.
 
 use serde::{Deserialize, Serialize};
 
-/// Of one field; the real clients send addresses and links.
+/// The longest value of a field, in bytes; clients send addresses and links.
 const LONGEST: usize = 500;
 
 /// The fields that `npm profile set` knows.
@@ -18,11 +18,11 @@ pub struct Profile {
 }
 
 impl Profile {
-    /// Sets the field `key`; `null` empties it.
+    /// Sets the field `key`; `null` clears it.
     ///
     /// # Errors
-    /// A sentence for the client: an unknown field, a value that is no text or
-    /// too long.
+    /// A message for the client: an unknown field, or a value that is too long or not a
+    /// string.
     pub fn set(&mut self, key: &str, value: &serde_json::Value) -> Result<(), String> {
         let field = match key {
             "email" => &mut self.email,
@@ -36,24 +36,24 @@ impl Profile {
         let text = match value {
             serde_json::Value::Null => "",
             serde_json::Value::String(text) => text,
-            _ => return Err(format!("`{key}` must be text")),
+            _ => return Err(format!("`{key}` must be a string")),
         };
         if text.len() > LONGEST {
             return Err(format!("`{key}` is longer than {LONGEST} bytes"));
         }
         if text.contains('\0') {
-            return Err(format!("`{key}` has a NUL character"));
+            return Err(format!("`{key}` contains a NUL character"));
         }
         text.clone_into(field);
         Ok(())
     }
 
-    /// As the databases keep it.
+    /// The form in which the databases store it.
     pub fn to_text(&self) -> String {
         serde_json::json!(self).to_string()
     }
 
-    /// The reverse of [`Profile::to_text`]; what cannot be read is empty.
+    /// The reverse of [`Profile::to_text`]; a damaged profile becomes an empty one.
     pub fn of_text(text: &str) -> Self {
         serde_json::from_str(text).unwrap_or_default()
     }
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_profile_takes_known_text_only_and_survives_the_database() {
+    fn a_profile_accepts_only_known_fields_and_survives_the_database() {
         let mut profile = Profile::default();
         profile.set("email", &json!("a@example.com")).unwrap();
         profile.set("fullname", &json!("A")).unwrap();

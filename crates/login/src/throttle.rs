@@ -1,10 +1,10 @@
-//! Guessing passwords is slow: failures are counted for each user and address.
+//! Slows down password guessing by counting failures per user and address.
 //!
-//! Only failures count. Who has logged in from an address before is stopped there by
-//! his own failures only, never by those of others. Attempts for one user from one address go one after the
-//! other: a thousand at once gain nothing, and the last of very many right ones is
-//! told to come back. Each instance counts for itself, so N instances allow N times as
-//! many.
+//! Only failures count. At an address from which a user has logged in before, only the
+//! user's own failures count, not those of others. Attempts for one user from one address
+//! run one after another: a thousand at once gain nothing, and of very many right ones, the
+//! last are asked to try again. Each instance counts separately, so N instances allow N
+//! times as many attempts.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -19,29 +19,29 @@ use super::name::Username;
 use demo_service::limits::Limiter;
 use demo_service::peer::network;
 
-/// Failures a minute in the long run, and at once: of one user from one address,
+/// Failures of one user from one address: per minute on average, and at once.
 const OF_PAIR: (u32, u32) = (6, 6);
-/// of one address whatever the user,
+/// The same for one address with any user.
 const OF_ADDRESS: (u32, u32) = (60, 60);
-/// of one user whatever the address: higher, or anyone could lock him out.
+/// The same for one user from any address. It is higher, so that locking a user out is hard.
 const OF_USER: (u32, u32) = (120, 120);
-/// Tokens that nobody has, from one address: each costs a look into the database.
+/// Unknown tokens from one address, each of which costs a database query.
 const OF_TOKENS: (u32, u32) = (3000, 3000);
 /// How long an attempt waits for the one before it.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Users with the addresses from which they have logged in: so many, for so long after
-/// the last time.
+/// How many pairs of a user and an address with a login are remembered, and for how long
+/// after the last use.
 const REMEMBERED: u64 = 50_000;
 const REMEMBERED_FOR: Duration = Duration::from_secs(30 * 24 * 60 * 60);
-/// Above this many keys, those whose wait is over are forgotten.
+/// Above this number of keys, those whose wait is over are forgotten.
 const MANY_KEYS: usize = 10_000;
 
 /// Why an attempt may not begin.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Slowed {
-    /// Too many have failed, of this user or from this address; how long to wait.
+    /// Too many attempts for this user or from this address have failed; how long to wait.
     Failures(Duration),
-    /// Those before it are still under way; none need have failed.
+    /// Earlier attempts are still running; they need not have failed.
     Queue,
 }
 
@@ -54,7 +54,7 @@ pub struct Throttle {
     users: Counter<Username>,
     tokens: Counter<IpAddr>,
     turns: Mutex<HashMap<(Username, IpAddr), Turn>>,
-    /// From where users have logged in, or used a token.
+    /// The addresses from which users have logged in or used a token.
     remembered: moka::sync::Cache<(Username, IpAddr), ()>,
     patience: Duration,
 }
@@ -94,8 +94,8 @@ impl Throttle {
         Ok(Attempt { throttle: self, key, _turn: turn })
     }
 
-    /// The user was seen at this address, with a password or a token that is right:
-    /// others' failures do not stop him there any more.
+    /// Remembers that the user was at this address, with a right password or a valid token:
+    /// failures of others no longer stop the user there.
     pub fn remember(&self, user: &Username, peer: IpAddr) {
         let key = (user.clone(), network(peer));
         if self.remembered.get(&key).is_none() {
@@ -103,15 +103,15 @@ impl Throttle {
         }
     }
 
-    /// Whether an unknown token from there may be looked for.
+    /// Checks whether a token from `peer` may be looked up.
     ///
     /// # Errors
-    /// How long to wait before the next one.
+    /// How long to wait, after too many unknown tokens.
     pub fn token(&self, peer: IpAddr) -> Result<(), Duration> {
         self.tokens.open(&network(peer))
     }
 
-    /// Counts a token that nobody has.
+    /// Counts an unknown token.
     pub fn unknown_token(&self, peer: IpAddr) {
         self.tokens.failed(&network(peer));
     }
@@ -125,7 +125,7 @@ impl Throttle {
     }
 }
 
-/// An attempt under way; the next one of the same user and address waits for it.
+/// A running attempt; the next one of the same user and address waits for it.
 pub struct Attempt<'a> {
     throttle: &'a Throttle,
     key: (Username, IpAddr),
@@ -211,7 +211,7 @@ mod tests {
         while guess(&throttle, "alice", HOME).await {
             tried += 1;
         }
-        // The one that passes the limit closes the door behind it.
+        // The attempt that exceeds the limit still runs, and blocks the next one.
         assert_eq!(tried, OF_PAIR.1 + 1);
         assert!(throttle.attempt(&user("bob"), HOME).await.is_ok());
         let elsewhere = "192.0.2.1".parse().unwrap();
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn read_twenty_addresses_do_not_lock_out_a_user_where_he_has_logged_in() {
+    async fn read_twenty_addresses_do_not_lock_out_a_user_at_a_known_address() {
         let throttle = Throttle::default();
         throttle.remember(&user("alice"), HOME);
         for last in 1..=40 {
@@ -238,7 +238,7 @@ mod tests {
         let elsewhere = IpAddr::from([10, 0, 0, 200]);
         assert!(throttle.attempt(&user("alice"), elsewhere).await.is_err());
         assert!(throttle.attempt(&user("alice"), HOME).await.is_ok());
-        // Nor do others at his own address; his own failures still do.
+        // Nor do others at the user's own address; the user's own failures still do.
         let mut number = 0;
         while guess(&throttle, &format!("user-{number}"), HOME).await {
             number += 1;
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_waits_too_long_for_others_has_not_failed() {
+    async fn waiting_too_long_for_others_is_not_a_failure() {
         let throttle = Throttle { patience: Duration::from_millis(20), ..Throttle::default() };
         let first = throttle.attempt(&user("alice"), HOME).await.unwrap();
         for _ in 0..OF_PAIR.1 + 2 {
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn success_is_never_slowed() {
+    async fn successful_attempts_are_never_slowed() {
         let throttle = Throttle::default();
         for _ in 0..1000 {
             drop(throttle.attempt(&user("alice"), HOME).await.unwrap());

@@ -1,8 +1,8 @@
-//! Bearer tokens: what the client holds, and the digest that is kept.
+//! Bearer tokens: what the client holds, and the digest that is stored.
 //!
-//! A token is `demo_ID_SECRET`. The id is no secret: it finds the row, and the
-//! lists show it. The secret has 256 random bits, so one SHA-256 is enough to
-//! keep; the digest is compared in constant time.
+//! A token is `demo_ID_SECRET`. The id is not secret: it identifies the row, and the
+//! lists show it. The secret has 256 random bits, so a single SHA-256 is a sufficient
+//! hash; the digest is compared in constant time.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -23,7 +23,7 @@ const PREFIX: &str = "demo_";
 const ID_BYTES: usize = 12;
 const SECRET_BYTES: usize = 32;
 
-/// A token as a client sends it: of the right form, not yet known to be valid.
+/// A token as a client sends it: well-formed, but not yet known to be valid.
 #[derive(Clone, Debug)]
 pub struct Presented {
     id: String,
@@ -31,7 +31,8 @@ pub struct Presented {
 }
 
 impl Presented {
-    /// `None` for what was never a token of ours; no database is asked for it.
+    /// Parses a token. `None` for text that cannot be a token of this service, so that no
+    /// database is queried for it.
     pub fn parse(text: &str) -> Option<Self> {
         let (id, secret) = text.strip_prefix(PREFIX)?.split_once('_')?;
         let whole = id.len() == 2 * ID_BYTES
@@ -45,7 +46,7 @@ impl Presented {
         &self.id
     }
 
-    /// The whole, for its owner.
+    /// The whole token, for its owner.
     pub fn expose(&self) -> &str {
         self.whole.expose_secret()
     }
@@ -55,18 +56,18 @@ impl Presented {
     }
 }
 
-/// What a token may do, apart from being its user's.
+/// The properties of a token, apart from its user.
 #[derive(Clone, Debug, Default)]
 pub struct Terms {
-    /// What the user calls it.
+    /// The user's name for it.
     pub label: Option<String>,
     pub readonly: bool,
-    /// From where it may be used; everywhere when empty.
+    /// The networks from which it may be used; any if empty.
     pub cidrs: Vec<IpNet>,
     pub lifetime: Option<Duration>,
 }
 
-/// A token as it is kept.
+/// A token as it is stored.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct TokenRecord {
     pub id: String,
@@ -82,7 +83,7 @@ pub struct TokenRecord {
 }
 
 impl TokenRecord {
-    /// A new token for `user`, and what is to be kept of it.
+    /// A new token for `user`, and its record to store.
     ///
     /// # Errors
     /// Exit 1 when the system has no random bytes.
@@ -115,18 +116,18 @@ impl TokenRecord {
         bool::from(same) && self.expires.is_none_or(|expires| now() < expires)
     }
 
-    /// Whether it may be used from there.
+    /// Whether it may be used from `address`.
     pub fn admits_address(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         self.cidrs.is_empty() || self.cidrs.iter().any(|cidr| cidr.contains(&address))
     }
 
-    /// What a list shows: the beginning of the token, with nothing secret in it.
+    /// What a list shows: the beginning of the token, without the secret.
     pub fn shown(&self) -> String {
         format!("{PREFIX}{}", self.id)
     }
 
-    /// The networks as the databases keep them.
+    /// The networks as the databases store them.
     pub fn cidrs_text(&self) -> String {
         self.cidrs.iter().map(IpNet::to_string).collect::<Vec<_>>().join(",")
     }
@@ -135,7 +136,7 @@ impl TokenRecord {
 /// The reverse of [`TokenRecord::cidrs_text`].
 ///
 /// # Errors
-/// Exit 1 for what is no network: such a token must not become one for everywhere.
+/// Exit 1 for an invalid network: its token must not become valid everywhere.
 pub fn parse_cidrs(text: &str) -> Result<Vec<IpNet>> {
     let parts = text.split(',').filter(|part| !part.is_empty());
     parts
@@ -152,7 +153,7 @@ pub fn now() -> i64 {
     Timestamp::now().as_millisecond()
 }
 
-/// As npm writes it: `2026-01-02T03:04:05.678Z`.
+/// A time as npm writes it: `2026-01-02T03:04:05.678Z`.
 pub fn moment(milliseconds: i64) -> String {
     let moment = Timestamp::from_millisecond(milliseconds).unwrap_or(Timestamp::MAX);
     format!("{moment:.3}")
@@ -167,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_known_by_its_digest_alone() {
+    fn a_token_is_recognised_by_its_digest_alone() {
         let (token, record) = issue(Terms::default());
         let (other, _) = issue(Terms::default());
         assert!(record.admits(&Presented::parse(token.expose()).unwrap()));
@@ -179,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_never_a_token_is_not_looked_up() {
+    fn malformed_tokens_are_not_looked_up() {
         let (token, _) = issue(Terms::default());
         let whole = token.expose();
         let cut = &whole[..whole.len() - 1];
@@ -190,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn an_expired_token_is_none() {
+    fn an_expired_token_is_not_valid() {
         let terms = Terms { lifetime: Some(Duration::from_secs(60)), ..Terms::default() };
         let (token, mut record) = issue(terms);
         assert_eq!(record.expires, Some(record.created + 60_000));
@@ -200,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_for_networks_is_good_there_only() {
+    fn a_token_for_networks_is_valid_only_there() {
         let terms = Terms { cidrs: parse_cidrs("10.0.0.0/8,::1/128").unwrap(), ..Terms::default() };
         let (_, record) = issue(terms);
         assert_eq!(parse_cidrs(&record.cidrs_text()).unwrap(), record.cidrs);

@@ -1,8 +1,8 @@
-//! Who may compute a hash: known users first, strangers in a short queue.
+//! Schedules the computation of hashes: known users have priority over strangers.
 //!
-//! A stranger is who gives a name that nobody has, or wants to register. All of them
-//! together hold at most half of the turns, so half is kept for known users, who
-//! stand behind no more strangers than compute at that moment.
+//! A stranger is a client that gives an unknown name or wants to register. Strangers wait
+//! in a short queue and together use at most half of the slots. The other half is reserved
+//! for known users, who therefore wait for no more strangers than are computing right now.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -15,26 +15,26 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::password::Busy;
 use demo_service::peer::network;
 
-/// How long a request waits for its turn.
+/// How long a request waits for a slot.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// Strangers who wait or compute: altogether, and of one address.
+/// How many strangers may wait or compute: in total, and per address.
 const MOST_STRANGERS: usize = 64;
 const MOST_OF_ADDRESS: usize = 16;
 
-/// The turns of one service.
+/// The slots of one service.
 #[derive(Debug)]
 pub struct Turns {
     all: Arc<Semaphore>,
     strangers: Arc<Semaphore>,
     waiting: Mutex<HashMap<IpAddr, usize>>,
-    /// How long the last piece of work took with its waiting, in microseconds.
+    /// How long the last computation took, including its wait, in microseconds.
     last: AtomicU64,
 }
 
 impl Default for Turns {
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        // One for each kind, even on one core.
+        // At least one slot for each kind, even on one core.
         let turns = cores.max(2);
         Self {
             all: Arc::new(Semaphore::new(turns)),
@@ -59,10 +59,10 @@ impl Turns {
         Some(Place { turns: self, peer })
     }
 
-    /// Does `work` on a thread of its own when it is its turn.
+    /// Runs `work` on a separate thread once a slot is free.
     ///
     /// # Errors
-    /// [`Busy`] when no turn came in time.
+    /// [`Busy`] when no slot is free in time.
     pub async fn work<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
@@ -70,7 +70,7 @@ impl Turns {
         let began = Instant::now();
         let turn = in_time(&self.all).await?;
         let task = tokio::task::spawn_blocking(move || {
-            // The turn goes back when the work is done, even if nobody waits any more.
+            // The slot becomes free when the work is done, even if its request is gone.
             let _turn = turn;
             work()
         });
@@ -80,7 +80,7 @@ impl Turns {
         done
     }
 
-    /// Takes as long as the last piece of work, and computes nothing.
+    /// Waits as long as the last computation took.
     pub async fn pretend(&self) {
         let took = Duration::from_micros(self.last.load(Ordering::Relaxed));
         tokio::time::sleep_until(tokio::time::Instant::now() + took).await;
@@ -96,7 +96,7 @@ async fn in_time(semaphore: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Bus
     turn.map_err(|_| Busy)?.map_err(|_| Busy)
 }
 
-/// A stranger's place in the queue, until it is dropped.
+/// A stranger's place in the queue; it becomes free when this is dropped.
 #[derive(Debug)]
 pub struct Place<'a> {
     turns: &'a Turns,
@@ -104,10 +104,10 @@ pub struct Place<'a> {
 }
 
 impl Place<'_> {
-    /// Waits for a stranger's turn, which is held until the result is dropped.
+    /// Waits for a slot for strangers, which is held until the result is dropped.
     ///
     /// # Errors
-    /// [`Busy`] when no turn came in time.
+    /// [`Busy`] when no slot is free in time.
     pub async fn turn(&self) -> Result<OwnedSemaphorePermit, Busy> {
         in_time(&self.turns.strangers).await
     }
@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn h5_one_address_does_not_fill_the_queue_of_strangers() {
+    fn h5_one_address_cannot_fill_the_queue_of_strangers() {
         let turns = Turns::default();
         let address = |last| IpAddr::from([10, 0, 0, last]);
         let mut places: Vec<_> = (0..100).filter_map(|_| turns.place(address(1))).collect();

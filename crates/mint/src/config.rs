@@ -1,4 +1,4 @@
-//! `mint.yaml`, typed and checked. What a value must be is said by its type.
+//! The configuration file, `mint.yaml`. The types of the values check their form.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -18,24 +18,24 @@ use demo_service::peer::TrustedProxies;
 use demo_service::tls;
 use demo_sqld::namespace::NamespaceName;
 
-/// The port of the worked example.
+/// The default port, which the example uses, too.
 const PORT: u16 = 18091;
 
-/// All that the mint is told.
+/// The configuration of the mint.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Config {
     #[serde(default = "listen")]
     pub listen: SocketAddr,
-    /// Of a listener of its own with `/metrics` and `/healthz`; without it there is
-    /// none. `admin` is the Admin API of the server here.
+    /// Address of a separate listener with `/metrics` and `/healthz`; none if not set.
+    /// In this file, `admin` is the server's Admin API.
     pub admin_listen: Option<SocketAddr>,
-    /// Whether addresses that are not loopback may go without TLS.
+    /// Whether an address that is not loopback may be used without TLS.
     #[serde(default)]
     pub plaintext: bool,
-    /// The certificate that clients see, read again when it changes.
+    /// The mint's certificate and key; read again when they change.
     pub tls: Option<tls::Files>,
-    /// Pages of these origins may ask; none when empty.
+    /// Origins whose pages may ask for tokens.
     #[serde(default)]
     pub origins: Vec<Origin>,
     pub login: LoginConfig,
@@ -46,16 +46,16 @@ pub struct Config {
     pub limits: LimitsConfig,
 }
 
-/// Which logins are good, and how that is found out. With none of the three
-/// sources, the issuer's `OpenID` configuration names the address of its keys.
+/// Which logins are valid, and how to verify them. With none of the three sources, the
+/// issuer's `OpenID` configuration names the address of its keys.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct LoginConfig {
-    /// The claim `iss`, letter for letter.
+    /// The exact value of the claim `iss`.
     pub issuer: String,
-    /// The claim `aud`, or one of several in it.
+    /// The value of the claim `aud`, or one of its values.
     pub audience: String,
-    /// The claim `role`, where it is to be looked at.
+    /// The value of the claim `role`; not checked if not set.
     pub role: Option<String>,
     pub jwks: Option<IssuerUrl>,
     pub secret: Option<SharedSecret>,
@@ -70,14 +70,14 @@ pub struct UserEndpointConfig {
     pub api_key: Option<Secret>,
 }
 
-/// What the database token says.
+/// The content of the database token.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TokenConfig {
     #[serde(default)]
     pub namespace: NamespaceTemplate,
-    /// Names that are no user's, whatever the template makes of his subject. A
-    /// template that is `{sub}` alone needs the list, which may be empty.
+    /// Names that no user may have. A template that is just `{sub}` needs this list, which
+    /// may be empty.
     pub reserved_names: Option<Vec<ReservedName>>,
     #[serde(default)]
     pub lifetime: Lifetime,
@@ -89,7 +89,7 @@ pub struct TokenConfig {
 }
 
 impl TokenConfig {
-    /// The namespace of one user; `None` when the subject gives no valid name, or
+    /// The namespace of a user; `None` when the subject gives no valid name, or
     /// one that is reserved.
     pub fn namespace_of(&self, subject: &str) -> Option<NamespaceName> {
         let name = self.namespace.of(subject)?;
@@ -107,7 +107,7 @@ pub struct KeysConfig {
     pub more: Vec<PathBuf>,
 }
 
-/// The server whose namespaces are made.
+/// The server on which namespaces are created.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct AdminConfig {
@@ -116,7 +116,7 @@ pub struct AdminConfig {
     pub key: Option<Secret>,
     /// The primary, for the schema.
     pub server: Option<ServerUrl>,
-    /// SQL that every new namespace gets.
+    /// SQL to run in every new namespace.
     pub schema: Option<PathBuf>,
 }
 
@@ -125,10 +125,10 @@ pub struct AdminConfig {
 pub struct LimitsConfig {
     pub per_user_per_minute: NonZeroU32,
     pub per_address_per_minute: NonZeroU32,
-    /// Proxies before the mint, addresses or networks, whose `X-Forwarded-For` or
-    /// `Forwarded` is believed.
+    /// Proxies in front of the mint, addresses or networks, whose `X-Forwarded-For` or
+    /// `Forwarded` header is trusted.
     pub trusted_proxies: TrustedProxies,
-    /// As in [`ConnectionLimits`], which has the defaults; so for the two below.
+    /// This and the next two are as in [`ConnectionLimits`], which has the defaults.
     pub connections: Option<NonZeroU32>,
     pub connections_per_address: Option<NonZeroU32>,
     pub idle: Option<IdleTime>,
@@ -148,11 +148,11 @@ impl Default for LimitsConfig {
 }
 
 impl Config {
-    /// Reads and checks `path`; `variables` are what `${NAME}` stands for.
-    /// Relative paths in it become relative to its folder.
+    /// Reads and checks the file `path`. `${NAME}` is replaced by the value in `variables`.
+    /// Relative paths in the file are relative to its folder.
     ///
     /// # Errors
-    /// Exit 5 when it is not there, exit 2 with file and key for anything wrong.
+    /// Exit 5 when the file does not exist, exit 2 with file and key when it is invalid.
     pub fn load(path: &Path, variables: &BTreeMap<String, String>) -> Result<Self> {
         let mut config: Self = config_file::load(path, variables)?;
         config.check(path)?;
@@ -186,23 +186,23 @@ impl Config {
         let login = &self.login;
         let sources = [login.jwks.is_some(), login.secret.is_some(), login.user_endpoint.is_some()];
         if sources.into_iter().filter(|given| *given).count() > 1 {
-            return wrong("login", "name one of `jwks`, `secret` and `userEndpoint`, not several");
+            return wrong("login", "set only one of `jwks`, `secret` and `userEndpoint`");
         }
         let discovers = !sources.contains(&true);
         if discovers && IssuerUrl::try_from(login.issuer.clone()).is_err() {
-            let what = "without `jwks`, `secret` and `userEndpoint` it must be an https address \
-                        (http on loopback), below which the OpenID configuration is";
+            let what = "without `jwks`, `secret` and `userEndpoint` it must be the https address \
+                        (http on loopback) of an OpenID issuer, which publishes its configuration";
             return wrong("login.issuer", what);
         }
         for (key, text) in [("login.issuer", &login.issuer), ("login.audience", &login.audience)] {
             if text.is_empty() {
-                return wrong(key, "it is empty, and would be in every login that lacks it");
+                return wrong(key, "it must not be empty");
             }
         }
         if self.token.namespace.is_bare() && self.token.reserved_names.is_none() {
-            let what = "`{sub}` alone lets a user be named like a namespace of yours: write \
-                        `db-{sub}`, or list the names that no user may have in \
-                        `token.reservedNames` (`[]` when there are none)";
+            let what = "with `{sub}` alone, a user could take the name of one of your \
+                        namespaces: use `db-{sub}`, or list the names that no user may have \
+                        in `token.reservedNames` (`[]` if there are none)";
             return wrong("token.namespace", what);
         }
         if self.admin.schema.is_some() && self.admin.server.is_none() {

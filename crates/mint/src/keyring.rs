@@ -1,13 +1,11 @@
-//! The private keys: one signs, the others are known.
+//! The private keys: one signs, the public halves of all are published.
 //!
-//! The files are looked at every two seconds, and taken when they have changed:
-//! no signal, so that it works in containers too. A file that is damaged, or is
-//! just being written, leaves the keys as they were.
+//! The files are read every two seconds, without a signal, so that this works in
+//! containers too. If a file is damaged or is just being written, the keys do not change.
 //!
-//! The order of a rotation: first the new public key goes beside the old one
-//! where the server and the gate read theirs (the server reads at its start
-//! only), then the new private key becomes `keys.active` here, and the old one
-//! moves to `keys.more` until its last token has ended.
+//! To rotate the keys, first add the new public key beside the old one in the file of the
+//! server and the gate (the server reads it only at startup). Then make the new private
+//! key `keys.active`, and move the old one to `keys.more` until its last token has expired.
 
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -36,7 +34,7 @@ pub struct Keyring {
 
 struct Keys {
     signer: Signer,
-    /// That of the signer first.
+    /// The signer's key is the first.
     public: Vec<PublicKey>,
 }
 
@@ -44,7 +42,7 @@ impl Keyring {
     /// Reads the keys.
     ///
     /// # Errors
-    /// Exit 5 for a file that is not there, exit 2 for one without an Ed25519
+    /// Exit 5 for a file that does not exist, exit 2 for one without an Ed25519
     /// private key, with its path.
     pub fn open(config: &KeysConfig) -> Result<Self> {
         let (active, more) = (config.active.clone(), config.more.clone());
@@ -52,13 +50,13 @@ impl Keyring {
         Ok(Self { active, more, keys })
     }
 
-    /// What signs now.
+    /// Calls `sign` with the current signer.
     pub fn with_signer<T>(&self, sign: impl FnOnce(&Signer) -> T) -> T {
         let keys = self.current();
         sign(&keys.signer)
     }
 
-    /// The `kid` of what signs now.
+    /// The `kid` of the current signer.
     pub fn active_id(&self) -> String {
         self.current().public.first().map(PublicKey::thumbprint).unwrap_or_default()
     }
@@ -74,7 +72,7 @@ impl Keyring {
         json!({ "keys": self.current().public.iter().map(key).collect::<Vec<_>>() })
     }
 
-    /// Takes changed files, for as long as it is polled.
+    /// Reads the files again when they change; never returns.
     pub async fn watch(&self) {
         let mut ticks = interval(LOOK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -88,7 +86,7 @@ impl Keyring {
                 }
                 Err(error) if !complained => {
                     complained = true;
-                    tracing::warn!(%error, "the keys stay as they were");
+                    tracing::warn!(%error, "cannot read the keys; the previous keys stay in use");
                 }
                 Err(_) => {}
             }
@@ -132,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn changed_files_are_taken_and_damaged_ones_are_not() {
+    fn changed_files_are_used_and_damaged_ones_are_not() {
         let folder = tempfile::tempdir().unwrap();
         let write = |name: &str| {
             let key = SigningKey::generate().unwrap();

@@ -1,16 +1,16 @@
-//! The token mint: a login goes in, a database token that is good for the user's
-//! own namespace comes out.
+//! The token mint: it takes a login and issues a database token for the user's own
+//! namespace.
 //!
 //! ```text
-//! routes --> token_issuer --> login/      is it good? (JWKS, shared secret, user endpoint)
-//!                 --> mapping, template   what does it give?
-//!                 --> namespaces, schema  is the namespace there?
+//! routes --> token_issuer --> login/      is it valid? (JWKS, shared secret, user endpoint)
+//!                 --> mapping, template   what does it grant?
+//!                 --> namespaces, schema  does the namespace exist?
 //!                 --> keyring             sign
 //! ```
 //!
-//! The mint trusts nothing of a login before its signature, and says no by one
-//! of the [`refusal::Refusal`]s. It keeps nothing: of two mints beside each other,
-//! either may answer.
+//! The mint trusts no part of a login before it has verified the signature. It refuses a
+//! login with one of the [`refusal::Refusal`]s. It is stateless, so that several mints can
+//! run side by side.
 
 pub mod config;
 mod keyring;
@@ -46,11 +46,11 @@ use demo_sqld_client::admin::Admin;
 use demo_sqld_client::hrana::Hrana;
 use prometheus_client::metrics::family::Family;
 
-/// For one request to the database server.
+/// Time for one request to the database server.
 const SERVER_DEADLINE: Duration = Duration::from_secs(5);
 const CONNECT_DEADLINE: Duration = Duration::from_secs(2);
 
-/// A mint that could be built: its configuration, keys and schema are good.
+/// A mint whose configuration, keys and schema are valid.
 pub struct Service {
     token_issuer: Arc<TokenIssuer>,
     router: Router,
@@ -58,7 +58,7 @@ pub struct Service {
 }
 
 impl Service {
-    /// Reads what the configuration names; asks nobody.
+    /// Reads the files that the configuration names; sends no requests.
     ///
     /// # Errors
     /// Exit 2 or 5 for a key or a schema that cannot be used, with its path.
@@ -66,10 +66,10 @@ impl Service {
         let metrics = Metrics::new("mint");
         let keys = Arc::new(Keyring::open(&config.keys)?);
         let logins = Logins::new(&config.login, &metrics)?;
-        let created = metrics.counter("namespaces_created", "Namespaces that were made here");
+        let created = metrics.counter("namespaces_created", "Namespaces created by this mint");
         let namespaces = namespaces(&config.admin, keys.clone(), created).await?;
         let outcomes = Family::default();
-        metrics.register("outcomes", "Requests for a token by how they ended", outcomes.clone());
+        metrics.register("outcomes", "Requests for a token by outcome", outcomes.clone());
         let proxies = Arc::new(config.limits.trusted_proxies.clone());
         let origins = config.origins.iter().map(|origin| origin.0.clone()).collect();
         let token_issuer = Arc::new(TokenIssuer::new(config, logins, keys.clone(), namespaces));
@@ -77,7 +77,7 @@ impl Service {
         Ok(Self { token_issuer, router: routes::router(mint, origins, &metrics), metrics })
     }
 
-    /// Asks the issuer for its keys, where it publishes them.
+    /// Fetches the issuer's keys, if it publishes any.
     ///
     /// # Errors
     /// Exit 3 when it does not answer, exit 2 when its answer has no usable key.
@@ -85,7 +85,7 @@ impl Service {
         self.token_issuer.check().await
     }
 
-    /// Serves on `listening` until `end` is done, and the requests under way then.
+    /// Serves on `listening` until `end` completes, and finishes the running requests.
     ///
     /// # Errors
     /// When the address of the listener is not known.

@@ -1,7 +1,7 @@
-//! From claims of the login to rights beyond the user's own namespace.
+//! Maps claims of the login to rights beyond the user's own namespace.
 //!
-//! Only claims that the server sets may decide. Supabase lets every user write
-//! his own `user_metadata`, so a mapping from there is refused.
+//! Only claims that the auth server sets may grant rights. Supabase lets users write their
+//! own `user_metadata`, so a mapping from there is refused.
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -9,20 +9,20 @@ use serde_json::{Map, Value};
 use demo_sqld::claims::Access;
 use demo_sqld::namespace::NamespaceName;
 
-/// Namespaces that one login may name in one claim.
+/// How many namespaces one login may name in one claim.
 const MOST_NAMESPACES: usize = 32;
-/// What users write themselves, in the token and in the auth server's own words.
+/// Claims that users write themselves, as named in the token and in the auth server.
 const USER_WRITTEN: [&str; 2] = ["user_metadata", "raw_user_meta_data"];
 
 /// `token.claims` of `mint.yaml`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct ClaimMapping {
-    /// The token reads only, as soon as one of these holds.
+    /// The token is read-only if one of these rules holds.
     read_only_when: Vec<Rule>,
-    /// Further namespaces, with the right of the user's own.
+    /// Additional namespaces, with the same right as the user's own.
     namespaces: Option<ClaimPath>,
-    /// Further namespaces, to read.
+    /// Additional namespaces, read-only.
     read_namespaces: Option<ClaimPath>,
 }
 
@@ -33,8 +33,8 @@ struct Rule {
     equals: Value,
 }
 
-/// Members of nested claims with dots between, or a JSON Pointer (RFC 6901) for
-/// names with a dot in them: `app_metadata.plan`, `/https:~1~1a.example~1plan`.
+/// Names of nested claims separated by dots, or a JSON Pointer (RFC 6901) for
+/// names that contain a dot: `app_metadata.plan`, `/https:~1~1a.example~1plan`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(try_from = "String")]
 struct ClaimPath(String);
@@ -64,19 +64,19 @@ impl TryFrom<String> for ClaimPath {
         };
         let mut names = pointer[1..].split('/');
         if names.clone().any(str::is_empty) {
-            return Err("it must be names of claims with dots between, or a JSON Pointer");
+            return Err("it must be names of claims separated by dots, or a JSON Pointer");
         }
         if names.next().is_some_and(|first| USER_WRITTEN.contains(&unescaped(first).as_str())) {
             return Err(
-                "users write their `user_metadata` themselves, so it must not decide what \
-                        they may do: use `app_metadata`, which the server alone sets",
+                "users can change their `user_metadata`, so it must not grant rights: use \
+                        `app_metadata`, which only the auth server sets",
             );
         }
         Ok(Self(pointer))
     }
 }
 
-/// What the claims of a login give beyond the user's own namespace.
+/// What the claims of a login grant beyond the user's own namespace.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Extras {
     pub access: Access,
@@ -85,8 +85,8 @@ pub struct Extras {
 }
 
 impl ClaimMapping {
-    /// Looks at the claims of a verified login; `None` when a claim is there
-    /// and is no list of names of namespaces: then nothing is given at all.
+    /// Reads the claims of a verified login; `None` when a mapped claim is present but is
+    /// not a list of namespace names. Such a login gets no token at all.
     pub fn of(&self, claims: &Map<String, Value>) -> Option<Extras> {
         let holds = |rule: &Rule| rule.claim.find(claims) == Some(&rule.equals);
         let read_only = self.read_only_when.iter().any(holds);
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn claims_of_the_server_give_rights() {
+    fn claims_of_the_auth_server_grant_rights() {
         let mapping = mapping(json!({
             "readOnlyWhen": [
                 {"claim": "app_metadata.plan", "equals": "free"},
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_claim_that_makes_no_sense_gives_nothing_at_all() {
+    fn an_invalid_claim_grants_nothing_at_all() {
         let mapping = mapping(json!({"namespaces": "app_metadata.ns"})).unwrap();
         let many: Vec<String> = (0..33).map(|number| format!("n{number}")).collect();
         for list in [json!("team"), json!(["../x"]), json!([1]), json!({"a": 1}), json!(many)] {
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn what_users_write_decides_nothing() {
+    fn claims_that_users_write_grant_nothing() {
         for path in
             ["user_metadata.plan", "/user_metadata/plan", "user_metadata", "raw_user_meta_data.x"]
         {

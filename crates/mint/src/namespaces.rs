@@ -1,12 +1,11 @@
-//! Namespaces on first use.
+//! Creates namespaces on first use.
 //!
-//! A hundred first requests at once ask the server once: the first one asks, the
-//! others wait for its outcome. That a namespace is there is believed for five
-//! minutes; then the server is asked again, so one that was deleted comes back,
-//! empty, at its user's next login after that (until then his tokens are for a
-//! namespace that is not there, and the server answers 404). While the server is
-//! away, a namespace that was there before counts as there: the token does not
-//! need the server, and its user may be served by a replica.
+//! A hundred simultaneous first requests ask the server once: one asks, and the others
+//! wait for the result. The mint remembers for five minutes that a namespace exists, and
+//! then asks the server again. A namespace that was deleted is therefore created again,
+//! empty, at the user's next login after that; until then, the server answers 404 to the
+//! user's tokens. While the server does not answer, a namespace that existed before counts
+//! as existing: the token does not need the server, and a replica may serve its user.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,13 +22,13 @@ use demo_base::exit_code::ExitCode;
 use demo_sqld::namespace::NamespaceName;
 use demo_sqld_client::admin::Admin;
 
-/// For how long the server's word counts.
+/// How long an answer of the server is used.
 const FRESH: Duration = Duration::from_secs(300);
-/// How many namespaces are remembered; about 200 bytes each.
+/// How many namespaces are remembered; each takes about 200 bytes.
 const REMEMBERED: u64 = 100_000;
-/// Namespaces that are made at the same time.
+/// How many namespaces are created at the same time.
 const AT_ONCE: usize = 8;
-/// For how long a namespace that was there before may keep a login waiting.
+/// How long a login waits for the server if its namespace existed before.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The namespaces of one server.
@@ -38,21 +37,21 @@ pub struct Namespaces {
     schema: Option<Schema>,
     keys: Arc<Keyring>,
     fresh: Cache<NamespaceName, ()>,
-    /// Those that were there once.
+    /// Those that have existed before.
     known: Cache<NamespaceName, ()>,
     room: Semaphore,
     created: Counter,
 }
 
 impl Namespaces {
-    /// `created` counts those that were made here.
+    /// `created` counts the namespaces that this mint creates.
     pub fn new(admin: Admin, schema: Option<Schema>, keys: Arc<Keyring>, created: Counter) -> Self {
         let fresh = Cache::builder().max_capacity(REMEMBERED).time_to_live(FRESH).build();
         let known = Cache::new(REMEMBERED);
         Self { admin, schema, keys, fresh, known, room: Semaphore::new(AT_ONCE), created }
     }
 
-    /// Makes `name`, with its tables, unless it is there.
+    /// Creates `name`, with its tables, unless it exists.
     ///
     /// # Errors
     /// `ServerAway`, `ServerRefused`, `Schema`.
@@ -70,7 +69,7 @@ impl Namespaces {
             Ok(Ok(())) => Ok(()),
             Ok(Err(refusal)) if *refusal != Refusal::ServerAway => Err(*refusal),
             Ok(Err(_)) | Err(_) => {
-                tracing::warn!(namespace = %name, "the server is away; its namespace was there");
+                tracing::warn!(namespace = %name, "no answer about a namespace that existed before");
                 self.fresh.insert(name.clone(), ()).await;
                 Ok(())
             }
@@ -82,7 +81,7 @@ impl Namespaces {
         let made = self.admin.create(name).await.map_err(|error| {
             let code = error.downcast_ref::<Fault>().map(Fault::code);
             let reason = format!("{error:#}");
-            tracing::warn!(namespace = %name, reason, "the namespace could not be made");
+            tracing::warn!(namespace = %name, reason, "cannot create the namespace");
             if code == Some(ExitCode::Unreachable) {
                 Refusal::ServerAway
             } else {

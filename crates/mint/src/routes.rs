@@ -1,4 +1,4 @@
-//! The mint over HTTP.
+//! The HTTP routes of the mint.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -24,14 +24,14 @@ use demo_service::peer::TrustedProxies;
 use demo_service::problem::Problem;
 use demo_service::server::Peer;
 
-/// A request has no body; a client that sends `{}` is not turned away.
+/// A request needs no body, but a client may send a small one, such as `{}`.
 const LONGEST_BODY: usize = 16 * 1024;
-/// From the head of a request to that of its answer.
+/// From the head of a request to the head of its answer.
 const DEADLINE: Duration = Duration::from_secs(10);
-/// For how long a browser may remember what a preflight said.
+/// How long a browser may cache the answer to a preflight request.
 const PREFLIGHT: Duration = Duration::from_secs(600);
 
-/// What the handlers share.
+/// The state that the handlers share.
 #[derive(Clone)]
 pub struct Mint {
     pub token_issuer: Arc<TokenIssuer>,
@@ -50,7 +50,7 @@ pub struct Outcome {
 pub fn router(mint: Mint, origins: Vec<HeaderValue>, metrics: &Metrics) -> Router {
     let mut token = Router::new()
         .route("/token", post(token))
-        // Before the layer: one that is set later would answer preflights.
+        // Set before the CORS layer: a later fallback would answer preflight requests.
         .method_not_allowed_fallback(not_like_this)
         .with_state(mint.clone());
     if !origins.is_empty() {
@@ -86,9 +86,9 @@ async fn token(State(mint): State<Mint>, peer: Peer, request: Request) -> Respon
         Ok(issued) => ([(header::CACHE_CONTROL, "no-store")], axum::Json(issued)).into_response(),
         Err(refusal) => {
             if refusal.is_ours() {
-                tracing::warn!(code, "no token");
+                tracing::warn!(code, "no token was issued");
             } else {
-                // By a rate that the limits bound.
+                // The request limits bound the rate of this line.
                 tracing::info!(code, %address, "refused");
             }
             Problem::from(refusal).into_response()
@@ -107,7 +107,7 @@ async fn issue(
     token_issuer.issue(bearer(headers)?).await
 }
 
-/// The token of the one `Authorization` header.
+/// The token of the only `Authorization` header.
 fn bearer(headers: &HeaderMap) -> Result<&str, Refusal> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let (Some(value), None) = (values.next(), values.next()) else {
@@ -129,12 +129,12 @@ async fn keys(State(mint): State<Mint>) -> Response {
 }
 
 async fn nothing_here() -> Problem {
-    Problem::not_found("not-found", "there is nothing here: ask POST /token")
+    Problem::not_found("not-found", "there is no such route: use POST /token")
 }
 
 async fn not_like_this() -> Problem {
     let status = axum::http::StatusCode::METHOD_NOT_ALLOWED;
-    Problem::new(status, "method-not-allowed", "ask POST /token")
+    Problem::new(status, "method-not-allowed", "the route does not support this method")
 }
 
 #[cfg(test)]

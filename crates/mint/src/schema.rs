@@ -1,14 +1,13 @@
-//! The tables that every new namespace gets, from an SQL file, exactly once.
+//! Creates the tables of a new namespace from an SQL file, exactly once.
 //!
-//! The whole file is one transaction on the primary, sent as the one script of
-//! [`demo_sqld_client::schema`], so that a namespace that `demo
-//! tenant create` has made is left as it is. After `BEGIN IMMEDIATE`, which lets
-//! one writer in at a time, it makes a table of ours. Where that is already, it
-//! fails there, and a script ends at its first failure: of two mints that race,
-//! the second one's tables are never made. A mint that is killed before the script
-//! was sent leaves nothing; one that is killed later leaves what the server makes
-//! of it, all or nothing. A changed file is not applied again (it is no tool for
-//! migrations).
+//! The whole file runs in one transaction on the primary, sent as the script of
+//! [`demo_sqld_client::schema`], so that a namespace that `demo tenant create` has made
+//! does not change. After `BEGIN IMMEDIATE`, which admits one writer at a time, the script
+//! creates a marker table. If that exists already, the script fails and ends there, so
+//! that of two racing mints only the first one creates the tables. If a mint is killed
+//! before it has sent the script, nothing happens; if it is killed later, the server
+//! applies all or nothing. A changed file is not applied again (this is not a migration
+//! tool).
 
 use jiff::Timestamp;
 
@@ -20,31 +19,31 @@ use demo_sqld::namespace::NamespaceName;
 use demo_sqld_client::hrana::Hrana;
 use demo_sqld_client::schema::{self, MARKER};
 
-/// For how long the mint's own token for a new namespace is good.
+/// How long the mint's own token for a new namespace is valid.
 const LIFETIME: std::time::Duration = std::time::Duration::from_secs(60);
 
-/// A schema, and the server that it is for.
+/// A schema, and the server to apply it on.
 pub struct Schema {
     script: String,
     server: Hrana,
 }
 
 impl Schema {
-    /// `text` in a transaction of its own; `place` is where it comes from.
+    /// A schema from `text`; `place` is where it comes from.
     ///
     /// # Errors
     /// Exit 2 when the text does not run on an empty database, or ends the
     /// transaction that it runs in.
     pub async fn new(text: &str, place: &str, server: Hrana) -> Result<Self> {
         try_out(text).await.map_err(|reason| {
-            Fault::input(format!("{place} is no schema: {reason}"))
-                .hint("it must be statements that make tables, without BEGIN and COMMIT")
+            Fault::input(format!("{place} is not a valid schema: {reason}"))
+                .hint("use statements that create tables, without BEGIN and COMMIT")
         })?;
         Ok(Self { script: schema::script(text), server })
     }
 
-    /// Applies it to `namespace`, unless that was done before. Returns whether
-    /// it was done now.
+    /// Applies the schema to `namespace`, unless that was done before. Returns whether
+    /// it was applied now.
     ///
     /// # Errors
     /// `ServerAway`, or `Schema` with the reason in the log.
@@ -55,7 +54,7 @@ impl Schema {
             .map_err(|_| Refusal::Internal)?;
         let server = self.server.clone().selecting(namespace).token(&token);
         let reply = server.script(&self.script).await.map_err(|error| {
-            tracing::warn!(%namespace, %error, "the primary is away");
+            tracing::warn!(%namespace, %error, "the primary does not answer");
             Refusal::ServerAway
         })?;
         if reply.is_done() {
@@ -63,11 +62,11 @@ impl Schema {
         }
         match reply.sql_error() {
             Some((_, message)) if schema::was_applied(message) => Ok(false),
-            // Another writer was in for longer than the server waits.
+            // Another writer held the lock for longer than the server waits.
             Some((code, _)) if code.contains("BUSY") => Err(Refusal::ServerAway),
             _ => {
                 let saw = reply.describe();
-                tracing::warn!(%namespace, saw, "the schema could not be applied");
+                tracing::warn!(%namespace, saw, "cannot apply the schema");
                 Err(Refusal::Schema)
             }
         }
@@ -75,7 +74,7 @@ impl Schema {
 }
 
 /// Runs `text` on an empty database in memory, inside a transaction that must
-/// still be the same afterwards.
+/// still be open afterwards.
 async fn try_out(text: &str) -> Result<(), String> {
     let words = |error: libsql::Error| error.to_string();
     let database = libsql::Builder::new_local(":memory:").build().await.map_err(words)?;

@@ -1,4 +1,4 @@
-//! From a user to a namespace, and from a namespace to its address.
+//! Templates for the namespace of a user, and for the address of a namespace.
 
 use reqwest::Url;
 use serde::Deserialize;
@@ -7,16 +7,16 @@ use sha2::{Digest, Sha256};
 use demo_base::hex;
 use demo_sqld::namespace::NamespaceName;
 
-/// Hexadecimal digits of `{subHash}`: 160 bits, so that two users never meet.
+/// Hexadecimal digits of `{subHash}`: 160 bits, so that no two users get the same name.
 const HASH_DIGITS: usize = 40;
-/// The namespace of whoever names none; it is nobody's own.
+/// The server's namespace for requests that name none, which no user may have.
 const SHARED: &str = "default";
 
-/// A namespace's name with the user left open: `db-{sub}`.
+/// A template for the name of a user's namespace, such as `db-{sub}`.
 ///
-/// `{sub}` is the subject as it is, never changed to make it fit: two users
-/// would share a namespace. `{subHash}` is 40 digits of its SHA-256, for issuers
-/// whose subjects are no names (`auth0|…`).
+/// `{sub}` is the unchanged subject: if it were changed to make it fit, two users could
+/// share a namespace. `{subHash}` is 40 digits of its SHA-256, for issuers whose subjects
+/// are not valid in names (`auth0|…`).
 #[derive(Clone, Debug, Deserialize)]
 #[serde(try_from = "String")]
 pub struct NamespaceTemplate(String);
@@ -28,13 +28,13 @@ impl Default for NamespaceTemplate {
 }
 
 impl NamespaceTemplate {
-    /// Whether a user's subject is the whole name, so that nothing keeps the names
-    /// of users apart from those of other namespaces. A hash is nobody's choice.
+    /// Whether a user's subject is the whole name, so that it could be that of another
+    /// namespace. Users cannot choose a hash, so `{subHash}` is not bare.
     pub fn is_bare(&self) -> bool {
         self.0 == "{sub}"
     }
 
-    /// The namespace of one user; `None` when the subject gives no valid name.
+    /// The namespace of a user; `None` when the subject gives no valid name.
     pub fn of(&self, subject: &str) -> Option<NamespaceName> {
         let name = if self.0.contains("{subHash}") {
             let digest = hex::encode(&Sha256::digest(subject.as_bytes()));
@@ -51,19 +51,21 @@ impl TryFrom<String> for NamespaceTemplate {
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         if text.matches("{sub}").count() + text.matches("{subHash}").count() != 1 {
-            return Err("it must have either {sub} or {subHash} in it, once: else users share a \
-                        namespace");
+            return Err(
+                "it must contain either {sub} or {subHash}, exactly once: otherwise users \
+                        would share a namespace",
+            );
         }
         let template = Self(text);
         match template.of("0") {
             Some(_) => Ok(template),
-            None => Err("around {sub} or {subHash} only a-z, 0-9, - and _ may stand, beginning \
-                         with a letter or a digit, 63 characters in all"),
+            None => Err("a name may contain only a-z, 0-9, - and _, must begin with a letter or \
+                         a digit, and has at most 63 characters"),
         }
     }
 }
 
-/// Where clients find a namespace: `http://{namespace}.localhost:18090`.
+/// The address of a namespace for clients, such as `http://{namespace}.localhost:18090`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(try_from = "String")]
 pub struct DatabaseUrl(String);
@@ -97,11 +99,11 @@ mod tests {
     }
 
     #[test]
-    fn a_subject_is_taken_as_it_is_or_not_at_all() {
+    fn a_subject_is_used_unchanged_or_refused() {
         let plain = NamespaceTemplate::default();
         assert_eq!(plain.of("alice").unwrap().as_str(), "db-alice");
         for subject in ["", "Alice", "../etc", "a.b", "a b", "a\0", "auth0|1", &"x".repeat(61)] {
-            // An empty subject is refused before it comes here.
+            // The caller has already refused an empty subject.
             assert_eq!(plain.of(subject).is_none(), !subject.is_empty(), "{subject:?}");
         }
         assert!(template("{sub}").unwrap().of("default").is_none());

@@ -1,4 +1,4 @@
-//! From a login to a database token: what happens between request and answer.
+//! Turns a login into a database token.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -21,15 +21,15 @@ use demo_service::limits::Limiter;
 use demo_sqld::claims::Grant;
 use demo_sqld::namespace::NamespaceName;
 
-/// Verdicts that are remembered; about 500 bytes each.
+/// How many verified logins are cached; each takes about 500 bytes.
 const REMEMBERED: u64 = 20_000;
-/// Bytes of a `jti`: no two are ever the same.
+/// Bytes of a `jti`, enough that no two are ever the same.
 const ID_BYTES: usize = 16;
 
-/// Judges logins and mints tokens.
+/// Verifies logins and issues tokens.
 pub struct TokenIssuer {
     logins: Logins,
-    /// By SHA-256 of the login: the logins themselves are not kept.
+    /// The key is the SHA-256 of the login; logins themselves are not stored.
     judged: Cache<[u8; 32], Arc<Judged>>,
     token: TokenConfig,
     keys: Arc<Keyring>,
@@ -38,17 +38,17 @@ pub struct TokenIssuer {
     addresses: Limiter<IpAddr>,
 }
 
-/// What a good login gives.
+/// What a valid login grants.
 struct Judged {
     subject: String,
     namespace: NamespaceName,
     extras: Extras,
     expires: i64,
-    /// Of the issuer's keys, by which it was judged.
+    /// The generation of the issuer's keys that verified it.
     generation: u64,
 }
 
-/// What a client gets.
+/// The answer to a client.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Issued {
@@ -77,10 +77,10 @@ impl TokenIssuer {
         self.addresses.admit(&network(address)).map_err(Refusal::TooMany)
     }
 
-    /// Mints a token for the user of `login`.
+    /// Issues a token for the user of `login`.
     ///
     /// # Errors
-    /// Why there is none.
+    /// Why it is refused.
     pub async fn issue(&self, login: &str) -> Result<Issued, Refusal> {
         let judged = self.judge(login).await?;
         self.users.admit(&judged.namespace).map_err(Refusal::TooMany)?;
@@ -88,7 +88,7 @@ impl TokenIssuer {
         self.mint(&judged)
     }
 
-    /// Whether the issuer gives keys.
+    /// Checks whether the issuer provides usable keys.
     ///
     /// # Errors
     /// See [`Logins::check`].
@@ -96,7 +96,7 @@ impl TokenIssuer {
         self.logins.check().await
     }
 
-    /// What must go on beside the requests; it never ends.
+    /// The background work beside the requests; never returns.
     pub async fn keep_fresh(&self) {
         tokio::join!(self.logins.keep_fresh(), self.keys.watch());
     }
@@ -111,13 +111,13 @@ impl TokenIssuer {
             }
             self.judged.invalidate(&digest).await;
         }
-        // Single flight: a hundred requests with one login ask the issuer once.
+        // A hundred simultaneous requests with one login ask the issuer once.
         let judged = self.judged.try_get_with(digest, self.judge_anew(login)).await;
         judged.map_err(|refusal| *refusal)
     }
 
     async fn judge_anew(&self, login: &str) -> Result<Arc<Judged>, Refusal> {
-        // Before the verdict: keys that change meanwhile make it an old one.
+        // Read before verifying: if the keys change meanwhile, the result is out of date.
         let generation = self.logins.generation();
         let login = self.logins.judge(login).await?;
         let namespace = self.token.namespace_of(&login.subject).ok_or(Refusal::Subject)?;
@@ -157,7 +157,7 @@ impl TokenIssuer {
     }
 }
 
-/// What one customer has: an IPv4 address, or an IPv6 network of 64 bits.
+/// What counts as one client: an IPv4 address, or an IPv6 network of 64 bits.
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6((address.to_bits() & !u128::from(u64::MAX)).into()),

@@ -1,4 +1,4 @@
-//! Values of `mint.yaml` that are more than a text. No message repeats a value.
+//! Typed values of `mint.yaml`. No error message repeats a value.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -15,7 +15,7 @@ const SHORTEST_SHARED_SECRET: usize = 32;
 const SHORTEST_LIFETIME: Duration = Duration::from_secs(10);
 const LONGEST_LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// An address of the login issuer: what it says is believed, so https, or
+/// An address of the login issuer. Its answers are trusted, so it must be https, or
 /// http on loopback.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(try_from = "String")]
@@ -25,7 +25,7 @@ impl TryFrom<String> for IssuerUrl {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        let message = "it must be an https address, or an http one on loopback";
+        let message = "it must be an https address, or an http address on loopback";
         let url = Url::parse(&text).map_err(|_| message)?;
         let plain = url.username().is_empty() && url.password().is_none() && url.has_host();
         match url.scheme() {
@@ -36,15 +36,15 @@ impl TryFrom<String> for IssuerUrl {
     }
 }
 
-/// Whether a URL's host is this machine by its name or its number.
+/// Whether a URL's host is `localhost` or a loopback address.
 pub fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
     let number = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
     host == "localhost" || number.is_ok_and(|address| address.is_loopback())
 }
 
-/// The address of a server, without path. Plain http anywhere: the Admin API
-/// of sqld 0.24.32 speaks nothing else, so it belongs on a private network.
+/// The address of a server, without a path. Plain http is allowed for any host: the Admin
+/// API of sqld 0.24.32 has no TLS, so it belongs on a private network.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(try_from = "String")]
 pub struct ServerUrl(String);
@@ -60,7 +60,7 @@ impl TryFrom<String> for ServerUrl {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        let message = "it must be an http or https address with nothing after the port";
+        let message = "it must be an http or https address without a path";
         let url = Url::parse(&text).map_err(|_| message)?;
         let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
         let nobody = url.username().is_empty() && url.password().is_none();
@@ -81,8 +81,8 @@ impl TryFrom<String> for Origin {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        let message = "an origin is scheme, host and port as in https://app.example.com, without \
-                       a slash at the end, and `*` is none";
+        let message = "an origin has scheme, host and port, as in https://app.example.com, \
+                       without a trailing slash; `*` is not allowed";
         let url = Url::parse(&text).map_err(|_| message)?;
         let same = url.origin().ascii_serialization() == text;
         if matches!(url.scheme(), "http" | "https") && same {
@@ -93,7 +93,7 @@ impl TryFrom<String> for Origin {
     }
 }
 
-/// A secret that travels in a header.
+/// A secret that is sent in a header.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Secret(pub SecretString);
@@ -105,7 +105,7 @@ impl TryFrom<String> for Secret {
         if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic()) {
             Ok(Self(text.into()))
         } else {
-            Err("it must be letters, digits and punctuation, and not empty")
+            Err("it must consist of letters, digits and punctuation, and must not be empty")
         }
     }
 }
@@ -126,17 +126,17 @@ impl TryFrom<String> for SharedSecret {
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         if text.len() < SHORTEST_SHARED_SECRET {
-            return Err("it must have 32 bytes or more (RFC 7518): a shorter one can be guessed");
+            return Err("it must have at least 32 bytes (RFC 7518): a shorter one can be guessed");
         }
-        // A PEM here is a public key that somebody took for the secret.
+        // Somebody may have taken a public key for the secret.
         if text.contains("-----BEGIN") {
-            return Err("it is a PEM, not the issuer's shared secret; public keys go by `jwks`");
+            return Err("it is a PEM file, not a shared secret; use `jwks` for public keys");
         }
         Ok(Self(text.into()))
     }
 }
 
-/// The name of a namespace that is no user's.
+/// The name of a namespace that no user may have.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(try_from = "String")]
 pub struct ReservedName(pub NamespaceName);
@@ -149,7 +149,7 @@ impl TryFrom<String> for ReservedName {
     }
 }
 
-/// For how long a database token is good.
+/// How long a database token is valid.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Lifetime(pub Duration);
@@ -166,7 +166,7 @@ impl TryFrom<String> for Lifetime {
     fn try_from(text: String) -> Result<Self, Self::Error> {
         match humantime::parse_duration(&text) {
             Ok(life) if (SHORTEST_LIFETIME..=LONGEST_LIFETIME).contains(&life) => Ok(Self(life)),
-            _ => Err("it must be a time such as 15m or 1h, from 10s to 7d"),
+            _ => Err("it must be a duration such as 15m or 1h, from 10s to 7d"),
         }
     }
 }
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn issuers_are_https_or_here() {
+    fn issuers_are_https_or_on_loopback() {
         let good =
             ["https://a.example/x", "http://127.0.0.1:1/x", "http://[::1]/", "http://localhost/"];
         assert_eq!(taken::<IssuerUrl>(&good), [true; 4]);

@@ -1,4 +1,4 @@
-//! Making a tenant.
+//! Creates a tenant.
 
 use jiff::Timestamp;
 
@@ -12,30 +12,30 @@ use demo_sqld_client::hrana::Hrana;
 use demo_sqld_client::schema::{Applied, Schema};
 use demo_stack::plan::StackPlan;
 
-/// What is needed to make a tenant; the lock of the project is held.
+/// What is needed to create a tenant. The caller holds the lock of the project.
 #[derive(Debug)]
 pub struct Creation<'a> {
     pub registry: &'a Registry,
     pub admin: &'a Admin,
-    /// Of the services that were started.
+    /// The plan of the services that were started.
     pub plan: &'a StackPlan,
     pub name: &'a NamespaceName,
-    /// A tenant that is there already is as good as made.
+    /// Whether a tenant that already exists is a success.
     pub if_missing: bool,
 }
 
 impl Creation<'_> {
-    /// Makes the namespace. Returns whether it was not there before.
+    /// Creates the namespace. Returns whether it is new.
     ///
     /// # Errors
-    /// Exit 1 when it is there, or when an earlier one of the name has left
-    /// files behind; 3 or 4, as the Admin API answers.
+    /// Exit 1 when it already exists, or when an earlier namespace of that name has left
+    /// files behind; 3 or 4, depending on the answer of the Admin API.
     pub async fn make(&self) -> Result<bool> {
         let name = self.name;
         if !self.admin.exists(name).await? {
             self.refuse_remains()?;
             self.registry.add(name, Timestamp::now())?;
-            // Somebody else may be faster: then it is theirs.
+            // If another client has created it meanwhile, it belongs to that client.
             if self.admin.create(name).await? {
                 return Ok(true);
             }
@@ -44,19 +44,19 @@ impl Creation<'_> {
             self.registry.add(name, Timestamp::now())?;
             return Ok(false);
         }
-        Err(Fault::failed(format!("there is a tenant `{name}` already"))
+        Err(Fault::failed(format!("the tenant `{name}` already exists"))
             .hint(
-                "--if-missing takes that as done, and applies a schema that an interrupted run \
-                 has not",
+                "with --if-missing this is a success, and a schema that an interrupted run has \
+                 not applied is applied",
             )
             .into())
     }
 
-    /// Applies the schema. Where it fails, `undo` is called for a tenant that
-    /// [`Creation::make`] has just `made`; one that was there before is as it was.
+    /// Applies the schema. If that fails, `undo` is called for a tenant that
+    /// [`Creation::make`] has just `made`; a tenant that existed before does not change.
     ///
     /// # Errors
-    /// As [`Schema::apply`], with what became of the tenant.
+    /// As [`Schema::apply`], with the state of the tenant.
     pub async fn apply(
         &self,
         schema: &Schema,
@@ -71,18 +71,21 @@ impl Creation<'_> {
             Err(error) => error,
         };
         let fate = if !made {
-            format!("`{name}` is as it was")
+            format!("`{name}` has not changed")
         } else if let Err(trouble) = undo().await {
-            format!("an empty tenant `{name}` is left ({trouble}); `demo tenant drop {name} --yes`")
+            format!(
+                "an empty tenant `{name}` remains ({trouble}): run `demo tenant drop {name} --yes`"
+            )
         } else {
             format!("there is no tenant `{name}`")
         };
         Err(error.context(format!("the schema was not applied, and {fate}")))
     }
 
-    /// The server takes a folder that a delete has left for the new namespace's
-    /// own: the old data would be there again (measured on sqld 0.24.32). And a replica
-    /// that has it may show it for a moment.
+    /// Refuses to create the namespace if files of an earlier one remain. The server would
+    /// use a folder that a delete has left for the new namespace, and the old data would be
+    /// back (measured on sqld 0.24.32). A replica that has the folder may also show the old
+    /// data for a moment.
     fn refuse_remains(&self) -> Result<()> {
         let name = self.name;
         let dropping = self.registry.get(name)?.is_some_and(|record| record.dropping);
@@ -91,10 +94,10 @@ impl Creation<'_> {
             return Ok(());
         }
         let place = left.first().map(|path| path.display().to_string());
-        let what = place.unwrap_or_else(|| "its `drop` has not ended".to_owned());
-        Err(Fault::failed(format!("an earlier tenant `{name}` is not wholly gone"))
+        let what = place.unwrap_or_else(|| "its removal has not finished".to_owned());
+        Err(Fault::failed(format!("an earlier tenant `{name}` is not completely removed"))
             .because(what)
-            .hint(format!("`demo tenant drop {name} --yes` finishes that"))
+            .hint(format!("finish its removal with `demo tenant drop {name} --yes`"))
             .into())
     }
 }

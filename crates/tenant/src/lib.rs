@@ -1,13 +1,13 @@
-//! Tenants: a namespace of one's own, its schema, its tokens, and its end.
+//! Tenants: creates, lists and removes namespaces with their schema and tokens.
 //!
 //! ```text
 //! create   registry entry -> Admin API -> schema in one transaction
-//! list     names from registry, data folders and metrics; the Admin API says which live
+//! list     names from registry, data folders and metrics; the Admin API says which exist
 //! removal  registry entry -> replicas down -> Admin API -> files -> replicas up -> checks
 //! ```
 //!
-//! Every step looks at what is there before it acts, so a run that was killed is
-//! finished by the next one of the same command.
+//! Every step checks the current state before it acts, so that after a run was killed,
+//! running the same command again finishes the work.
 
 pub mod create;
 pub mod list;

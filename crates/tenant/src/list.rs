@@ -1,10 +1,9 @@
-//! Which tenants there are.
+//! Lists the tenants.
 //!
-//! The Admin API of sqld 0.24.32 has no list of namespaces. Names come from
-//! three places: what `demo` has made, the folders in the servers' data, and the
-//! labels of `/metrics` (namespaces that were used since the primary started,
-//! dropped ones among them). Each name is then put to the Admin API, which knows
-//! whether it lives.
+//! The Admin API of sqld 0.24.32 has no list of namespaces. Names come from three
+//! sources: the registry of `demo`, the folders in the servers' data, and the labels of
+//! `/metrics` (namespaces that were used since the primary started, including dropped
+//! ones). The Admin API is then asked for each name whether it exists.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -20,14 +19,14 @@ use demo_sqld::namespace::NamespaceName;
 use demo_sqld_client::admin::Admin;
 use demo_stack::plan::{Role, ServicePlan, StackPlan};
 
-/// Questions to the Admin API at a time.
+/// How many requests to the Admin API run at once.
 const AT_ONCE: usize = 8;
 
 /// Where a name was found.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Source {
-    /// `demo tenant create` made it.
+    /// `demo tenant create` created it.
     Demo,
     /// A service has a folder for it.
     Files(String),
@@ -35,13 +34,13 @@ pub enum Source {
     Metrics,
 }
 
-/// Whether it is there.
+/// Whether the tenant exists.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
     /// The Admin API knows it.
     Live,
-    /// The Admin API does not, but something of it is left.
+    /// The Admin API does not know it, but some of its data remains.
     Remains,
 }
 
@@ -52,20 +51,21 @@ pub struct Tenant {
     pub name: NamespaceName,
     pub state: State,
     pub sources: Vec<Source>,
-    /// When `demo tenant create` made it.
+    /// When `demo tenant create` created it.
     pub created_at: Option<Timestamp>,
-    /// A `drop` has begun and not ended.
+    /// A `drop` has begun but not finished.
     pub dropping: bool,
 }
 
 /// Finds all tenants.
 ///
 /// # Errors
-/// Exit 3, 4 or 1, as the Admin API answers; exit 2 for a folder that cannot be read.
+/// Exit 3, 4 or 1, depending on the answer of the Admin API; exit 2 for a folder that cannot
+/// be read.
 pub async fn collect(admin: &Admin, records: &Records, plan: &StackPlan) -> Result<Vec<Tenant>> {
     let mut found: BTreeMap<NamespaceName, BTreeSet<Source>> = BTreeMap::new();
     let mut add = |text: &str, source: Source| {
-        // A name that demo would never give cannot be a tenant of its.
+        // A name that demo does not accept cannot be one of its tenants.
         if let Some(name) =
             text.parse().ok().filter(|name: &NamespaceName| name.as_str() != "default")
         {
@@ -86,7 +86,7 @@ pub async fn collect(admin: &Admin, records: &Records, plan: &StackPlan) -> Resu
     let asked = futures::stream::iter(found).map(|(name, sources)| async move {
         let lives = admin.exists(&name).await?;
         let record = records.get(name.as_str());
-        // Metrics alone: it was dropped, and the primary still counts its past.
+        // A name in the metrics alone was dropped, and the primary still has its counters.
         let remains = sources.iter().any(|source| *source != Source::Metrics);
         Ok::<_, anyhow::Error>((lives || remains).then(|| Tenant {
             state: if lives { State::Live } else { State::Remains },
@@ -100,8 +100,8 @@ pub async fn collect(admin: &Admin, records: &Records, plan: &StackPlan) -> Resu
     Ok(all.into_iter().flatten().collect())
 }
 
-/// Whether a replica has followed the namespace of `folder`. For a name that it
-/// was asked for in vain it makes a folder too, but without this file.
+/// Whether a replica has followed the namespace of `folder`. It also creates a folder when
+/// it is asked for a name that does not exist, but without this file.
 pub fn has_followed(folder: &Path) -> bool {
     folder.join("stats.json").exists()
 }
@@ -165,10 +165,10 @@ impl fmt::Display for Tenant {
             sources.join(", ")
         )?;
         if self.dropping {
-            formatter.write_str("; its drop has not ended")?;
+            formatter.write_str("; its removal has not finished")?;
         }
         if let Some(created) = self.created_at {
-            write!(formatter, "; made {created:.0}")?;
+            write!(formatter, "; created {created:.0}")?;
         }
         Ok(())
     }
@@ -179,7 +179,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_labels_of_metrics_are_names_once_each() {
+    fn each_namespace_label_of_the_metrics_is_found_once() {
         let text = "# HELP x namespace=\"no\"\nx{namespace=\"a\"} 1\ny{b=\"c\",namespace=\"b-1\"} 2\n\
                     z{namespace=\"a\",q=\"0\"} 3\nx{q=\"0\"} 4\nbroken{namespace=\"x\n";
         assert_eq!(labels(text), BTreeSet::from(["a".to_owned(), "b-1".to_owned()]));

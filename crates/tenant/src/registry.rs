@@ -1,8 +1,8 @@
-//! What `demo` has made: the names of the tenants, and what is being done to them.
+//! The registry of tenants that `demo` has created, and of removals that have begun.
 //!
-//! The server itself lists no namespaces. The file lies beside the databases and
-//! goes with them (`down --volumes`, `cleanup`). It is a source of names, never
-//! of truth: whether a namespace lives, the Admin API says.
+//! The server itself cannot list its namespaces. The file is beside the databases and is
+//! removed with them (`down --volumes`, `cleanup`). It only provides names; whether a
+//! namespace exists, the Admin API decides.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -15,24 +15,24 @@ use demo_base::files;
 use demo_sqld::namespace::NamespaceName;
 use demo_stack::state::Local;
 
-/// Version of the file's form.
+/// The version of the file format.
 const SCHEMA: u32 = 1;
 
-/// The file; every change of it needs the lock of [`Local`].
+/// The registry file; every change needs the lock of [`Local`].
 #[derive(Clone, Debug)]
 pub struct Registry(PathBuf);
 
-/// What is known of a tenant.
+/// What is known about a tenant.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Record {
     pub created_at: Timestamp,
-    /// A `drop` has begun and not ended.
+    /// A `drop` has begun but not finished.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub dropping: bool,
 }
 
-/// By name.
+/// Records by name.
 pub type Records = BTreeMap<String, Record>;
 
 #[derive(Deserialize, Serialize)]
@@ -47,7 +47,7 @@ impl Registry {
         Self(local.data_dir().join("tenants.json"))
     }
 
-    /// All records; none without a file.
+    /// All records; empty if there is no file.
     ///
     /// # Errors
     /// Exit 2 for a file that is damaged or of another version.
@@ -55,10 +55,10 @@ impl Registry {
         if !self.0.exists() {
             return Ok(Records::new());
         }
-        let text = files::read_text(&self.0, "register of tenants")?;
+        let text = files::read_text(&self.0, "registry of tenants")?;
         let damaged = || {
-            Fault::input(format!("the register of tenants {} is damaged", self.0.display()))
-                .hint("remove it: it only names what `demo tenant list` looks for")
+            Fault::input(format!("the registry of tenants {} is damaged", self.0.display()))
+                .hint("remove the file: it only has names for `demo tenant list`")
         };
         let document: Document =
             serde_json::from_str(&text).map_err(|error| damaged().because(error))?;
@@ -77,7 +77,7 @@ impl Registry {
         Ok(self.load()?.remove(name.as_str()))
     }
 
-    /// Writes down that `name` is being made, unless it is there already.
+    /// Records that `name` is being created, unless there is a record already.
     ///
     /// # Errors
     /// As [`Registry::load`]; exit 2 when it cannot be written.
@@ -88,7 +88,7 @@ impl Registry {
         })
     }
 
-    /// Writes down that a `drop` of `name` begins.
+    /// Records that a `drop` of `name` begins.
     ///
     /// # Errors
     /// As [`Registry::add`].
@@ -99,7 +99,7 @@ impl Registry {
         })
     }
 
-    /// Forgets `name`.
+    /// Removes the record of `name`.
     ///
     /// # Errors
     /// As [`Registry::add`].
@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn records_come_back_and_damage_is_told() {
+    fn records_are_read_back_and_damage_is_reported() {
         let folder = tempfile::TempDir::new().unwrap();
         let registry = Registry::new(&Local::new(folder.path()));
         let (shop, now) = ("shop".parse().unwrap(), Timestamp::from_second(7).unwrap());

@@ -1,11 +1,11 @@
-//! The end of a tenant, on the primary and on every replica of the standing stack.
+//! Removes a tenant from the primary and from every replica of the running stack.
 //!
-//! A delete at the primary is not enough (measured on sqld 0.24.32): a replica
-//! that follows the namespace goes on serving the old data, fills its log without
-//! a pause, and keeps the files after its restart. So a replica that has the
-//! namespace is down while the primary deletes it, loses the files, and starts
-//! without it. A delete that is cut off may leave files on the primary, which the
-//! next namespace of that name would show: they are removed too.
+//! Deleting the namespace on the primary is not enough (measured on sqld 0.24.32): a
+//! replica that follows the namespace continues to serve the old data, writes to its log
+//! without a pause, and keeps the files after a restart. Each replica that has the
+//! namespace is therefore stopped while the primary deletes it, and started again after
+//! its files are removed. An interrupted delete may leave files on the primary, which the
+//! next namespace of that name would show, so these are removed too.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -24,22 +24,22 @@ use demo_stack::engine::start::until_ready;
 use demo_stack::engine::{Engine, ServiceState, Stop};
 use demo_stack::plan::{Interface, Role, ServicePlan, StackPlan};
 
-/// A replica that has just started asks its primary first.
+/// How long a replica may take to answer 404; after a start, it asks its primary first.
 const REFUSAL_DEADLINE: Duration = Duration::from_secs(10);
-/// For how long a log is watched: what spins does not pause.
+/// How long a log is watched. A replica that retries in a loop writes without a pause.
 const WATCH: Duration = Duration::from_millis(300);
-/// A replica that spins writes a thousand lines a second.
+/// More new lines than this show such a loop, which writes a thousand lines a second.
 const MANY: usize = 20;
-/// As many lines of a log as are looked at.
+/// How many lines of a log are read.
 const TAIL: usize = 400;
 
-/// What is needed to remove a tenant; the lock of the project is held.
+/// What is needed to remove a tenant. The caller holds the lock of the project.
 pub struct Removal<'a> {
     pub registry: &'a Registry,
     pub admin: &'a Admin,
     pub http: &'a reqwest::Client,
     pub engine: &'a dyn Engine,
-    /// Of the services that were started.
+    /// The plan of the services that were started.
     pub plan: &'a StackPlan,
     pub name: &'a NamespaceName,
 }
@@ -48,11 +48,11 @@ pub struct Removal<'a> {
 #[derive(Clone, Debug, Default, Eq, PartialEq, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Removed {
-    /// The Admin API deleted it; else that was done before.
+    /// Whether the Admin API deleted it now; otherwise it was deleted before.
     pub deleted: bool,
     /// Services that were restarted without it.
     pub restarted: Vec<String>,
-    /// Replicas that were asked, and answered 404.
+    /// Replicas that answered 404 when asked for it.
     pub checked: Vec<String>,
 }
 
@@ -60,13 +60,13 @@ impl Removal<'_> {
     /// Removes the tenant, or what an earlier run has left of it.
     ///
     /// # Errors
-    /// Exit 5 when there is no trace of it; 3 or 4, as the Admin API answers;
-    /// exit 1 when a server does not come up again, or a replica still has it.
+    /// Exit 5 when there is no trace of it; 3 or 4, depending on the answer of the Admin
+    /// API; exit 1 when a server does not start again, or a replica still has it.
     pub async fn run(&self) -> Result<Removed> {
         let lives = self.admin.exists(self.name).await?;
         if !lives && !self.has_traces()? {
             return Err(Fault::not_found(format!("there is no tenant `{}`", self.name))
-                .hint("`demo tenant list` names those that there are")
+                .hint("list the existing tenants with `demo tenant list`")
                 .into());
         }
         for folder in self.plan.services.iter().filter_map(|service| folder(service, self.name)) {
@@ -79,7 +79,7 @@ impl Removal<'_> {
         }
         let mut removed = Removed { deleted: lives, ..Removed::default() };
         let cleared = self.clear(lives).await;
-        // Whatever has failed, a stack that ran goes on running.
+        // Start the stopped services again, even if something has failed.
         for service in &self.plan.services {
             if self.engine.state(&service.name).await? == ServiceState::Stopped {
                 self.engine.start(self.plan, service).await?;
@@ -96,12 +96,12 @@ impl Removal<'_> {
         Ok(removed)
     }
 
-    /// Deletes at the primary, then every file that is left.
+    /// Deletes the namespace on the primary, then removes all remaining files.
     async fn clear(&self, lives: bool) -> Result<()> {
         if lives {
             self.admin.delete(self.name).await?;
         }
-        // All of them once more: one that read it meanwhile has it now.
+        // Check all services again: one that was asked for the namespace meanwhile has it.
         for service in self.plan.services.iter().filter(|service| self.has_files(service)) {
             self.engine.stop(&service.name, Stop::Graceful).await?;
             self.remove_files(service).await?;
@@ -111,9 +111,9 @@ impl Removal<'_> {
 
     async fn check(&self, replica: &ServicePlan) -> Result<()> {
         let Some(address) = replica.endpoint(Interface::Http) else { return Ok(()) };
-        // Without a token: what there is not is 404, what there is would be 401.
+        // Asked without a token: 404 if it does not exist, 401 if it does.
         let hrana = Hrana::new(self.http.clone(), address).namespace(Some(self.name));
-        let what = format!("{} says that there is no `{}`", replica.name, self.name);
+        let what = format!("{} answers that `{}` does not exist", replica.name, self.name);
         poll(&what, REFUSAL_DEADLINE, async || {
             let reply = hrana.execute("SELECT 1").await?;
             Ok(match reply.status {
@@ -123,8 +123,8 @@ impl Removal<'_> {
         })
         .await?;
         self.check_quiet(replica).await?;
-        // A replica makes a folder for every name that it is asked for. It holds
-        // no file of it open, unless the namespace was made again meanwhile.
+        // A replica creates a folder for every name that it is asked for. It has no file in
+        // it open, unless the namespace was created again meanwhile.
         if self.has_files(replica) && !self.has_followed(replica) {
             self.remove_files(replica).await?;
         }
@@ -145,9 +145,9 @@ impl Removal<'_> {
             return Ok(());
         }
         let service = &replica.name;
-        Err(Fault::failed(format!("{service} goes on asking its primary for `{}`", self.name))
-            .because(format!("{new} lines in its log in {} ms", WATCH.as_millis()))
-            .hint(format!("`demo restart {service}`, then the same command again"))
+        Err(Fault::failed(format!("{service} keeps asking its primary for `{}`", self.name))
+            .because(format!("it wrote {new} lines to its log in {} ms", WATCH.as_millis()))
+            .hint(format!("run `demo restart {service}`, then the same command again"))
             .into())
     }
 
@@ -176,8 +176,8 @@ impl Removal<'_> {
     }
 }
 
-/// The folders in which servers have data of `name`. That a replica was asked for
-/// it in vain does not count.
+/// The folders in which servers have data of `name`. A folder that a replica created only
+/// because it was asked for the name does not count.
 pub fn remains(plan: &StackPlan, name: &NamespaceName) -> Vec<PathBuf> {
     let has = |service: &ServicePlan| {
         let folder = folder(service, name)?;
@@ -194,10 +194,11 @@ fn folder(service: &ServicePlan, name: &NamespaceName) -> Option<PathBuf> {
     Some(service.namespaces_dir()?.join(name.as_str()))
 }
 
-/// How many of the lines of `after` that are new since the line `before` say that
-/// the replica tries in vain to follow `name` (the words are sqld 0.24.32's).
+/// How many lines of `after` that are new since the line `before` say that the replica
+/// cannot follow `name` (with the wording of sqld 0.24.32).
 fn complaints(before: Option<&str>, after: &[String], name: &NamespaceName) -> usize {
-    // Every line has its own time, so the last one is found again; else all are new.
+    // Every line has its own time, so the last one can be found again. If it is not found,
+    // all lines are new.
     let seen = before.and_then(|last| after.iter().rposition(|line| line == last));
     let new = after.iter().skip(seen.map_or(0, |index| index + 1));
     let words = format!("namespace {name} doesn't exist");

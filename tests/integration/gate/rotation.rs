@@ -27,7 +27,7 @@ fn keys_come_and_go_without_a_restart() {
 
     // A file that is damaged takes nothing away.
     front.project.write(".local/jwt/jwt.pub", "-----BEGIN");
-    front.gate.until_says("cannot be read");
+    front.gate.until_says("cannot read the file");
     let head = [("x-namespace", "alpha")];
     assert!(front.pipeline(&front.address, &head, &new, &["SELECT 1"]).worked());
 }

@@ -19,14 +19,14 @@ fn useless(key: &SigningKey) -> Vec<(u16, String, &'static str)> {
     let weak = "A".repeat(43);
     vec![
         (200, r#"{"keys":[]}"#.to_owned(), "none of its 0 keys"),
-        (200, String::new(), "no JWKS document"),
-        (200, "<!doctype html><title>down</title>".to_owned(), "no JWKS document"),
+        (200, String::new(), "not a JWKS document"),
+        (200, "<!doctype html><title>down</title>".to_owned(), "not a JWKS document"),
         (200, "{}".to_owned(), "no list `keys`"),
         (200, r#"{"keys":{}}"#.to_owned(), "no list `keys`"),
         (200, r#"{"keys":null}"#.to_owned(), "no list `keys`"),
-        (200, good[..good.len() - 9].to_owned(), "no JWKS document"),
+        (200, good[..good.len() - 9].to_owned(), "not a JWKS document"),
         (200, format!(r#"{{"keys":[],{}"#, &good[1..]), "twice"),
-        (200, format!("\u{feff}{good}"), "no JWKS document"),
+        (200, format!("\u{feff}{good}"), "not a JWKS document"),
         (200, changed("kty", json!("oct")), "none of its 1 keys"),
         (200, changed("crv", json!("Ed448")), "none of its 1 keys"),
         (200, changed("use", json!("enc")), "none of its 1 keys"),
@@ -35,7 +35,7 @@ fn useless(key: &SigningKey) -> Vec<(u16, String, &'static str)> {
         (200, changed("x", json!(7)), "none of its 1 keys"),
         (404, good.clone(), "answers 404"),
         (302, good.clone(), "answers 302"),
-        (200, format!("{}{good}", " ".repeat(65 * 1024)), "longer"),
+        (200, format!("{}{good}", " ".repeat(65 * 1024)), "too long"),
     ]
 }
 
@@ -74,7 +74,7 @@ fn l2_an_answer_without_a_usable_key_never_replaces_good_keys() {
         assert_eq!(shows(&mint, "issuer_keys"), Some(1));
     }
     let said = mint.process.said();
-    assert_eq!(said.matches("the issuer gave no usable keys").count(), 1, "{said}");
+    assert_eq!(said.matches("no usable keys from the issuer; the old").count(), 1, "{said}");
 
     issuer.set(200, jwks(&new));
     mint.until(&login(&new), 200);
@@ -98,7 +98,11 @@ fn l2_mint_check_tells_what_the_issuer_answers() {
         project.demo(["mint", "check"]).says(word).fails(2);
     }
     issuer.stop();
-    project.demo(["mint", "check"]).says("cannot be fetched").fails(3).hint("--offline");
+    project
+        .demo(["mint", "check"])
+        .says("cannot fetch the issuer's keys")
+        .fails(3)
+        .hint("--offline");
     project.demo(["mint", "check", "--offline"]).says("mint.yaml is good").success();
 }
 

@@ -38,12 +38,12 @@ fn l4_a_network_address_without_tls_is_refused_unless_the_file_allows_it() {
         let (command, admin) = (kind.command(), kind.admin_key());
         for address in ["0.0.0.0:0", "'[::]:0'", "192.0.2.1:0"] {
             let file = kind.configure(&project, &format!("listen: {address}\n"));
-            let said = project.demo([command, "serve", "-c", &file]).says("no loopback address");
+            let said = project.demo([command, "serve", "-c", &file]).says("not a loopback address");
             said.fails(2).hint("plaintext: true");
         }
         let file = kind.configure(&project, "listen: 127.0.0.1:0\n");
         let line = [command, "serve", "-c", &file, "--listen", "0.0.0.0:0"];
-        project.demo(line).says("no loopback address").fails(2).hint("tls:");
+        project.demo(line).says("not a loopback address").fails(2).hint("tls:");
         let more = format!("listen: 127.0.0.1:0\n{admin}: 0.0.0.0:0\n{tls}");
         let file = kind.configure(&project, &more);
         let said = project.demo([command, "serve", "-c", &file]).says("admin address 0.0.0.0:0");
@@ -55,5 +55,5 @@ fn l4_a_network_address_without_tls_is_refused_unless_the_file_allows_it() {
         }
     }
     let file = super::Kind::Mint.configure(&project, "listen: 0.0.0.0:0\n");
-    project.demo(["mint", "check", "-c", &file]).says("no loopback address").fails(2);
+    project.demo(["mint", "check", "-c", &file]).says("not a loopback address").fails(2);
 }

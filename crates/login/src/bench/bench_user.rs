@@ -1,4 +1,4 @@
-//! The bench's own user in somebody's database.
+//! The temporary user of the benchmark.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -10,11 +10,11 @@ use crate::tokens::{Presented, Terms, TokenRecord};
 use demo_base::error::{Fault, Result};
 use demo_base::hex;
 
-/// How the names of all of them begin.
+/// The prefix of all their names.
 pub const PREFIX: &str = "demo-bench-";
 /// No password has this hash, so nobody can log in.
 const NO_HASH: &str = "!";
-/// What a run that was killed leaves is worth nothing after this.
+/// The lifetime of the tokens, in case a run is killed and cannot remove them.
 const LIFETIME: Duration = Duration::from_hours(24);
 
 /// A user with tokens to look up and to revoke.
@@ -24,19 +24,19 @@ pub struct BenchUser {
     pub name: Username,
 }
 
-/// All that were let in, so that none stays.
+/// All registered bench users, so that they can be removed.
 #[derive(Default)]
 pub struct Guests(Mutex<Vec<BenchUser>>);
 
 impl Guests {
-    /// Registers a new one. `max_users` does not count for it: the person who
-    /// measures is the operator.
+    /// Registers a new user. `max_users` does not apply, since the operator runs the
+    /// benchmark.
     ///
     /// # Errors
-    /// Exit 1 when the database takes no more users, exit 3 when it is away.
+    /// Exit 1 when the user cannot be registered, exit 3 when the database does not answer.
     pub async fn enter(&self, store: Arc<Store>) -> Result<BenchUser> {
         let bench_user = BenchUser { store, name: random_name()? };
-        // Before the call: when that is cut off, the user may be there.
+        // Noted before the call: if the call is cancelled, the user may exist.
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(bench_user.clone());
         let registered = bench_user
             .store
@@ -51,16 +51,16 @@ impl Guests {
         }
     }
 
-    /// Removes all of them, with their tokens.
+    /// Removes all bench users, with their tokens.
     ///
     /// # Errors
-    /// Exit 3 with the name of one that could not be removed.
+    /// Exit 3 with the name of a user that could not be removed.
     pub async fn leave(self) -> Result<()> {
         let mut outcome = Ok(());
         for bench_user in self.0.into_inner().unwrap_or_else(PoisonError::into_inner) {
             if let Err(error) = bench_user.store.remove(&bench_user.name).await {
-                let what = format!("the user {} is left in the database", bench_user.name);
-                let hint = "remove it and its tokens by hand: `auth_users`, `auth_tokens`";
+                let what = format!("the user {} is still in the database", bench_user.name);
+                let hint = "delete the user from `auth_users`, and its tokens from `auth_tokens`";
                 outcome = Err(Fault::unreachable(what).because(error).hint(hint).into());
             }
         }
@@ -69,14 +69,14 @@ impl Guests {
 }
 
 impl BenchUser {
-    /// Makes `count` new tokens.
+    /// Creates `count` new tokens.
     ///
     /// # Errors
-    /// Exit 3 when the database is away.
+    /// Exit 3 when the database does not answer.
     pub async fn tokens(&self, count: usize) -> Result<Vec<Presented>> {
         let mut tokens = Vec::with_capacity(count);
-        // One after the other: on a machine that is busy, several writers at once
-        // have met SQLITE_BUSY (sqld 0.24.32).
+        // One after another: on a busy machine, several writers at once may get
+        // SQLITE_BUSY (sqld 0.24.32).
         for _ in 0..count {
             tokens.push(self.token().await?);
         }
@@ -91,11 +91,11 @@ impl BenchUser {
     }
 }
 
-/// A database that went away while it was measured.
+/// The error when a database stops answering during the measurement.
 pub fn away(error: StoreError) -> anyhow::Error {
-    Fault::unreachable("the database went away during the measurement")
+    Fault::unreachable("the database stopped answering during the measurement")
         .because(error)
-        .hint("see whether it is well, then measure again")
+        .hint("check that it is running, then measure again")
         .into()
 }
 
@@ -109,7 +109,7 @@ mod tests {
     use crate::config::{Backend, Config, Files};
 
     #[tokio::test]
-    async fn a_guest_leaves_nothing_behind() {
+    async fn a_bench_user_leaves_nothing_behind() {
         let folder = tempfile::tempdir().unwrap();
         let files = Files {
             htpasswd: folder.path().join("htpasswd"),

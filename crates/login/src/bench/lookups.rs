@@ -1,4 +1,4 @@
-//! How many token lookups a second one instance does, and how long each takes.
+//! Measures how many token lookups per second one instance does, and how long each takes.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,31 +12,32 @@ use crate::store::Store;
 use crate::tokens::Presented;
 use demo_base::error::{Fault, Result};
 
-/// Of each client, before the clock starts: connections are made, pages are read.
+/// Lookups of each client before the measurement, to open connections and read pages.
 const WARM_UP: usize = 32;
-/// Figures that count; the error is 0.1 % at most.
+/// Significant digits; the error is at most 0.1 %.
 const DIGITS: u8 = 3;
 
-/// What was counted.
+/// The result of a measurement.
 pub struct Lookups {
-    /// From the moment that all clients were ready to the end of the last lookup.
+    /// From when all clients were ready to the end of the last lookup.
     pub elapsed: Duration,
-    /// Of every lookup, in nanoseconds.
+    /// The latency of every lookup, in nanoseconds.
     pub latencies: Histogram<u64>,
 }
 
 impl Lookups {
-    /// All clients together.
+    /// Lookups per second, of all clients together.
     #[expect(clippy::cast_precision_loss, reason = "nobody counts 2^53 lookups")]
     pub fn per_second(&self) -> f64 {
         self.latencies.len() as f64 / self.elapsed.as_secs_f64()
     }
 }
 
-/// Looks `tokens` up for `time`, by `clients` at once, each one after the other.
+/// Looks `tokens` up for `time`, with `clients` at once, each of which does one lookup after
+/// another.
 ///
 /// # Errors
-/// Exit 3 when the database goes away, exit 1 when it does not know a token.
+/// Exit 3 when the database stops answering, exit 1 when it does not know a token.
 pub async fn measure(
     store: &Arc<Store>,
     tokens: &Arc<[Presented]>,
@@ -44,13 +45,13 @@ pub async fn measure(
     time: Duration,
 ) -> Result<Lookups> {
     let start = Arc::new(Barrier::new(clients));
-    // Ends with this function, even when that is cut off.
+    // The set aborts its tasks when this function is cancelled.
     let mut running = JoinSet::new();
     for number in 0..clients {
         let client = Client {
             store: store.clone(),
             tokens: tokens.clone(),
-            // Not all of them after the same token.
+            // Each client starts with a different token.
             next: number * tokens.len() / clients,
         };
         running.spawn(client.run(start.clone(), time));
@@ -83,7 +84,7 @@ impl Client {
                 break;
             }
         }
-        // One that failed comes too, or the others would wait for it for ever.
+        // A client that failed waits here too: otherwise the others would wait forever.
         start.wait().await;
         warm?;
         let mut latencies = Histogram::new(DIGITS)?;
@@ -96,8 +97,8 @@ impl Client {
             if elapsed >= time {
                 return Ok((elapsed, latencies));
             }
-            // A lookup in a local file waits for nothing. A service comes back to its
-            // runtime between two requests, and so must this: it also syncs.
+            // A lookup in a local file never yields. A service yields to its runtime between
+            // two requests, and so must this, so that the background sync can run.
             tokio::task::yield_now().await;
         }
     }
@@ -107,7 +108,7 @@ impl Client {
         self.next = (self.next + 1) % self.tokens.len();
         match self.store.look_up(token).await.map_err(away)? {
             Some(_) => Ok(()),
-            None => Err(Fault::failed("a token that was just made is not known").into()),
+            None => Err(Fault::failed("a token that was just created is not found").into()),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Opens what is to be measured, and takes it through both measurements.
+//! Opens the databases and runs both measurements on them.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,9 +15,9 @@ use crate::store::Store;
 use crate::tokens::Presented;
 use demo_base::error::Result;
 
-/// For each backend and each interval.
+/// The number of revocations for each backend and each interval.
 const REVOCATIONS: u16 = 20;
-/// Between two revocations where none of them is to be late.
+/// The time between two revocations on backends where revocations take effect at once.
 const MOMENT: Duration = Duration::from_millis(5);
 
 /// Measures all of `sources`.
@@ -66,7 +66,8 @@ impl Measurement<'_> {
         Ok(())
     }
 
-    /// In files of its own: those that the configuration names may be in use.
+    /// Measures with an embedded replica in temporary files, since the configured files may
+    /// be in use.
     async fn with_replica(
         &self,
         libsql: &Libsql,
@@ -79,7 +80,7 @@ impl Measurement<'_> {
         let configured = libsql.replica.as_ref();
         let interval = configured.map_or(Some(SYNC_INTERVAL), |replica| replica.interval);
         let path = folder.path().join("lookups/auth.db");
-        // Its first sync brings all the tokens.
+        // The first sync copies all tokens.
         let replica = Tended::open(libsql, &path, interval).await?;
         let name = replica.name.clone();
         (self.say)(&format!("{name}: lookups"));
@@ -89,7 +90,7 @@ impl Measurement<'_> {
         report.lookups.push(row);
         drop(replica);
         (self.say)(&format!("{name}: revocations"));
-        // All intervals at once: what one of them waits for costs nothing.
+        // All intervals run at once, since they mostly wait.
         let mut of_each = Vec::new();
         for interval in &self.plan.intervals {
             of_each.push((interval, bench_user.tokens(REVOCATIONS.into()).await?));
@@ -97,7 +98,7 @@ impl Measurement<'_> {
         let rows = of_each.into_iter().map(|(interval, revoked)| async {
             let path = folder.path().join(format!("every-{}-s/auth.db", interval.as_secs()));
             let watcher = Tended::open(libsql, &path, Some(*interval)).await?;
-            // Spread over an interval, so that every moment between two syncs is met.
+            // Spread over an interval, so that the revocations cover the time between two syncs.
             let pace = *interval / u32::from(REVOCATIONS);
             let lags =
                 revocations::measure(bench_user, &watcher.store, revoked, pace, *interval).await?;

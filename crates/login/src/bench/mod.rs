@@ -1,14 +1,14 @@
-//! `demo auth bench`: what a token lookup costs on each backend, and how late a
-//! revocation is.
+//! `demo auth bench`: measures the cost of a token lookup on each backend, and the delay of
+//! a revocation.
 //!
 //! ```text
-//! sources --> bench_user: a user of its own, with tokens; gone at the end
-//!               |--> lookups: clients that look tokens up, on one instance
-//!               '--> revocations: revoked on one instance, looked up on another
+//! sources --> bench_user: a temporary user with tokens, removed at the end
+//!               |--> lookups: clients look tokens up, on one instance
+//!               '--> revocations: tokens are revoked on one instance, looked up on another
 //!                          both --> report: figures as text and JSON --> plot: SVG
 //! ```
 //!
-//! Everything goes through [`super::store::Store`]: HTTP is left out, on purpose.
+//! Everything goes through [`super::store::Store`]; HTTP is left out on purpose.
 
 mod bench_user;
 mod lookups;
@@ -25,38 +25,38 @@ use self::report::Report;
 use super::config::Config;
 use demo_base::error::Result;
 
-/// How much is measured.
+/// What to measure, and for how long.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// For how long the lookups of each backend are counted.
+    /// How long the lookups of each backend are measured.
     pub time: Duration,
-    /// How many look tokens up at once.
+    /// How many clients look tokens up at once.
     pub clients: usize,
     /// How many tokens there are to look up.
     pub tokens: usize,
-    /// The values of `syncIntervalSecs` that revocations are timed with.
+    /// The values of `syncIntervalSecs` for which revocations are timed.
     pub intervals: Vec<Duration>,
 }
 
 /// One database to measure.
 #[derive(Clone, Debug)]
 pub struct Source {
-    /// Where it was found, if that is worth a word: the configuration file.
+    /// The configuration file that names it, if any.
     pub from: Option<String>,
-    /// A libSQL server is measured without and with an embedded replica, whatever
-    /// this says of one; the replica's file is a temporary one.
+    /// A libSQL server is measured without and with an embedded replica, whether or not
+    /// this configures one; the file of the replica is temporary.
     pub config: Config,
 }
 
-/// What is being done now, for a person who waits.
+/// Reports the current step to the user.
 pub type Say<'a> = &'a (dyn Fn(&str) + Send + Sync);
 
-/// Measures each of `sources` after the other. `Ok(None)`: `end` came first. Users
-/// and tokens that were made are gone afterwards, in either case.
+/// Measures `sources` one after another. `Ok(None)` means that `end` completed first. In
+/// either case, the users and tokens of the benchmark are removed afterwards.
 ///
 /// # Errors
-/// As [`super::store::Store::open`]; exit 3 when a database goes away meanwhile,
-/// exit 1 when a token that was made is not known, or a revoked one stays known.
+/// As [`super::store::Store::open`]; exit 3 when a database stops answering meanwhile,
+/// exit 1 when a new token is not found, or a revoked one stays valid.
 pub async fn run(
     sources: &[Source],
     plan: &Plan,
@@ -72,11 +72,11 @@ pub async fn run(
     both(outcome, guests.leave().await)
 }
 
-/// The outcome of a measurement, and of cleaning up after it. When both failed, what
-/// is left comes first, and why after it.
+/// Combines the outcomes of a measurement and of the cleanup after it. If both failed, the
+/// message begins with what was left behind.
 ///
 /// # Errors
-/// Theirs; the exit code is that of the measurement.
+/// If either failed; the exit code is that of the measurement if both did.
 pub fn both<T>(measured: Result<T>, cleaned: Result<()>) -> Result<T> {
     match (measured, cleaned) {
         (Err(error), Err(left)) => Err(error.context(left.to_string())),

@@ -1,4 +1,4 @@
-//! The figures as a picture: bars for the lookups, dots for the lags.
+//! Draws the figures as SVG: bars for the lookups, dots for the lags.
 
 use std::error::Error as StdError;
 
@@ -12,7 +12,7 @@ use demo_base::error::{Fault, Result};
 type Drawn = std::result::Result<(), Box<dyn StdError>>;
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
-/// In pixels, of which an SVG can have any number.
+/// The size of a panel, in SVG units.
 const PANEL: (u32, u32) = (520, 400);
 const FONT: &str = "sans-serif";
 const INK: RGBColor = RGBColor(0x22, 0x22, 0x22);
@@ -21,15 +21,15 @@ const BAR: RGBColor = RGBColor(0x35, 0x6e, 0xb5);
 const DOT: RGBColor = RGBColor(0x35, 0x6e, 0xb5);
 const BOUND: RGBColor = RGBColor(0xb5, 0x40, 0x35);
 
-/// Draws `report` as an SVG on a white ground, so that it reads on any page. The
-/// panel with the lags is there when an embedded replica was measured.
+/// Draws `report` as an SVG on a white background, so that it is readable on any page. It
+/// has a panel with the lags if an embedded replica was measured.
 ///
 /// # Errors
 /// Exit 1 when it cannot be drawn.
 pub fn svg(report: &Report) -> Result<String> {
     let mut text = String::new();
     draw(report, &mut text)
-        .map_err(|error| Fault::failed("the figures cannot be drawn").because(error.to_string()))?;
+        .map_err(|error| Fault::failed("cannot draw the figures").because(error.to_string()))?;
     Ok(text)
 }
 
@@ -51,7 +51,7 @@ fn draw(report: &Report, text: &mut String) -> Drawn {
     Ok(())
 }
 
-/// Bars from left to right, so that the names have room above them.
+/// Draws horizontal bars, so that there is room for the names above them.
 fn lookups(area: &Area<'_>, rows: &[LookupRow]) -> Drawn {
     let rates = || rows.iter().map(|row| row.per_second.max(1.0));
     let least = 10_f64.powf(rates().fold(f64::MAX, f64::min).log10().floor());
@@ -74,7 +74,7 @@ fn lookups(area: &Area<'_>, rows: &[LookupRow]) -> Drawn {
         .label_style((FONT, 13, &INK))
         .draw()?;
     for (number, row) in rows.iter().enumerate() {
-        // The first one on top.
+        // The first row is at the top.
         let bottom = row_number(rows.len() - 1 - number);
         let bar = [(least, bottom + 0.15), (row.per_second.max(least), bottom + 0.6)];
         let text = format!("{}: {}", row.name(), grouped(row.per_second));
@@ -85,11 +85,11 @@ fn lookups(area: &Area<'_>, rows: &[LookupRow]) -> Drawn {
     Ok(())
 }
 
-/// Every lag as a dot, below the line that none may pass.
+/// Draws every lag as a dot, below the line of the bound.
 fn revocations(area: &Area<'_>, rows: &[(f64, &RevocationRow)]) -> Drawn {
     let most = rows.iter().fold(0.0, |most: f64, (interval, _)| most.max(*interval)) * 1.1;
     let mut chart = ChartBuilder::on(area)
-        .caption("A revoked token is still taken elsewhere", (FONT, 18, &INK))
+        .caption("A revoked token is still accepted elsewhere", (FONT, 18, &INK))
         .margin(16)
         .margin_right(28)
         .x_label_area_size(44)
@@ -129,7 +129,7 @@ fn row_number(number: usize) -> f64 {
     u32::try_from(number).map_or(f64::MAX, f64::from)
 }
 
-/// A whole number with spaces: 1 234 567.
+/// A whole number with its digits grouped: 1 234 567.
 fn grouped(value: f64) -> String {
     let digits = format!("{value:.0}");
     let mut text = String::new();
@@ -154,7 +154,7 @@ mod tests {
         for part in ["libSQL: 4 321", "a &lt;b&gt; &amp; c: 98 765", "the bound", "0.45"] {
             assert!(text.contains(part), "{part}: {text}");
         }
-        // One for each revocation that a replica could be late with.
+        // One for each revocation on an instance with a replica.
         assert_eq!(text.matches("<circle").count(), 5);
         assert_eq!(text, svg(&report()).unwrap(), "the same figures, the same picture");
     }

@@ -1,4 +1,4 @@
-//! What was measured, as text and as JSON.
+//! The results, as text and as JSON.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,15 +8,15 @@ use serde::Serialize;
 use super::Plan;
 use super::lookups::Lookups;
 
-/// Everything that was measured.
+/// All results.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
-    /// For how long the lookups of each backend were counted.
+    /// How long the lookups of each backend were measured.
     pub seconds: u64,
     pub clients: usize,
     pub tokens: usize,
-    /// Such figures say nothing about the program that people run.
+    /// Whether this is a debug build, whose figures do not apply to a release build.
     pub debug_build: bool,
     pub lookups: Vec<LookupRow>,
     pub revocations: Vec<RevocationRow>,
@@ -32,19 +32,19 @@ pub struct LookupRow {
     pub from: Option<String>,
     pub lookups: u64,
     pub per_second: f64,
-    /// Of one lookup: half of them took no longer; 99 of 100; the slowest.
+    /// The latency of a lookup: median, 99th percentile, maximum.
     pub p50_micros: f64,
     pub p99_micros: f64,
     pub max_micros: f64,
-    /// Of an embedded replica: how many times as many lookups as without.
+    /// For an embedded replica: the factor by which it has more lookups than without.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub times_remote: Option<f64>,
-    /// Of an embedded replica: lookups that its file could not answer.
+    /// For an embedded replica: lookups that its file could not answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub asked_primary: Option<u64>,
 }
 
-/// For how long revoked tokens were still taken by another instance.
+/// How long another instance still accepted revoked tokens.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RevocationRow {
@@ -52,20 +52,20 @@ pub struct RevocationRow {
     /// The configuration file, if one was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
-    /// `None`: without an embedded replica, so at once.
+    /// `None` without an embedded replica, where revocations take effect at once.
     pub sync_interval_secs: Option<u64>,
     pub min_millis: f64,
     pub median_millis: f64,
     pub max_millis: f64,
-    /// Whether none was taken for longer than `sync_interval_secs`; without an
-    /// embedded replica, whether none was taken at all.
+    /// Whether no token was accepted for longer than `sync_interval_secs` or, without an
+    /// embedded replica, at all.
     pub within_bound: bool,
-    /// Of every revocation, the shortest first.
+    /// The lag of every revocation, in ascending order.
     pub lags_millis: Vec<f64>,
 }
 
 impl Report {
-    /// An empty one.
+    /// An empty report.
     pub fn new(plan: &Plan) -> Self {
         Self {
             seconds: plan.time.as_secs(),
@@ -77,7 +77,7 @@ impl Report {
         }
     }
 
-    /// Whether every revocation was seen in time.
+    /// Whether every revocation took effect in time.
     pub fn within_bounds(&self) -> bool {
         self.revocations.iter().all(|row| row.within_bound)
     }
@@ -99,7 +99,7 @@ impl LookupRow {
         }
     }
 
-    /// Which backend it is, and of which file.
+    /// The backend, and its configuration file.
     pub fn name(&self) -> String {
         named(&self.backend, self.from.as_deref())
     }
@@ -128,7 +128,7 @@ impl RevocationRow {
         }
     }
 
-    /// Which backend it is, and of which file.
+    /// The backend, and its configuration file.
     pub fn name(&self) -> String {
         named(&self.backend, self.from.as_deref())
     }
@@ -138,7 +138,7 @@ fn named(backend: &str, from: Option<&str>) -> String {
     from.map_or_else(|| backend.to_owned(), |from| format!("{backend} ({from})"))
 }
 
-/// Digits beyond these are noise.
+/// Rounds to one decimal digit; further digits are noise.
 pub(super) fn tenths(value: f64) -> f64 {
     (value * 10.0).round() / 10.0
 }
@@ -179,7 +179,7 @@ impl fmt::Display for Report {
                 writeln!(formatter, "{} / remote: {times:.1} times the lookups", row.name())?;
             }
         }
-        writeln!(formatter, "\nFor how long another instance takes a revoked token")?;
+        writeln!(formatter, "\nHow long another instance accepts a revoked token")?;
         writeln!(
             formatter,
             "{:width$}  {:>10}  {:>10}  {:>10}  {:>10}",
@@ -247,7 +247,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn columns_stand_below_each_other() {
+    fn columns_are_aligned() {
         insta::assert_snapshot!(report(), @r"
         Lookups of 1000 tokens by 8 clients at once, 3 s
                      a second      p50 µs      p99 µs      max µs
@@ -255,7 +255,7 @@ pub(super) mod tests {
         a <b> & c       98765         8.1        20.0      1234.5
         a <b> & c / remote: 22.9 times the lookups
 
-        For how long another instance takes a revoked token
+        How long another instance accepts a revoked token
                        sync s      min ms   median ms      max ms
         libSQL              -         0.0         0.0         0.0
         libSQL              1        10.0       450.0       900.0

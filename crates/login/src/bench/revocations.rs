@@ -1,4 +1,4 @@
-//! For how long another instance goes on taking a token that was revoked.
+//! Measures how long another instance still accepts a token that was revoked.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,19 +11,19 @@ use crate::store::Store;
 use crate::tokens::Presented;
 use demo_base::error::{Fault, Result};
 
-/// Between two looks at a token: what a lag is too short by, at most.
+/// The time between two lookups of a token, which is also the largest error of a lag.
 const PAUSE: Duration = Duration::from_millis(2);
-/// Beyond the bound, before a token that stays known is an error.
+/// How long beyond the bound a token may stay valid before that is an error.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Revokes each of `tokens` on the bench user's own instance, one each `pace`, and looks
-/// it up on `watcher` until that one refuses it. The lag is the time from the
-/// revocation's answer to the last lookup that still found the token; zero if none
-/// did. In the order in which they were known.
+/// Revokes each of `tokens` on the bench user's own instance, one per `pace`, and looks it
+/// up on `watcher` until that one refuses it. The lag is the time from the answer to the
+/// revocation to the last lookup that still found the token; zero if none did. The lags are
+/// in the order in which they were measured.
 ///
 /// # Errors
-/// Exit 3 when the database goes away; exit 1 when the watcher does not know a
-/// token to begin with, or still knows it long after `bound`.
+/// Exit 3 when the database stops answering; exit 1 when the watcher does not find a token
+/// before the revocation, or still finds it long after `bound`.
 pub async fn measure(
     bench_user: &BenchUser,
     watcher: &Arc<Store>,
@@ -33,12 +33,12 @@ pub async fn measure(
 ) -> Result<Vec<Duration>> {
     let mut ticks = interval(pace);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    // Ends with this function, even when that is cut off.
+    // The set aborts its tasks when this function is cancelled.
     let mut running = JoinSet::new();
     for token in tokens {
         ticks.tick().await;
         if watcher.look_up(&token).await.map_err(away)?.is_none() {
-            return Err(Fault::failed("a token that was just made is not known").into());
+            return Err(Fault::failed("a token that was just created is not found").into());
         }
         bench_user.store.revoke(&bench_user.name, token.id()).await.map_err(away)?;
         running.spawn(taken_for(watcher.clone(), token, bound + PATIENCE));
@@ -50,7 +50,8 @@ pub async fn measure(
     Ok(lags)
 }
 
-/// Not `ready::poll`: the future of an async closure is not known to be `Send`.
+/// How long `store` still finds a revoked token. `ready::poll` does not work here: the future
+/// of its async closure may not be `Send`.
 async fn taken_for(store: Arc<Store>, token: Presented, deadline: Duration) -> Result<Duration> {
     let revoked = Instant::now();
     let mut ticks = interval(PAUSE);
@@ -65,7 +66,7 @@ async fn taken_for(store: Arc<Store>, token: Presented, deadline: Duration) -> R
         last = began;
     }
     let seconds = deadline.as_secs();
-    Err(Fault::failed(format!("a revoked token is still taken after {seconds} s"))
-        .hint("its instance does not sync: see whether the primary's gRPC routes answer")
+    Err(Fault::failed(format!("a revoked token is still accepted after {seconds} s"))
+        .hint("the instance does not sync: check that the primary's gRPC routes answer")
         .into())
 }

@@ -1,5 +1,5 @@
-//! Answers in JSON. A refusal is `{"error": SENTENCE, "code": WORD}`: npm shows
-//! the sentence to its user.
+//! Answers in JSON. A refusal is `{"error": MESSAGE, "code": CODE}`: npm shows
+//! the message to its user.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::password::Busy;
 use crate::store::StoreError;
 
-/// Something that was asked for.
+/// A successful answer.
 pub struct Answer(StatusCode, Value);
 
 impl Answer {
@@ -29,7 +29,7 @@ impl IntoResponse for Answer {
     }
 }
 
-/// A no, with the reason.
+/// A refusal, with the reason.
 #[derive(Debug)]
 pub struct Refusal {
     status: StatusCode,
@@ -58,18 +58,18 @@ impl Refusal {
         Self::new(StatusCode::BAD_REQUEST, "bad-request", detail)
     }
 
-    /// npm makes of `Basic` that name or password is wrong.
+    /// With `Basic`, npm reports a wrong name or password.
     pub fn wrong_password() -> Self {
         let detail = "the user name or the password is wrong";
         Self::new(StatusCode::UNAUTHORIZED, "wrong-password", detail).challenging("Basic")
     }
 
-    /// npm makes of `Bearer` that one has to log in again.
+    /// With `Bearer`, npm asks the user to log in again.
     pub fn no_login(detail: &str) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "not-logged-in", detail).challenging("Bearer")
     }
 
-    /// npm makes of `ipaddress` that the address is the reason.
+    /// With `ipaddress`, npm names the address as the reason.
     pub fn wrong_address() -> Self {
         let detail = "this token may not be used from this address";
         Self::new(StatusCode::UNAUTHORIZED, "wrong-address", detail)
@@ -94,7 +94,7 @@ impl Refusal {
     }
 
     pub fn too_slow() -> Self {
-        Self::new(StatusCode::REQUEST_TIMEOUT, "too-slow", "the body did not come in time")
+        Self::new(StatusCode::REQUEST_TIMEOUT, "too-slow", "the body did not arrive in time")
     }
 
     pub fn too_often(wait: Duration) -> Self {
@@ -110,9 +110,9 @@ impl Refusal {
         Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-registrations", detail).later(wait)
     }
 
-    /// Others wait before this one already.
+    /// Too many others already wait.
     pub fn crowded() -> Self {
-        let detail = "too many logins at a time; try again later";
+        let detail = "too many logins at once; try again later";
         let refusal = Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-logins", detail);
         refusal.later(Duration::from_secs(2))
     }
@@ -125,7 +125,7 @@ impl Refusal {
 
 impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
-        // The chain is for the operator; nothing of it has a token or a password in it.
+        // The chain is for the operator; it contains no token or password.
         let cause = std::error::Error::source(&error).map(chain).unwrap_or_default();
         tracing::error!(cause, "{error}");
         match error {
@@ -135,7 +135,7 @@ impl From<StoreError> for Refusal {
                     .later(Duration::from_secs(2))
             }
             StoreError::Damaged(_) => {
-                let detail = "the login data of this server cannot be read; tell its operator";
+                let detail = "this server cannot read its login data; contact its operator";
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "data-damaged", detail)
             }
         }
@@ -166,7 +166,7 @@ impl From<Busy> for Refusal {
 impl From<anyhow::Error> for Refusal {
     fn from(error: anyhow::Error) -> Self {
         tracing::error!(cause = format!("{error:#}"), "a request failed");
-        let detail = "this server has failed; its log says why";
+        let detail = "an internal error occurred; the server's log has the details";
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "failed", detail)
     }
 }
@@ -186,7 +186,7 @@ impl IntoResponse for Refusal {
     }
 }
 
-/// Whole ones, at least one.
+/// Whole seconds, rounded up, at least one.
 fn seconds(wait: Duration) -> u64 {
     (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)
 }
@@ -196,7 +196,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_refusal_has_what_npm_shows_and_no_cause() {
+    async fn a_refusal_has_a_message_for_npm_and_no_cause() {
         let away = StoreError::Away(anyhow::anyhow!("10.0.0.1 refused the token"));
         let response = Refusal::from(away).into_response();
         assert_eq!(response.status(), 503);

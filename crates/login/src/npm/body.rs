@@ -1,4 +1,4 @@
-//! Bodies: JSON, small, and soon.
+//! Reads request bodies as JSON, within limits on size and time.
 
 use std::time::Duration;
 
@@ -8,15 +8,15 @@ use serde::de::DeserializeOwned;
 
 use super::answer::Refusal;
 
-/// The clients send some 300 bytes.
+/// The longest body. Clients send about 300 bytes.
 const MOST: usize = 64 * 1024;
 const DEADLINE: Duration = Duration::from_secs(10);
-/// So much of what is too large is read and dropped, for so long: a connection
-/// that is closed with unread bytes may take the answer with it.
+/// How much of a body that is too large is read and discarded, and for how long: if a
+/// connection is closed with unread bytes, the client may not get the answer.
 const DRAINED: usize = 32 * 1024 * 1024;
 const DRAIN_DEADLINE: Duration = Duration::from_secs(10);
 
-/// Reads a body as JSON, whatever its content type is, as the oracle does.
+/// Reads a body as JSON, whatever its content type, as the reference service does.
 ///
 /// # Errors
 /// 413, 408 and 400.
@@ -33,22 +33,22 @@ pub async fn json<T: DeserializeOwned>(mut body: Body) -> Result<T, Refusal> {
             drain(body);
             return Err(Refusal::too_large(MOST));
         }
-        Ok(Err(_cut_off)) => return Err(Refusal::bad_request("the body was cut off")),
+        Ok(Err(_cut_off)) => return Err(Refusal::bad_request("the body ended early")),
     };
-    // The parser's own words may repeat a password.
+    // The parser's own message may contain a password.
     serde_json::from_slice(&bytes).map_err(|error| {
-        let why = if error.is_data() { "has a field of another kind" } else { "is no JSON" };
+        let why = if error.is_data() { "has a field of the wrong type" } else { "is not JSON" };
         let (line, column) = (error.line(), error.column());
         Refusal::bad_request(format!("the body {why}, at line {line}, column {column}"))
     })
 }
 
-/// The answer does not wait for it.
+/// Discards the rest of a body in the background, so that the answer need not wait.
 fn drain(body: Body) {
     tokio::spawn(async move {
         let mut rest = Limited::new(body, DRAINED);
         let read = async { while let Some(Ok(_frame)) = rest.frame().await {} };
-        // Whoever sends more, or slowly, is cut off.
+        // A client that sends more, or slowly, is disconnected.
         let _elapsed = tokio::time::timeout(DRAIN_DEADLINE, read).await;
     });
 }

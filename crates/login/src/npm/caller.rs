@@ -1,4 +1,4 @@
-//! Who asks: the bearer token of a request, looked up.
+//! Finds the caller of a request by its bearer token.
 
 use std::net::IpAddr;
 
@@ -22,7 +22,7 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// The same, for what a read-only token may not do.
+    /// Checks that the token is not read-only.
     ///
     /// # Errors
     /// 403.
@@ -45,7 +45,7 @@ impl FromRequestParts<App> for Caller {
             Some((kind, token)) if kind.eq_ignore_ascii_case("bearer") => token.trim(),
             _ => return Err(Refusal::no_login("log in first: `npm login`")),
         };
-        let unknown = || Refusal::no_login("this token is not known, or no longer; log in again");
+        let unknown = || Refusal::no_login("this token is not valid; log in again");
         let token = Presented::parse(token).ok_or_else(unknown)?;
         app.throttle.token(address).map_err(Refusal::too_often)?;
         let found = app.store.look_up(&token).await?;
@@ -63,7 +63,7 @@ impl FromRequestParts<App> for Caller {
     }
 }
 
-/// From where the request comes; see [`demo_service::peer`].
+/// The client address of a request; see [`demo_service::peer`].
 pub struct Address(pub IpAddr);
 
 impl FromRequestParts<App> for Address {
@@ -77,7 +77,7 @@ impl FromRequestParts<App> for Address {
 }
 
 impl Service {
-    /// The hash of the user, if the password fits; slowed after failures.
+    /// The hash of the user, if the password is right; slowed down after failures.
     ///
     /// # Errors
     /// 401, 429, 503.
@@ -94,7 +94,7 @@ impl Service {
     }
 
     /// The same for an attempt that has begun. An unknown name (`None`) gets the
-    /// answer of a wrong password after the same work, and is counted as one.
+    /// answer of a wrong password, after the same work, and counts as one.
     ///
     /// # Errors
     /// 401, 429, 503.

@@ -21,7 +21,7 @@ use demo_service::peer::network;
 
 const ID: &str = "org.couchdb.user:";
 
-/// What the clients send, as far as it matters. There is no `Debug`: it has a password.
+/// The used part of what the clients send. It has no `Debug`, since it has a password.
 #[derive(Deserialize)]
 pub struct Request {
     name: Option<String>,
@@ -35,16 +35,17 @@ pub async fn put(
     id: Result<Path<String>, PathRejection>,
     body: Body,
 ) -> Result<Answer, Refusal> {
-    let Path(id) = id.map_err(|_| Refusal::bad_request("the user name is no text"))?;
+    let Path(id) = id.map_err(|_| Refusal::bad_request("the user name is not valid UTF-8"))?;
     let Some(name) = id.strip_prefix(ID) else {
-        return Err(Refusal::not_found(format!("users are at `/-/user/{ID}NAME`")));
+        return Err(Refusal::not_found(format!("the path of a user is `/-/user/{ID}NAME`")));
     };
     let user: Username = name.parse().map_err(|bad| Refusal::bad_request(format!("{bad}")))?;
     let request: Request = body::json(body).await?;
     if request.name.as_deref().is_some_and(|name| name != user.as_str()) {
-        return Err(Refusal::bad_request("the names in the address and in the body differ"));
+        return Err(Refusal::bad_request("the names in the path and in the body differ"));
     }
-    let password = request.password.ok_or_else(|| Refusal::bad_request("there is no password"))?;
+    let password =
+        request.password.ok_or_else(|| Refusal::bad_request("the password is missing"))?;
     let password = Password::new(password).map_err(Refusal::bad_request)?;
     let mut profile = Profile::default();
     if let Some(email) = request.email {
@@ -53,7 +54,7 @@ pub async fn put(
 
     let attempt = app.throttle.attempt(&user, address).await;
     let attempt = attempt.map_err(|slowed| app.slowed(slowed))?;
-    // Both for every name: who is known must not be told by what is asked.
+    // Both queries run for every name, so that the time does not show which names exist.
     let (hash, room) = tokio::join!(app.store.hash_of(&user), has_room(&app));
     let (mut hash, room) = (hash?, room?);
     if hash.is_none() && room {
@@ -62,9 +63,9 @@ pub async fn put(
                 attempt.succeeded();
                 return welcome(&app, &user, &hash, format!("user '{user}' created")).await;
             }
-            // As for a registry that was full before; one hash was computed.
+            // The answer is the one of a full registry, which takes one hash, too.
             (Registered::Full, _) => return Err(app.failed(attempt)),
-            // Somebody was faster; with the same password it is a login.
+            // Another request registered the name first; the same password is a login.
             (Registered::Taken, _) => hash = app.store.hash_of(&user).await?,
         }
     }
@@ -73,14 +74,15 @@ pub async fn put(
     welcome(&app, &user, &hash, format!("you are authenticated as '{user}'")).await
 }
 
-/// Whether anybody can register now. Where nobody can, an unknown name is answered
-/// as a wrong password, or the names could be listed.
+/// Whether registration is possible now. If it is not, an unknown name gets the answer of a
+/// wrong password: otherwise clients could find out which names exist.
 async fn has_room(app: &Service) -> Result<bool, Refusal> {
     let Some(most) = app.max_users else { return Ok(false) };
     Ok(app.store.count_users().await? < most)
 }
 
-/// What came of it, with the hash of the password. The limits come before the work.
+/// Registers a user. Returns the result and the hash of the password. The limits are checked
+/// before the hash is computed.
 async fn register(
     app: &Service,
     user: &Username,
@@ -103,7 +105,7 @@ async fn register(
     Ok((done, hash))
 }
 
-/// A token is made for every login, as the oracle does.
+/// Creates a token for every login, as the reference service does.
 async fn welcome(
     app: &Service,
     user: &Username,

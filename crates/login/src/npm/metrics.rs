@@ -1,4 +1,4 @@
-//! What is counted, beside requests. No user, no address.
+//! Counters of the login service, without names of users or addresses.
 
 use prometheus_client::metrics::counter::Counter;
 
@@ -25,7 +25,7 @@ impl Counters {
             for (name, help, counter) in counters {
                 metrics.register(name, help, counter.clone());
             }
-            let help = "When the last sync that worked began, in seconds since 1970";
+            let help = "When the last successful sync began, in seconds since 1970";
             metrics.register("replica_synced_at", help, replica.synced_at.clone());
         }
         Self {
@@ -33,7 +33,7 @@ impl Counters {
             logins: metrics.counter("logins", "Logins of known users"),
             failed_logins: metrics.counter("failed_logins", "Wrong passwords"),
             slowed: metrics.counter("slowed_logins", "Logins refused after failures"),
-            revocations: metrics.counter("revocations", "Tokens revoked here"),
+            revocations: metrics.counter("revocations", "Tokens revoked by this instance"),
         }
     }
 }

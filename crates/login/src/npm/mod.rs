@@ -1,7 +1,7 @@
-//! The wire protocol, as `npm` and `pnpm` speak it.
+//! The protocol that `npm` and `pnpm` use.
 //!
-//! Measured with npm 11.19 and pnpm 12.21 against `@pnpm/pnpr` 0.1.0-alpha.8, the
-//! oracle; docs/shared-login.md lists what differs.
+//! It was recorded with npm 11.19 and pnpm 12.21 against `@pnpm/pnpr` 0.1.0-alpha.8, the
+//! reference service; docs/shared-login.md lists the differences.
 
 mod answer;
 mod body;
@@ -33,14 +33,14 @@ use demo_service::limits::Limiter;
 use demo_service::observe::{Metrics, observed};
 use demo_service::peer::TrustedProxies;
 
-/// What every handler may use.
+/// The state that the handlers share.
 struct Service {
     store: Arc<Store>,
     hasher: Hasher,
     throttle: Throttle,
     /// `None`: registration is closed.
     max_users: Option<u64>,
-    /// Of one address or one /64.
+    /// Registrations from one address or one /64.
     registrations: Limiter<IpAddr>,
     tokens: TokenLimits,
     proxies: TrustedProxies,
@@ -50,11 +50,11 @@ struct Service {
 type App = Arc<Service>;
 
 impl Service {
-    /// A new token for `user`, whose password was compared with `hash`. With more
-    /// tokens than a user may have, the oldest ones end.
+    /// A new token for `user`, whose password was compared with `hash`. If the user has too
+    /// many tokens then, the oldest ones are revoked.
     ///
     /// # Errors
-    /// 401 when the password was changed meanwhile, and what the database says.
+    /// 401 when the password was changed meanwhile, and errors of the database.
     async fn issue(
         &self,
         user: &Username,
@@ -63,7 +63,7 @@ impl Service {
     ) -> Result<(Presented, TokenRecord), Refusal> {
         let (token, record) = TokenRecord::issue(user, self.tokens.bound(terms))?;
         self.store.add_token(&record).await?;
-        // A change ends all tokens that are there; this one came perhaps after that.
+        // A password change revokes all existing tokens, but this one may be newer.
         if self.store.hash_of(user).await?.as_deref() != Some(hash) {
             self.store.revoke(user, &record.id).await?;
             return Err(Refusal::wrong_password());
@@ -113,7 +113,7 @@ pub fn router(
     observed(routes, metrics)
 }
 
-/// Nobody on the way may keep an answer: each has a name or a token in it.
+/// Forbids caches to store an answer, which may contain a name or a token.
 async fn private(mut response: Response) -> Response {
     let value = HeaderValue::from_static("private, no-store");
     response.headers_mut().insert(header::CACHE_CONTROL, value);
@@ -126,16 +126,16 @@ async fn ping() -> Answer {
     Answer::ok(json!({}))
 }
 
-/// The clients fall back to name and password after any 404.
+/// After a 404, the clients fall back to name and password.
 async fn web_login() -> Refusal {
-    Refusal::not_found("there is no login by browser here; name and password are asked for")
+    Refusal::not_found("this service has no browser login; use a name and a password")
 }
 
 async fn wrong_method(method: Method) -> Refusal {
-    Refusal::wrong_method(format!("{method} is not possible here"))
+    Refusal::wrong_method(format!("this route does not support {method}"))
 }
 
 async fn elsewhere(uri: Uri) -> Refusal {
-    let package = if uri.path().starts_with("/-/") { "" } else { ", and no packages" };
-    Refusal::not_found(format!("this service has logins only{package}; nothing is at this address"))
+    let package = if uri.path().starts_with("/-/") { "" } else { ", not packages" };
+    Refusal::not_found(format!("this service handles only logins{package}: no such route"))
 }

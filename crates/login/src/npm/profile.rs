@@ -1,4 +1,4 @@
-//! Who one is: `/-/whoami` and `/-/npm/v1/user`.
+//! The caller's identity and profile: `/-/whoami` and `/-/npm/v1/user`.
 
 use axum::body::Body;
 use axum::extract::State;
@@ -28,7 +28,9 @@ pub async fn set(State(app): State<App>, caller: Caller, body: Body) -> Result<A
     let mut fields: Map<String, Value> = body::json(body).await?;
     let change = fields.remove("password").map(change).transpose()?;
     if fields.contains_key("tfa") {
-        return Err(Refusal::bad_request("there is no two-factor authentication here"));
+        return Err(Refusal::bad_request(
+            "this service does not support two-factor authentication",
+        ));
     }
     let mut profile = app.store.profile(&caller.user).await?;
     for (key, value) in &fields {
@@ -37,8 +39,8 @@ pub async fn set(State(app): State<App>, caller: Caller, body: Body) -> Result<A
     if let Some((old, new)) = change {
         app.check_password(&caller.user, &old, caller.address).await?;
         let hash = app.hasher.hash(&new).await?;
-        // First, so that a failure in between leaves no good token of the old password;
-        // and again for a login that was under way.
+        // Revoked before the change, so that a failure in between leaves no valid token of the
+        // old password, and again afterwards for a login that was running meanwhile.
         let before = app.store.revoke_others(&caller.user, &caller.token.id).await?;
         app.store.set_hash(&caller.user, &hash).await?;
         let after = app.store.revoke_others(&caller.user, &caller.token.id).await?;
@@ -64,7 +66,7 @@ fn change(value: Value) -> Result<(Password, Password), Refusal> {
     Ok((old, new))
 }
 
-/// The fields that the oracle has, and the others once they are set.
+/// The fields that the reference service returns, and the others if they are set.
 fn shown(token: &TokenRecord, profile: &Profile) -> Value {
     let mut shown = json!({
         "name": token.user,

@@ -1,4 +1,4 @@
-//! Tokens of the caller: list, create, revoke, log out.
+//! The caller's tokens: list, create, revoke, log out.
 
 use std::time::Duration;
 
@@ -35,8 +35,8 @@ pub async fn list(State(app): State<App>, caller: Caller) -> Result<Answer, Refu
     Ok(Answer::ok(json!({ "objects": objects, "urls": {} })))
 }
 
-/// What the clients send: up to npm 11.5 `readonly`, later `name`, `expires` and
-/// what the token is for.
+/// What the clients send: up to npm 11.5 `readonly`, later versions `name`, `expires` and
+/// the permissions of the token.
 #[derive(Deserialize)]
 pub struct Request {
     password: Option<String>,
@@ -47,7 +47,7 @@ pub struct Request {
     readonly: bool,
     #[serde(default)]
     cidr_whitelist: Option<Vec<String>>,
-    /// Days.
+    /// In days.
     expires: Option<u64>,
     packages_and_scopes_permission: Option<String>,
     orgs_permission: Option<String>,
@@ -63,7 +63,7 @@ pub async fn create(State(app): State<App>, caller: Caller, body: Body) -> Resul
     caller.may_write()?;
     let mut request: Request = body::json(body).await?;
     let password = request.password.take();
-    let password = password.ok_or_else(|| Refusal::bad_request("there is no password"))?;
+    let password = password.ok_or_else(|| Refusal::bad_request("the password is missing"))?;
     let password = Password::new(password).map_err(Refusal::bad_request)?;
     let terms = request.terms()?;
     let hash = app.check_password(&caller.user, &password, caller.address).await?;
@@ -73,10 +73,10 @@ pub async fn create(State(app): State<App>, caller: Caller, body: Body) -> Resul
 
 impl Request {
     fn terms(self) -> Result<Terms, Refusal> {
-        // There are no packages here, so nothing can be kept from the others.
+        // There are no packages here, so such a restriction could not be enforced.
         let narrowed = [&self.packages, &self.scopes, &self.orgs].into_iter().any(Option::is_some);
         if narrowed && self.packages_all != Some(true) {
-            let detail = "tokens for certain packages, scopes or organisations do not exist here";
+            let detail = "a token cannot be limited to packages, scopes or organisations";
             return Err(Refusal::bad_request(detail));
         }
         let mut readonly = self.readonly;
@@ -85,20 +85,20 @@ impl Request {
                 Some("read-only") => readonly = true,
                 None | Some("read-write") => {}
                 Some(_) => {
-                    let detail = "a permission is `read-only` or `read-write`";
+                    let detail = "a permission must be `read-only` or `read-write`";
                     return Err(Refusal::bad_request(detail));
                 }
             }
         }
         let label = self.name.filter(|name| !name.is_empty());
         if label.as_ref().is_some_and(|label| label.len() > LONGEST_LABEL || label.contains('\0')) {
-            return Err(Refusal::bad_request("the name of the token is too long or no text"));
+            return Err(Refusal::bad_request("the name of the token is too long or has a NUL"));
         }
         let lifetime = match self.expires {
             None => None,
             Some(days @ 1..=MOST_DAYS) => Some(Duration::from_secs(days * DAY)),
             Some(_) => {
-                let detail = format!("`expires` is a number of days from 1 to {MOST_DAYS}");
+                let detail = format!("`expires` must be a number of days from 1 to {MOST_DAYS}");
                 return Err(Refusal::bad_request(detail));
             }
         };
@@ -109,17 +109,17 @@ impl Request {
 
 fn networks(texts: &[String]) -> Result<Vec<IpNet>, Refusal> {
     if texts.len() > MOST_CIDRS {
-        return Err(Refusal::bad_request(format!("more than {MOST_CIDRS} networks")));
+        return Err(Refusal::bad_request(format!("there are more than {MOST_CIDRS} networks")));
     }
     let network = |text: &String| {
         text.parse().map_err(|_| {
-            Refusal::bad_request("`cidr_whitelist` has an entry that is no network as 10.0.0.0/8")
+            Refusal::bad_request("`cidr_whitelist` must have networks such as 10.0.0.0/8")
         })
     };
     texts.iter().map(network).collect()
 }
 
-/// By its key, or by the token itself: npm sends the latter when it is given one.
+/// Revokes a token by its key, or by the token itself, which npm sends if it is given one.
 pub async fn revoke(
     State(app): State<App>,
     caller: Caller,
@@ -136,14 +136,14 @@ pub async fn revoke(
     Ok(Answer::ok(json!({ "ok": true })))
 }
 
-/// A read-only token may end itself, and no other.
+/// Revokes a token. A read-only token may revoke itself, but no other.
 pub async fn log_out(
     State(app): State<App>,
     caller: Caller,
     token: Result<Path<String>, PathRejection>,
 ) -> Result<Answer, Refusal> {
     let token = token.ok().and_then(|Path(token)| Presented::parse(&token));
-    let token = token.ok_or_else(|| Refusal::not_found("that is no token"))?;
+    let token = token.ok_or_else(|| Refusal::not_found("this is not a token"))?;
     if token.id() != caller.token.id {
         caller.may_write()?;
     }
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_narrower_token_than_there_can_be_is_refused() {
+    fn a_token_with_an_unsupported_restriction_is_refused() {
         for request in [
             json!({ "packages": ["a"] }),
             json!({ "orgs": ["a"] }),

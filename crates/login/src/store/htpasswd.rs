@@ -1,8 +1,7 @@
-//! An htpasswd file: `name:hash` a line, as Apache and nginx read it.
+//! An htpasswd file: one `name:hash` per line, as Apache and nginx read it.
 //!
-//! What is not ours (comments, hashes of other kinds) stays as it is. A file with
-//! a line that makes no sense is never written over: what could not be read would
-//! be lost.
+//! Comments and hashes of other kinds are kept. A file with a malformed line is never
+//! overwritten, because the unreadable part would be lost.
 
 use std::collections::HashMap;
 use std::fs::{self, File, Metadata};
@@ -17,7 +16,7 @@ use crate::store::Registered;
 use demo_base::error::{Fault, Result};
 use demo_base::files;
 
-/// The file, and what was last read from it.
+/// The file, and the content that was last read from it.
 #[derive(Debug)]
 pub struct Htpasswd {
     path: PathBuf,
@@ -31,28 +30,30 @@ pub struct Users {
     hashes: HashMap<String, String>,
 }
 
-/// Tells two states of a file apart. A rename makes a new inode.
+/// Tells two states of a file apart. A rename results in a new inode.
 #[derive(Debug, Eq, PartialEq)]
 struct Stamp(u64, u64, i64, i64);
 
 impl Htpasswd {
+    /// Reads the file, if it exists.
+    ///
     /// # Errors
-    /// Exit 2 when the file, if there is one, cannot be read.
+    /// Exit 2 when the file exists but cannot be read.
     pub fn open(path: &Path) -> Result<Self> {
         let htpasswd = Self { path: path.to_owned(), last: Mutex::default() };
         htpasswd.users()?;
         Ok(htpasswd)
     }
 
-    /// The users as the file has them now; it is read again when it has changed.
+    /// The users in the file; it is read again when it has changed.
     ///
     /// # Errors
-    /// Exit 2 with path and line for what is no htpasswd file.
+    /// Exit 2 with path and line when it is not a valid htpasswd file.
     pub fn users(&self) -> Result<Arc<Users>> {
         let stamp = match fs::metadata(&self.path) {
             Ok(metadata) => Stamp::of(&metadata),
             Err(error) if error.kind() == ErrorKind::NotFound => Stamp(0, 0, 0, 0),
-            Err(error) => return Err(files::unreadable(&self.path, "users' file", error).into()),
+            Err(error) => return Err(files::unreadable(&self.path, "user file", error).into()),
         };
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((seen, users)) = &*last
@@ -65,11 +66,11 @@ impl Htpasswd {
         Ok(users)
     }
 
-    /// Adds a user, unless there are `most` already. Blocks: it waits for other
-    /// instances that have the same file.
+    /// Adds a user, unless there are `most` already. Blocks while another instance writes
+    /// the same file.
     ///
     /// # Errors
-    /// Exit 2 when the file cannot be read as a whole, or not written.
+    /// Exit 2 when the file cannot be read completely, or cannot be written.
     pub fn add(&self, user: &Username, hash: &str, most: u64) -> Result<Registered> {
         let _lock = self.lock()?;
         let users = self.read()?;
@@ -88,7 +89,7 @@ impl Htpasswd {
         Ok(Registered::Done)
     }
 
-    /// Replaces the hash of a user who is there.
+    /// Replaces the hash of an existing user.
     ///
     /// # Errors
     /// As [`Htpasswd::add`].
@@ -102,7 +103,7 @@ impl Htpasswd {
         self.write(&users.text.lines().map(line).collect::<String>())
     }
 
-    /// Takes a user's line out; `false` when there is none.
+    /// Removes a user's line; `false` when there is none.
     ///
     /// # Errors
     /// As [`Htpasswd::add`].
@@ -112,8 +113,8 @@ impl Htpasswd {
         if !users.hashes.contains_key(user.as_str()) {
             return Ok(false);
         }
-        let is_his = |line: &str| line.split_once(':').is_some_and(|(n, _)| n == user.as_str());
-        let kept = users.text.split_inclusive('\n').filter(|line| !is_his(line));
+        let is_own = |line: &str| line.split_once(':').is_some_and(|(n, _)| n == user.as_str());
+        let kept = users.text.split_inclusive('\n').filter(|line| !is_own(line));
         self.write(&kept.collect::<String>())?;
         Ok(true)
     }
@@ -123,24 +124,24 @@ impl Htpasswd {
             Ok(bytes) => Users::parse(bytes).map_err(|(line, why)| {
                 let path = self.path.display();
                 Fault::input(format!("{path}: line {line}: {why}"))
-                    .hint("mend or remove the line; nothing is written over it")
+                    .hint("correct or remove the line; the file was not changed")
                     .into()
             }),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(Users::default()),
-            Err(error) => Err(files::unreadable(&self.path, "users' file", error).into()),
+            Err(error) => Err(files::unreadable(&self.path, "user file", error).into()),
         }
     }
 
-    /// The mode that the operator has chosen stays: Apache may have to read it.
+    /// Writes the file and keeps its mode, since Apache may have to read it.
     fn write(&self, text: &str) -> Result<()> {
         let mode = fs::metadata(&self.path)
             .map_or(files::MODE_SECRET, |metadata| metadata.permissions().mode() & 0o777);
-        // A link stays a link.
+        // Write to the target of a symbolic link, so that the link is kept.
         let path = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
         files::write_atomic(&path, text.as_bytes(), mode)
     }
 
-    /// The file itself is replaced by a rename, so the lock is on one beside it.
+    /// Takes the lock, which is on a separate file, because a rename replaces the file itself.
     fn lock(&self) -> Result<File> {
         let mut name = self.path.clone().into_os_string();
         name.push(".lock");
@@ -166,11 +167,11 @@ impl Users {
         self.hashes.get(user).map(String::as_str)
     }
 
-    /// The error is the line and what is wrong with it, never the line itself.
+    /// The error has the number of the line and what is wrong with it, never its content.
     fn parse(bytes: Vec<u8>) -> Result<Self, (usize, &'static str)> {
         let text = String::from_utf8(bytes).map_err(|error| {
             let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-            (before.split(|byte| *byte == b'\n').count(), "it is no text")
+            (before.split(|byte| *byte == b'\n').count(), "it is not valid UTF-8")
         })?;
         let mut hashes = HashMap::new();
         for (number, line) in (1..).zip(text.lines()) {
@@ -178,18 +179,18 @@ impl Users {
                 continue;
             }
             let (name, rest) = line.split_once(':').ok_or((number, "it has no colon"))?;
-            // Apache writes nothing behind the hash; other programs add fields.
+            // Apache writes nothing after the hash, but other programs add fields.
             let hash = rest.split(':').next().unwrap_or_default();
             if name.is_empty() || hash.is_empty() {
                 return Err((number, "the name or the hash is missing"));
             }
             if name.contains('\0') || hash.contains('\0') {
-                return Err((number, "it has a NUL byte"));
+                return Err((number, "it contains a NUL byte"));
             }
             if is_bcrypt(hash) && !is_whole_bcrypt(hash) {
-                return Err((number, "its bcrypt hash is cut off, damaged or of too high a cost"));
+                return Err((number, "its bcrypt hash is cut off, damaged or too costly"));
             }
-            // The first one counts, as for Apache.
+            // The first line of a name counts, as for Apache.
             hashes.entry(name.to_owned()).or_insert_with(|| hash.to_owned());
         }
         Ok(Self { text, hashes })
@@ -202,7 +203,7 @@ impl Stamp {
     }
 }
 
-/// What the fuzz target calls.
+/// The entry point of the fuzz target.
 #[cfg(fuzzing)]
 pub fn fuzz(data: &[u8]) {
     let Ok(users) = Users::parse(data.to_vec()) else { return };
@@ -229,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_ours_stays_as_it_is() {
+    fn comments_and_other_hashes_are_kept() {
         let old = "# people\n\nold:$apr1$a$b\nsha:{SHA}x=\ncrypt:abc:more";
         let (_folder, path) = file(old.as_bytes());
         let htpasswd = Htpasswd::open(&path).unwrap();
@@ -245,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_user_who_is_removed_leaves_the_others_as_they_were() {
+    fn removing_a_user_does_not_change_other_lines() {
         let others = "# a:comment\n\nab:{SHA}x=\nb:crypt:more";
         let (_folder, path) = file(format!("a:{HASH}\n{others}").as_bytes());
         let htpasswd = Htpasswd::open(&path).unwrap();
@@ -266,14 +267,14 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_file_is_named_and_never_written_over() {
+    fn a_damaged_file_is_an_error_and_never_overwritten() {
         let cut = format!("a:{HASH}\nb:{}", &HASH[..40]);
         let table: [(&[u8], &str); 5] = [
             (cut.as_bytes(), "line 2: its bcrypt hash is cut off"),
             (b"a", "line 1: it has no colon"),
             (b"a:\n", "line 1: the name or the hash"),
-            (b"# x\na:\xff\n", "line 2: it is no text"),
-            (b"a:b\0\0\n", "line 1: it has a NUL byte"),
+            (b"# x\na:\xff\n", "line 2: it is not valid UTF-8"),
+            (b"a:b\0\0\n", "line 1: it contains a NUL byte"),
         ];
         for (bytes, part) in table {
             let (_folder, path) = file(b"");

@@ -21,13 +21,13 @@ use demo_base::exit_code::ExitCode;
 use demo_sqld_client::connector::Connector;
 use demo_sqld_client::endpoint::Endpoint;
 
-/// Connections to the primary that are kept.
+/// How many idle connections to the primary are kept.
 const MOST_IDLE: usize = 16;
-/// The server forgets a stream of a connection after 10 s without use, and the
-/// crate then fails once.
+/// How long an idle connection is kept. The server closes the stream of a connection after
+/// 10 s without use, and the next call of the crate then fails.
 const IDLE: Duration = Duration::from_secs(5);
 
-/// Runs a call to the primary on a connection of its own.
+/// Runs a call to the primary on a separate connection.
 macro_rules! primary {
     ($store:ident, $connection:ident => $call:expr) => {{
         let call = async {
@@ -39,17 +39,18 @@ macro_rules! primary {
     }};
 }
 
-/// Everything that is written, and all that decides about a login, goes to the
-/// primary over HTTP.
+/// All writes, and all queries that decide about a login, go to the primary over HTTP.
 pub struct LibsqlStore {
     database: Database,
-    /// A connection of the crate does one thing at a time.
+    /// A connection of the crate runs one call at a time.
     idle: Mutex<Vec<(Instant, Connection)>>,
     endpoint: Endpoint,
     replica: Option<LocalReplica>,
 }
 
 impl LibsqlStore {
+    /// Connects to the server and upgrades the tables.
+    ///
     /// # Errors
     /// Exit 3 when the server does not answer, 4 when it refuses the token, 5 when
     /// it has no such namespace.
@@ -70,11 +71,11 @@ impl LibsqlStore {
         Ok(store)
     }
 
-    /// Over HTTP first: there a refused token is called so, while an embedded
-    /// replica says that it has waited in vain.
+    /// Connects over HTTP first: this reports a refused token as such, while an embedded
+    /// replica would report a timeout.
     async fn prepare(&self) -> Result<()> {
         let connection = self.database.connect()?;
-        // The answer to this tells a server that refuses from one that is away.
+        // This tells a server that refuses the token from one that does not answer.
         self.at_start(async { Ok(connection.query("SELECT 1", ()).await.map(drop)?) }).await?;
         self.at_start(migrate::sqlite(&connection)).await
     }
@@ -83,7 +84,8 @@ impl LibsqlStore {
         let server = self.endpoint.describe();
         let silent = || Fault::unreachable(format!("{server} does not answer"));
         let Ok(outcome) = tokio::time::timeout(3 * DEADLINE, call).await else {
-            return Err(silent().hint("see whether the database of the file is well").into());
+            let hint = "check that the database of the configuration file is running";
+            return Err(silent().hint(hint).into());
         };
         outcome.map_err(|error| match error.downcast_ref::<::libsql::Error>() {
             Some(cause) => explained(cause, &self.endpoint),
@@ -96,15 +98,15 @@ impl LibsqlStore {
         Ok(match idle.pop() {
             Some((since, connection)) if since.elapsed() < IDLE => connection,
             _ => {
-                // The last one was used last: the others are older still.
+                // The last one is the most recently used, so the others are even older.
                 idle.clear();
                 self.database.connect()?
             }
         })
     }
 
-    /// The outcome of a call, within its deadline. Its connection is used again
-    /// only after success: a call that was cut off may have left it in the middle.
+    /// The outcome of a call, within its deadline. Its connection is reused only after
+    /// success: an aborted call may have left it in an undefined state.
     async fn within<T>(
         &self,
         call: impl Future<Output = Result<(Connection, T)>> + Send,
@@ -118,7 +120,7 @@ impl LibsqlStore {
                 Ok(value)
             }
             Ok(Err(error)) => {
-                // The others go to the same server: it may have been restarted.
+                // The server may have restarted, which breaks the other connections, too.
                 self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
                 Err(StoreError::Away(error))
             }
@@ -159,8 +161,8 @@ impl LibsqlStore {
         primary!(self, connection => sqlite::set_profile(&connection, user, profile))
     }
 
-    /// The embedded replica has it after its next sync; until then the primary
-    /// is asked, as for every token that the replica does not have.
+    /// The embedded replica has the token after its next sync. Until then, lookups go to the
+    /// primary, as for every token that the replica does not have.
     pub async fn add_token(&self, token: &TokenRecord) -> Stored<()> {
         primary!(self, connection => sqlite::add_token(&connection, token))?;
         if let Some(replica) = &self.replica {
@@ -212,12 +214,12 @@ impl LibsqlStore {
         Ok(ended.len() as u64)
     }
 
-    /// An embedded replica has him until its next sync.
+    /// An embedded replica has the user until its next sync.
     pub async fn remove(&self, user: &Username) -> Stored<bool> {
         primary!(self, connection => sqlite::remove_user(&connection, user))
     }
 
-    /// Syncs the embedded replica again and again.
+    /// Syncs the embedded replica repeatedly.
     pub async fn run_in_background(&self) {
         if let Some(replica) = &self.replica {
             replica.run_in_background().await;
@@ -229,7 +231,7 @@ impl LibsqlStore {
     }
 }
 
-/// What the client module says, with the hint of a service.
+/// The client's explanation of an error, with a hint for this service.
 fn explained(cause: &::libsql::Error, endpoint: &Endpoint) -> anyhow::Error {
     let fault = demo_sqld_client::explain(cause, endpoint);
     let fault = match fault.code() {

@@ -1,4 +1,4 @@
-//! Users in an htpasswd file, tokens and profiles in a `SQLite` file beside it.
+//! Stores users in an htpasswd file, and tokens and profiles in an `SQLite` file beside it.
 
 use std::io::Read;
 use std::path::Path;
@@ -19,22 +19,24 @@ use crate::tokens::{self, TokenRecord};
 use demo_base::error::{Fault, Result};
 use demo_base::files;
 
-/// The files of one machine. Several processes of it may have them open.
+/// Files on one machine, which several of its processes may have open.
 pub struct LocalStore {
     users: Arc<Htpasswd>,
     lookups: Lookups,
     reader: Connection,
     writer: Mutex<Connection>,
-    /// Its connections end with it.
+    /// The connections need it.
     _database: Database,
 }
 
 impl LocalStore {
+    /// Opens the files, and creates missing ones.
+    ///
     /// # Errors
-    /// Exit 2 when a file is damaged or cannot be made.
+    /// Exit 2 when a file is damaged or cannot be created.
     pub async fn open(places: &Files) -> Result<Self> {
         for file in [&places.htpasswd, &places.tokens] {
-            // A folder that is there keeps its mode.
+            // An existing folder keeps its mode.
             if let Some(folder) = file.parent().filter(|folder| !folder.exists()) {
                 files::create_dir(folder, files::MODE_SECRET_DIR)?;
             }
@@ -43,10 +45,10 @@ impl LocalStore {
         let path = &places.tokens;
         let (database, reader, writer) = tables(path).await.map_err(|error| {
             let known = error.downcast_ref::<Fault>().is_some();
-            let damaged = Fault::input(format!("the tokens' file {} is damaged", path.display()));
+            let damaged = Fault::input(format!("the token file {} is damaged", path.display()));
             let damaged = damaged
                 .because(format!("{error:#}"))
-                .hint("restore it, or move it away: then everybody logs in again");
+                .hint("restore it, or move it away, after which all users must log in again");
             if known { error } else { damaged.into() }
         })?;
         let lookups = Lookups::open(path, false).await?;
@@ -103,7 +105,7 @@ impl LocalStore {
         sqlite::add_token(&writer, token).await.map_err(StoreError::Damaged)
     }
 
-    /// The token of a user whom the operator has removed from the file is none.
+    /// A token is not valid if the operator has removed its user from the htpasswd file.
     pub async fn find_token(&self, id: &str) -> Stored<Option<TokenRecord>> {
         let found = self.lookups.find(id).await;
         let found = found.map_err(StoreError::Damaged)?;
@@ -129,19 +131,19 @@ impl LocalStore {
     pub async fn remove(&self, user: &Username) -> Stored<bool> {
         let (users, name) = (self.users.clone(), user.clone());
         let writer = self.writer.lock().await;
-        // First of all he is none any more: his tokens end with that.
+        // Delete the user first: that invalidates its tokens.
         let was_there = blocking(move || users.remove(&name)).await?;
         sqlite::forget_all(&writer, user).await.map_err(StoreError::Damaged)?;
         Ok(was_there)
     }
 }
 
-/// Opens the `SQLite` file with libSQL's own `SQLite`: a second one must not be linked.
+/// Opens the `SQLite` file with libSQL's own `SQLite`, since a second one must not be linked.
 async fn tables(path: &Path) -> Result<(Database, Connection, Connection)> {
     let _alone = alone(path).await?;
     let new = !path.exists();
     if new {
-        // SQLite would make it readable for everybody.
+        // SQLite would create it with a mode that lets all users read it.
         files::write_atomic(path, b"", files::MODE_SECRET)?;
     }
     not_cut_off(path)?;
@@ -152,16 +154,17 @@ async fn tables(path: &Path) -> Result<(Database, Connection, Connection)> {
     }
     let mut rows = writer.query("PRAGMA journal_mode = WAL", ()).await?;
     while rows.next().await?.is_some() {}
-    // A commit that was acknowledged is on the disk.
+    // An acknowledged commit must be on disk.
     writer.execute("PRAGMA synchronous = FULL", ()).await?;
     whole(&writer).await?;
     migrate::sqlite(&writer).await?;
     Ok((database, reader, writer))
 }
 
-/// Of two processes that find no file, the later would put an empty one in the place
-/// of the other's; and the change to WAL does not wait, whatever `BUSY` says. So one
-/// opens it at a time; the lock ends with the file, or with its process.
+/// Makes sure that only one process opens the file at a time. If two processes found no
+/// file, the later one would replace the other's file with an empty one; and the change to
+/// WAL does not wait for a lock, whatever `BUSY` says. The lock ends when the returned file
+/// is dropped, or with the process.
 async fn alone(path: &Path) -> Result<std::fs::File> {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
@@ -173,8 +176,8 @@ async fn alone(path: &Path) -> Result<std::fs::File> {
     Ok(locked.await??)
 }
 
-/// `SQLite` takes a file that is shorter than a page for an empty database, and
-/// would write over it.
+/// Checks that the file was not cut off. `SQLite` treats a file that is shorter than a page
+/// as an empty database, and would overwrite it.
 fn not_cut_off(path: &Path) -> Result<()> {
     let mut file = std::fs::File::open(path)?;
     let length = file.metadata()?.len();
@@ -189,10 +192,10 @@ fn not_cut_off(path: &Path) -> Result<()> {
                 size => u64::from(size),
             }
         }
-        _ => anyhow::bail!("it is no SQLite file"),
+        _ => anyhow::bail!("it is not an SQLite file"),
     };
     if page < 512 || length % page != 0 {
-        anyhow::bail!("it is cut off: {length} bytes are no whole number of pages");
+        anyhow::bail!("it is cut off: {length} bytes are not a whole number of pages");
     }
     Ok(())
 }
@@ -202,7 +205,7 @@ async fn whole(connection: &Connection) -> Result<()> {
     match rows.next().await?.map(|row| row.get_value(0)).transpose()? {
         Some(::libsql::Value::Text(text)) if text == "ok" => Ok(()),
         Some(::libsql::Value::Text(text)) => Err(anyhow::anyhow!("{text}")),
-        _ => Err(anyhow::anyhow!("SQLite's check says nothing")),
+        _ => Err(anyhow::anyhow!("PRAGMA quick_check returned nothing")),
     }
 }
 

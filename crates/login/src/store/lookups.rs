@@ -1,9 +1,9 @@
-//! Token lookups in an `SQLite` file of this machine: what every request waits for.
+//! Token lookups in an `SQLite` file on this machine, which every request needs.
 //!
-//! Each runs on a connection of its own, with a statement that was prepared once.
-//! The connections are plain ones, which only read, also to the file of an embedded
-//! replica: those of the `libsql` crate's replica parse every statement to see
-//! whether it may run here, and their prepared statements cannot be reset (0.10.0).
+//! Each lookup has its own connection, with a prepared statement. The connections are plain
+//! read-only ones, even to the file of an embedded replica: those of the `libsql` crate's
+//! replica parse every statement to see whether it may run locally, and their prepared
+//! statements cannot be reset (0.10.0).
 
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -15,12 +15,13 @@ use super::sqlite;
 use crate::tokens::TokenRecord;
 use demo_base::error::{Fault, Result};
 
-/// A lookup never waits within itself, so there are no more at once than threads.
+/// How many idle connections are kept. A lookup never yields, so that there are at most as
+/// many at once as threads.
 const MOST_IDLE: usize = 16;
-/// How long one process waits for another that has the file.
+/// How long one process waits for another one that has locked the file.
 pub const BUSY: Duration = Duration::from_secs(5);
 
-/// The file, and what is open of it.
+/// The file, and its open connections.
 pub struct Lookups {
     database: Database,
     sql: String,
@@ -29,7 +30,7 @@ pub struct Lookups {
 
 #[derive(Default)]
 struct Idle {
-    /// Counts how often the file was another one.
+    /// Counts how often the file was replaced.
     epoch: u64,
     lookups: Vec<Lookup>,
 }
@@ -40,11 +41,11 @@ struct Lookup {
 }
 
 impl Lookups {
-    /// In the file at `path`, which is there. `owned`: a token counts only while its
-    /// user is in the same file.
+    /// Opens the existing file at `path`. With `owned`, a token is valid only while its user
+    /// is in the same file.
     ///
     /// # Errors
-    /// When it cannot be opened.
+    /// When the file cannot be opened.
     pub async fn open(path: &Path, owned: bool) -> Result<Self> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
         let database = Builder::new_local(path).flags(flags).build().await?;
@@ -68,10 +69,10 @@ impl Lookups {
             None => self.connect().await?,
         };
         let found = sqlite::one_token(lookup.statement.query(params![id]).await?).await?;
-        // A statement that is not reset would keep its parameter, in silence.
+        // A statement that is not reset would silently keep its old parameter.
         lookup.statement.reset();
         if found.as_ref().is_some_and(|found| found.id != id) {
-            return Err(Fault::failed("the file of tokens answers for another one").into());
+            return Err(Fault::failed("the lookup returned a different token").into());
         }
         let mut idle = self.idle();
         if idle.epoch == epoch && idle.lookups.len() < MOST_IDLE {
@@ -80,7 +81,7 @@ impl Lookups {
         Ok(found)
     }
 
-    /// From now on whatever is at the path is read.
+    /// Opens the file at the path again for later lookups.
     pub fn reopen(&self) {
         let mut idle = self.idle();
         idle.epoch += 1;
@@ -122,7 +123,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_statement_answers_for_one_token_after_the_other() {
+    async fn one_statement_can_be_used_for_several_tokens() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("tokens.db");
         let writer = file(&path, &["a", "b"]).await;
@@ -131,16 +132,16 @@ mod tests {
             assert_eq!(found(&lookups, id).await.as_deref(), Some(id));
             assert_eq!(found(&lookups, "c").await, None);
         }
-        assert_eq!(lookups.idle().lookups.len(), 1, "the same one each time");
-        // It keeps no old view of the file.
+        assert_eq!(lookups.idle().lookups.len(), 1, "each lookup uses the same one");
+        // It does not keep an old snapshot of the file.
         writer.execute("DELETE FROM auth_tokens WHERE id = 'a'", ()).await.unwrap();
         assert_eq!(found(&lookups, "a").await, None);
         let owned = Lookups::open(&path, true).await.unwrap();
-        assert_eq!(found(&owned, "b").await, None, "there is no alice");
+        assert_eq!(found(&owned, "b").await, None, "the user alice does not exist");
     }
 
     #[tokio::test]
-    async fn another_file_at_the_path_is_read_once_it_is_told() {
+    async fn a_new_file_at_the_path_is_read_after_reopen() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("tokens.db");
         drop(file(&path, &["a"]).await);

@@ -1,4 +1,4 @@
-//! Where users and tokens are kept: one interface, a database behind it.
+//! Stores users and tokens: one interface to several databases.
 
 mod htpasswd;
 #[cfg(fuzzing)]
@@ -21,30 +21,30 @@ use super::profile::Profile;
 use super::tokens::{Presented, TokenRecord};
 use demo_base::error::Result;
 
-/// For every call to a database: the `libsql` crate may wait for ever.
+/// Time for every call to a database, since the `libsql` crate may wait forever.
 pub(super) const DEADLINE: std::time::Duration = std::time::Duration::from_secs(5);
 
-/// Why nothing came of a call. It reaches the log, never the client.
+/// Why a call failed. This goes to the log, never to the client.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The database does not answer, or refuses: later it may be well again.
-    #[error("the login database is away")]
+    /// The database does not answer, or refuses; it may recover later.
+    #[error("the login database does not answer")]
     Away(#[source] anyhow::Error),
-    /// What is kept cannot be read; nothing was written over it.
-    #[error("the login data cannot be read")]
+    /// The stored data cannot be read; nothing was overwritten.
+    #[error("cannot read the login data")]
     Damaged(#[source] anyhow::Error),
 }
 
 /// What every call returns.
 pub type Stored<T> = std::result::Result<T, StoreError>;
 
-/// What became of a registration.
+/// The result of a registration.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Registered {
     Done,
-    /// Somebody has the name.
+    /// The name is already registered.
     Taken,
-    /// There are as many users as there may be.
+    /// The limit on users is reached.
     Full,
 }
 
@@ -58,7 +58,7 @@ pub enum Store {
     Mysql(sql::mysql::MysqlStore),
 }
 
-/// Calls the same function of whichever store it is.
+/// Calls the same function of any store.
 macro_rules! each {
     ($store:expr, $inner:ident => $call:expr) => {
         match $store {
@@ -73,12 +73,10 @@ macro_rules! each {
 }
 
 impl Store {
-    /// Opens the database of `config` and brings its tables up to date. With an
-    /// embedded replica, its background sync runs until the store is dropped.
+    /// Opens the database of `config` and upgrades its tables.
     ///
     /// # Errors
-    /// Exit 3 when it does not answer, 4 when it refuses, 2 when what is there
-    /// cannot be used.
+    /// Exit 3 when it does not answer, 4 when it refuses, 2 when its data cannot be used.
     pub async fn open(config: &Config) -> Result<Self> {
         match &config.backend {
             Backend::Local(files) => {
@@ -98,15 +96,16 @@ impl Store {
                 reason = "with every feature on, nothing is left; Config::load names the feature"
             )]
             other => {
-                Err(demo_base::error::Fault::input(format!("{other} was not built in")).into())
+                let what = format!("this `demo` was built without {other}");
+                Err(demo_base::error::Fault::input(what).into())
             }
         }
     }
 
-    /// The password hash of a user, if there is such a user.
+    /// The password hash of a user, if the user exists.
     ///
     /// # Errors
-    /// See [`StoreError`]; so for every function below.
+    /// See [`StoreError`].
     pub async fn hash_of(&self, user: &Username) -> Stored<Option<String>> {
         each!(self, store => store.hash_of(user).await)
     }
@@ -119,8 +118,8 @@ impl Store {
         each!(self, store => store.count_users().await)
     }
 
-    /// Adds a user, unless there are `most` already. Tokens that an earlier user
-    /// of the same name has left are gone then.
+    /// Adds a user, unless there are `most` already. Deletes tokens that an earlier user
+    /// of the same name has left.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -142,7 +141,7 @@ impl Store {
         each!(self, store => store.set_hash(user, hash).await)
     }
 
-    /// What the user has told about himself.
+    /// The profile of a user.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -150,7 +149,7 @@ impl Store {
         each!(self, store => store.profile(user).await)
     }
 
-    /// Replaces it.
+    /// Replaces the profile of a user.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -158,7 +157,7 @@ impl Store {
         each!(self, store => store.set_profile(user, profile).await)
     }
 
-    /// Keeps a new token.
+    /// Stores a new token.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -166,7 +165,7 @@ impl Store {
         each!(self, store => store.add_token(token).await)
     }
 
-    /// The record of a token that is valid now. Addresses are the caller's to check.
+    /// The record of a token, if it is valid now. The caller must check the address.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -183,7 +182,7 @@ impl Store {
         each!(self, store => store.tokens_of(user).await)
     }
 
-    /// Forgets a token of a user; `false` when he has no such token.
+    /// Deletes a token of a user; `false` when the user has no such token.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -191,7 +190,7 @@ impl Store {
         each!(self, store => store.revoke(user, id).await)
     }
 
-    /// Ends all tokens of a user but the one with the id `kept`; returns how many.
+    /// Deletes all tokens of a user except the one with the id `kept`; returns how many.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -199,8 +198,8 @@ impl Store {
         each!(self, store => store.revoke_others(user, kept).await)
     }
 
-    /// Takes a user away with his profile and all his tokens; `false` when there
-    /// is no such user. What else was kept of him is gone then, too.
+    /// Deletes a user with the profile and all tokens; `false` when there is no such user.
+    /// Leftover data of the name is deleted in any case.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -208,21 +207,21 @@ impl Store {
         each!(self, store => store.remove(user).await)
     }
 
-    /// Looks after itself until it is dropped: the background sync of an
-    /// embedded replica; for other stores this ends at once.
+    /// Runs the background sync of an embedded replica and never returns; for other stores,
+    /// returns at once.
     pub async fn run_in_background(&self) {
         if let Self::Libsql(store) = self {
             store.run_in_background().await;
         }
     }
 
-    /// What an embedded replica counts, if there is one.
+    /// The counters of the embedded replica, if there is one.
     pub fn replica_counters(&self) -> Option<&ReplicaCounters> {
         if let Self::Libsql(store) = self { store.replica_counters() } else { None }
     }
 }
 
-/// What an embedded replica counts. Clones count together.
+/// The counters of an embedded replica; clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct ReplicaCounters {
     pub syncs: Counter,
@@ -230,6 +229,6 @@ pub struct ReplicaCounters {
     /// Lookups that the local file answered, and those that went to the primary.
     pub local: Counter,
     pub remote: Counter,
-    /// When the last sync that worked began, in seconds since 1970.
+    /// When the last successful sync began, in seconds since 1970.
     pub synced_at: Gauge,
 }

@@ -1,9 +1,9 @@
-//! The embedded replica: a copy of the tables in a file of this machine.
+//! The embedded replica: a copy of the tables in a file on this machine.
 //!
-//! It answers for tokens that it has, as long as its last sync is not older than
-//! the interval of the configuration. What it does not have is asked of the
-//! primary: a token that was made elsewhere is known at once, and only a
-//! revocation may be late, by the interval at most.
+//! It answers for tokens that it has, as long as its last sync is not older than the
+//! configured interval. Lookups of other tokens go to the primary. A token that was created
+//! elsewhere is therefore known at once, and only a revocation may be late, by at most the
+//! interval.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,52 +23,53 @@ use demo_base::files;
 use demo_sqld_client::connector::Connector;
 use demo_sqld_client::endpoint::Endpoint;
 
-/// The crate retries inside of a sync; a cut-off one may have brought a part.
+/// Time for a sync, in which the crate retries. An aborted sync may have copied a part.
 const SYNC_DEADLINE: Duration = Duration::from_secs(10);
-/// Copying a whole database for the first time.
+/// Time for the first sync, which copies the whole database.
 const FIRST_SYNC_DEADLINE: Duration = Duration::from_secs(120);
 
-/// What the local file says of a token.
+/// What the local file says about a token.
 pub enum Found {
     Yes(Box<TokenRecord>),
     /// It was revoked on this instance.
     Revoked,
-    /// The file does not have it, or is too old to be believed.
+    /// The file does not have the token, or is too old to use.
     AskPrimary,
 }
 
 /// The file, and how old it is.
 pub struct LocalReplica {
     database: Database,
-    /// Opened anew after a sync that brought something: after a crash of the
-    /// primary that is the whole database, in new files.
+    /// Opened again after each sync that brought changes: after a crash of the primary, a
+    /// sync replaces the whole database with new files.
     lookups: Lookups,
     interval: Option<Duration>,
     serve_stale: Duration,
-    /// The beginning of the last sync that worked.
+    /// When the last successful sync began.
     synced: RwLock<Instant>,
     /// Whether the last sync failed.
     away: AtomicBool,
-    /// Revoked here, and perhaps still in the file; with the time of it.
+    /// Tokens that were revoked here and may still be in the file, with the time of the
+    /// revocation.
     revoked: Mutex<HashMap<String, Instant>>,
     wanted: Notify,
     pub counters: ReplicaCounters,
 }
 
 impl LocalReplica {
-    /// Opens the file, which is made if it is not there, and syncs it once.
+    /// Opens the file, which is created if it is missing, and syncs it once.
     ///
     /// # Errors
-    /// Exit 2 when the file cannot be used, 3 when the primary does not sync it.
+    /// Exit 2 when the file cannot be used, 3 when it cannot be synced with the primary.
     pub async fn open(config: &Replica, endpoint: &Endpoint, token: &str) -> Result<Self> {
         if let Some(folder) = config.path.parent().filter(|folder| !folder.exists()) {
             files::create_dir(folder, files::MODE_SECRET_DIR)?;
         }
         let path = config.path.display();
         let unusable = |error: ::libsql::Error| {
-            Fault::input(format!("the embedded replica {path} cannot be used"))
+            Fault::input(format!("cannot use the embedded replica {path}"))
                 .because(error)
-                .hint("remove the file and those beside it: it is only a copy")
+                .hint("remove the file and those that belong to it: it is only a copy")
         };
         let builder = Builder::new_remote_replica(&config.path, endpoint.url(), token.to_owned())
             .connector(Connector::new(endpoint)?)
@@ -78,9 +79,10 @@ impl LocalReplica {
         match tokio::time::timeout(FIRST_SYNC_DEADLINE, database.sync()).await {
             Ok(Ok(_)) => {}
             Ok(Err(error)) if error.to_string().contains("handshake") => {
-                // The same words for a refused token; but HTTP has taken it already.
+                // A refused token gives the same error, but the server has accepted it over
+                // HTTP.
                 let what = format!("{} does not sync embedded replicas", endpoint.describe());
-                let hint = "is it a primary or a replica with its gRPC routes reachable over HTTP?";
+                let hint = "check that the gRPC routes of the server are reachable over HTTP";
                 return Err(Fault::unreachable(what).because(error).hint(hint).into());
             }
             Ok(Err(error)) => return Err(unusable(error).into()),
@@ -103,12 +105,12 @@ impl LocalReplica {
         };
         replica.count_sync(began);
         if config.interval.is_none() {
-            tracing::warn!("no background sync: revocations on other instances may stay unseen");
+            tracing::warn!("no background sync: revocations on other instances may go unnoticed");
         }
         Ok(replica)
     }
 
-    /// Looks into the file, if it is young enough.
+    /// Looks a token up in the file, if the file is recent enough.
     pub async fn find(&self, id: &str) -> Found {
         if self.is_revoked(id) {
             return Found::Revoked;
@@ -121,24 +123,25 @@ impl LocalReplica {
             && self.away.load(Ordering::Relaxed)
             && let Some(token) = self.find_stale(id).await
         {
-            // No need to wait for a primary that has just been found away.
+            // Do not wait for a primary that has just failed to answer.
             return Found::Yes(Box::new(token));
         }
         Found::AskPrimary
     }
 
-    /// Looks into the file while the primary is away, if the configuration lets it.
+    /// Looks a token up in the file while the primary does not answer, if the configuration
+    /// allows that.
     pub async fn find_stale(&self, id: &str) -> Option<TokenRecord> {
         let bound = self.interval.map(|interval| interval + self.serve_stale)?;
         let allowed = !self.serve_stale.is_zero() && self.age() <= bound && !self.is_revoked(id);
         if allowed { self.read(id).await } else { None }
     }
 
-    /// Any error is as good as not found: the primary will say.
+    /// An error counts as not found, since the primary is asked then.
     async fn read(&self, id: &str) -> Option<TokenRecord> {
         let found = self.lookups.find(id).await;
         if let Err(error) = &found {
-            tracing::warn!(%error, "the embedded replica could not be read");
+            tracing::warn!(%error, "cannot read the embedded replica");
         }
         let found = found.ok().flatten();
         if found.is_some() {
@@ -147,7 +150,7 @@ impl LocalReplica {
         found
     }
 
-    /// From now on this instance does not know the token, whatever the file says.
+    /// Notes that the token was revoked, so that this instance ignores it in the file.
     pub fn revoked(&self, id: &str) {
         let mut revoked = self.revoked.lock().unwrap_or_else(PoisonError::into_inner);
         revoked.insert(id.to_owned(), Instant::now());
@@ -164,9 +167,9 @@ impl LocalReplica {
         self.wanted.notify_one();
     }
 
-    /// Syncs at the interval, and after own writes.
+    /// Syncs at the interval, and after writes of this instance.
     pub async fn run_in_background(&self) {
-        // A little early, so that a file that is kept up is always young enough.
+        // A little early, so that the file is always recent enough if the syncs succeed.
         let period = self.interval.map(|interval| interval * 9 / 10);
         let mut ticks = interval(period.unwrap_or(Duration::from_secs(3600)));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -193,7 +196,7 @@ impl LocalReplica {
         let was_away = self.away.swap(failure.is_some(), Ordering::Relaxed);
         if let Some(error) = failure {
             self.counters.failed_syncs.inc();
-            // Once for each outage.
+            // Log each outage once.
             if !was_away {
                 tracing::warn!(error, "the embedded replica does not sync");
             }

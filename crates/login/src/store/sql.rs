@@ -1,5 +1,5 @@
-//! Postgres and `MySQL`, through sqlx. The drivers' types differ, the statements
-//! hardly: one macro makes both stores.
+//! Postgres and `MySQL`, through sqlx. The drivers' types differ, but the statements
+//! hardly do, so that one macro defines both stores.
 
 mod migrations;
 
@@ -19,7 +19,7 @@ use crate::profile::Profile;
 use crate::tokens::{self, TokenRecord};
 use demo_base::error::{Fault, Result};
 
-/// For the first connection.
+/// Time for the first connection.
 const START: Duration = Duration::from_secs(10);
 
 const TOKEN: &str = "SELECT t.id, t.user_name, t.digest, t.label, t.readonly, t.cidrs, t.created, \
@@ -35,14 +35,14 @@ async fn within<T>(call: impl Future<Output = Result<T>> + Send) -> Stored<T> {
     }
 }
 
-/// Why there is no connection at the start. The URL is not repeated: it may have
-/// a password in it.
+/// Why there is no connection at startup. The message does not repeat the URL, which may
+/// have a password.
 fn unusable(name: &str, error: sqlx::Error) -> anyhow::Error {
     let hint = format!("correct `backend.{name}.url`, or start the database");
     let fault = match &error {
         sqlx::Error::Configuration(_) => {
-            // Its own text may repeat the URL.
-            return Fault::input(format!("`backend.{name}.url` is no URL of a database"))
+            // The error's own message may repeat the URL.
+            return Fault::input(format!("`backend.{name}.url` is not a database URL"))
                 .hint(hint)
                 .into();
         }
@@ -50,7 +50,7 @@ fn unusable(name: &str, error: sqlx::Error) -> anyhow::Error {
             Fault::rejected("the database refuses the user or the password")
         }
         sqlx::Error::Database(refusal) if is_missing(refusal.code().as_deref()) => {
-            Fault::not_found("there is no such database")
+            Fault::not_found("the database does not exist")
         }
         _ => Fault::unreachable("the database does not answer"),
     };
@@ -89,14 +89,15 @@ macro_rules! store {
 
             impl $store {
                 /// # Errors
-                /// Exit 2, 3, 4 or 5: no URL, no answer, refused, no such database.
+                /// Exit 2 for an invalid URL, 3 when the database does not answer, 4 when it
+                /// refuses the user, 5 when it does not exist.
                 pub async fn open(config: &Sql) -> Result<Self> {
                     let options = sqlx::pool::PoolOptions::<$driver>::new()
                         .max_connections(config.connections.get())
                         .acquire_timeout(START);
                     let pool = options.connect(config.url.expose_secret()).await;
                     let pool = pool.map_err(|error| unusable($key, error))?;
-                    migrate(&pool).await.context("the login tables cannot be made")?;
+                    migrate(&pool).await.context("cannot create the login tables")?;
                     Ok(Self { pool })
                 }
 
@@ -128,7 +129,7 @@ macro_rules! store {
                     within(async {
                         let name = user.as_str();
                         let mut transaction = self.pool.begin().await?;
-                        // One registration at a time, or two would count alike.
+                        // One registration at a time: two at once would see the same count.
                         query("SELECT id FROM auth_lock WHERE id = 1 FOR UPDATE")
                             .fetch_one(&mut *transaction)
                             .await?;
@@ -307,28 +308,28 @@ macro_rules! store {
             }
 
             async fn migrate(pool: &Pool<$driver>) -> Result<()> {
-                // One connection for all: the lock is that of its session.
+                // All steps use one connection, because its session holds the lock.
                 let mut connection = pool.acquire().await?;
                 let lock: Option<&str> = $lock;
                 if let Some(lock) = lock {
                     let row = query(lock).fetch_one(&mut *connection).await?;
                     if row.try_get::<Option<i64>, _>(0)? != Some(1) {
-                        anyhow::bail!("another instance makes them, and does not come to an end");
+                        anyhow::bail!("another instance is creating them and does not finish");
                     }
                 }
                 let migrator = migrations::$module();
-                // Not `run`: the compiler does not see that its future is `Send`.
+                // `run` does not work here: the compiler cannot see that its future is `Send`.
                 let mut outcome = migrator.run_direct(None, &mut *connection, false).await;
                 if let Err(MigrateError::Dirty(version)) = outcome {
-                    // A step was cut off. Nobody is at it, since we have the lock. Every
-                    // step of MySQL may run again, and Postgres has undone it.
+                    // A step was interrupted, and no other instance is running it, since this
+                    // one has the lock. MySQL's steps can run again; Postgres rolls back.
                     query("DELETE FROM auth_schema WHERE version = ?")
                         .bind(version)
                         .execute(&mut *connection)
                         .await?;
                     outcome = migrator.run_direct(None, &mut *connection, false).await;
                 }
-                // A lock ends with its session.
+                // The lock ends with its session.
                 connection.close().await?;
                 Ok(outcome?)
             }
@@ -337,7 +338,7 @@ macro_rules! store {
                 sql: &str,
             ) -> sqlx::query::Query<'a, $driver, <$driver as sqlx::Database>::Arguments> {
                 let placeholders: fn(&str) -> String = $placeholders;
-                // Made of constants only; every value is bound.
+                // The SQL consists of constants only; every value is bound.
                 sqlx::query(AssertSqlSafe(placeholders(sql)))
             }
 
@@ -373,12 +374,12 @@ store! {
     upsert: "INSERT INTO auth_profiles (name, profile) VALUES (?, ?) \
              ON DUPLICATE KEY UPDATE profile = VALUES(profile)",
     placeholders: str::to_owned,
-    // sqlx waits for its own lock with a negative time: for MySQL that is for ever,
-    // for MariaDB not at all, and it goes on without the lock.
+    // sqlx takes its own lock with a negative timeout: MySQL then waits forever, while
+    // MariaDB does not wait at all and continues without the lock.
     lock: Some("SELECT GET_LOCK('demo_auth_schema', 15)")
 }
 
-/// `$1`, `$2`, as Postgres wants them.
+/// Replaces each `?` with `$1`, `$2` and so on, as Postgres requires.
 #[cfg(feature = "backend-postgres")]
 fn numbered(sql: &str) -> String {
     let mut parts = sql.split('?');

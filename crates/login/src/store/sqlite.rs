@@ -1,5 +1,5 @@
-//! The statements of everything that speaks `SQLite`: the local file of tokens,
-//! a libSQL server, its embedded replica.
+//! The statements for all `SQLite` databases: the local token file, a libSQL server and
+//! its embedded replica.
 
 use ::libsql::{Connection, Row, Rows, Value, params};
 
@@ -31,7 +31,7 @@ pub async fn register(
     most: u64,
 ) -> Result<Registered> {
     forget_tokens(connection, user, tokens::now()).await?;
-    // One statement, so one transaction: no two instances pass the limit together.
+    // A single statement is one transaction, so two instances cannot exceed the limit together.
     let sql = "INSERT INTO auth_users (name, hash, created) SELECT ?1, ?2, ?3 \
                WHERE (SELECT count(*) FROM auth_users) < ?4 ON CONFLICT (name) DO NOTHING";
     let most = i64::try_from(most).unwrap_or(i64::MAX);
@@ -44,8 +44,8 @@ pub async fn register(
     Ok(if taken { Registered::Taken } else { Registered::Full })
 }
 
-/// What an earlier user of this name has left, unless he is still there.
-/// `before`: when it was seen that he is not; a newer token is the next user's.
+/// Deletes the tokens that an earlier user of this name has left, unless the user still
+/// exists. `before` is when the user was found missing; newer tokens are the next user's.
 pub async fn forget_tokens(connection: &Connection, user: &Username, before: i64) -> Result<()> {
     let sql = "DELETE FROM auth_tokens WHERE user_name = ?1 AND created < ?2 \
                AND NOT EXISTS (SELECT 1 FROM auth_users WHERE name = ?1)";
@@ -97,7 +97,7 @@ pub async fn add_token(connection: &Connection, token: &TokenRecord) -> Result<(
     Ok(())
 }
 
-/// The statement that finds a token by its id (`?1`); `owned`: only while its user is
+/// The statement that finds a token by its id (`?1`); with `owned`, only while its user is
 /// in `auth_users`.
 pub fn token_by_id(owned: bool) -> String {
     let join = if owned { " JOIN auth_users u ON u.name = t.user_name" } else { "" };
@@ -131,7 +131,7 @@ pub async fn revoke(connection: &Connection, user: &Username, id: &str) -> Resul
     Ok(connection.execute(sql, params![id, user.as_str()]).await? == 1)
 }
 
-/// The ids of those that it has ended.
+/// Deletes all tokens of a user except `kept`, and returns the ids of the deleted ones.
 pub async fn revoke_others(
     connection: &Connection,
     user: &Username,
@@ -153,7 +153,7 @@ pub async fn remove_user(connection: &Connection, user: &Username) -> Result<boo
     Ok(was_there)
 }
 
-/// Tokens and profile of a user who is no more.
+/// Deletes the tokens and the profile of a user.
 pub async fn forget_all(connection: &Connection, user: &Username) -> Result<()> {
     let tokens = "DELETE FROM auth_tokens WHERE user_name = ?1";
     connection.execute(tokens, params![user.as_str()]).await?;
@@ -162,11 +162,11 @@ pub async fn forget_all(connection: &Connection, user: &Username) -> Result<()> 
     Ok(())
 }
 
-/// The one row, if there is one. The answer is read to its end, or its connection
-/// could not be used again.
+/// The first row, if there is one. The answer is read to its end, because its connection
+/// could not be used again otherwise.
 async fn first<T>(mut rows: Rows, read: impl Fn(&Row) -> Result<T>) -> Result<Option<T>> {
     let Some(row) = rows.next().await? else { return Ok(None) };
-    // Before the next step: a row of a local file is gone then.
+    // Read before the next step, which invalidates a row of a local file.
     let value = read(&row)?;
     while rows.next().await?.is_some() {}
     Ok(Some(value))
@@ -188,7 +188,7 @@ fn token(row: &Row) -> Result<TokenRecord> {
     })
 }
 
-/// The crate's own conversion panics on a value of another kind.
+/// The crate's own conversion panics on a value of another type.
 fn text(row: &Row, column: i32) -> Result<String> {
     match row.get_value(column)? {
         Value::Text(text) => Ok(text),
@@ -205,5 +205,5 @@ fn integer(row: &Row, column: i32) -> Result<Option<i64>> {
 }
 
 fn odd(column: i32) -> anyhow::Error {
-    Fault::failed(format!("column {column} of a login table has a value of another kind")).into()
+    Fault::failed(format!("column {column} of a login table has a value of the wrong type")).into()
 }

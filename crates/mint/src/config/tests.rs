@@ -46,7 +46,7 @@ fn the_listeners_are_named_beside_the_admin_api_of_the_server() {
 }
 
 #[test]
-fn what_is_wrong_is_named_with_its_key_and_without_its_value() {
+fn an_error_names_the_key_and_not_the_value() {
     for (from, to, key) in [
         ("jwks: https://i.example/keys", "secret: ${SECRET}", "`login.secret`"),
         ("jwks: https://i.example/keys", "jwks: http://i.example/hunter2", "`login.jwks`"),
@@ -66,7 +66,7 @@ fn what_is_wrong_is_named_with_its_key_and_without_its_value() {
         assert!(SMALLEST.contains(from), "{from}");
         let outcome = load(&SMALLEST.replacen(from, to, 1));
         if key.is_empty() {
-            // Discovery, from an https issuer.
+            // Without a source of keys, an https issuer is discovered.
             outcome.unwrap();
             continue;
         }
@@ -79,7 +79,7 @@ fn what_is_wrong_is_named_with_its_key_and_without_its_value() {
     assert!(error.contains("`login.issuer`"), "{error}");
 }
 
-/// READ of the findings: a subject must not become the name of a namespace of the operator's.
+/// A subject must not become the name of one of the operator's namespaces.
 #[test]
 fn read_a_user_cannot_be_named_like_a_namespace_of_the_operators() {
     let with = |lines: &str| {

@@ -1,4 +1,4 @@
-//! Asking the issuer: a deadline, no redirects, and no more bytes than expected.
+//! Requests to the issuer, with a deadline, without redirects, and with a size limit.
 
 use std::time::Duration;
 
@@ -12,15 +12,15 @@ const LONGEST: usize = 64 * 1024;
 const DEADLINE: Duration = Duration::from_secs(5);
 const CONNECT_DEADLINE: Duration = Duration::from_secs(2);
 
-/// Why there is no answer. The texts are for the log; no URL is in them, since
-/// one may have a key in its query.
+/// Why there is no usable answer. The texts are for the log and contain no URL, since a URL
+/// may have a key in its query.
 #[derive(Debug, Eq, PartialEq)]
 pub enum NoAnswer {
-    /// Nobody there, or not in time.
+    /// The issuer cannot be reached, or does not answer in time.
     Away(String),
-    /// Something else than 200.
+    /// A status other than 200.
     Status(u16),
-    /// More than any such document has.
+    /// The answer is too long.
     TooLong,
 }
 
@@ -30,7 +30,7 @@ pub enum NoAnswer {
 /// When the TLS backend cannot be set up.
 pub fn client(url: &Url) -> Result<reqwest::Client> {
     let builder = reqwest::Client::builder()
-        // Where it leads is not what the operator has named.
+        // A redirect could lead to a server that the operator has not configured.
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(CONNECT_DEADLINE)
         .timeout(DEADLINE);
@@ -38,7 +38,7 @@ pub fn client(url: &Url) -> Result<reqwest::Client> {
     Ok(builder.build()?)
 }
 
-/// The body of a 200.
+/// The body of an answer with status 200.
 ///
 /// # Errors
 /// See [`NoAnswer`].

@@ -1,4 +1,4 @@
-//! What the fuzz targets call. Built with `--cfg fuzzing` alone.
+//! The entry points of the fuzz targets. Built only with `--cfg fuzzing`.
 
 use super::jwk::Keys;
 use super::jwt::{self, Rules};

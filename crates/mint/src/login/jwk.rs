@@ -1,4 +1,4 @@
-//! The public keys of an issuer, out of its JWKS document.
+//! Reads the public keys of an issuer from its JWKS document.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -10,9 +10,9 @@ use demo_sqld::jws::Jws;
 use demo_sqld::strict_json;
 use demo_sqld::verifier::{Algorithm, Verifier};
 
-/// Keys of one issuer; those beyond are ignored.
+/// How many keys of one issuer are used; further ones are ignored.
 const MOST_KEYS: usize = 32;
-/// How issuers sign with keys that they publish.
+/// The algorithms of keys that issuers publish.
 const ALGORITHMS: [Algorithm; 3] = [Algorithm::Es256, Algorithm::Rs256, Algorithm::EdDsa];
 
 /// One key that can verify logins.
@@ -24,16 +24,16 @@ struct Key {
 /// The keys of an issuer; at least one.
 pub struct Keys(Vec<Key>);
 
-/// Why a document gives no keys. No message repeats any of it.
+/// Why a document has no usable keys. No message repeats a part of the document.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Unusable {
-    #[error("it is no JWKS document: {0}")]
+    #[error("it is not a JWKS document: {0}")]
     Json(strict_json::Unreadable),
-    #[error("it is no JWKS document: it has no list `keys`")]
+    #[error("it is not a JWKS document: it has no list `keys`")]
     NoList,
     #[error(
-        "none of its {0} keys can verify a login: an Ed25519 key, one on P-256 or an RSA key of \
-         2,048 bits or more is needed, for signatures with EdDSA, ES256 or RS256"
+        "none of its {0} keys can verify a login: it needs an Ed25519 key (EdDSA), a P-256 key \
+         (ES256) or an RSA key of at least 2,048 bits (RS256)"
     )]
     NoKey(usize),
 }
@@ -53,11 +53,11 @@ struct Jwk {
 }
 
 impl Keys {
-    /// Reads a JWKS document. Keys that are for something else, of another kind
-    /// or broken are left out.
+    /// Reads a JWKS document. Skips keys that are for another use, of another type
+    /// or malformed.
     ///
     /// # Errors
-    /// When it is no such document, or no key of it is left.
+    /// When it is not a JWKS document, or has no usable key.
     pub fn parse(document: &[u8]) -> Result<Self, Unusable> {
         let mut document = strict_json::object(document).map_err(Unusable::Json)?;
         let Some(Value::Array(listed)) = document.remove("keys") else {
@@ -76,17 +76,17 @@ impl Keys {
     /// Verifies the signature of a login with the key that it names.
     ///
     /// # Errors
-    /// `UnknownKey` when it names none of these, or none where there are
+    /// `UnknownKey` when it names none of these keys, or names no key although there are
     /// several; `Algorithm`, `Signature`.
     pub fn verify(&self, login: &Jws<'_>) -> Result<(), Refusal> {
-        // At once, so that `none` and HS256 never send anybody to the issuer.
+        // Checked first, so that `none` and HS256 never cause a request to the issuer.
         if !ALGORITHMS.iter().any(|algorithm| login.algorithm == algorithm.name()) {
             return Err(Refusal::Algorithm);
         }
         let named: Vec<&Key> = if let Some(id) = login.key_id.as_deref() {
             self.0.iter().filter(|key| key.id.as_deref() == Some(id)).collect()
         } else {
-            // Without a `kid` there must be no doubt.
+            // Without a `kid`, only one key may match.
             self.0.iter().filter(|key| login.names(&key.verifier)).collect()
         };
         if named.is_empty() || (login.key_id.is_none() && named.len() > 1) {
@@ -104,7 +104,7 @@ impl Keys {
     }
 }
 
-/// The algorithm follows from the key's own type, and from nothing else.
+/// A usable key. Only the type of the key determines its algorithm.
 fn key(jwk: Jwk) -> Option<Key> {
     if jwk.usage.as_deref().is_some_and(|usage| usage != "sig") {
         return None;
@@ -118,7 +118,7 @@ fn key(jwk: Jwk) -> Option<Key> {
         ("OKP", Some("Ed25519")) => Verifier::ed25519(&bytes(&jwk.x?)?),
         _ => None,
     }?;
-    // RFC 9864 calls EdDSA by the name of its curve.
+    // RFC 9864 names EdDSA after its curve.
     let own = verifier.algorithm();
     let named = |alg: &str| alg == own.name() || (own == Algorithm::EdDsa && alg == "Ed25519");
     if jwk.alg.as_deref().is_some_and(|alg| !named(alg)) {
@@ -131,7 +131,7 @@ fn bytes(text: &str) -> Option<Vec<u8>> {
     URL_SAFE_NO_PAD.decode(text).ok()
 }
 
-/// Some libraries write one before a modulus (RFC 7518, section 6.3.1.1).
+/// Removes leading zeros, which some libraries write (RFC 7518, section 6.3.1.1).
 fn without_zeros(number: &[u8]) -> &[u8] {
     let zeros = number.iter().take_while(|byte| **byte == 0).count();
     &number[zeros..]

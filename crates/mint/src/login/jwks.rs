@@ -1,11 +1,10 @@
-//! Logins with asymmetric keys, which the issuer publishes.
+//! Verifies logins with public keys that the issuer publishes.
 //!
-//! The keys are fetched at the start, every ten minutes, and when a login names
-//! one that is not known: by one request at a time, and not sooner than ten
-//! seconds after the last (so nobody makes the mint flood the issuer). While the
-//! issuer is away, or answers something in which there is no key to use, the last
-//! good keys go on; a login with another key then gets 503, since nobody can say
-//! whether it is good.
+//! The keys are fetched at startup, every ten minutes, and when a login names an unknown
+//! key. There is one request at a time, and at least ten seconds between two of them, so
+//! that clients cannot make the mint flood the issuer. While the issuer does not answer, or
+//! its answer has no usable key, the last good keys stay in use. A login with another key
+//! then gets 503, since it cannot be verified.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -25,11 +24,11 @@ use demo_service::observe::Metrics;
 use demo_sqld::jws::Jws;
 use demo_sqld::strict_json;
 
-/// Between two regular fetches.
+/// The time between two regular fetches.
 const REGULAR: Duration = Duration::from_secs(600);
-/// Between two fetches that unknown keys ask for.
+/// The shortest time between two fetches for unknown keys.
 const SHORTEST: Duration = Duration::from_secs(10);
-/// The same after one that failed, and how often an issuer that is away is tried.
+/// The same after a failed fetch, and the time between retries.
 const RETRY: Duration = Duration::from_secs(1);
 
 /// Where the address of the keys comes from.
@@ -42,11 +41,11 @@ enum Place {
     },
 }
 
-/// The keys of one issuer, kept fresh.
+/// The keys of one issuer, kept up to date.
 pub struct Jwks {
     http: reqwest::Client,
     place: Place,
-    /// `None` until the first time that they could be fetched.
+    /// `None` until they are first fetched.
     keys: RwLock<Option<Arc<Keys>>>,
     /// Counts the changes of `keys`.
     generation: AtomicU64,
@@ -54,20 +53,20 @@ pub struct Jwks {
     shown: Shown,
 }
 
-/// What the metrics say of the issuer's keys.
+/// The metrics about the issuer's keys.
 #[derive(Clone, Default)]
 pub struct Shown {
-    /// How many are in use.
+    /// How many keys are in use.
     keys: Gauge,
-    /// 1 while the issuer's last answer could not be used, or there was none.
+    /// 1 if the last fetch gave no usable keys.
     stale: Gauge,
 }
 
 impl Shown {
-    /// Shows them among `metrics`.
+    /// Registers them with `metrics`.
     pub fn register(&self, metrics: &Metrics) {
         metrics.register("issuer_keys", "Keys of the issuer that are in use", self.keys.clone());
-        let help = "1 while the issuer gave no usable keys when it was last asked";
+        let help = "1 if the last request to the issuer gave no usable keys";
         metrics.register("issuer_keys_stale", help, self.stale.clone());
     }
 }
@@ -75,11 +74,11 @@ impl Shown {
 /// Why there are no new keys.
 #[derive(Debug, Eq, PartialEq)]
 pub enum NoKeys {
-    /// The issuer gave no document.
+    /// The issuer returned no document.
     NoAnswer(NoAnswer),
-    /// Its `OpenID` configuration is none, or that of another issuer.
+    /// Its `OpenID` configuration is not valid, or is that of another issuer.
     Configuration,
-    /// Its document has no key that can be used.
+    /// Its document has no usable key.
     Unusable(Unusable),
 }
 
@@ -119,12 +118,12 @@ impl Jwks {
         Self { http, place, keys, generation: AtomicU64::new(0), last, shown }
     }
 
-    /// What the metrics say.
+    /// The metrics.
     pub fn shown(&self) -> &Shown {
         &self.shown
     }
 
-    /// Which set of keys is in use: what was verified with an older one must be
+    /// Counts changes of the keys: a login that was verified with an older set must be
     /// verified again.
     pub fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)
@@ -133,7 +132,7 @@ impl Jwks {
     /// Verifies the signature of a login.
     ///
     /// # Errors
-    /// As [`Keys::verify`]; `IssuerAway` where the issuer would have to be asked.
+    /// As [`Keys::verify`]; `IssuerAway` when the issuer is needed but cannot be asked.
     pub async fn verify(&self, login: &Jws<'_>) -> Result<(), Refusal> {
         if let Some(keys) = self.current() {
             match keys.verify(login) {
@@ -154,7 +153,7 @@ impl Jwks {
         }
     }
 
-    /// Keeps the keys fresh for as long as it is polled.
+    /// Keeps the keys up to date; never returns.
     pub async fn keep_fresh(&self) {
         let mut ticks = interval(RETRY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -168,10 +167,10 @@ impl Jwks {
         }
     }
 
-    /// Asks the issuer, and keeps what it says.
+    /// Fetches the issuer's keys and uses them.
     ///
     /// # Errors
-    /// Why it gave no keys; those before stay.
+    /// Why there are no new keys; the previous ones stay in use.
     pub async fn ask(&self) -> Result<usize, NoKeys> {
         let document = self.document().await?;
         let keys = Keys::parse(&document).map_err(NoKeys::Unusable)?;
@@ -186,16 +185,17 @@ impl Jwks {
         self.keys.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Asks after the attempt `before`; a failure is logged once, not each second.
+    /// Fetches the keys after the attempt `before`; of repeated failures, only the first one
+    /// is a warning.
     async fn fetch(&self, before: Option<Attempt>) -> Attempt {
         let outcome = self.ask().await;
         let first = before.is_none_or(|before| before.succeeded);
         match &outcome {
             Ok(keys) => tracing::info!(keys, "the issuer's keys were fetched"),
             Err(reason) if first => {
-                tracing::warn!(?reason, "the issuer gave no usable keys; those before stay");
+                tracing::warn!(?reason, "no usable keys from the issuer; the old ones stay in use");
             }
-            Err(reason) => tracing::debug!(?reason, "the issuer still gives no usable keys"),
+            Err(reason) => tracing::debug!(?reason, "still no usable keys from the issuer"),
         }
         self.shown.stale.set(outcome.is_err().into());
         Attempt { at: Instant::now(), succeeded: outcome.is_ok() }

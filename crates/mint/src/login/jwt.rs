@@ -1,4 +1,4 @@
-//! A login as a JWT: taken apart without believing it, and its claims looked at.
+//! Parses a login, which is a JWT, without trusting it, and checks its claims.
 
 use serde_json::{Map, Value};
 
@@ -8,12 +8,12 @@ use demo_sqld::jws::{Jws, Malformed};
 /// The clocks of issuer and mint may differ by this much, in seconds; it
 /// applies to `exp` and `nbf`.
 pub const LEEWAY: i64 = 5;
-/// The longest login, in bytes: one of Supabase has about 1,000.
+/// The longest login, in bytes. A login of Supabase has about 1,000.
 const LONGEST: usize = 8 * 1024;
 /// The longest subject, in bytes (`OpenID` Connect Core, section 2).
 const LONGEST_SUBJECT: usize = 255;
 
-/// Takes `token` apart; nothing in it is verified.
+/// Parses `token` without verifying it.
 ///
 /// # Errors
 /// `Oversized`, `Malformed`.
@@ -26,7 +26,7 @@ pub fn parse(token: &str) -> Result<Jws<'_>, Refusal> {
     }
 }
 
-/// The claims of a login that is verified, or will be.
+/// The claims of a login, which the caller must verify.
 ///
 /// # Errors
 /// `Malformed`.
@@ -34,7 +34,7 @@ pub fn claims(login: &Jws<'_>) -> Result<Map<String, Value>, Refusal> {
     login.claims().map_err(|_| Refusal::Malformed)
 }
 
-/// What the claims of a good login say.
+/// What the claims of a valid login must be.
 #[derive(Clone, Debug)]
 pub struct Rules {
     pub issuer: String,
@@ -42,21 +42,21 @@ pub struct Rules {
     pub role: Option<String>,
 }
 
-/// A login that is good.
+/// A valid login.
 #[derive(Clone, Debug)]
 pub struct Login {
     pub subject: String,
-    /// In seconds since 1970; the leeway is not in it.
+    /// In seconds since 1970, without the leeway.
     pub expires: i64,
     pub claims: Map<String, Value>,
 }
 
 impl Rules {
-    /// Judges the claims of a login whose signature is good, at `now` in
+    /// Checks the claims of a login with a valid signature, at `now` in
     /// seconds since 1970.
     ///
     /// # Errors
-    /// The first thing that is wrong with it.
+    /// The first check that fails.
     pub fn judge(&self, claims: Map<String, Value>, now: i64) -> Result<Login, Refusal> {
         let text = |name: &str| claims.get(name).and_then(Value::as_str);
         if text("iss") != Some(&self.issuer) {
@@ -93,7 +93,7 @@ impl Rules {
     }
 }
 
-/// Whether a login that ends at `expires` is over at `now`.
+/// Whether a login that expires at `expires` has expired at `now`.
 pub fn has_passed(expires: i64, now: i64) -> bool {
     expires.saturating_add(LEEWAY) <= now
 }
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn good_logins_pass() {
+    fn valid_logins_pass() {
         for changes in [
             json!({}),
             json!({"aud": ["other", "authenticated"]}),
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_token_is_refused_without_a_panic() {
+    fn malformed_tokens_are_refused_without_a_panic() {
         let encoded = |text: &str| URL_SAFE_NO_PAD.encode(text);
         let refused = |token: &str| parse(token).err();
         for token in ["", ".", "..", "...", "a.b", "a.b.c", "e30.e30.", "e30.e30.e30", "\u{e9}.x.y"]
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn l7_a_claim_that_is_there_twice_makes_no_login() {
+    fn l7_a_login_with_a_duplicate_claim_is_refused() {
         let header = URL_SAFE_NO_PAD.encode(r#"{"alg":"ES256"}"#);
         for text in [
             r#"{"sub":"bob","sub":"alice"}"#,
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn odd_ends_are_no_ends() {
+    fn unusual_expiry_values_do_not_extend_a_login() {
         for exp in ["1e400", "-0", "-1e300", "\"1e10\"", "[9999999999]", "true", "{}", "0.5"] {
             let text = format!(r#"{{"sub":"u","exp":{exp}}}"#);
             let read = demo_sqld::strict_json::object(text.as_bytes());
@@ -218,6 +218,6 @@ mod tests {
             let end = claims.get("exp").and_then(seconds);
             assert!(end.is_none_or(|end| has_passed(end, NOW)), "{exp}: {end:?}");
         }
-        assert!(!has_passed(seconds(&json!(1e300)).unwrap(), NOW), "far away, but a date");
+        assert!(!has_passed(seconds(&json!(1e300)).unwrap(), NOW), "a date in the far future");
     }
 }

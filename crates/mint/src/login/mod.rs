@@ -1,5 +1,5 @@
-//! Whether a login is good: by the issuer's public keys, by its shared secret,
-//! or by asking it. The claims are judged the same way for all three.
+//! Verifies logins: with the issuer's public keys, with its shared secret, or by asking
+//! it. The claims are checked the same way in all three cases.
 
 mod fetch;
 #[cfg(fuzzing)]
@@ -24,21 +24,21 @@ use demo_base::error::{Fault, Result};
 use demo_service::observe::Metrics;
 use demo_sqld::verifier::Verifier;
 
-/// For how long a verdict may be used again. The signature is checked once in
-/// this time, and whoever is signed out is noticed after it.
+/// How long a verified login is cached. Its signature is checked once in this time, and a
+/// sign-out is noticed after it.
 const REMEMBERED: Duration = Duration::from_secs(60);
-/// The same where the issuer itself judges, and may have changed its mind.
+/// The same if the issuer itself verifies logins, whose answer may change.
 const REMEMBERED_ANSWER: Duration = Duration::from_secs(30);
-/// Where an issuer's `OpenID` configuration is.
+/// The path of an issuer's `OpenID` configuration.
 const CONFIGURATION: &str = "/.well-known/openid-configuration";
 
-/// Judges logins.
+/// Verifies logins.
 pub struct Logins {
     source: Source,
     rules: Rules,
 }
 
-/// Who knows whether a signature is good.
+/// What verifies a signature.
 enum Source {
     Jwks(Jwks),
     /// HS256, and nothing else, with this key.
@@ -47,8 +47,8 @@ enum Source {
 }
 
 impl Logins {
-    /// The judge that `config` describes, which shows among `metrics` what keys
-    /// it has; nothing is asked yet.
+    /// Sets up what `config` describes, and registers metrics about the issuer's keys. It
+    /// sends no requests yet.
     ///
     /// # Errors
     /// When the TLS backend cannot be set up.
@@ -76,8 +76,8 @@ impl Logins {
         Ok(Self { source, rules })
     }
 
-    /// For how long a verdict may be remembered, if its [`Self::generation`] is
-    /// still the same.
+    /// How long a verified login may be cached, as long as [`Self::generation`] does not
+    /// change.
     pub fn remembered(&self) -> Duration {
         match self.source {
             Source::UserEndpoint(_) => REMEMBERED_ANSWER,
@@ -93,11 +93,10 @@ impl Logins {
         }
     }
 
-    /// Judges `token`.
+    /// Verifies `token`.
     ///
     /// # Errors
-    /// What is wrong with it, or `IssuerAway`, `IssuerAnswer` where that cannot
-    /// be known.
+    /// What is wrong with it, or `IssuerAway` or `IssuerAnswer` if it cannot be verified.
     pub async fn judge(&self, token: &str) -> Result<Login, Refusal> {
         let login = jwt::parse(token)?;
         let now = Timestamp::now().as_second();
@@ -116,7 +115,7 @@ impl Logins {
                 self.rules.judge(jwt::claims(&login)?, now)
             }
             Source::UserEndpoint(endpoint) => {
-                // First what costs the auth server nothing.
+                // First the checks that need no request to the auth server.
                 let mut good = self.rules.judge(jwt::claims(&login)?, now)?;
                 endpoint.verify(token, &mut good.claims).await?;
                 Ok(good)
@@ -124,40 +123,39 @@ impl Logins {
         }
     }
 
-    /// Asks the issuer for its keys, where it publishes them.
+    /// Fetches the issuer's keys, if it publishes any.
     ///
     /// # Errors
-    /// Exit 3 when it does not answer, exit 2 when it answers with something in
-    /// which there is no key to use.
+    /// Exit 3 when the issuer does not answer, exit 2 when its answer has no usable key.
     pub async fn check(&self) -> Result<()> {
         let Source::Jwks(jwks) = &self.source else { return Ok(()) };
         let fault = match jwks.ask().await {
             Ok(_) => return Ok(()),
             Err(NoKeys::NoAnswer(NoAnswer::Away(why))) => {
-                Fault::unreachable(format!("the issuer's keys cannot be fetched: {why}"))
-                    .hint("`demo mint check --offline` looks at the files alone")
+                Fault::unreachable(format!("cannot fetch the issuer's keys: {why}"))
+                    .hint("`demo mint check --offline` checks only the files")
             }
             Err(NoKeys::NoAnswer(NoAnswer::Status(status))) => {
-                Fault::input(format!("the issuer answers {status} where its keys should be"))
+                Fault::input(format!("the issuer answers {status} to the request for its keys"))
             }
             Err(NoKeys::NoAnswer(NoAnswer::TooLong)) => {
-                Fault::input("what the issuer answers is longer than any JWKS document")
+                Fault::input("the issuer's answer is too long for a JWKS document")
             }
-            Err(NoKeys::Configuration) => {
-                Fault::input("the issuer's OpenID configuration is none, or that of another issuer")
-            }
+            Err(NoKeys::Configuration) => Fault::input(
+                "the issuer's OpenID configuration is not valid, or is that of another issuer",
+            ),
             Err(NoKeys::Unusable(why)) => {
                 Fault::input(format!("the issuer's keys cannot be used: {why}"))
             }
         };
         Err(match fault.hint_text() {
             Some(_) => fault,
-            None => fault.hint("look at `login` in the file: with no key no login is good"),
+            None => fault.hint("correct `login` in the file: without a key, every login fails"),
         }
         .into())
     }
 
-    /// What must go on beside the service; it never ends.
+    /// The background work beside the service; never returns.
     pub async fn keep_fresh(&self) {
         match &self.source {
             Source::Jwks(jwks) => jwks.keep_fresh().await,

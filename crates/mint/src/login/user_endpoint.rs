@@ -1,6 +1,6 @@
-//! Logins that only the auth server itself can judge: it is asked for the user.
+//! Verifies logins by asking the auth server for the user.
 //!
-//! For Supabase with the legacy secret, where the secret is not to leave it.
+//! This is for Supabase with the legacy secret, if the secret must not leave the auth server.
 
 use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
@@ -11,12 +11,12 @@ use crate::refusal::Refusal;
 use demo_base::error::Result;
 use demo_sqld::strict_json;
 
-/// Whose answer it is may be called either.
+/// The fields in which the answer may name the user.
 const NAMES_OF_THE_USER: [&str; 2] = ["id", "sub"];
-/// Set by the server, and newer than what the login says.
+/// Set by the auth server, and more current than the claim in the login.
 const SERVER_METADATA: &str = "app_metadata";
 
-/// The endpoint of an auth server that answers with the user of a login.
+/// The endpoint of an auth server that returns the user of a login.
 pub struct UserEndpoint {
     http: reqwest::Client,
     url: Url,
@@ -24,7 +24,7 @@ pub struct UserEndpoint {
 }
 
 impl UserEndpoint {
-    /// The endpoint at `url`; `api_key` goes into the header `apikey`.
+    /// The endpoint at `url`; `api_key` is sent in the header `apikey`.
     ///
     /// # Errors
     /// When the TLS backend cannot be set up.
@@ -32,11 +32,11 @@ impl UserEndpoint {
         Ok(Self { http: fetch::client(&url)?, url, api_key })
     }
 
-    /// Asks whose login `token` is; it must be that of the `sub` in `claims`,
-    /// whose `app_metadata` is brought up to date.
+    /// Asks the server whose login `token` is, which must be the `sub` in `claims`, and
+    /// updates `app_metadata` in `claims`.
     ///
     /// # Errors
-    /// `LoginEnded` when the server says no, `IssuerAway`, `IssuerAnswer`.
+    /// `LoginEnded` when the server refuses the login, `IssuerAway`, `IssuerAnswer`.
     pub async fn verify(
         &self,
         token: &str,
@@ -49,15 +49,15 @@ impl UserEndpoint {
         let body = fetch::body(request).await.map_err(|reason| match reason {
             NoAnswer::Status(401 | 403) => Refusal::LoginEnded,
             NoAnswer::Status(status) if status == 429 || status >= 500 => {
-                tracing::warn!(status, "the user endpoint cannot answer");
+                tracing::warn!(status, "the user endpoint answers with an error");
                 Refusal::IssuerAway
             }
             NoAnswer::Away(reason) => {
-                tracing::warn!(reason, "the user endpoint is away");
+                tracing::warn!(reason, "the user endpoint does not answer");
                 Refusal::IssuerAway
             }
             reason => {
-                tracing::warn!(?reason, "the user endpoint gave no useful answer");
+                tracing::warn!(?reason, "cannot use the answer of the user endpoint");
                 Refusal::IssuerAnswer
             }
         })?;

@@ -1,5 +1,5 @@
 //! The tables in Postgres and `MySQL`. The migrator runs under a lock of the
-//! database's own, so two instances may start at once.
+//! database, so that two instances may start at once.
 
 use std::borrow::Cow;
 
@@ -32,8 +32,8 @@ pub fn postgres() -> Migrator {
     )])
 }
 
-/// `MySQL` commits each statement that makes a table, so a step that was cut off in
-/// the middle runs again from its beginning: every statement may.
+/// `MySQL` commits each statement that creates a table, so an interrupted step runs again
+/// from its beginning. Every statement can therefore run twice.
 #[cfg(feature = "backend-mysql")]
 pub fn mysql() -> Migrator {
     const NAMES: &str = "CHARACTER SET ascii COLLATE ascii_bin";
@@ -72,8 +72,8 @@ pub fn mysql() -> Migrator {
     migrator(&steps)
 }
 
-/// In their order, from version 1. sqlx refuses a database whose versions it does
-/// not know, or whose text has changed.
+/// The steps in order, from version 1. sqlx refuses a database with unknown versions, or
+/// with steps whose text has changed.
 fn migrator<S: AsRef<str>>(steps: &[(&'static str, S)]) -> Migrator {
     let migration = |(version, (name, sql)): (i64, &(&'static str, S))| {
         let sql: SqlStr =

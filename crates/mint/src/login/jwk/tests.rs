@@ -33,7 +33,7 @@ fn broken() -> Vec<Value> {
         json!({"kty": "OKP", "crv": "Ed25519", "x": "!"}),
         json!({"kty": "OKP", "crv": "Ed25519", "x": 7}),
         json!({"kty": "OKP", "crv": "Ed25519"}),
-        // Of small order: 0 and 1 verify what nobody has signed.
+        // Keys of small order, 0 and 1, verify signatures that nobody has made.
         json!({"kty": "OKP", "crv": "Ed25519", "x": URL_SAFE_NO_PAD.encode([0; 32])}),
         json!({"kty": "OKP", "crv": "X25519", "x": text(32)}),
         json!({"kty": "EC", "crv": "P-256", "x": text(31), "y": text(32)}),
@@ -67,7 +67,7 @@ fn one_broken_key_does_not_spoil_the_others() {
 }
 
 #[test]
-fn l2_a_document_without_a_key_that_verifies_is_no_set_of_keys() {
+fn l2_a_document_without_a_usable_key_is_refused() {
     for document in
         ["", "[]", "{}", r#"{"keys":1}"#, r#"{"keys":{}}"#, "<html>", "{\"keys\":[", "null"]
     {
@@ -80,16 +80,16 @@ fn l2_a_document_without_a_key_that_verifies_is_no_set_of_keys() {
 }
 
 #[test]
-fn there_are_not_too_many_keys() {
+fn the_number_of_keys_is_limited() {
     let key = json!({"kty": "RSA", "n": text(256), "e": "AQAB"});
     assert_eq!(count(&json!(vec![key.clone(); 100])), 32);
-    // A leading zero is no part of the number.
+    // A leading zero is not part of the number.
     let n = URL_SAFE_NO_PAD.encode([&[0][..], &[0xff; 256]].concat());
     assert_eq!(count(&json!([{"kty": "RSA", "n": n, "e": "AQAB"}])), 1);
 }
 
 #[test]
-fn the_key_decides_and_several_of_one_name_are_all_tried() {
+fn all_keys_with_the_named_kid_are_tried() {
     let (own, other) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
     let kid = own.public().thumbprint();
     let named = |key: &SigningKey, kid: &str| {
