@@ -97,7 +97,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_pushed_is_read(number in 1u8..16, length in 0usize..40_000) {
+        fn a_pushed_field_is_read_back(number in 1u8..16, length in 0usize..40_000) {
             let content = vec![7; length];
             let mut message = Vec::new();
             push(&mut message, number, &content);

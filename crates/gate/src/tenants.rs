@@ -344,12 +344,12 @@ impl Slot {
         self.sent = true;
     }
 
-    /// The stream stays open.
+    /// Notes that the stream stays open.
     pub fn stays(&mut self, stream: StreamId) {
         self.settle(Some(Holder::Stream(stream)), STREAM);
     }
 
-    /// The stream is closed.
+    /// Notes that the stream is closed.
     pub fn closed(&mut self) {
         self.settle(None, STREAM);
     }

@@ -133,12 +133,12 @@ pub struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
-    /// The password was right.
+    /// Ends the attempt: the password was right.
     pub fn succeeded(self) {
         self.throttle.remember(&self.key.0, self.key.1);
     }
 
-    /// The password was wrong.
+    /// Ends the attempt: the password was wrong.
     pub fn failed(self) {
         self.throttle.addresses.failed(&self.key.1);
         self.throttle.users.failed(&self.key.0);

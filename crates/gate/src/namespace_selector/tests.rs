@@ -144,7 +144,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_sent_upstream_is_read_back(name in "[a-z0-9][a-z0-9_-]{0,62}") {
+    fn an_encoded_name_is_read_back(name in "[a-z0-9][a-z0-9_-]{0,62}") {
         let name: NamespaceName = name.parse().unwrap();
         let mut headers = HeaderMap::new();
         let value = encode(&name);

@@ -106,7 +106,7 @@ impl Namespace {
         lowest >= required && (primary.is_down() || highest <= known)
     }
 
-    /// The replicas were late: the next reads go to the primary.
+    /// Notes that the replicas were late, so that the next reads go to the primary.
     pub fn late(&self, now: Instant) {
         let mut state = lock(&self.0);
         let wait = LATE.0.saturating_mul(1 << state.late.min(10)).min(LATE.1);
@@ -114,7 +114,7 @@ impl Namespace {
         state.late_until = Some(now + wait);
     }
 
-    /// A replica was in time.
+    /// Notes that a replica answered in time.
     pub fn in_time(&self) {
         let mut state = lock(&self.0);
         state.late = 0;
@@ -154,7 +154,7 @@ pub struct Question {
 }
 
 impl Question {
-    /// The answer shows `index`; 0 is an empty database.
+    /// Notes that the answer shows `index`; 0 is an empty database.
     pub fn shows(&mut self, index: u64) {
         let mut state = lock(&self.namespace.0);
         if self.generation == 0 {
@@ -191,8 +191,8 @@ impl Question {
         }
     }
 
-    /// The answer is complete. `shown` says whether it has shown the index after everything
-    /// that the request wrote.
+    /// Notes that the answer is complete. `shown` says whether it has shown the index after
+    /// everything that the request wrote.
     pub fn settle(&mut self, shown: bool) {
         if std::mem::replace(&mut self.settled, true) {
             return;
@@ -211,14 +211,14 @@ impl Question {
         }
     }
 
-    /// There is no answer, so no write was acknowledged.
+    /// Notes that there is no answer, so that no write was acknowledged.
     pub fn unanswered(mut self) {
         if !std::mem::replace(&mut self.settled, true) && self.effect.writes == Writes::Unseen {
             lock(&self.namespace.0).unseen -= 1;
         }
     }
 
-    /// The namespace does not exist on the primary.
+    /// Notes that the namespace does not exist on the primary.
     pub fn absent(&mut self) {
         lock(&self.namespace.0).forget();
     }

@@ -26,7 +26,7 @@ struct Health {
 }
 
 impl Replica {
-    /// It did not answer.
+    /// Notes that it did not answer, and skips it for a while.
     pub fn failed(&self, now: Instant) {
         let mut health = self.health();
         let wait = OUT.0.saturating_mul(1 << health.failures.min(10)).min(OUT.1);
@@ -37,7 +37,7 @@ impl Replica {
         }
     }
 
-    /// It answered.
+    /// Notes that it answered.
     pub fn well(&self) {
         let mut health = self.health();
         if health.failures > 0 {

@@ -132,14 +132,14 @@ impl Default for Traffic {
 }
 
 impl Traffic {
-    /// The client's hello was accepted: its messages may be large, and count against the
-    /// memory of its namespace.
+    /// Notes that the client's hello was accepted: from now on its messages may be large, and
+    /// count against the memory of its namespace.
     pub fn introduced(&self) {
         self.arrived.store(0, Ordering::Relaxed);
         self.introduced.store(true, Ordering::Relaxed);
     }
 
-    /// A message is complete and has been passed on.
+    /// Notes that a message is complete and has been passed on.
     pub fn handed_on(&self, new: impl FnOnce() -> Reserved) {
         self.arrived.store(0, Ordering::Relaxed);
         *self.room.lock().unwrap_or_else(PoisonError::into_inner) = Some(new());

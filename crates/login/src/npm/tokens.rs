@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn what_npm_sends_becomes_terms() {
+    fn requests_of_npm_become_terms() {
         let old = terms(json!({ "readonly": true, "cidr_whitelist": ["10.0.0.0/8"] })).unwrap();
         assert!(old.readonly && old.cidrs.len() == 1);
         let new =
