@@ -1,4 +1,4 @@
-//! What a run found, in one list, and its forms.
+//! The results of a run, and the formats in which they are reported.
 
 mod junit;
 mod markdown;
@@ -13,19 +13,19 @@ use serde::Serialize;
 
 use demo_base::error::Result;
 
-/// Everything that a run found.
+/// All results of a run.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
     pub schema: u32,
     pub started_at: Timestamp,
-    /// Engine and server, as the first line of the run says.
+    /// Engine and server, as in the first line of the run.
     pub engine: String,
     pub scenarios: Vec<ScenarioReport>,
     #[serde(rename = "took_seconds", serialize_with = "seconds")]
     pub took: Duration,
 }
 
-/// What one scenario found.
+/// The results of one scenario.
 #[derive(Clone, Debug, Serialize)]
 pub struct ScenarioReport {
     pub name: String,
@@ -48,7 +48,7 @@ pub struct Stopped {
     pub log: Option<String>,
 }
 
-/// One thing that was looked at.
+/// The result of one check.
 #[derive(Clone, Debug, Serialize)]
 pub struct Check {
     pub name: String,
@@ -62,7 +62,7 @@ pub struct Check {
     pub took: Duration,
 }
 
-/// How a check came out.
+/// The outcome of a check.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
@@ -70,11 +70,11 @@ pub enum Outcome {
     Passed,
     /// Not as expected.
     Failed,
-    /// Not as expected, but known and allowed for.
+    /// Not as expected, but known and tolerated.
     Known,
 }
 
-/// A form of the report for a file.
+/// A format of a report file.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Format {
     Text,
@@ -83,7 +83,7 @@ pub enum Format {
     Markdown,
 }
 
-/// Version of the JSON form.
+/// Version of the JSON format.
 pub const SCHEMA: u32 = 1;
 
 impl Report {

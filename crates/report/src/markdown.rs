@@ -1,4 +1,4 @@
-//! The report for a pull request or a job summary: Markdown.
+//! The report as Markdown, for a pull request or a job summary.
 
 use std::fmt::Write;
 
@@ -37,7 +37,7 @@ pub fn render(report: &Report) -> String {
         let logs = scenario.checks.iter().filter_map(|check| check.log.as_deref());
         let stopped = scenario.stopped.iter().map(|stopped| stopped.error.as_str());
         for block in stopped.chain(logs) {
-            // Four spaces make a block that no content can end.
+            // No content can end a block that is indented by four spaces.
             let block = block.replace('\n', "\n    ");
             let _infallible = write!(page, "\n    {block}\n");
         }
@@ -50,7 +50,7 @@ pub fn render(report: &Report) -> String {
     page
 }
 
-/// Text that cannot break out of a table's cell, nor be read as HTML.
+/// Escapes text so that it cannot end a table cell or be read as HTML.
 pub fn cell(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for character in text.chars() {

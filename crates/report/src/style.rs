@@ -1,4 +1,4 @@
-//! Colour with a meaning; every use says the same in words.
+//! Colours with a meaning; the text always says the same in words.
 
 use std::fmt::Display;
 
@@ -11,7 +11,7 @@ pub const HINT: Style = AnsiColor::Cyan.on_default();
 pub const NAME: Style = Style::new().bold();
 pub const FAINT: Style = Style::new().dimmed();
 
-/// `text` in `style`; the stream strips it where colour is off.
+/// `text` in `style`; the stream removes the colour where it is disabled.
 pub fn paint(style: Style, text: impl Display) -> String {
     format!("{style}{text}{style:#}")
 }

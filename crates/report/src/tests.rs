@@ -1,4 +1,4 @@
-//! The forms of one report that has everything in it.
+//! The formats of a report that contains every kind of result.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! The report for a person: one line for each scenario, the reasons beneath.
+//! The report as text: one line for each scenario, followed by the failures.
 
 use std::fmt::Write;
 

@@ -1,4 +1,4 @@
-//! What a scenario works with: its stacks, its checks, its note.
+//! What a scenario uses: its stacks, its checks and its note.
 
 use std::cell::RefCell;
 use std::path::Path;
@@ -16,10 +16,10 @@ use demo_stack::plan::blueprint::Variants;
 /// No check takes longer, whatever the server does.
 const CHECK_DEADLINE: Duration = Duration::from_secs(20);
 
-/// What `EXPECT_NAMESPACE_REPLICA` says of upstream issue 1804.
+/// What `EXPECT_NAMESPACE_REPLICA` expects about upstream issue 1804.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum NamespaceReplica {
-    /// Record the result, stay green.
+    /// Record the result without failing.
     KnownLimitation,
     /// A namespace that does not reach the replica is a failure.
     Pass,
@@ -29,14 +29,14 @@ pub enum NamespaceReplica {
 pub struct Context<'a> {
     name: &'static str,
     stacks: &'a EphemeralStacks,
-    /// What is expected of upstream issue 1804.
+    /// What is expected about upstream issue 1804.
     pub namespace_replica: NamespaceReplica,
     checks: RefCell<Vec<Check>>,
     note: RefCell<Option<String>>,
     started: RefCell<Vec<Rc<EphemeralStack>>>,
 }
 
-/// What a check saw, and whether that is as expected.
+/// What a check saw, and whether it is as expected.
 #[derive(Clone, Debug)]
 pub struct Seen {
     good: bool,
@@ -44,7 +44,7 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// `text` says what was seen.
+    /// `text` describes what was seen.
     pub fn when(good: bool, text: impl Into<String>) -> Self {
         Self { good, text: text.into() }
     }
@@ -84,7 +84,7 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Starts a stack of the scenario's own.
+    /// Starts a stack for this scenario.
     ///
     /// # Errors
     /// When it does not come up.
@@ -92,7 +92,7 @@ impl<'a> Context<'a> {
         self.start_changed(variants, |_, _| Ok(())).await
     }
 
-    /// The same with a plan that `change` may alter; it gets the stack's folder.
+    /// Starts a stack with a plan that `change` may alter; it receives the folder of the stack.
     ///
     /// # Errors
     /// When it does not come up.
@@ -106,8 +106,8 @@ impl<'a> Context<'a> {
         Ok(stack)
     }
 
-    /// Looks at one thing and records what was seen. Returns whether that was
-    /// as expected; an error or a missed deadline is not.
+    /// Runs a check and records what it saw. Returns whether that was as expected; an error or a
+    /// missed deadline is not.
     pub async fn check(
         &self,
         name: &str,
@@ -117,8 +117,8 @@ impl<'a> Context<'a> {
         self.look(name, expected, Outcome::Failed, look).await
     }
 
-    /// The same for what a known limitation may break: a miss is recorded as
-    /// known and does not fail the run.
+    /// Like [`Context::check`], for something that a known limitation may break: a miss is recorded
+    /// as known and does not fail the run.
     pub async fn check_known(
         &self,
         name: &str,
@@ -139,13 +139,13 @@ impl<'a> Context<'a> {
         let (seen, miss) = match tokio::time::timeout(CHECK_DEADLINE, look()).await {
             Ok(Ok(seen)) => (seen, otherwise),
             Ok(Err(error)) => {
-                // A server that is not there is no known limitation of one that is.
+                // A server that cannot be reached does not show a known limitation.
                 let gone = Diagnosis::of(&error).code == ExitCode::Unreachable;
                 let miss = if gone { Outcome::Failed } else { otherwise };
                 (Seen::when(false, format!("{error:#}")), miss)
             }
             Err(_elapsed) => {
-                let text = format!("nothing within {} s", CHECK_DEADLINE.as_secs());
+                let text = format!("no result within {} s", CHECK_DEADLINE.as_secs());
                 (Seen::when(false, text), Outcome::Failed)
             }
         };

@@ -18,7 +18,7 @@ use demo_base::error::Result;
 /// One scenario.
 pub struct Scenario {
     pub name: &'static str,
-    /// What it shows, for the documentation of the run.
+    /// What it shows, for the documentation.
     pub about: &'static str,
     run: for<'a> fn(&'a Context<'a>) -> LocalBoxFuture<'a, Result<()>>,
 }

@@ -1,4 +1,4 @@
-//! Runs scenarios side by side and makes the report.
+//! Runs scenarios concurrently and builds the report.
 
 use std::time::{Duration, Instant};
 
@@ -15,12 +15,12 @@ use demo_stack::engine::ephemeral::EphemeralStacks;
 /// No scenario takes longer, whatever the servers do.
 const SCENARIO_DEADLINE: Duration = Duration::from_secs(120);
 
-/// What is to be run, and how.
+/// What to run, and how.
 pub struct Run<'a> {
     pub scenarios: Vec<&'static Scenario>,
     pub stacks: &'a EphemeralStacks,
     pub namespace_replica: NamespaceReplica,
-    /// Scenarios at once.
+    /// The number of scenarios to run at once.
     pub jobs: usize,
 }
 
@@ -28,15 +28,15 @@ pub struct Run<'a> {
 pub enum Event<'a> {
     /// A scenario begins.
     Started(&'a Scenario),
-    /// A scenario has ended, its servers too.
+    /// A scenario has ended, and so have its servers.
     Finished(&'a ScenarioReport),
 }
 
-/// Runs the scenarios; `hear` is told what happens, as it happens.
+/// Runs the scenarios and calls `hear` for each event.
 ///
 /// # Errors
-/// When the servers of a scenario cannot be removed; what a scenario itself
-/// meets is in the report.
+/// When the servers of a scenario cannot be removed; errors of the scenario itself are in the
+/// report.
 pub async fn run(run: &Run<'_>, hear: impl Fn(Event<'_>)) -> Result<Report> {
     let started_at = Timestamp::now();
     let since = Instant::now();
@@ -68,7 +68,7 @@ async fn run_scenario(run: &Run<'_>, scenario: &'static Scenario) -> Result<Scen
     let error = match outcome {
         Ok(Ok(())) => None,
         Ok(Err(error)) => Some(format!("{error:#}")),
-        Err(_elapsed) => Some(format!("not done after {} s", SCENARIO_DEADLINE.as_secs())),
+        Err(_elapsed) => Some(format!("not completed within {} s", SCENARIO_DEADLINE.as_secs())),
     };
     let stopped = match error {
         None => None,

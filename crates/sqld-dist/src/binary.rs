@@ -1,4 +1,4 @@
-//! Which server binary is used, and whether it is the pinned one.
+//! Finds the server binary to use, and checks whether it is the pinned one.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -16,29 +16,29 @@ use super::pins::{self, BUILD, Installation, Platform, VERSION};
 use demo_base::error::{Fault, Result};
 use demo_base::files;
 
-/// How long a foreign binary may take to say its version.
+/// How long another binary may take to print its version.
 const VERSION_DEADLINE: Duration = Duration::from_secs(5);
-/// The most that is read of what it says, in bytes.
+/// The most that is read of its output, in bytes.
 const VERSION_TEXT: u64 = 4096;
 
 /// A server binary that may be started.
 #[derive(Clone, Debug)]
 pub struct ServerBinary {
-    /// Absolute.
+    /// An absolute path.
     pub path: PathBuf,
     /// Such as `0.24.32`.
     pub version: String,
     pub source: Source,
-    /// What the user should know: not the version or the build that is pinned.
+    /// A note for the user: the version or build is not the pinned one.
     pub note: Option<String>,
 }
 
-/// Where a binary comes from.
+/// The origin of a binary.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Source {
     /// `DEMO_SQLD_BIN`.
     Variable,
-    /// The folder that `demo sqld install` fills.
+    /// The folder that `demo sqld install` uses.
     Installed,
     /// `PATH`.
     SearchPath,
@@ -54,28 +54,28 @@ impl fmt::Display for Source {
     }
 }
 
-/// Where to look.
+/// Where to search.
 #[derive(Clone, Copy, Debug)]
 pub struct Search<'a> {
     /// The value of `DEMO_SQLD_BIN`.
     pub variable: Option<&'a Path>,
-    /// The folder that `demo sqld install` fills.
+    /// The folder that `demo sqld install` uses.
     pub bin_dir: &'a Path,
     /// The value of `PATH`.
     pub search_path: Option<&'a OsStr>,
 }
 
-/// The binary that would be used: `DEMO_SQLD_BIN`, then the installed one,
-/// then a `sqld` of the pinned version on `PATH`; `None` where there is none.
+/// The binary that would be used: that of `DEMO_SQLD_BIN`, else the installed one, else a `sqld` of
+/// the pinned version on `PATH`; `None` if there is none.
 ///
 /// # Errors
-/// Exit 2 when `DEMO_SQLD_BIN` is no server binary, exit 1 when the installed
-/// one is not what the pins say.
+/// Exit 2 when `DEMO_SQLD_BIN` is not a server binary, exit 1 when the installed one does not have
+/// the pinned digest.
 pub async fn locate(search: &Search<'_>) -> Result<Option<ServerBinary>> {
     if let Some(path) = search.variable {
         return from_variable(path).await.map(Some);
     }
-    // An unsupported platform may well have a server on its search path.
+    // A platform without a pinned build may have a server on its search path.
     if let Ok(platform) = Platform::current() {
         let path = absolute(&installed_path(search.bin_dir, platform));
         match pins::inspect(path.clone(), pins::pin(platform).sha256).await? {
@@ -90,7 +90,7 @@ pub async fn locate(search: &Search<'_>) -> Result<Option<ServerBinary>> {
             }
             Installation::Wrong(what) => {
                 return Err(Fault::failed(format!("{} {what}: refused", path.display()))
-                    .hint("fetch it again: demo sqld install --force")
+                    .hint("run `demo sqld install --force` to fetch it again")
                     .into());
             }
         }
@@ -98,7 +98,7 @@ pub async fn locate(search: &Search<'_>) -> Result<Option<ServerBinary>> {
     Ok(on_search_path(search.search_path).await)
 }
 
-/// Where `demo sqld install` puts the build of a platform.
+/// Where `demo sqld install` puts the build for a platform.
 pub fn installed_path(bin_dir: &Path, platform: Platform) -> PathBuf {
     let own = Platform::current().is_ok_and(|current| current == platform);
     let name = if own { format!("sqld-{VERSION}") } else { format!("sqld-{VERSION}-{platform}") };
@@ -106,9 +106,9 @@ pub fn installed_path(bin_dir: &Path, platform: Platform) -> PathBuf {
 }
 
 async fn from_variable(path: &Path) -> Result<ServerBinary> {
-    // A bare file name would be looked up on the search path when started.
+    // A bare file name would be looked up on the search path when it is started.
     let path = absolute(path);
-    let hint = "give DEMO_SQLD_BIN the path of a server binary, or unset it";
+    let hint = "set DEMO_SQLD_BIN to the path of a server binary, or unset it";
     let refused =
         |what: &str| Fault::input(format!("DEMO_SQLD_BIN: {} {what}", path.display())).hint(hint);
     let metadata = fs::metadata(&path).map_err(|error| refused("cannot be used").because(error))?;
@@ -117,14 +117,14 @@ async fn from_variable(path: &Path) -> Result<ServerBinary> {
     }
     let said = ask_version(&path, VERSION_DEADLINE)
         .await
-        .map_err(|error| refused("does not answer --version as a server does").because(error))?;
+        .map_err(|error| refused("does not answer --version like a server").because(error))?;
     let note = said.difference().map(|difference| format!("DEMO_SQLD_BIN is {difference}"));
     Ok(ServerBinary { path, version: said.number, source: Source::Variable, note })
 }
 
 async fn on_search_path(search_path: Option<&OsStr>) -> Option<ServerBinary> {
     let path = find_program(search_path, "sqld")?;
-    // Whatever else bears the name is none of our business: the pinned build is fetched.
+    // Any other program of that name is ignored, and the pinned build is fetched.
     let said =
         ask_version(&path, VERSION_DEADLINE).await.ok().filter(|said| said.number == VERSION)?;
     let note = said.difference().map(|difference| format!("{} is {difference}", path.display()));
@@ -133,8 +133,7 @@ async fn on_search_path(search_path: Option<&OsStr>) -> Option<ServerBinary> {
 
 /// The first executable file of that name on a search path.
 ///
-/// Relative entries are passed over: they would run what lies in whatever
-/// folder the user happens to be in.
+/// Relative entries are skipped: they would run whatever is in the current folder.
 pub(crate) fn find_program(search_path: Option<&OsStr>, name: &str) -> Option<PathBuf> {
     std::env::split_paths(search_path?)
         .filter(|folder| folder.is_absolute())
@@ -146,7 +145,7 @@ fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
-/// What `sqld --version` says.
+/// The output of `sqld --version`.
 #[derive(Debug, Eq, PartialEq)]
 struct Version {
     number: String,
@@ -208,11 +207,11 @@ async fn hear(child: &mut Child) -> Result<Version> {
     let line = complaint.lines().chain(said.lines()).find(|line| !line.trim().is_empty());
     match line {
         Some(line) => bail!("{status}: {line}"),
-        None => bail!("{status}, and it says nothing"),
+        None => bail!("{status}, without any output"),
     }
 }
 
-/// Bounded, for a program that never stops talking; it gets a broken pipe.
+/// Bounded, for a program that prints without end; it gets a broken pipe.
 async fn beginning(stream: Option<impl AsyncRead + Unpin>) -> io::Result<String> {
     let mut bytes = Vec::new();
     if let Some(stream) = stream {
@@ -243,8 +242,8 @@ mod tests {
         }
     }
 
-    // Shell scripts stand for servers of other versions, and for programs that
-    // are none: neither can be had otherwise.
+    // Shell scripts stand for servers of other versions and for other programs, neither of which is
+    // available to the tests.
     #[tokio::test]
     async fn the_variable_wins_and_another_version_is_noted() {
         let folder = tempfile::tempdir().unwrap();

@@ -1,5 +1,4 @@
-//! The pinned server binary: which builds there are, where one comes from, and whether
-//! the one at hand is it.
+//! Finds, fetches and verifies the pinned server binary.
 
 pub mod binary;
 pub mod install;

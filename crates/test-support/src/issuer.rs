@@ -1,4 +1,4 @@
-//! Issuer, mint and primary, as a user has them: real processes, real keys.
+//! Issuer, mint and primary as users run them: real processes, real keys.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -22,7 +22,7 @@ pub fn block_on<T>(requests: impl Future<Output = T>) -> T {
     runtime.block_on(requests)
 }
 
-/// A client that goes through no proxy.
+/// A client that uses no proxy.
 pub fn client() -> Client {
     Client::builder().no_proxy().build().unwrap()
 }
@@ -36,16 +36,16 @@ pub struct Issuer {
 }
 
 impl Issuer {
-    /// Runs it in `project`, on a port of that project's own.
+    /// Runs it in `project`, on a port of that project.
     pub fn start(project: &Project, algorithm: &'static str) -> Self {
         let key = project.join(&format!("issuer-{algorithm}.pem"));
-        // The fourth port of the block is the replica's, the rest are free.
+        // The fourth port of the block is the replica's; the others are free.
         let mut issuer = Self { process: None, algorithm, key, port: project.ports()[3] + 1 };
         issuer.start_again();
         issuer
     }
 
-    /// One that does not run yet.
+    /// An issuer that is not running yet.
     pub fn later(project: &Project, algorithm: &'static str) -> Self {
         let key = project.join(&format!("issuer-{algorithm}.pem"));
         Self { process: None, algorithm, key, port: project.ports()[3] + 1 }
@@ -85,7 +85,7 @@ impl Issuer {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// Good logins, each of another user, signed with the issuer's first key.
+    /// Valid logins of different users, signed with the issuer's first key.
     pub fn logins(&self, count: usize) -> Vec<String> {
         let lines = self.logins_script(&["--count", &count.to_string()]);
         lines.lines().map(str::to_owned).collect()
@@ -98,7 +98,7 @@ impl Issuer {
         list.iter().map(|entry| (text(entry, "name"), text(entry, "token"))).collect()
     }
 
-    /// Signs somebody up: his id, and his login.
+    /// Signs up a user and returns the id and the login.
     pub async fn sign_up(&self, name: &str) -> (String, String) {
         let body = json!({"email": format!("{name}@example.com"), "password": "correct horse"});
         let url = format!("{}/auth/v1/signup", self.url());
@@ -108,14 +108,14 @@ impl Issuer {
         (text(&answer["user"]["id"]), text(&answer["access_token"]))
     }
 
-    /// A new key signs from now on.
+    /// Makes the issuer sign with a new key from now on.
     pub async fn rotate(&self, forget: bool) {
         let query = if forget { "?forget" } else { "" };
         let url = format!("{}/__rotate{query}", self.url());
         assert_eq!(client().post(url).send().await.unwrap().status(), 200);
     }
 
-    /// The part of `mint.yaml` that believes its published keys.
+    /// The part of `mint.yaml` that trusts the keys published by the issuer.
     pub fn by_jwks(&self) -> String {
         format!("jwks: {}/auth/v1/.well-known/jwks.json", self.url())
     }
@@ -125,7 +125,7 @@ impl Issuer {
     }
 }
 
-/// `mint.yaml` in the making.
+/// The variable parts of `mint.yaml`.
 pub struct Yaml {
     /// A line below `login`.
     pub source: String,
@@ -164,7 +164,7 @@ impl Yaml {
 pub struct Mint {
     pub process: Background,
     pub url: String,
-    /// Of the admin listener, where there is one.
+    /// The URL of the admin listener, if there is one.
     admin: Option<String>,
     pub http: Client,
 }
@@ -175,7 +175,7 @@ impl Mint {
         Self::start_again(project)
     }
 
-    /// With the `mint.yaml` that is there.
+    /// Starts a mint with the existing `mint.yaml`.
     pub fn start_again(project: &Project) -> Self {
         let line = ["mint", "serve", "--listen", "127.0.0.1:0", "--log-format", "json"];
         let mut process = Background::start(project.command(line));
@@ -190,7 +190,7 @@ impl Mint {
         self.http.post(format!("{}/token", self.url)).bearer_auth(login)
     }
 
-    /// Status and body of an answer; a problem is one by its type too.
+    /// The status and body of an answer; checks that an error has the type of a problem document.
     pub async fn token(&self, login: &str) -> (u16, Value) {
         answer(self.ask(login)).await
     }

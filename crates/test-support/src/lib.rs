@@ -1,4 +1,4 @@
-//! What every test stands on: a project of its own, and `demo` run in it.
+//! The basis of every test: its own project, and `demo` run in it.
 //!
 //! ```ignore
 //! let project = Project::new();
@@ -23,13 +23,13 @@ pub use invocation::{Demo, Said};
 pub use project::Project;
 pub use wait::{until, until_some};
 
-/// A program other than `demo`, run to its end: openssl, node, sh.
+/// Runs another program than `demo` to its end: openssl, node, sh.
 pub fn tool(program: &str, args: &[&str], folder: &std::path::Path) -> assert_cmd::assert::Assert {
     let mut command = assert_cmd::Command::new(program);
     command.args(args).current_dir(folder).timeout(invocation::DEADLINE).assert()
 }
 
-/// What a tool printed, once it succeeded.
+/// The output of a tool, which must succeed.
 pub fn tool_stdout(program: &str, args: &[&str], folder: &std::path::Path) -> String {
     let assert = tool(program, args, folder).success();
     String::from_utf8(assert.get_output().stdout.clone()).unwrap()

@@ -1,7 +1,7 @@
-//! Ports that no other test has, in whatever process it runs.
+//! Ports that no other test uses, in any process.
 //!
-//! Not from the range out of which the system picks ports for outgoing
-//! connections: there a port that is free now may be taken a moment later.
+//! They are outside the range from which the system picks ports for outgoing connections, where a
+//! free port may be taken a moment later.
 
 use std::fs::File;
 use std::net::TcpListener;
@@ -11,7 +11,7 @@ const FIRST: u16 = 20_000;
 const SIZE: u16 = 8;
 const BLOCKS: u32 = 1_400;
 
-/// Four ports, ours for as long as this is kept.
+/// Four ports, reserved as long as this value exists.
 pub struct PortBlock {
     pub ports: [u16; 4],
     _lock: File,

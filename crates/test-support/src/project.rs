@@ -1,4 +1,4 @@
-//! A project folder of a test's own.
+//! A project folder for one test.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,22 +13,22 @@ use super::{Demo, server, target};
 const PORTS: [&str; 4] =
     ["PRIMARY_HTTP_PORT", "PRIMARY_GRPC_PORT", "PRIMARY_ADMIN_PORT", "REPLICA_HTTP_PORT"];
 
-/// The compose files, free ports and the server binary. What a test leaves
-/// running in it is stopped when it is dropped.
+/// The compose files, free ports and the server binary. Servers that a test leaves running are
+/// stopped when it is dropped.
 pub struct Project {
     folder: TempDir,
     ports: PortBlock,
 }
 
 impl Project {
-    /// With the server.
+    /// A project with the server binary.
     pub fn new() -> Self {
         let project = Self::without_server();
         server::link_into(&project.local("bin"));
         project
     }
 
-    /// For what needs none.
+    /// A project for tests that need no server.
     pub fn without_server() -> Self {
         let root = target::scratch();
         let folder = tempfile::Builder::new().prefix("project-").tempdir_in(root).unwrap();
@@ -39,7 +39,7 @@ impl Project {
         project
     }
 
-    /// A server's project with `demo setup` behind it and the stack up.
+    /// A project with the server binary, after `demo setup` and `demo up`.
     pub fn up(variants: &[&str]) -> Self {
         let project = Self::new();
         let variants = variants.iter().flat_map(|variant| ["--variant", variant]);
@@ -60,7 +60,7 @@ impl Project {
         self.path().join(".local").join(name)
     }
 
-    /// HTTP, gRPC and Admin API of the primary, HTTP of the replica.
+    /// The ports of the primary's HTTP, gRPC and Admin API, and of the replica's HTTP API.
     pub fn ports(&self) -> [u16; 4] {
         self.ports.ports
     }
@@ -75,7 +75,7 @@ impl Project {
         fs::read_to_string(self.join(name)).unwrap()
     }
 
-    /// Replaces `from`, which must be there, everywhere in a file.
+    /// Replaces every occurrence of `from`, which must exist, in a file.
     pub fn edit(&self, name: &str, from: &str, to: &str) {
         let text = self.read(name);
         assert!(text.contains(from), "{name} has `{from}`");
@@ -87,7 +87,7 @@ impl Project {
         Demo::new(self.command(args))
     }
 
-    /// The same, to be started by hand.
+    /// The same command, to be started by the caller.
     pub fn command<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Command {
         let mut command = Command::new(target::demo());
         self.furnish(&mut command);
@@ -95,7 +95,7 @@ impl Project {
         command
     }
 
-    /// Gives any command the folder and the environment of this project.
+    /// Sets the folder and the environment of this project for any command.
     pub fn furnish(&self, command: &mut Command) {
         command.current_dir(self.path());
         for name in variables().chain(["NO_COLOR", "CLICOLOR_FORCE"]) {
@@ -106,7 +106,7 @@ impl Project {
         }
     }
 
-    /// Snapshots without what differs from run to run.
+    /// Snapshot settings that replace what differs between runs.
     pub fn snapshots(&self) -> insta::Settings {
         let mut settings = insta::Settings::clone_current();
         settings.set_omit_expression(true);
@@ -118,7 +118,7 @@ impl Project {
     }
 }
 
-/// The names of all variables that `demo` reads: `.env.example` has each of them.
+/// The names of all variables that `demo` reads, all of which are in `.env.example`.
 fn variables() -> impl Iterator<Item = &'static str> {
     let lines = assets::ENV_EXAMPLE.text.lines();
     let names = lines.filter_map(|line| Some(line.trim_start_matches('#').split_once('=')?.0));

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-/// npm over a slow line.
+/// Allows npm to fetch over a slow connection.
 const FETCH_DEADLINE: Duration = Duration::from_secs(300);
 
 /// The folder `bin` with the binary in it.
@@ -14,7 +14,7 @@ pub fn bin_dir() -> &'static Path {
     BIN.get_or_init(|| {
         let shared = super::target::scratch().join("shared");
         fs::create_dir_all(&shared).unwrap();
-        // nextest runs every test in a process of its own.
+        // nextest runs every test in a separate process.
         let lock = File::create(shared.join("lock")).unwrap();
         lock.lock().unwrap();
         assert_cmd::Command::new(super::target::demo())
@@ -27,7 +27,7 @@ pub fn bin_dir() -> &'static Path {
     })
 }
 
-/// Gives a project the same binary; the link costs nothing.
+/// Links the binary into a project, which costs nothing.
 pub fn link_into(bin: &Path) {
     fs::create_dir_all(bin).unwrap();
     for entry in fs::read_dir(bin_dir()).unwrap() {

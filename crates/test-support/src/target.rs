@@ -1,25 +1,25 @@
-//! Where cargo has put things, told from where the running test is.
+//! The folders of Cargo, relative to the running test.
 
 use std::path::{Path, PathBuf};
 
-/// The binary under test, built beside the tests.
+/// The `demo` binary, which is built beside the tests.
 pub fn demo() -> PathBuf {
     profile().join("demo")
 }
 
-/// The repository.
+/// The root of the repository.
 pub fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
 }
 
-/// The folder for what tests write, that of cargo's `CARGO_TARGET_TMPDIR`.
+/// The folder for files of the tests, as in Cargo's `CARGO_TARGET_TMPDIR`.
 pub fn scratch() -> PathBuf {
     let folder = profile().parent().unwrap().join("tmp");
     std::fs::create_dir_all(&folder).unwrap();
     folder
 }
 
-/// `target/debug`, above the `deps` that the test is in.
+/// `target/debug`, above the folder `deps` that contains the test.
 fn profile() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let deps = test.ancestors().find(|folder| folder.ends_with("deps")).unwrap();

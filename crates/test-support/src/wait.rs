@@ -1,17 +1,18 @@
-//! Waiting with a deadline, never for a fixed time.
+//! Waits with a deadline, never for a fixed time.
 
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-/// Far beyond anything that a loaded machine needs.
+/// Far longer than a loaded machine needs.
 const DEADLINE: Duration = Duration::from_secs(20);
-/// Between two looks.
+/// The interval between two attempts.
 const PAUSE: Duration = Duration::from_millis(4);
 
-/// Looks until `look` gives something. Without a runtime of its own: the look may have one.
+/// Calls `look` until it returns something. It uses no async runtime, since `look` may have its
+/// own.
 pub fn until_some<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let since = Instant::now();
-    // Nobody ever sends: it is there to wait on.
+    // Nothing is ever sent; the channel serves as a timer.
     let (_nobody, nothing) = mpsc::channel::<()>();
     loop {
         if let Some(value) = look() {
@@ -22,7 +23,7 @@ pub fn until_some<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// Looks until it is so.
+/// Calls `look` until it returns true.
 pub fn until(what: &str, mut look: impl FnMut() -> bool) {
     until_some(what, || look().then_some(()));
 }

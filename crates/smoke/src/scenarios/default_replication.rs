@@ -1,4 +1,4 @@
-//! What is written on the primary is read on the replica.
+//! Data written to the primary can be read on the replica.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use demo_stack::plan::blueprint::Variants;
 
 pub const SCENARIO: Scenario = Scenario {
     name: "default-replication",
-    about: "what is written on the primary is read on the replica",
+    about: "data written to the primary can be read on the replica",
     run: |context| run(context).boxed_local(),
 };
 
@@ -35,7 +35,7 @@ async fn run(context: &Context<'_>) -> Result<()> {
     let on_replica = stack.hrana("replica", None)?;
 
     context
-        .check("the primary makes a table and takes rows", "3 rows", async || {
+        .check("the primary creates a table and accepts rows", "3 rows", async || {
             primary.init().await?;
             for label in ["plain", "it's \"quoted\" \u{1F980}", &"x".repeat(MEGABYTE)] {
                 primary.insert(label).await?;
@@ -46,7 +46,7 @@ async fn run(context: &Context<'_>) -> Result<()> {
 
     context
         .check(
-            "every SQL type comes back as it went",
+            "every SQL type is returned as it was sent",
             "null, integer, real, text, blob",
             async || {
                 let sql = "SELECT NULL, 9007199254740993, 0.5, 'é''', x'00ff'";
@@ -68,7 +68,7 @@ async fn run(context: &Context<'_>) -> Result<()> {
         )
         .await;
     if !follows {
-        // Every further check would only wait for the same in vain.
+        // Every further check would wait in vain.
         return Ok(());
     }
 
@@ -102,7 +102,7 @@ async fn run(context: &Context<'_>) -> Result<()> {
         .await;
 
     context
-        .check("a read may wait for an index", "200 with the row", async || {
+        .check("a read can wait for an index", "200 with the row", async || {
             let reply =
                 on_primary.execute("INSERT INTO items (label) VALUES ('waited for')").await?;
             let index = reply.replication_index().unwrap_or_default().to_string();

@@ -1,8 +1,8 @@
-//! The `libsql` crate's embedded replica: fresh where it must be, old within a
-//! bound, readable offline, and whole again after a reset.
+//! Embedded replicas of the `libsql` crate: up to date, stale within a bound, readable offline, and
+//! repaired after a reset.
 //!
-//! The crate itself is used for what it promises; [`Replica`], which the
-//! commands use, for what it leaves to its users.
+//! The scenario uses the crate directly for what it promises, and [`Replica`], which the commands
+//! use, for what the crate leaves to its users.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -34,7 +34,7 @@ pub const SCENARIO: Scenario = Scenario {
 
 /// How often the background sync runs.
 const INTERVAL: Duration = Duration::from_millis(100);
-/// What a loaded machine may add to it.
+/// The additional time that a loaded machine may need.
 const MARGIN: Duration = Duration::from_millis(900);
 /// How often the staleness is measured.
 const ROUNDS: usize = 3;
@@ -72,13 +72,13 @@ impl Bench<'_> {
             })
             .await;
         context
-            .check("an own write is seen at once", "2 rows", async || {
+            .check("its own write is visible at once", "2 rows", async || {
                 replica.connect()?.execute("INSERT INTO t VALUES ('own')", ()).await?;
                 rows(&replica, 2).await
             })
             .await;
         context
-            .check("another's write is seen after a sync, not before", "2, then 3", async || {
+            .check("another's write is visible after a sync, not before", "2, then 3", async || {
                 write(&self.primary()?, "INSERT INTO t VALUES ('of another')").await?;
                 let before = count(&replica).await?;
                 replica.sync().await?;
@@ -102,7 +102,7 @@ impl Bench<'_> {
                     let since = Instant::now();
                     let sql = format!("SELECT count(*) FROM t WHERE x = 'round {round}'");
                     poll("the replica shows the row", Duration::from_secs(5), async || {
-                        // Before its first sync it has no such table.
+                        // Before its first sync the table does not exist.
                         let seen = number(&replica, &sql).await.unwrap_or_default();
                         let there = seen == 1;
                         Ok(if there { Attempt::Done(()) } else { Attempt::Again("no row".into()) })
@@ -134,24 +134,28 @@ impl Bench<'_> {
             })
             .await;
         context
-            .check("demo refuses it for another, and an empty one", "4 and 4", async || {
-                let empty = SecretString::from(String::new());
-                let mut codes = Vec::new();
-                for token in [&scoped, &empty] {
-                    let mut replica = self.replica("refused", other, token).await?;
-                    let outcome = replica.sync().await;
-                    codes.push(outcome.err().map(|error| Diagnosis::of(&error).code));
-                }
-                let good = codes.iter().all(|code| *code == Some(ExitCode::Rejected));
-                let text = |code: &Option<ExitCode>| {
-                    code.map_or("a sync".to_owned(), |code| (code as u8).to_string())
-                };
-                Ok(Seen::when(good, codes.iter().map(text).collect::<Vec<_>>().join(" and ")))
-            })
+            .check(
+                "demo refuses it for another namespace, and an empty token",
+                "4 and 4",
+                async || {
+                    let empty = SecretString::from(String::new());
+                    let mut codes = Vec::new();
+                    for token in [&scoped, &empty] {
+                        let mut replica = self.replica("refused", other, token).await?;
+                        let outcome = replica.sync().await;
+                        codes.push(outcome.err().map(|error| Diagnosis::of(&error).code));
+                    }
+                    let good = codes.iter().all(|code| *code == Some(ExitCode::Rejected));
+                    let text = |code: &Option<ExitCode>| {
+                        code.map_or("a sync".to_owned(), |code| (code as u8).to_string())
+                    };
+                    Ok(Seen::when(good, codes.iter().map(text).collect::<Vec<_>>().join(" and ")))
+                },
+            )
             .await;
         // The server's own weakness (`demo probe`, `embedded-scoped-token`).
         let refused = context
-            .check_known("the server refuses it for another", "a refusal", async || {
+            .check_known("the server refuses it for another namespace", "a refusal", async || {
                 let replica = self.embedded("foreign.db", other, &scoped, None).await?;
                 Ok(match replica.sync().await {
                     Err(error) => Seen::when(true, error.to_string()),
@@ -176,7 +180,7 @@ impl Bench<'_> {
         self.stack.engine.stop("primary", Stop::Kill).await?;
         context
             .check(
-                "with the primary away the copy is read, and its age told",
+                "while the primary is away the copy is read, with a note on its age",
                 "6 rows",
                 async || {
                     let mut replica = self.replica("mine", self.name, &token).await?;
@@ -188,7 +192,7 @@ impl Bench<'_> {
             )
             .await;
         context
-            .check("and a write is an error", "an error", async || {
+            .check("and a write fails", "an error", async || {
                 let replica = self.embedded("own.db", self.name, &token, None).await?;
                 let outcome = replica.connect()?.execute("INSERT INTO t VALUES (1)", ()).await;
                 Ok(match outcome {
@@ -212,7 +216,7 @@ impl Bench<'_> {
             })
             .await;
         context
-            .check("a namespace that was made anew replaces the copy", "1 row", async || {
+            .check("a namespace that was recreated replaces the copy", "1 row", async || {
                 let admin = self.stack.admin()?;
                 admin.delete(self.name).await?;
                 admin.create(self.name).await?;
@@ -236,7 +240,7 @@ impl Bench<'_> {
         Ok(Endpoint::local(self.stack.address("primary", Interface::Http)?, Some(name)))
     }
 
-    /// The crate's own.
+    /// A replica of the crate itself.
     async fn embedded(
         &self,
         file: &str,
@@ -248,7 +252,7 @@ impl Bench<'_> {
         Ok(pull::open(&file, &self.endpoint(name)?, token, interval).await??)
     }
 
-    /// The commands' own, in a folder of its own.
+    /// A replica as the commands use it, in a separate folder.
     async fn replica(
         &self,
         folder: &str,
@@ -272,7 +276,7 @@ impl Bench<'_> {
         Ok(folder)
     }
 
-    /// The rows that the copy shows, as fresh as it can be.
+    /// The number of rows in the copy, which is made as fresh as possible.
     async fn seen(&self, replica: &mut Replica) -> Result<i64> {
         replica.freshen(Freshness::Latest).await?;
         let text = "SELECT count(*) FROM t";
@@ -281,7 +285,7 @@ impl Bench<'_> {
     }
 }
 
-/// What the user is told, on one line.
+/// The notices for the user, on one line.
 fn says(notices: &[Notice]) -> String {
     let text = |notice: &Notice| match notice {
         Notice::Stale { why, .. } => format!(", as of the last sync: {why}"),
@@ -292,7 +296,7 @@ fn says(notices: &[Notice]) -> String {
     notices.iter().map(text).collect()
 }
 
-/// Whether the replica has so many rows.
+/// Checks the number of rows in the replica.
 async fn rows(replica: &Database, expected: i64) -> Result<Seen> {
     let seen = count(replica).await?;
     Ok(Seen::when(seen == expected, format!("{seen} rows")))
@@ -307,7 +311,7 @@ async fn number(replica: &Database, sql: &str) -> Result<i64> {
     let row = rows.next().await?;
     match row.map(|row| row.get_value(0)).transpose()? {
         Some(Value::Integer(number)) => Ok(number),
-        other => Err(Fault::failed(format!("no number: {other:?}")).into()),
+        other => Err(Fault::failed(format!("not a number: {other:?}")).into()),
     }
 }
 
@@ -316,5 +320,5 @@ async fn write(server: &Hrana, sql: &str) -> Result<()> {
     if reply.succeeded() {
         return Ok(());
     }
-    Err(Fault::failed(format!("`{sql}` did not work")).because(reply.describe()).into())
+    Err(Fault::failed(format!("`{sql}` failed")).because(reply.describe()).into())
 }

@@ -1,8 +1,8 @@
-//! A namespace made through the Admin API is read on the replica.
+//! A namespace created through the Admin API can be read on the replica.
 //!
-//! Upstream issue 1804 says that it is not. Measured on sqld 0.24.32: it is,
-//! when both servers run with `--enable-namespaces`; a replica without the flag
-//! answers every name with its default namespace, status 200.
+//! Upstream issue 1804 says that it cannot. Measured on sqld 0.24.32: it can when both servers run
+//! with `--enable-namespaces`; a replica without the flag answers every name with its default
+//! namespace and status 200.
 
 use futures::FutureExt;
 
@@ -15,7 +15,7 @@ use demo_stack::plan::blueprint::Variants;
 
 pub const SCENARIO: Scenario = Scenario {
     name: "namespace-replica",
-    about: "a namespace made through the Admin API is read on the replica (upstream issue 1804)",
+    about: "a namespace from the Admin API can be read on the replica (upstream issue 1804)",
     run: |context| run(context).boxed_local(),
 };
 
@@ -24,7 +24,7 @@ async fn run(context: &Context<'_>) -> Result<()> {
     let names: [NamespaceName; 2] = ["shop".parse()?, "blog".parse()?];
 
     context
-        .check("two namespaces are made and written on the primary", "200", async || {
+        .check("two namespaces are created and written on the primary", "200", async || {
             for name in &names {
                 stack.admin()?.create(name).await?;
                 let primary = stack.hrana("primary", Some(name))?;
@@ -58,7 +58,7 @@ async fn run(context: &Context<'_>) -> Result<()> {
         };
         works &= expect(context, &title, name.as_str(), look).await;
         if !works {
-            // The other would only wait for the same in vain.
+            // The check of the other namespace would wait in vain.
             break;
         }
     }

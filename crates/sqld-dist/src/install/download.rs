@@ -13,14 +13,14 @@ use super::OTHER_SOURCE;
 use demo_base::error::{Fault, Result};
 use demo_base::progress::Progress;
 
-/// What a download may take.
+/// The limits of a download.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
-    /// For the connection to stand.
+    /// The time to establish the connection.
     pub(super) connect: Duration,
-    /// Without a single byte.
+    /// The time without receiving a byte.
     pub(super) idle: Duration,
-    /// Bytes.
+    /// The size in bytes.
     pub(super) size: u64,
 }
 
@@ -34,13 +34,12 @@ impl Default for Limits {
     }
 }
 
-/// Writes what `url` gives to the file `target`. Plain http is as good as
-/// https here: the binary's digest decides.
+/// Writes the content of `url` to the file `target`. Plain http is as safe as https here, because
+/// the digest of the binary is verified.
 ///
 /// # Errors
-/// Exit 3 when the other side cannot be reached or breaks off, exit 4 when it
-/// refuses (401, 403), exit 5 when it has no such file, exit 1 when the file is
-/// larger than `limits` allow.
+/// Exit 3 when the server cannot be reached or the connection breaks, exit 4 when it refuses (401,
+/// 403), exit 5 when it has no such file, exit 1 when the file is larger than `limits` allow.
 pub(super) async fn fetch(
     url: Url,
     target: &Path,
@@ -51,12 +50,12 @@ pub(super) async fn fetch(
     progress.phase(&format!("downloading {described}"));
     let mut builder = Client::builder().connect_timeout(limits.connect).read_timeout(limits.idle);
     if is_loopback(&url) {
-        // A proxy would look for it on its own machine.
+        // A proxy would connect to its own loopback.
         builder = builder.no_proxy();
     }
     let client = builder.build().context("cannot set up the HTTP client")?;
     let response = client.get(url).send().await.map_err(|error| {
-        // Its text would repeat the URL, with the password that may be in it.
+        // Its text would repeat the URL, which may contain a password.
         Fault::unreachable(format!("cannot download {described}"))
             .because(error.without_url())
             .hint(format!("check the address and the network; {OTHER_SOURCE}"))
@@ -70,7 +69,7 @@ pub(super) fn described(url: &Url) -> String {
     let mut plain = url.clone();
     plain.set_query(None);
     plain.set_fragment(None);
-    // Both fail only for addresses that cannot have them.
+    // Both fail only for URLs that cannot have these parts.
     let _absent = plain.set_username("");
     let _absent = plain.set_password(None);
     plain.to_string()
@@ -88,7 +87,7 @@ fn accept(status: StatusCode, described: &str) -> Result<()> {
             Fault::not_found(format!("there is no {described} ({status})"))
         }
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-            Fault::rejected(format!("{described} is refused ({status})"))
+            Fault::rejected(format!("access to {described} was refused ({status})"))
         }
         StatusCode::OK => return Ok(()),
         _ => Fault::unreachable(format!("{described} was answered with {status}")),
@@ -106,11 +105,11 @@ async fn save(
     let unwritable = |error| {
         Fault::input(format!("cannot write {}", target.display()))
             .because(error)
-            .hint("make room on the disk and the folder writable")
+            .hint("free some disk space, and make the folder writable")
     };
     let total = response.content_length();
     let mut done = 0_u64;
-    // Blocking writes: they go to the page cache, and nothing else waits here.
+    // Blocking writes are fine: they go to the page cache, and nothing else runs here.
     let mut file = File::create(target).map_err(unwritable)?;
     loop {
         if done.max(total.unwrap_or_default()) > size {
@@ -122,7 +121,7 @@ async fn save(
             .into());
         }
         let chunk = response.chunk().await.map_err(|error| {
-            Fault::unreachable(format!("the download of {described} broke off after {done} bytes"))
+            Fault::unreachable(format!("the download of {described} ended after {done} bytes"))
                 .because(error.without_url())
                 .hint(format!("try again; {OTHER_SOURCE}"))
         })?;
@@ -142,7 +141,7 @@ mod tests {
     use demo_base::error::Diagnosis;
     use demo_base::exit_code::ExitCode;
 
-    /// Asks a server that answers with these bytes, and then hangs up or is mute.
+    /// Asks a server that sends these bytes, and then closes the connection or stays silent.
     async fn answered(answer: &str, hang_up: bool) -> Result<String, Diagnosis> {
         let folder = tempfile::tempdir().unwrap();
         let target = folder.path().join("archive");
@@ -183,7 +182,7 @@ mod tests {
         for hang_up in [true, false] {
             let diagnosis = answered(answer, hang_up).await.unwrap_err();
             assert_eq!(diagnosis.code, ExitCode::Unreachable);
-            assert!(diagnosis.message.ends_with("broke off after 4 bytes"), "{diagnosis:?}");
+            assert!(diagnosis.message.ends_with("ended after 4 bytes"), "{diagnosis:?}");
         }
     }
 

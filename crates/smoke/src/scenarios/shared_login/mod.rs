@@ -1,8 +1,8 @@
-//! Two instances of `demo auth serve` agree on who is logged in: one asks the
-//! primary each time, one has an embedded replica.
+//! Two instances of `demo auth serve` agree on who is logged in: one asks the primary each time,
+//! the other has an embedded replica.
 //!
-//! A revocation may be late on the latter alone, by its interval at most; nothing
-//! else is, and a restart of the primary changes nothing of it.
+//! Only a revocation may take effect late, only on the latter, and at most by its sync interval. A
+//! restart of the primary does not change that.
 
 mod instance;
 
@@ -30,13 +30,12 @@ pub const SCENARIO: Scenario = Scenario {
     run: |context| run(context).boxed_local(),
 };
 
-/// `syncIntervalSecs`, and so the bound on a revocation: the least that there is.
+/// `syncIntervalSecs`, which bounds the delay of a revocation: the shortest possible one.
 const INTERVAL: Duration = Duration::from_secs(1);
-/// What a look that begins within the bound may take until it is answered, and
-/// what an instance needs after a restart: its sync gives up after 10 s only. No
-/// part of the bound.
+/// How long a lookup that begins within the bound may take, and how long an instance may need after
+/// a restart, since its sync gives up only after 10 s. This time is not part of the bound.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// `serveStaleSecs`: longer than the primary is away.
+/// `serveStaleSecs`: longer than the primary is down.
 const STALE_SECS: u64 = 60;
 const TOKEN_LIFE: Duration = Duration::from_secs(600);
 const USER: &str = "alice";
@@ -56,7 +55,7 @@ async fn run(context: &Context<'_>) -> Result<()> {
     embedded["replicaPath"] = json!("./logins/replica.db");
     embedded["syncIntervalSecs"] = json!(INTERVAL.as_secs());
     embedded["serveStaleSecs"] = json!(STALE_SECS);
-    // Both at once: whoever comes first makes the tables.
+    // Both start at once; the first to come creates the tables.
     let remote = Instance::start(&stack, "auth-remote", &remote, &token)?;
     let embedded = Instance::start(&stack, "auth-embedded", &embedded, &token)?;
     let state = State {
@@ -77,15 +76,23 @@ struct State<'a> {
     stack: &'a EphemeralStack,
     remote: Instance<'a>,
     embedded: Instance<'a>,
-    /// What no log may have.
+    /// Secrets that no log may contain.
     secrets: RefCell<Vec<String>>,
 }
 
 impl State<'_> {
     async fn logins(&self, context: &Context<'_>) {
         let both = [
-            ("who registers on one is known on the other at once", &self.remote, &self.embedded),
-            ("who logs in on the other is known on the one at once", &self.embedded, &self.remote),
+            (
+                "a user who registers on one is known on the other at once",
+                &self.remote,
+                &self.embedded,
+            ),
+            (
+                "a user who logs in on the other is known on the one at once",
+                &self.embedded,
+                &self.remote,
+            ),
         ];
         for (name, here, there) in both {
             context
@@ -103,9 +110,9 @@ impl State<'_> {
             .await;
     }
 
-    /// `when` ends the names of the checks, which are made twice.
+    /// `when` is appended to the names of the checks, which are made twice.
     async fn revocations(&self, context: &Context<'_>, when: &str) {
-        let bound = format!("401 to each look after {} ms", INTERVAL.as_millis());
+        let bound = format!("401 to each lookup after {} ms", INTERVAL.as_millis());
         let name = format!("a token that is revoked on one is unknown there at once{when}");
         let revoked = RefCell::new(None);
         context
@@ -122,14 +129,15 @@ impl State<'_> {
         context
             .check(&name, &bound, async || {
                 let revoked = revoked.borrow_mut().take();
-                let (token, since) = revoked.ok_or_else(|| Fault::failed("none was revoked"))?;
+                let (token, since) =
+                    revoked.ok_or_else(|| Fault::failed("no token was revoked"))?;
                 let (known, unknown) = self.until_forgotten(&token, since).await?;
                 let text =
                     format!("known for {} ms, 401 at {}", known.as_millis(), unknown.as_millis());
                 Ok(Seen::when(known <= INTERVAL, text))
             })
             .await;
-        let name = format!("a token that is revoked there is unknown on both at once{when}");
+        let name = format!("a token that is revoked on the other is unknown on both{when}");
         context
             .check(&name, "401 and 401", async || {
                 let token = self.copied_token().await?;
@@ -175,8 +183,8 @@ impl State<'_> {
             .await;
         context
             .check("and not the one that was revoked before", "401 and 401", async || {
-                // The copy may have missed it, and answers then as `serveStaleSecs`
-                // lets it, until its first sync.
+                // The copy may have missed the revocation, and `serveStaleSecs` lets the instance
+                // answer from it until its first sync.
                 self.until_forgotten(&gone, since).await?;
                 let said = self.both(async |instance| instance.whoami(&gone).await).await?;
                 Ok(statuses(&said, [401, 401]))
@@ -220,7 +228,7 @@ impl State<'_> {
             .await;
     }
 
-    /// What the two say to the same question, the remote one first.
+    /// The answers of both instances to the same request, the remote one first.
     async fn both(&self, ask: impl AsyncFn(&Instance<'_>) -> Result<Said>) -> Result<[Said; 2]> {
         Ok([ask(&self.remote).await?, ask(&self.embedded).await?])
     }
@@ -232,10 +240,10 @@ impl State<'_> {
         Ok(token)
     }
 
-    /// The same, once the embedded replica answers for it: else its instance would
-    /// ask the primary, which forgets at once.
+    /// A token that the embedded replica already contains; otherwise its instance would ask the
+    /// primary, which forgets the token at once.
     async fn copied_token(&self) -> Result<String> {
-        // That instance syncs after a login of its own.
+        // The instance syncs after a login of its own.
         let token = self.token(&self.embedded).await?;
         poll("the embedded replica has the token", PATIENCE, async || {
             let before = self.embedded.local_lookups().await?;
@@ -247,8 +255,8 @@ impl State<'_> {
         Ok(token)
     }
 
-    /// When the last look began that found the token on the embedded replica, and
-    /// when the first did not, both counted from `since`.
+    /// When the last lookup that still found the token on the embedded replica began, and when the
+    /// first one that did not find it began, both counted from `since`.
     async fn until_forgotten(&self, token: &str, since: Instant) -> Result<(Duration, Duration)> {
         let mut known = Duration::ZERO;
         let unknown = poll("the token is unknown", INTERVAL + PATIENCE, async || {
@@ -265,7 +273,7 @@ impl State<'_> {
         Ok((known, unknown))
     }
 
-    /// 503 is the only other answer that an outage excuses.
+    /// The only other answer that is acceptable during an outage is 503.
     async fn until_logged_in(&self, instance: &Instance<'_>) -> Result<Said> {
         let what = format!("{} logs in again", instance.name);
         let said = poll(&what, PATIENCE, async || {
