@@ -1,7 +1,6 @@
-//! The log of a service: one event a line on stderr, as text or as JSON.
+//! The log of a service: one event per line on stderr, as text or as JSON.
 //!
-//! Handlers log names, counts and codes; never a header, a body, a query string
-//! or a token.
+//! Handlers log names, counts and codes; never a header, a body, a query string or a token.
 
 use std::io::IsTerminal;
 
@@ -11,28 +10,28 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use demo_base::error::{Fault, Result};
 
-/// Of the form of a line.
+/// The format of a log line.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, clap::ValueEnum)]
 pub enum LogFormat {
-    /// For people
+    /// For people: plain text
     #[default]
     Text,
-    /// For programs: one object a line
+    /// For programs: one JSON object per line
     Json,
 }
 
-/// Libraries that log statements, headers or every retry: warnings only, and of
-/// `libsql` and `tower_http`, which log each failed attempt at ERROR, nothing.
+/// Libraries that log statements, headers or every retry are limited to warnings. `libsql` and
+/// `tower_http` are off, since they log each failed attempt at level ERROR.
 const QUIET: &str = "hyper=warn,h2=warn,rustls=warn,reqwest=warn,sqlx=warn,libsql=off,\
                      libsql_replication=off,tower_http=off,tonic=off";
 
-/// Turns the log on, for the rest of the process.
+/// Starts logging for the rest of the process.
 ///
 /// # Errors
-/// Exit 2 for a level that is none; exit 1 when a log is on already.
+/// Exit 2 for an unknown level; exit 1 when logging has been started already.
 pub fn start(format: LogFormat, level: &str) -> Result<()> {
     let level: tracing::Level = level.parse().map_err(|_| {
-        Fault::input(format!("`{level}` is no log level"))
+        Fault::input(format!("`{level}` is not a log level"))
             .hint("use error, warn, info, debug or trace")
     })?;
     let filter: Targets = format!("{level},{QUIET}").parse()?;

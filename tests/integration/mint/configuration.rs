@@ -13,7 +13,7 @@ fn a_bad_configuration_is_told_with_file_and_key() {
     let yaml = Yaml::with(issuer.by_jwks());
     drop(Mint::start(&project, &issuer, &yaml));
     // The issuer does not run.
-    project.demo(["mint", "check", "--offline"]).says("mint.yaml is good").success();
+    project.demo(["mint", "check", "--offline"]).says("mint.yaml is valid").success();
     let good = project.read("mint.yaml");
 
     for (from, to, part) in [

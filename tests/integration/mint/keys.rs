@@ -90,7 +90,7 @@ fn l2_mint_check_tells_what_the_issuer_answers() {
     let key = SigningKey::generate().unwrap();
     project.write("mint.yaml", issuer.yaml(&project, ""));
     issuer.set(200, jwks(&key));
-    project.demo(["mint", "check"]).says("mint.yaml is good").success();
+    project.demo(["mint", "check"]).says("mint.yaml is valid").success();
     let documents = useless(&key);
     assert!(documents.len() > 15);
     for (status, body, word) in documents {
@@ -103,7 +103,7 @@ fn l2_mint_check_tells_what_the_issuer_answers() {
         .says("cannot fetch the issuer's keys")
         .fails(3)
         .hint("--offline");
-    project.demo(["mint", "check", "--offline"]).says("mint.yaml is good").success();
+    project.demo(["mint", "check", "--offline"]).says("mint.yaml is valid").success();
 }
 
 #[test]
