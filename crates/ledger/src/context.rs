@@ -166,7 +166,7 @@ impl<'a> ProbeContext<'a> {
 /// A server that was run by itself.
 #[derive(Clone, Debug)]
 pub struct Ended {
-    /// `None`: it had to be killed. -1: it was killed by a signal of its own.
+    /// `None` if it had to be killed, -1 if a signal of its own ended it.
     pub code: Option<i32>,
     /// What it wrote.
     pub text: String,

@@ -19,10 +19,10 @@ use super::{ProbeContext, entries};
 use demo_base::error::{Fault, Result};
 use demo_stack::engine::ephemeral::{EphemeralStack, EphemeralStacks};
 
-/// No attack takes longer.
+/// An attack that takes longer is undecided.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// One way in.
+/// One attack.
 pub struct Attack {
     /// The id of the weakness in the ledger.
     pub id: &'static str,
@@ -32,7 +32,7 @@ pub struct Attack {
     pub run: &'static dyn Run,
 }
 
-/// Tries an attack at `target`.
+/// Tries an attack on `target`.
 pub trait Run {
     /// # Errors
     /// When it cannot be decided whether the attack succeeded.
@@ -141,7 +141,7 @@ pub struct Outcome {
 
 /// Every attack that was tried, and what became of it.
 #[derive(Debug, Serialize)]
-pub struct SiegeReport {
+pub struct GateAuditReport {
     pub schema: u32,
     pub outcomes: Vec<Outcome>,
     /// What a token's holder did through the gate, as it must be possible.
@@ -149,14 +149,14 @@ pub struct SiegeReport {
     pub took_seconds: f64,
 }
 
-impl SiegeReport {
+impl GateAuditReport {
     /// Whether each weakness is closed.
     pub fn good(&self) -> bool {
         self.outcomes.iter().all(|outcome| outcome.state == State::Closed)
     }
 }
 
-impl fmt::Display for SiegeReport {
+impl fmt::Display for GateAuditReport {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         for outcome in &self.outcomes {
             let state = outcome.state.as_str();
@@ -188,22 +188,22 @@ pub fn attacks() -> impl Iterator<Item = &'static Attack> {
 /// # Errors
 /// When the stack or the gate does not come up, or the gate keeps the rightful
 /// holder of a token out.
-pub async fn run(attacks: &[&'static Attack], stacks: &EphemeralStacks) -> Result<SiegeReport> {
+pub async fn run(attacks: &[&'static Attack], stacks: &EphemeralStacks) -> Result<GateAuditReport> {
     let since = Instant::now();
     let context = ProbeContext::new(stacks);
     let stack = through_gate::stack(&context).await?;
     let gate = OpenGate::before(&stack)?;
     let context = AttackContext::new(&context, stack, gate.address);
-    let seen = besiege(attacks, &context).await;
+    let seen = try_all(attacks, &context).await;
     gate.close().await?;
     let (outcomes, allowed) = seen?;
     let took_seconds = (since.elapsed().as_secs_f64() * 10.0).round() / 10.0;
-    Ok(SiegeReport { schema: 1, outcomes, allowed, took_seconds })
+    Ok(GateAuditReport { schema: 1, outcomes, allowed, took_seconds })
 }
 
-/// A gate of this process; it is gone when this is dropped.
+/// A gate in this process; dropping this stops it.
 pub struct OpenGate {
-    /// Of loopback.
+    /// On loopback.
     pub address: SocketAddr,
     stop: oneshot::Sender<()>,
     task: JoinHandle<Result<()>>,
@@ -219,7 +219,7 @@ impl OpenGate {
         let listener = demo_service::server::bind(([127, 0, 0, 1], 0).into())?;
         let address = listener.local_addr()?;
         let (stop, stopped) = oneshot::channel::<()>();
-        // On this thread: it talks to servers that are tied to it, and is gone with it.
+        // On this thread, because the servers end with the thread that started them.
         let task = tokio::spawn(demo_gate::serve_on(listener, config, async {
             let _ = stopped.await;
         }));
@@ -234,7 +234,7 @@ impl OpenGate {
     }
 }
 
-async fn besiege(
+async fn try_all(
     attacks: &[&'static Attack],
     context: &AttackContext<'_>,
 ) -> Result<(Vec<Outcome>, Vec<String>)> {

@@ -37,7 +37,7 @@ pub struct Probe {
     pub area: Area,
     /// Why a self-hoster should care.
     pub why: &'static str,
-    /// What to do about it; "none known" where there is nothing.
+    /// What to do about it; "none known" if there is nothing.
     pub mitigation: &'static str,
     /// How it is checked, for a person.
     pub how: &'static str,

@@ -9,10 +9,10 @@ use serde::Serialize;
 use super::{Entry, Observation, Probe, ProbeContext};
 use demo_stack::engine::ephemeral::EphemeralStacks;
 
-/// No probe takes longer; one that does has not been decided.
+/// A probe that takes longer is undecided.
 const DEADLINE: Duration = Duration::from_secs(40);
 
-/// What is to be run, and how.
+/// What to run, and how.
 pub struct Run<'a> {
     pub probes: Vec<&'static Probe>,
     pub stacks: &'a EphemeralStacks,
@@ -34,7 +34,7 @@ pub struct Outcome {
 
 /// What happens during a run.
 pub enum Event<'a> {
-    /// A probe begins.
+    /// A probe starts.
     Started(&'a Probe),
     /// A probe has seen what it wanted to see.
     Finished(&'a Outcome),

@@ -19,7 +19,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "The Admin API is closed until a key is set",
         source: "docs/ADMIN_API says nothing of a key",
         area: Area::Security,
-        why: "Whoever reaches the port makes, copies and deletes databases",
+        why: "Anyone who can reach the port can create, copy and delete databases",
         mitigation: "Set LIBSQL_ADMIN_AUTH_KEY, and publish the port on loopback only",
         how: "A primary with --admin-listen-addr and no key gets a create, a delete and /metrics",
         engines: Engines::Both,
@@ -62,7 +62,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         source: "flag help, \"Auth key for the admin API\"; the Compose demo article, \"raw key\"",
         area: Area::Operations,
         why: "`curl -u` and every HTTP library send base64 and are refused",
-        mitigation: "Send `Authorization: basic KEY` with the key as it is",
+        mitigation: "Send `Authorization: basic KEY` with the key unencoded",
         how: "GET config with the raw key, with two base64 forms of it, and with Bearer",
         engines: Engines::Both,
         check: &Probe::check(async |context| {
@@ -108,12 +108,12 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
     },
     Probe {
         id: "admin-key-trailing-text-ignored",
-        claim: "Text after the key makes the key a wrong one",
+        claim: "A key with text after it is refused",
         source: "assumption",
         area: Area::Security,
-        why: "The key ends at its first space: one with spaces inside cannot be sent",
+        why: "The key ends at its first space, so a key that contains spaces cannot be sent",
         mitigation: "Make a key of letters and digits, for example with `openssl rand -hex 32`",
-        how: "GET config with the key and a word after it, and with the key cut by a letter",
+        how: "GET config with the key followed by a word, and with the key shortened by one letter",
         engines: Engines::Both,
         check: &Probe::check(async |context| {
             let stack = context.namespaced().await?;
@@ -147,7 +147,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "A monitoring system may read /metrics without the key",
         source: "assumption",
         area: Area::Operations,
-        why: "Prometheus needs the key that also deletes databases",
+        why: "Prometheus needs the same key that can delete databases",
         mitigation: "Give the scraper `authorization: {type: basic, credentials: KEY}`, or let a \
                      proxy on the same host add the header",
         how: "GET /metrics of a server that has a key, without it and with it",
@@ -196,10 +196,10 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
     },
     Probe {
         id: "admin-key-without-admin-address",
-        claim: "LIBSQL_ADMIN_AUTH_KEY does no harm to a server without an Admin API",
+        claim: "A server without an Admin API ignores LIBSQL_ADMIN_AUTH_KEY",
         source: "assumption",
         area: Area::Operations,
-        why: "One file of variables for primary and replica keeps the replica from starting",
+        why: "If primary and replica share one environment file, the replica does not start",
         mitigation: "Give the variable to the primary only",
         how: "The server is started with the variable and without --admin-listen-addr",
         engines: Engines::NativeOnly("it looks at the exit code of the server binary itself"),
@@ -231,8 +231,8 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "An unknown route of the Admin API is answered 404",
         source: "assumption",
         area: Area::Operations,
-        why: "A script with a typo in the path believes that it has done its work",
-        mitigation: "Look at the state afterwards: GET config of the namespace",
+        why: "A script with a typo in the path takes the answer for success",
+        mitigation: "Check the result afterwards with GET config of the namespace",
         how: "GET, POST and DELETE of routes that do not exist, with the key",
         engines: Engines::Both,
         check: &Probe::check(async |context| {
@@ -274,7 +274,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "The Admin API lists the namespaces",
         source: "assumption; tursodatabase/libsql#1313",
         area: Area::Operations,
-        why: "No backup can ask which databases there are",
+        why: "A backup script cannot ask which databases exist",
         mitigation: "Keep a list of your own, or list the folder `dbs` in the data path",
         how: "GET /v1/namespaces while a namespace exists",
         engines: Engines::Both,
@@ -303,7 +303,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "A wrong method on a route that exists is answered 405",
         source: "RFC 9110, 15.5.6",
         area: Area::Operations,
-        why: "At least this mistake of a script is told",
+        why: "At least this mistake is reported to the script",
         mitigation: "Nothing to do",
         how: "GET of /v1/namespaces/NS/create with the key",
         engines: Engines::Both,
@@ -322,12 +322,13 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
     },
     Probe {
         id: "create-namespace-on-client-port",
-        claim: "`curl -X POST http://HOST:8080/v1/namespaces/NS/create` makes a namespace",
+        claim: "`curl -X POST http://HOST:8080/v1/namespaces/NS/create` creates a namespace",
         source: "docs/USER_GUIDE, Creating a namespace; tursodatabase/libsql#1622",
         area: Area::Lifecycle,
         why: "The guide's command cannot work",
         mitigation: "Send it to the port of --admin-listen-addr",
-        how: "The guide's request, with a JSON body and all rights, to the client port",
+        how: "Sends the guide's request, with a JSON body and a token for everything, to the \
+              client port",
         engines: Engines::Both,
         check: &Probe::check(async |context| {
             let stack = context.namespaced().await?;
@@ -362,7 +363,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
     },
     Probe {
         id: "create-namespace-needs-json-body",
-        claim: "A namespace is made by a POST without a body",
+        claim: "A POST without a body creates a namespace",
         source: "docs/USER_GUIDE, Creating a namespace; tursodatabase/libsql#1622",
         area: Area::Lifecycle,
         why: "The documented command is refused even on the right port",

@@ -25,7 +25,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "A dump of a database with a trigger of several lines can be loaded again",
         source: "issue libsql#1562, GET /dump and dump_url",
         area: Area::Lifecycle,
-        why: "The backup that nobody has tried to load is found out on the day that it is needed",
+        why: "A backup that nobody has tried to load fails on the day it is needed",
         mitigation: "Write triggers on one line, or back up the database file instead of a dump",
         how: "Dumps a namespace with a trigger, once of one line and once of several, and creates \
               namespaces from the dumps",
@@ -47,7 +47,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "A dump of a table whose DDL has a comment with a semicolon can be loaded again",
         source: "a comment in libsql-server's namespace/configurator/helpers.rs",
         area: Area::Lifecycle,
-        why: "One comment in a schema makes every dump of it useless",
+        why: "One comment in a schema makes every dump of the database useless",
         mitigation: "Keep semicolons out of comments in DDL; try every dump by loading it",
         how: "Dumps a namespace whose table has `-- a comment;` in it and creates another from it",
         engines: Engines::Both,
@@ -66,7 +66,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "A dump that is loaded again has the same rowids",
         source: "assumption; GET /dump",
         area: Area::Lifecycle,
-        why: "Tables that refer to rowids point at other rows after a restore",
+        why: "Tables that refer to rowids point at the wrong rows after a restore",
         mitigation: "Declare INTEGER PRIMARY KEY, or ask for /dump?preserve_row_ids=true",
         how: "Deletes the middle one of three rows, and compares rowids after a dump and a load, \
               with and without preserve_row_ids",
@@ -140,8 +140,8 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "A dump that is loaded again has the same blobs, reals, texts and views",
         source: "assumption; GET /dump",
         area: Area::Lifecycle,
-        why: "A backup must give back what went in",
-        mitigation: "Compare a restored database with its origin before relying on dumps",
+        why: "A backup must return the data that went in",
+        mitigation: "Compare a restored database with the original before relying on dumps",
         how: "Dumps and loads rows with blobs, reals, quotes, newlines and NULL, a view, a \
               generated column and a table without rowid, and compares them",
         engines: Engines::Both,
@@ -176,7 +176,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
     },
     Probe {
         id: "failed-load-leaves-namespace",
-        claim: "A creation from a broken dump leaves nothing behind",
+        claim: "A failed creation from a broken dump leaves nothing behind",
         source: "docs/ADMIN_API, create with dump_url",
         area: Area::Lifecycle,
         why: "A second try with a good dump is refused, and an empty database is served meanwhile",
@@ -256,7 +256,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
     },
     Probe {
         id: "dump-into-default-is-ignored",
-        claim: "`default` can be made from a dump, or the attempt is refused",
+        claim: "`default` can be created from a dump, or the attempt is refused",
         source: "docs/ADMIN_API, create with dump_url",
         area: Area::Lifecycle,
         why: "A restore of the only database of a small installation reports success and does \
@@ -290,10 +290,11 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
     },
     Probe {
         id: "dump-url-reads-server-files",
-        claim: "A dump_url names only what the caller could read himself",
+        claim: "A dump_url reaches only what the caller could read without the server",
         source: "docs/ADMIN_API, create with dump_url",
         area: Area::Security,
-        why: "Whoever holds the Admin key makes the server open any file that its user can read",
+        why: "Anyone who holds the Admin key can make the server open any file that its user can \
+              read",
         mitigation: "Treat the Admin key as an account on the machine; keep the port on loopback",
         how: "Creates namespaces from a file:// URL of a file outside the data folder, of a file \
               that is not there, and from an ftp:// URL",

@@ -70,7 +70,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "A fork onto a namespace that exists and is in use is refused and leaves it alone",
         source: "the server's own error NamespaceAlreadyExist",
         area: Area::Lifecycle,
-        why: "Only a query since the last start stands between a wrong target and its loss",
+        why: "A mistyped target is safe only if it was queried since the last start",
         mitigation: "Query the target before a fork",
         how: "Forks one namespace onto another that has just been queried, and reads its row",
         engines: Engines::Both,
@@ -103,8 +103,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "A fork onto `default` is refused and leaves it alone",
         source: "the server's own error NamespaceAlreadyExist",
         area: Area::Lifecycle,
-        why: "The namespace that a server without further settings keeps everything in can be \
-              wiped",
+        why: "The namespace in which a server with default settings keeps everything can be wiped",
         mitigation: "Start with --disable-default-namespace; never fork onto `default`",
         how: "Restarts the primary, forks a namespace onto `default`, and reads the row that \
               `default` had",
@@ -140,10 +139,10 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
     },
     Probe {
         id: "failed-fork-blocks-the-name",
-        claim: "A fork that fails leaves nothing behind, and its target can be made afterwards",
+        claim: "A failed fork leaves nothing behind, and its target can be created afterwards",
         source: "assumption; docs/ADMIN_API is silent",
         area: Area::Lifecycle,
-        why: "A retry that succeeds by its status makes a namespace that nobody can reach",
+        why: "A retry answers with success but creates a namespace that nobody can reach",
         mitigation: "Fork without a timestamp unless bottomless is on; restart after a failure",
         how: "Forks to a point in time without bottomless, creates the target, queries it, and \
               queries it again after a restart",
@@ -184,8 +183,8 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "A checkpoint of an idle namespace is harmless",
         source: "assumption; the endpoint is in no document",
         area: Area::Lifecycle,
-        why: "A nightly checkpoint after a restart takes a whole database off the air",
-        mitigation: "Query the namespace before its checkpoint",
+        why: "A nightly checkpoint after a restart makes a whole database unavailable",
+        mitigation: "Query the namespace before the checkpoint",
         how: "Restarts the primary, POSTs a checkpoint of a namespace that nobody has used since, \
               queries it, restarts and queries it again",
         engines: Engines::Both,
@@ -220,9 +219,9 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         source: "assumption; the endpoint is in no document",
         area: Area::Lifecycle,
         why: "A typo looks like success, and the name cannot be used until the next restart",
-        mitigation: "Query the namespace before its checkpoint",
-        how: "POSTs a checkpoint of a name that nobody made, creates it, queries it, restarts and \
-              queries it again",
+        mitigation: "Query the namespace before the checkpoint",
+        how: "POSTs a checkpoint of a name that nobody created, creates it, queries it, restarts \
+              and queries it again",
         engines: Engines::Both,
         check: &Probe::check(async |context| {
             let stack = context.primary(|_| Ok(())).await?;
@@ -254,10 +253,11 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
     },
     Probe {
         id: "deleted-default-comes-back-empty",
-        claim: "A deleted `default` namespace is gone, as any other",
+        claim: "A deleted `default` namespace is gone, like any other",
         source: "docs/ADMIN_API, DELETE /v1/namespaces/:namespace",
         area: Area::Lifecycle,
-        why: "Applications go on after the deletion, in a database that has silently become empty",
+        why: "Applications keep running after the deletion, on a database that has silently become \
+              empty",
         mitigation: "Start with --disable-default-namespace; never delete `default`",
         how: "Writes a row to `default`, deletes it over the Admin API, and queries it",
         engines: Engines::Both,

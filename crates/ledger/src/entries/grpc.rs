@@ -19,10 +19,10 @@ use demo_stack::engine::ephemeral::EphemeralStack;
 pub(in crate::entries) const PROBES: &[Probe] = &[
     Probe {
         id: "grpc-reads-without-token",
-        claim: "A JWT key keeps everybody without a token from reading the database",
+        claim: "With a JWT key, nobody can read the database without a token",
         source: "docs/USER_GUIDE, Client Authentication",
         area: Area::Security,
-        why: "Who reaches the gRPC port copies every namespace whose name he knows",
+        why: "Anyone who can reach the gRPC port can copy any namespace whose name they know",
         mitigation: "Bind the gRPC port to loopback or demand client certificates \
                      (--grpc-tls with --grpc-ca-cert-file)",
         how: "Hello and BatchLogEntries on the gRPC port without a token; the answer is searched \
@@ -39,10 +39,10 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
     },
     Probe {
         id: "grpc-writes-without-token",
-        claim: "A JWT key keeps everybody without a token from writing to the database",
+        claim: "With a JWT key, nobody can write to the database without a token",
         source: "docs/USER_GUIDE, Client Authentication",
         area: Area::Security,
-        why: "Who reaches the gRPC port names his own rights in a header and is believed",
+        why: "Anyone who can reach the gRPC port can claim any rights in a header",
         mitigation: "Bind the gRPC port to loopback or demand client certificates \
                      (--grpc-tls with --grpc-ca-cert-file)",
         how: "Proxy/Execute on the gRPC port with x-proxy-authorization: \"FullAccess\" inserts a \
@@ -63,7 +63,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
     },
     Probe {
         id: "grpc-writes-need-header",
-        claim: "The gRPC port runs no statement for a caller that says nothing of his rights",
+        claim: "The gRPC port runs no statement for a caller that states no rights",
         source: "assumption",
         area: Area::Security,
         why: "The only obstacle on the gRPC port is a header that anybody can send",
@@ -83,7 +83,8 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
     },
     Probe {
         id: "http-port-asks-replicas-for-token",
-        claim: "On the HTTP port embedded replicas need a token, and none believes their headers",
+        claim: "On the HTTP port embedded replicas need a token, and their rights headers are not \
+                trusted",
         source: "docs/USER_GUIDE, Client Authentication",
         area: Area::Security,
         why: "The HTTP port is the one that is published; it serves replication as well",
@@ -117,7 +118,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "A token limited to one namespace cannot read another",
         source: "sqld issue 590 and the server's tests of the `id` claim",
         area: Area::Security,
-        why: "Tenants who get a token for their own namespace copy everybody's",
+        why: "Tenants with a token for their own namespace can copy every other one",
         mitigation: "Give every namespace its own `jwt_key`, or let a proxy pass only /v2 and /v3 \
                      to the HTTP port",
         how: "With a token {\"id\": A, \"a\": \"ro\"}: Hello and BatchLogEntries for B on the HTTP \
@@ -168,7 +169,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "A read-only token cannot write through the services of embedded replicas",
         source: "assumption; the write path of embedded replicas",
         area: Area::Security,
-        why: "A second way to write must keep to the same rights",
+        why: "A second way to write must enforce the same rights",
         mitigation: "none needed",
         how: "With a token {\"a\": \"ro\"}: Proxy/Execute inserts a row on the HTTP port; a token \
               {\"a\": \"rw\"} does the same as the control",

@@ -1,4 +1,4 @@
-//! Who gets in by other means than a token: `--http-auth`, key files, browsers.
+//! Access by other means than a token: `--http-auth`, key files, browsers.
 
 pub(super) mod key_files;
 
@@ -23,7 +23,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "With --http-auth a client authenticates by HTTP Basic",
         source: "docs/DOCKER, SQLD_HTTP_AUTH",
         area: Area::Security,
-        why: "A proxy that filters `Basic` lets the same password through under another word",
+        why: "A proxy that filters `Basic` lets the same password through under another scheme",
         mitigation: "Use --auth-jwt-key-file instead",
         how: "The right base64 under Basic and under Bearer, a wrong one under Basic",
         engines: Engines::Both,
@@ -55,8 +55,8 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "With --http-auth the credentials must be exactly the configured ones",
         source: "docs/DOCKER, SQLD_HTTP_AUTH",
         area: Area::Security,
-        why: "A short password is contained in a long guess: one request tries many",
-        mitigation: "Use --auth-jwt-key-file instead; else a long random password",
+        why: "One long guess contains many short passwords, so one request tries many of them",
+        mitigation: "Use --auth-jwt-key-file instead, or at least a long random password",
         how: "The right base64 with letters before and after it",
         engines: Engines::Both,
         check: &Probe::check(async |context| {
@@ -91,7 +91,8 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "With --http-auth and a JWT key a client may use either",
         source: "assumption",
         area: Area::Security,
-        why: "A forgotten SQLD_HTTP_AUTH turns every token away, and one password opens everything",
+        why: "With a forgotten SQLD_HTTP_AUTH every token is refused and one password opens \
+              everything",
         mitigation: "Remove SQLD_HTTP_AUTH when moving to tokens",
         how: "A server with both gets a valid token, then the password",
         engines: Engines::Both,
@@ -121,7 +122,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
     },
     Probe {
         id: "http-auth-empty-opens-the-server",
-        claim: "--http-auth basic: without credentials lets nobody in",
+        claim: "--http-auth `basic:` with nothing after it lets nobody in",
         source: "assumption",
         area: Area::Security,
         why: "`basic:$SECRET` with an unset variable opens the server to any word",
@@ -149,7 +150,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "--http-auth always lets everybody in",
         source: "older documents of sqld",
         area: Area::Security,
-        why: "The word of older guides has become a password that everybody knows",
+        why: "The value from older guides has become a password that everybody knows",
         mitigation: "Leave the flag out for an open server",
         how: "A server with `always` gets no credentials, nonsense, and `always` as credentials",
         engines: Engines::Both,
@@ -171,10 +172,10 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
     },
     Probe {
         id: "cors-open-to-every-origin",
-        claim: "A page of another site cannot use the server from a browser",
+        claim: "A page of another site cannot call the server from a browser",
         source: "assumption",
         area: Area::Security,
-        why: "With a server that has no key, any web page reads and writes a developer's database",
+        why: "If the server has no key, any web page can read and write a developer's database",
         mitigation: "Always set a key, on localhost too; let a proxy set the CORS headers",
         how: "The preflight request of a browser from a foreign origin",
         engines: Engines::Both,

@@ -30,8 +30,8 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "SQLD_NODE=replica and SQLD_PRIMARY_URL make a server a replica",
         source: "DOCKER, Environment variables",
         area: Area::Operations,
-        why: "Outside the image, or with a command that its entrypoint does not know, two servers \
-              take writes and nobody says so",
+        why: "Outside the image, or with a command that its entrypoint does not recognise, two \
+              servers accept writes without a warning",
         mitigation: "Begin the container's command with exactly /bin/sqld; \
                      for the binary use SQLD_PRIMARY_GRPC_URL",
         how: "Starts the binary with these two variables, writes to it, looks at the primary",
@@ -53,7 +53,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "SQLD_PRIMARY_GRPC_URL makes a server a replica",
         source: "`sqld --help`",
         area: Area::Operations,
-        why: "It is the variable for whoever runs the binary without the image",
+        why: "It is the variable to use when running the binary without the image",
         mitigation: "Nothing to do",
         how: "Starts the binary with the variable, writes to it, looks at the primary",
         engines: Engines::NativeOnly(NO_ENTRYPOINT),
@@ -77,7 +77,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
     },
     Probe {
         id: "primary-url-not-checked",
-        claim: "A replica whose primary URL is no URL does not start",
+        claim: "A replica whose primary URL is not a valid URL does not start",
         source: "assumption",
         area: Area::Operations,
         why: "A typo in the URL shows only in requests that fail, and health checks stay green",
@@ -120,7 +120,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "A replica ignores SQLD_GRPC_LISTEN_ADDR",
         source: "assumption; sqld issue 74",
         area: Area::Operations,
-        why: "One file of variables for all servers ends every replica at its start",
+        why: "If all servers share one environment file, every replica exits at startup",
         mitigation: "Give SQLD_GRPC_LISTEN_ADDR to the primary only",
         how: "Runs the server with both SQLD_PRIMARY_GRPC_URL and SQLD_GRPC_LISTEN_ADDR",
         engines: Engines::NativeOnly(NEEDS_BINARY),
@@ -139,7 +139,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "A replica can itself have replicas",
         source: "assumption; CONSISTENCY_MODEL and USER_GUIDE do not say",
         area: Area::Replication,
-        why: "Every replica must reach the primary: there is no tree of servers",
+        why: "Every replica must reach the primary: replicas cannot be chained",
         mitigation: "Point every replica at the primary",
         how: "Runs the server with both --primary-grpc-url and --grpc-listen-addr",
         engines: Engines::NativeOnly(NEEDS_BINARY),
@@ -156,14 +156,14 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "A server listens for replicas only when it is told to",
         source: "`sqld --help`; DOCKER has 0.0.0.0:5001 as the image's default",
         area: Area::Security,
-        why: "The port has no lock but TLS, and the image opens it for every primary",
+        why: "TLS is the port's only protection, and the image opens it on every primary",
         mitigation: "Set SQLD_NODE=standalone in a container that has no replicas",
         how: "Starts a server without SQLD_GRPC_LISTEN_ADDR and speaks HTTP/2 to the port",
         engines: Engines::Both,
         check: &Probe::check(async |context| {
             const VARIABLE: &str = "SQLD_GRPC_LISTEN_ADDR";
             let told = context.primary(|_| Ok(())).await?;
-            // What the port says when there is a server behind it.
+            // What the port answers when a server listens on it.
             let control = speaks_http2(&told).await?;
             context.discard(&told).await?;
             let stack = context

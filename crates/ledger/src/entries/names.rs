@@ -1,4 +1,4 @@
-//! Names of namespaces: how a request says which, and what may be one.
+//! Names of namespaces: how a request selects one, and which names are valid.
 
 pub(super) mod paths;
 
@@ -16,11 +16,11 @@ use demo_stack::plan::Interface;
 pub(in crate::entries) const PROBES: &[Probe] = &[
     Probe {
         id: "namespaces-told-without-token",
-        claim: "Without a token a server does not tell which namespaces there are",
+        claim: "Without a token the server does not reveal which namespaces exist",
         source: "the Configuration Guide article, \"the server will reject their connection with \
                  401\"",
         area: Area::Security,
-        why: "Namespaces are often named after customers: anybody can try the names",
+        why: "Namespaces are often named after customers, and anyone can try names",
         mitigation: "Give namespaces names that cannot be guessed",
         how: "A SELECT without a token on a namespace that exists and on one that does not",
         engines: Engines::Both,
@@ -49,11 +49,11 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
     },
     Probe {
         id: "any-domain-names-a-namespace",
-        claim: "Only hosts of the server's own domain name a namespace",
+        claim: "Only host names of the server's own domain select a namespace",
         source: "docs/USER_GUIDE, Namespaces; the Configuration Guide article, \"Subdomain \
                  Method\"",
         area: Area::Security,
-        why: "Any domain that leads to the server reaches every database: DNS rebinding works",
+        why: "Any domain that resolves to the server reaches every database: DNS rebinding works",
         mitigation: "Let a proxy answer for its own host names only",
         how: "A SELECT with Host NAME.elsewhere.invalid",
         engines: Engines::Both,

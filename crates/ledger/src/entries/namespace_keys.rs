@@ -22,7 +22,7 @@ use demo_stack::plan::Interface;
 pub(in crate::entries) const PROBES: &[Probe] = &[
     Probe {
         id: "own-key-without-server-key",
-        claim: "A namespace with its own key is closed though the server has none",
+        claim: "A namespace with its own key is protected even if the server has no key",
         source: "sqld issue 500 and the Admin API's `jwt_key`",
         area: Area::Security,
         why: "It is the obvious way to protect one namespace of an open server",
@@ -57,7 +57,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
     },
     Probe {
         id: "dev-path-opens-namespace",
-        claim: "A namespace with its own key is closed by every path when the server has none",
+        claim: "A namespace with its own key is protected on every path when the server has none",
         source: "sqld issue 500 and docs/USER_GUIDE, path routing",
         area: Area::Security,
         why: "/dev/NS/ asks for the rights on the namespace of Host and then uses NS",
@@ -85,7 +85,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "A token of one namespace's own key opens no other namespace",
         source: "sqld issue 500 and docs/USER_GUIDE, path routing",
         area: Area::Security,
-        why: "A tenant who signs his own tokens gets at every other tenant",
+        why: "A tenant who signs their own tokens can reach every other tenant",
         mitigation: "Let a proxy refuse /dev/",
         how: "INSERT into A over /dev/A/v2/pipeline with Host B and a token {} of B's own key; the \
               same token with Host A is the control",
@@ -146,7 +146,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "A namespace with its own key takes tokens of that key and no others",
         source: "sqld issue 500 and the Admin API's `jwt_key`",
         area: Area::Security,
-        why: "The operator locks himself out of SQL on that namespace as well",
+        why: "Operators lock themselves out of SQL on that namespace as well",
         mitigation: "Keep the private key of every namespace, or reset `jwt_key` through the \
                      Admin API when the operator must get in",
         how: "SELECT with the server's full token before and after POST config with jwt_key, and \
@@ -164,7 +164,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "The key of a namespace is still in force after a restart",
         source: "the Admin API's `jwt_key`",
         area: Area::Security,
-        why: "A key that is forgotten would open the namespace to the server's tokens",
+        why: "If the key were forgotten, the server's tokens would open the namespace",
         mitigation: "none needed",
         how: "After SIGKILL and a restart: SELECT with the server's full token and with a token of \
               the namespace's key",

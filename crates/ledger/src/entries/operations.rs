@@ -23,7 +23,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "Every flag of the server has a variable",
         source: "docs/DOCKER: configured by the environment",
         area: Area::Operations,
-        why: "A container that is configured by variables alone cannot have namespaces or TLS",
+        why: "A container configured only by variables cannot have namespaces or TLS",
         mitigation: "Give the flags in `command`, whose first word must be /bin/sqld",
         how: "Reads sqld --help for flags without [env: …]",
         engines: BINARY_ONLY,
@@ -93,7 +93,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
     },
     Probe {
         id: "health-says-nothing-of-replication",
-        claim: "A replica's /health tells whether and how far it follows",
+        claim: "A replica's /health reports whether it follows and how far behind it is",
         source: "assumption (server-facts)",
         area: Area::Operations,
         why: "Nothing on the HTTP port shows the lag of a replica",
@@ -163,7 +163,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
                 "127.0.0.1:0",
                 "--enable-bottomless-replication",
             ];
-            // Port 9 of loopback: whatever is sent goes nowhere.
+            // Port 9 of loopback, where nothing listens.
             let variables = [
                 ("LIBSQL_BOTTOMLESS_AWS_REGION", "eu-central-1"),
                 ("LIBSQL_BOTTOMLESS_ENDPOINT", "http://127.0.0.1:9"),
@@ -182,7 +182,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "A start that fails for its backup's settings leaves the data alone",
         source: "assumption; libsql-server/README",
         area: Area::Lifecycle,
-        why: "The first try with backups is made on a database that matters",
+        why: "People try backups for the first time on a database that matters",
         mitigation: "Nothing to do; try it on a copy all the same",
         how: "Starts the binary with incomplete settings of a backup on the folder of a stopped \
               primary, then the primary again, and reads its row",
@@ -216,7 +216,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "--use-custom-wal libsql-wal works for a primary with replicas",
         source: "sqld --help; assumption",
         area: Area::Operations,
-        why: "A flag of the help that ends the server",
+        why: "A flag listed in the help ends the server",
         mitigation: "Leave it off",
         how: "Starts the binary with it and --grpc-listen-addr",
         engines: BINARY_ONLY,
@@ -274,7 +274,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "GET /v1/jobs, which older clients ask, is answered",
         source: "#1918",
         area: Area::Operations,
-        why: "It fills the log with errors that are none",
+        why: "It fills the log with errors that do not matter",
         mitigation: "Ignore the lines, or update @libsql/client beyond 0.6",
         how: "Asks for it on a normal namespace, and reads the log",
         engines: Engines::Both,
@@ -295,7 +295,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "The log's level ERROR means that the server has a problem",
         source: "assumption",
         area: Area::Operations,
-        why: "Anybody can raise an alarm by asking for what is not there",
+        why: "Anyone can raise an alarm by asking for something that does not exist",
         mitigation: "Alert on status 500 at the proxy rather than on the log's level",
         how: "Asks for a namespace that does not exist, and reads the log",
         engines: Engines::Both,

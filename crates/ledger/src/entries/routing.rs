@@ -24,7 +24,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "The first label of the host name is the namespace, whatever follows it",
         source: GUIDE,
         area: Area::HttpAndSql,
-        why: "The proxy in front decides with its host names which database answers",
+        why: "The host names that the proxy accepts decide which database answers",
         mitigation: "Let the proxy accept only the one domain, and rewrite `Host` itself",
         how: "The same namespace is asked for as NAME.localhost and as NAME.other.example",
         engines: Engines::Both,
@@ -70,10 +70,11 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
     },
     Probe {
         id: "host-without-dot-is-default",
-        claim: "A host of one label, such as a container's name, names the namespace of that name",
+        claim: "A host of one label, such as a container's name, selects the namespace of that \
+                name",
         source: GUIDE,
         area: Area::HttpAndSql,
-        why: "In a compose network http://alpha:8080 writes to the database that all share",
+        why: "In a compose network http://alpha:8080 writes to the shared database",
         mitigation: "Start with --disable-default-namespace: such a request is then refused",
         how: "Host: alpha, where there is a namespace `alpha` and a default one",
         engines: Engines::Both,
@@ -86,7 +87,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "A host with an empty first label is refused",
         source: "assumption",
         area: Area::HttpAndSql,
-        why: "A proxy whose variable is empty sends everything to the database that all share",
+        why: "A proxy whose variable is empty sends everything to the shared database",
         mitigation: "Start with --disable-default-namespace",
         how: "Host: .example, with the default namespace on",
         engines: Engines::Both,
@@ -99,7 +100,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "A request without a Host header is refused",
         source: "RFC 9112, 3.2: a server must answer 400",
         area: Area::HttpAndSql,
-        why: "A broken client lands in the database that all share",
+        why: "A broken client lands in the shared database",
         mitigation: "Start with --disable-default-namespace",
         how: "A request by hand, HTTP/1.1 without Host, with the default namespace on",
         engines: Engines::Both,
@@ -135,7 +136,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "A namespace that does not exist is refused with 404",
         source: "article \"Self-Hosting libSQL\": \"A nonexistent namespace errors out\"",
         area: Area::HttpAndSql,
-        why: "Nothing is made by asking for it, and a typo shows",
+        why: "A request creates nothing, and a typo shows",
         mitigation: "Nothing to do",
         how: "A host whose first label no namespace has, with a token for everything",
         engines: Engines::Both,
@@ -156,7 +157,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "Host names are compared without regard to case",
         source: "RFC 9110, 4.2.3",
         area: Area::HttpAndSql,
-        why: "Clients write hosts in lower case, so that a name with capitals is out of reach",
+        why: "Clients send host names in lower case, so a name with capitals cannot be reached",
         mitigation: "Name namespaces in lower case only; `demo namespace create` insists on it",
         how: "Creates a namespace `MiXed` and asks for it as MiXed.localhost and mixed.localhost",
         engines: Engines::Both,
@@ -249,7 +250,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         engines: Engines::Both,
         check: &Probe::check(async |context| {
             let stack = context.namespaced().await?;
-            // A length that is no multiple of three makes padding.
+            // A length that is not a multiple of three needs padding.
             let name = context.namespace(&stack, "pad").await?;
             let word = format!("{name}{}", &"xx"[..usize::from(name.as_str().len() % 3 == 0)]);
             let name: NamespaceName = word.parse()?;
@@ -272,10 +273,10 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
     },
     Probe {
         id: "dev-path-is-partial",
-        claim: "With /dev/NAME in the path every interface of a namespace is reached",
+        claim: "With /dev/NAME in the path, every interface of a namespace is available",
         source: "docs/USER_GUIDE, Path based routing: http://local:8080/dev/db1",
         area: Area::HttpAndSql,
-        why: "A client that uses the cursor interface or asks what there is gets 404",
+        why: "A client that uses the cursor interface or sends GET /dev/NAME gets 404",
         mitigation: "Use host names",
         how: "GET /dev/NAME, and a pipeline and a cursor under it",
         engines: Engines::Both,
@@ -336,7 +337,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "--disable-default-namespace leaves no namespace `default`",
         source: "sqld --help",
         area: Area::HttpAndSql,
-        why: "Who names it outright still gets a database that nobody has made",
+        why: "A client that names it outright still gets a database that nobody created",
         mitigation: "Give tokens that name their namespace; refuse `default` at the proxy",
         how: "Asks as localhost and as default.localhost, and /health",
         engines: Engines::Both,
@@ -362,8 +363,8 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "Creating a namespace fails on a server without --enable-namespaces",
         source: "docs/ADMIN_API: the flag is needed; assumption (server-facts)",
         area: Area::HttpAndSql,
-        why: "The forgotten flag shows nowhere: every tenant shares one database",
-        mitigation: "After a create, look whether the new namespace is empty",
+        why: "Nothing reports the missing flag, and every tenant shares one database",
+        mitigation: "After a create, check that the new namespace is empty",
         how: "Creates one, writes to it by host name, and looks for the table in the default one",
         engines: Engines::Both,
         check: &Probe::check(async |context| {
@@ -424,7 +425,7 @@ async fn sign(wire: &Wire, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Who answers: the name of the database, or why not.
+/// Which database answers, or why none does.
 fn who(answer: &Answer) -> String {
     match scalar(answer) {
         Some(name) => format!("answered by `{name}`"),

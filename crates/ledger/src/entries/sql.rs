@@ -1,4 +1,4 @@
-//! The SQL that the server takes, and its sizes.
+//! The SQL that the server accepts, and its size limits.
 
 pub(super) mod crash;
 pub(super) mod deadly;

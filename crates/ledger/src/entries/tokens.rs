@@ -1,4 +1,4 @@
-//! Which tokens the server takes, and for what.
+//! Which tokens the server accepts, and for what.
 
 pub(super) mod answers;
 pub(super) mod guides;
@@ -19,7 +19,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "A token without `a`, `id` and `p` allows little or nothing",
         source: "assumption; gen_jwt.py calls it \"Full access\"",
         area: Area::Security,
-        why: "A mint that forgets the claim hands out the keys to every namespace",
+        why: "A mint that forgets the claim issues a token for every namespace",
         mitigation: "Always mint an explicit `a` or `p` claim; `demo token mint` never makes an \
                      empty one",
         how: "A token {\"sub\":\"user-1\"} writes to a namespace that it does not name",
@@ -47,8 +47,8 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "A token for one namespace is answered 403 on another",
         source: "assumption",
         area: Area::Security,
-        why: "A wrong token looks like a namespace that is gone: a client may go and make it anew",
-        mitigation: "Take a 404 as \"not there, or not yours\"; ask the Admin API which of the two",
+        why: "A wrong token looks like a missing namespace, so a client may try to create it again",
+        mitigation: "Read a 404 as \"not there, or not yours\" and ask the Admin API which it is",
         how: "A token {\"id\":A} reads namespace B, which exists",
         engines: Engines::Both,
         check: &Probe::check(async |context| {
@@ -84,7 +84,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         source: "docs/USER_GUIDE, Client Authentication",
         area: Area::Security,
         why: "Read-only tokens are given to reports and dashboards",
-        mitigation: "Nothing to do on a client's own port; see the probes of the gRPC port",
+        mitigation: "Nothing to do on the HTTP port; see the probes of the gRPC port",
         how: "A token {\"a\":\"ro\"} reads, then creates a table",
         engines: Engines::Both,
         check: &Probe::check(async |context| {
@@ -206,10 +206,10 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
     },
     Probe {
         id: "token-unknown-access-refused",
-        claim: "A word that `a` does not know is ignored",
+        claim: "An unknown value of `a` is ignored",
         source: "assumption",
         area: Area::Security,
-        why: "Ignored, a typo in `a` would be a token for everything",
+        why: "If it were ignored, a typo in `a` would make a token for everything",
         mitigation: "Nothing to do: the words are `rw`, `ro` and `roa`",
         how: "A token {\"a\":\"admin\"} reads a namespace",
         engines: Engines::Both,

@@ -20,8 +20,8 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "A POST to config changes the fields that it names",
         source: "assumption; docs/ADMIN_API, config",
         area: Area::Security,
-        why: "Blocking writes for a minute drops the namespace's own key: the server's key, or \
-              none, counts again",
+        why: "Blocking writes for a minute removes the namespace's own key, so the server's key, \
+              or none, applies again",
         mitigation: "GET the configuration first and send all of it back; `demo` does",
         how: "All fields are set, then only block_reads and block_writes are sent",
         engines: Engines::Both,
@@ -61,7 +61,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
     },
     Probe {
         id: "config-needs-both-block-fields",
-        claim: "Every field of a POST to config may be left out",
+        claim: "Every field of a POST to config is optional",
         source: "assumption",
         area: Area::Operations,
         why: "A script that sends one field is refused",
@@ -112,7 +112,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
     },
     Probe {
         id: "config-size-is-rounded",
-        claim: "What GET config shows of max_db_size can be sent back as it is",
+        claim: "The max_db_size that GET config returns can be sent back unchanged",
         source: "assumption",
         area: Area::Operations,
         why: "A tool that reads, changes and writes the configuration changes the limit",
@@ -150,7 +150,8 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "GET config shows every field that POST config takes",
         source: "assumption",
         area: Area::Operations,
-        why: "What is not shown is lost in the next POST, and nobody can see that it is",
+        why: "A field that GET does not return is lost with the next POST, and nothing shows the \
+              loss",
         mitigation: "Keep these values elsewhere, and send them in every POST",
         how: "bottomless_db_id and max_row_size are sent, then GET config is read",
         engines: Engines::Both,
@@ -179,11 +180,11 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
     },
     Probe {
         id: "block-reads-leaves-dump",
-        claim: "block_reads keeps everybody from reading a namespace",
+        claim: "block_reads stops all reads of a namespace",
         source: "assumption; docs/ADMIN_API, config",
         area: Area::Security,
-        why: "A tenant that is locked out still gets all of the data",
-        mitigation: "Refuse /dump at a proxy, or take the tenant's token away",
+        why: "A tenant whose reads are blocked can still download all of the data",
+        mitigation: "Refuse /dump at a proxy, or revoke the tenant's access",
         how: "With block_reads on, a SELECT and GET /dump of a namespace with a row",
         engines: Engines::Both,
         check: &Probe::check(async |context| {

@@ -14,11 +14,11 @@ use demo_stack::plan::blueprint::Variants;
 pub(in crate::entries) const PROBES: &[Probe] = &[
     Probe {
         id: "reads-without-primary",
-        claim: "A replica goes on answering reads while its primary is down",
+        claim: "A replica keeps answering reads while its primary is down",
         source: "assumption; USER_GUIDE, Overview",
         area: Area::Replication,
-        why: "It is what many run a replica for",
-        mitigation: "Ask every replica for every namespace in time, before the primary is away",
+        why: "This is why many people run a replica",
+        mitigation: "Read every namespace on every replica once, before the primary goes down",
         how: "Kills the primary, then reads from a replica what it has already shown",
         engines: Engines::Both,
         check: &Probe::check(async |context| {
@@ -39,7 +39,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
     },
     Probe {
         id: "writes-without-primary",
-        claim: "A write at a replica fails soon while the primary is down",
+        claim: "A write at a replica fails quickly while the primary is down",
         source: "assumption; USER_GUIDE: replicas delegate the write to a primary",
         area: Area::Replication,
         why: "Every waiting write holds a connection of the client and one of the server",
@@ -64,11 +64,12 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
     },
     Probe {
         id: "abandoned-write",
-        claim: "A write that its client gave up is not made when the primary is back",
+        claim: "A write that the client has given up is not applied when the primary comes back",
         source: "assumption",
         area: Area::Replication,
-        why: "A client that tries again after a timeout may write twice",
-        mitigation: "Make writes idempotent: a key of the client's, INSERT OR IGNORE",
+        why: "A client that retries after a timeout may write twice",
+        mitigation: "Make writes idempotent, for example with a client-generated key and INSERT OR \
+                     IGNORE",
         how: "Kills the primary, gives up a write at a replica after 2 s, starts the primary again \
               and looks for the row until a later write has arrived",
         engines: Engines::Both,
@@ -78,7 +79,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
             stack.engine.stop("primary", Stop::Kill).await?;
             let write = ask(&replica, "INSERT INTO t VALUES (2)").await?;
             stack.resume("primary").await?;
-            // A write that goes the same way and later is the end of the wait.
+            // When a later write has arrived the same way, waiting is over.
             let later = eventually(PATIENCE, async || {
                 Ok(replica.execute("INSERT INTO t VALUES (3)").await?.succeeded())
             });
@@ -113,9 +114,9 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "A replica without its primary answers for a namespace that it has not loaded",
         source: "assumption",
         area: Area::Replication,
-        why: "A namespace that is rarely used is away together with the primary",
-        mitigation: "Ask every replica for every namespace in time, and set timeouts",
-        how: "Kills the primary, then reads at a replica a namespace that it was never asked for",
+        why: "A rarely used namespace becomes unavailable together with the primary",
+        mitigation: "Read every namespace on every replica beforehand, and set timeouts",
+        how: "Kills the primary, then reads a namespace that the replica has never been asked for",
         engines: Engines::Both,
         check: &Probe::check(async |context| {
             let stack = context.own(Variants::NAMESPACED, |_, _| Ok(())).await?;
@@ -138,8 +139,8 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "A replica that restarts serves the data that it has on its disk",
         source: "assumption",
         area: Area::Replication,
-        why: "After a power cut of both machines the replica alone is of no use",
-        mitigation: "None but the primary's return; for emergencies copy dbs/NAME/data and open it",
+        why: "After a power cut on both machines the replica alone is of no use",
+        mitigation: "Bring the primary back; in an emergency copy dbs/NAME/data and open it",
         how: "Kills the primary, restarts a replica that has the rows, reads",
         engines: Engines::Both,
         check: &Probe::check(async |context| {
@@ -165,8 +166,8 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "A replica that is started before its primary joins it later",
         source: "assumption; compose files order the two with depends_on",
         area: Area::Replication,
-        why: "Whether the order of the starts matters decides how machines may boot",
-        mitigation: "Any order will do; only requests that came too early wait",
+        why: "If the start order matters, machines must boot in that order",
+        mitigation: "Any order works; only requests that arrive too early have to wait",
         how: "Starts a replica while the primary is stopped, reads, then starts the primary",
         engines: Engines::Both,
         check: &Probe::check(async |context| {
@@ -204,7 +205,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "A replica follows its primary again after the primary's crash",
         source: "assumption",
         area: Area::Replication,
-        why: "Nobody restarts the replicas after each crash of a primary",
+        why: "Nobody wants to restart every replica after a crash of the primary",
         mitigation: "Nothing to do; expect the replica to fetch everything again",
         how: "Kills the primary, starts it again, writes a row and polls the replica",
         engines: Engines::Both,

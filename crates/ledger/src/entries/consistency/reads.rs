@@ -17,7 +17,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "A row inserted on the primary shows on the replica after a short delay",
         source: "the article on the demo's first version, Scenario 1",
         area: Area::Replication,
-        why: "How stale a read may be decides what may be read at a replica",
+        why: "The lag decides which reads can go to a replica",
         mitigation: "Poll, or send the write's replication_index along; never wait a fixed time",
         how: "Writes eleven rows, polls the replica for each, takes the median of the delays",
         engines: Engines::Both,
@@ -57,8 +57,8 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "A process (connection) will always see its write",
         source: "CONSISTENCY_MODEL, Real-time guarantees",
         area: Area::Replication,
-        why: "Code that inserts and reads back fails at a replica, and not at the primary",
-        mitigation: "Read back inside a transaction, at the primary, or with replication_index",
+        why: "Code that inserts and reads back works on the primary and fails on a replica",
+        mitigation: "Read back inside a transaction, on the primary, or with replication_index",
         how: "INSERT and SELECT in one pipeline at a replica, until one is missed, 60 times at \
               most; it depends on chance",
         engines: Engines::Both,
@@ -78,8 +78,8 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "A stream at a replica shows its own write to its next request",
         source: "CONSISTENCY_MODEL, Real-time guarantees",
         area: Area::Replication,
-        why: "A connection that is kept open does not help against stale reads",
-        mitigation: "Read back inside a transaction, at the primary, or with replication_index",
+        why: "Keeping a connection open does not prevent stale reads",
+        mitigation: "Read back inside a transaction, on the primary, or with replication_index",
         how: "INSERT, then SELECT with the same baton, until one is missed, 200 times at most; \
               it depends on chance",
         engines: Engines::Both,
@@ -103,7 +103,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "A client of a replica that waits for its write's answer sees the write",
         source: "assumption; CONSISTENCY_MODEL, Real-time guarantees",
         area: Area::Replication,
-        why: "The usual pair of a POST and a GET loses against the replication now and then",
+        why: "A POST followed by a GET now and then overtakes replication",
         mitigation: "Read at the primary after a write, or with replication_index",
         how: "INSERT, then SELECT in a new stream, until one is missed, 300 times at most; \
               it depends on chance",
@@ -125,7 +125,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "A statement that carries a replication_index waits until the replica has it",
         source: "the field is in the Hrana types and in no document",
         area: Area::Replication,
-        why: "It is the only way to read one's own writes at a replica outside a transaction",
+        why: "It is the only way to read your own writes on a replica outside a transaction",
         mitigation: "Send the replication_index of the last write with every read at a replica",
         how: "INSERT, then SELECT with the index that the INSERT returned, 20 times",
         engines: Engines::Both,
@@ -160,10 +160,10 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
     },
     Probe {
         id: "own-write-in-transaction",
-        claim: "A write is immediately visible to its own transaction, on replicas alike",
+        claim: "A write is immediately visible to its own transaction, also on replicas",
         source: "CONSISTENCY_MODEL, Transactional consistency",
         area: Area::Replication,
-        why: "Where reads must see writes, a transaction makes them at any server",
+        why: "A transaction lets reads see its writes on any server",
         mitigation: "Put the write and the read that needs it into one transaction",
         how: "BEGIN, INSERT, SELECT, COMMIT in one pipeline at a replica, 20 times",
         engines: Engines::Both,
@@ -181,11 +181,11 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
     },
     Probe {
         id: "transaction-view-is-frozen",
-        claim: "The view that a transaction gets is frozen in time, on replicas alike",
+        claim: "A transaction's view is frozen in time, also on replicas",
         source: "CONSISTENCY_MODEL, Transactional consistency",
         area: Area::Replication,
-        why: "Reports that read several tables rely on one state of all of them",
-        mitigation: "Take the transaction at the primary where it matters",
+        why: "Reports that read several tables rely on one consistent snapshot",
+        mitigation: "Run the transaction on the primary where it matters",
         how: "SELECT in a transaction at a replica, a row comes in from the primary, SELECT again",
         engines: Engines::Both,
         check: &Probe::check(async |context| {
@@ -246,7 +246,7 @@ fn own_write(missed: Option<u32>, reader: &str) -> Observation {
     }
 }
 
-/// The first round in which `found` says no.
+/// The first round in which `found` is false.
 async fn first_miss(
     rounds: u32,
     mut found: impl AsyncFnMut(u32) -> Result<bool>,

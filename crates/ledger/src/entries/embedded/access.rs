@@ -27,7 +27,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "A token for one namespace lets an embedded replica replicate that namespace only",
         source: "docs/USER_GUIDE, Client Authentication",
         area: Area::Security,
-        why: "Every holder of any valid token copies every namespace with the official client",
+        why: "Anyone with any valid token can copy every namespace with the official client",
         mitigation: "One server for each tenant, or a gateway that lets no gRPC-web call \
                      (`/wal_log.ReplicationLog/`, `/proxy.Proxy/`) through to the HTTP port",
         how: "An embedded replica with a token for one namespace asks for another: sync, read, \

@@ -51,11 +51,11 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
     },
     Probe {
         id: "embedded-file-changed-locally",
-        claim: "A replica's file that another program changed is noticed",
+        claim: "A change to a replica's file by another program is noticed",
         source: "assumption",
         area: Area::Client,
-        why: "A cron job or a shell that writes to the file loses its rows, and nobody is told",
-        mitigation: "Open replicas' files elsewhere read-only, or not at all",
+        why: "A cron job or a shell that writes to the file loses its rows without an error",
+        mitigation: "Other programs should open a replica's file read-only, or not at all",
         how: "A row written to the closed file as to any SQLite file; sync() before and after the \
               primary has a new row of its own",
         engines: Engines::Both,

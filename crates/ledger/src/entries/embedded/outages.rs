@@ -1,4 +1,4 @@
-//! Embedded replicas whose server or namespace goes away.
+//! Embedded replicas whose server or namespace disappears.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use demo_stack::plan::Interface;
 pub(in crate::entries) const PROBES: &[Probe] = &[
     Probe {
         id: "embedded-offline-open",
-        claim: "An embedded replica opens and reads while its server is away",
+        claim: "An embedded replica opens and reads while its server is down",
         source: "assumption",
         area: Area::Client,
         why: "A restart of the program during an outage must not lose the local copy",
@@ -102,9 +102,8 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "An embedded replica notices that its namespace was deleted, and follows a new one",
         source: "assumption",
         area: Area::Client,
-        why: "After the delete every reader still has all the rows, and goes on reading them",
-        mitigation: "Treat an error of sync() as the end of the local copy where a delete must \
-                     count",
+        why: "After the delete every reader still has all rows and keeps reading them",
+        mitigation: "Where deletes must take effect, discard the local copy when sync() fails",
         how: "sync(), delete the namespace, sync() and read, make it again with other rows, sync()",
         engines: Engines::Both,
         check: &Probe::check(async |context| {
@@ -160,7 +159,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
     },
     Probe {
         id: "embedded-primary-killed",
-        claim: "After a crash of the primary an embedded replica goes on where it stood",
+        claim: "After a crash of the primary an embedded replica continues where it left off",
         source: "assumption",
         area: Area::Client,
         why: "One crash makes every embedded replica download the whole database again",
@@ -171,7 +170,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         check: &Probe::check(async |context| {
             let stack = context.primary(|_| Ok(())).await?;
             let name = filled(context, &stack, "killed").await?;
-            // Some 50 pages, so that a part can be told from the whole.
+            // About 50 pages, so that a part can be distinguished from the whole.
             let primary = stack.hrana("primary", Some(&name))?;
             run(&primary, "CREATE TABLE large AS SELECT zeroblob(200000) AS x").await?;
             let folder = context.scratch()?;
@@ -217,10 +216,10 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
     },
     Probe {
         id: "embedded-sync-interval",
-        claim: "With `sync_interval` a program learns that syncing fails",
+        claim: "With `sync_interval` the program is told when syncing fails",
         source: "assumption",
         area: Area::Client,
-        why: "After the token expires the program serves older and older rows, and nobody is told",
+        why: "After the token expires the program serves ever older rows without an error",
         mitigation: "Call sync() yourself and look at its result, or watch `replication_index()`",
         how: "Two replicas with an interval of 20 ms, one with an empty token; once the good one \
               has the rows, read both",

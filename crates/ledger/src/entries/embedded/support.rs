@@ -153,7 +153,7 @@ pub fn is(outcome: &libsql::Result<String>, text: &str) -> bool {
     outcome.as_ref().is_ok_and(|value| value == text)
 }
 
-/// Whether the outcome is an error that says so.
+/// Whether the outcome is an error with this text.
 pub fn says<T>(outcome: &libsql::Result<T>, text: &str) -> bool {
     outcome.as_ref().is_err_and(|error| error.to_string().contains(text))
 }

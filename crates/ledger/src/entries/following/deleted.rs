@@ -15,7 +15,7 @@ use demo_stack::plan::blueprint::Variants;
 pub(in crate::entries) const PROBES: &[Probe] = &[
     Probe {
         id: "delete-stays-on-replica",
-        claim: "A namespace deleted on the primary goes from the replicas",
+        claim: "A namespace deleted on the primary is deleted on the replicas too",
         source: "assumption; sqld issue 591",
         area: Area::Replication,
         why: "Data that was deleted, for example for privacy, can still be read",
@@ -48,7 +48,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "A replica is idle after a namespace that it had was deleted",
         source: "assumption; libsql pull request 1770 calls its remedy temporary",
         area: Area::Replication,
-        why: "The log fills the disk, about a megabyte a second, and a core is busy",
+        why: "The log fills the disk at about a megabyte a second and one core stays busy",
         mitigation: "Restart every replica after a delete, and rotate its log",
         how: "Deletes a namespace that a replica has and counts the lines of its log for 2 s",
         engines: Engines::Both,
@@ -81,7 +81,8 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "A replica that is restarted no longer shows a deleted namespace",
         source: "assumption",
         area: Area::Replication,
-        why: "It is the only way to make a replica let go, and the files are to go too",
+        why: "A restart is the only way to make a replica drop the namespace, and its files should \
+              go too",
         mitigation: "Remove dbs/NAME by hand while the replica is stopped",
         how: "Deletes a namespace that a replica has, restarts the replica and reads",
         engines: Engines::Both,

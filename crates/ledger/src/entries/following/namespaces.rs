@@ -12,7 +12,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "A namespace made on the primary does not reach a replica",
         source: "libsql issue 1804, still open",
         area: Area::Replication,
-        why: "Whoever believes the issue gives up replicas for tenants, or namespaces",
+        why: "Anyone who believes the issue gives up either replicas or namespaces",
         mitigation: "Pass --enable-namespaces to the primary and to every replica",
         how: "Makes a namespace with a row by the Admin API and reads it on a replica",
         engines: Engines::Both,
@@ -43,8 +43,8 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "A replica holds everything that its primary has",
         source: "assumption; USER_GUIDE, Replication",
         area: Area::Replication,
-        why: "A replica that nobody asked for a namespace is no second copy of it",
-        mitigation: "Ask every replica for every namespace after making it, and after each start",
+        why: "A replica holds no copy of a namespace until somebody reads it there",
+        mitigation: "Read every namespace on every replica after creating it, and after each start",
         how: "Makes two namespaces, asks a replica for one and looks into its folder for the other",
         engines: Engines::Both,
         check: &Probe::check(async |context| {
@@ -89,7 +89,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "A replica without --enable-namespaces refuses a namespace",
         source: "assumption; libsql issue 1804",
         area: Area::Replication,
-        why: "One tenant is shown what is in the database of all, with status 200",
+        why: "A tenant gets the contents of the shared database, with status 200",
         mitigation: "Pass --enable-namespaces to every replica, \
                      and --disable-default-namespace to all servers",
         how: "Asks a replica without the flag for a namespace whose row differs from `default`'s",
@@ -138,9 +138,10 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "A replica with --enable-namespaces refuses names that its primary does not have",
         source: "assumption",
         area: Area::Replication,
-        why: "Any host name costs the replica a whole copy of the database",
+        why: "Every host name costs the replica a full copy of the database",
         mitigation: "Give primary and replicas the same namespace flags",
-        how: "The primary runs without the flag; asks the replica for two names that nobody made",
+        how: "The primary runs without the flag; asks the replica for two names that nobody \
+              created",
         engines: Engines::Both,
         check: &Probe::check(async |context| {
             let stack = context
@@ -189,7 +190,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         area: Area::Replication,
         why: "Requests with made-up names fill the disk with folders",
         mitigation: "Let only known host names through to a replica",
-        how: "Asks a replica for names that nobody made and looks for their folders",
+        how: "Asks a replica for names that nobody created and looks for their folders",
         engines: Engines::Both,
         check: &Probe::check(async |context| {
             const NAMES: [&str; 3] = ["ghost-a", "ghost-b", "ghost-c"];

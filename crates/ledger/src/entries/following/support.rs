@@ -11,7 +11,7 @@ use demo_sqld_client::replication::catch_up;
 use demo_stack::engine::ephemeral::EphemeralStack;
 use demo_stack::plan::{Interface, ServicePlan};
 
-/// A healthy server answers within milliseconds: whatever takes longer hangs.
+/// A healthy server answers within milliseconds, so anything slower hangs.
 pub const HANG: Duration = Duration::from_secs(2);
 /// A replica follows within milliseconds; this is for a machine under load.
 pub const PATIENCE: Duration = Duration::from_secs(5);

@@ -1,4 +1,4 @@
-//! The header in which a replica says what its client may do.
+//! The header in which a replica states its client's rights.
 
 use super::wire::{Caller, Reply};
 use super::{GRANT, filled};
@@ -13,7 +13,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "A malformed internal header is refused with an error",
         source: "assumption",
         area: Area::Security,
-        why: "Anybody who reaches the gRPC port makes handlers panic and fills the log",
+        why: "Anyone who can reach the gRPC port can make handlers panic and fill the log",
         mitigation: "Bind the gRPC port to loopback or demand client certificates",
         how: "Proxy/Execute on the gRPC port with x-proxy-authorization: zz; then an SQL request",
         engines: Engines::Both,
@@ -30,7 +30,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "On the HTTP port nobody without a token gets as far as an internal header",
         source: "assumption",
         area: Area::Security,
-        why: "The HTTP port is the one that is published: strangers make its handlers panic",
+        why: "The HTTP port is the published one, so strangers can make its handlers panic",
         mitigation: "Let a proxy pass only /v2 and /v3 to the HTTP port",
         how: "Proxy/Execute on the HTTP port without a token, with x-proxy-authorization: zz, for \
               a namespace that does not exist; then an SQL request",
@@ -46,7 +46,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
     },
 ];
 
-/// A handler that panics takes its connection with it, and nothing else.
+/// A handler that panics drops its connection and nothing else.
 async fn judge(
     stack: &EphemeralStack,
     name: &NamespaceName,

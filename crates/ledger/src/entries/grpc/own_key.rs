@@ -14,7 +14,7 @@ use demo_stack::engine::ephemeral::EphemeralStack;
 pub(in crate::entries) const PROBES: &[Probe] = &[
     Probe {
         id: "own-key-closes-replication",
-        claim: "A namespace with its own key is copied by holders of that key only",
+        claim: "Only holders of its key can copy a namespace with its own key",
         source: "sqld issue 500 and the Admin API's `jwt_key`",
         area: Area::Security,
         why: "It is what confines a scoped token on the HTTP port",
@@ -53,7 +53,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "A namespace with its own key is closed to everybody else on every port",
         source: "sqld issue 500 and the Admin API's `jwt_key`",
         area: Area::Security,
-        why: "The key of a namespace does not protect it from who reaches the gRPC port",
+        why: "A namespace's key does not protect it from anyone who can reach the gRPC port",
         mitigation: "Bind the gRPC port to loopback or demand client certificates",
         how: "Hello and BatchLogEntries on the gRPC port without a token, for a namespace that has \
               its own jwt_key",
@@ -69,7 +69,8 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
     },
     Probe {
         id: "own-key-guards-grpc-writes",
-        claim: "A namespace with its own key takes no write from who only claims full access",
+        claim: "A namespace with its own key takes no write from a caller that merely claims full \
+                access",
         source: "sqld issue 500 and the Admin API's `jwt_key`",
         area: Area::Security,
         why: "It is the one check on the gRPC port, and why replicas cannot forward writes there",

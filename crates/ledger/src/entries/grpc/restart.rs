@@ -14,18 +14,18 @@ use demo_stack::plan::blueprint::Variants;
 pub(in crate::entries) const PROBES: &[Probe] = &[
     Probe {
         id: "log-survives-sigterm",
-        claim: "After a clean stop the primary goes on with the same log",
+        claim: "After a clean stop the primary continues with the same log",
         source: "issues 826 and 449",
         area: Area::Replication,
         why: "A new log makes every replica start from nothing",
-        mitigation: "Always stop with SIGTERM and wait for the end",
+        mitigation: "Always stop with SIGTERM and wait for the server to exit",
         how: "The log id in the answer to Hello, before SIGTERM and a restart and after",
         engines: Engines::Both,
         check: &Probe::check(async |context| log_id(context, Stop::Graceful, false).await),
     },
     Probe {
         id: "log-replaced-after-sigkill",
-        claim: "After an unclean stop the primary goes on with the same log",
+        claim: "After an unclean stop the primary continues with the same log",
         source: "issues 826 and 449",
         area: Area::Replication,
         why: "After a crash or an out-of-memory kill every replica copies everything again",
@@ -47,11 +47,11 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
     },
     Probe {
         id: "replica-wipes-itself-after-sigkill",
-        claim: "A replica goes on where it was when its primary comes back after a crash",
+        claim: "A replica continues where it left off when its primary comes back after a crash",
         source: "issues 826 and 449",
         area: Area::Replication,
-        why: "While it copies everything again the replica costs the primary bandwidth, and it has \
-              nothing to fall back on",
+        why: "While the replica copies everything again it costs bandwidth and has no data of its \
+              own",
         mitigation: "Stop the primary with SIGTERM; LIBSQL_IGNORE_DIRTY_LOG=1 keeps the log",
         how: "SIGKILL and a restart of the primary and a write; then whichever comes first, the \
               replica's decision to remove its database in its log, or the new row without it",
@@ -95,7 +95,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
     },
 ];
 
-/// What a replica says when it begins anew.
+/// What a replica logs when it discards its copy and starts over.
 const WIPES: &str = "trying to replicate incompatible logs";
 const RESYNC_DEADLINE: Duration = Duration::from_secs(5);
 

@@ -1,4 +1,4 @@
-//! Who may be a replica.
+//! Who may act as a replica.
 
 use std::time::Duration;
 
@@ -15,10 +15,10 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "The primary lets in only replicas that may read it",
         source: "docs/USER_GUIDE, replication: TLS is only recommended",
         area: Area::Security,
-        why: "A replica that somebody else starts without a key opens every namespace to \
+        why: "If anyone else starts a replica without a key, it opens every namespace to \
               everybody, for writing too",
-        mitigation: "Mutual TLS between primary and replicas, or a gRPC port that only they reach; \
-                     the same key file on every replica",
+        mitigation: "Use mutual TLS between primary and replicas, or a gRPC port that only they \
+                     can reach, and the same key file on every replica",
         how: "A replica without SQLD_AUTH_JWT_KEY_FILE joins a primary with one; SELECT and INSERT \
               on it without a token",
         engines: Engines::Both,
@@ -67,7 +67,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
     },
     Probe {
         id: "grpc-tls-demands-certificate",
-        claim: "With --grpc-tls only holders of a client certificate reach the gRPC port",
+        claim: "With --grpc-tls only holders of a client certificate can use the gRPC port",
         source: "docs/USER_GUIDE, TLS between primary and replicas",
         area: Area::Security,
         why: "It is the only authentication that the gRPC port has",

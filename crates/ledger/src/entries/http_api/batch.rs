@@ -16,8 +16,9 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "`POST /` runs its statements in one transaction: an error leaves no change",
         source: "docs/http_api.md, POST /queries: \"resulting in no change\"",
         area: Area::HttpAndSql,
-        why: "Half of a unit of work is stored",
-        mitigation: "Send BEGIN and COMMIT along, or use a batch of /v3/pipeline with conditions",
+        why: "Half of a transaction is stored",
+        mitigation: "Include BEGIN and COMMIT in the batch, or use a conditional batch of \
+                     /v3/pipeline",
         how: "Sends a good insert, a bad one and a good one, and looks which are stored",
         engines: Engines::Both,
         check: &Probe::check(async |context| {
@@ -42,7 +43,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
     },
     Probe {
         id: "batch-takes-transactions",
-        claim: "Statements of transaction control are forbidden in `POST /`",
+        claim: "Transaction control statements are forbidden in `POST /`",
         source: "docs/http_api.md, POST /queries: \"forbidden and will yield an error\"",
         area: Area::HttpAndSql,
         why: "It is the only way to make that interface atomic",
@@ -67,7 +68,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
     },
     Probe {
         id: "batch-answer-is-no-json",
-        claim: "The answer of `POST /` is JSON",
+        claim: "The response of `POST /` is JSON",
         source: "docs/http_api.md",
         area: Area::HttpAndSql,
         why: "A client cannot read why its transaction failed",
@@ -94,10 +95,11 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
     },
     Probe {
         id: "sql-errors-inside-200",
-        claim: "A statement that fails is answered with a status that says so",
+        claim: "A failed statement gets an error status",
         source: "docs/http_api.md, Response format",
         area: Area::HttpAndSql,
-        why: "Health checks, proxies and scripts with `curl --fail` take the failure for success",
+        why: "Health checks, proxies and scripts with `curl --fail` mistake the failure for \
+              success",
         mitigation: "Look for `error` in every answer",
         how: "A statement on a missing table, to `POST /` and to /v3/pipeline",
         engines: Engines::Both,
@@ -121,9 +123,9 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "Bad SQL is the client's error: 400",
         source: "docs/http_api.md; assumption",
         area: Area::HttpAndSql,
-        why: "A typo looks like an outage, and proxies try again",
+        why: "A typo looks like an outage, and proxies retry it",
         mitigation: "Use /v3/pipeline, where it is an error inside a 200",
-        how: "A word that is no SQL, to `POST /`, /v3/pipeline and /v3/cursor",
+        how: "Sends a word that is not SQL to `POST /`, /v3/pipeline and /v3/cursor",
         engines: Engines::Both,
         check: &Probe::check(async |context| {
             let wire = table(context).await?;
@@ -149,7 +151,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "Batches go to POST /queries, dumps to POST /load-dump",
         source: "docs/http_api.md, Routes (new)",
         area: Area::HttpAndSql,
-        why: "Whoever follows the document gets 404",
+        why: "Anyone who follows the document gets 404",
         mitigation: "POST / takes the batches; the Admin API's create takes a `dump_url`",
         how: "Sends a batch to /queries and to /, and a dump to /load-dump",
         engines: Engines::Both,
@@ -172,11 +174,11 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
     },
     Probe {
         id: "batch-body-limit",
-        claim: "A request body is bounded, the same on every interface",
+        claim: "The size of a request body is limited, equally on every interface",
         source: "assumption",
         area: Area::HttpAndSql,
-        why: "A client with any token makes the server hold a body of any size in memory",
-        mitigation: "Bound the body at the proxy",
+        why: "A client with any token can make the server hold a body of any size in memory",
+        mitigation: "Limit the body size at the proxy",
         how: "3 MB to `POST /`, 12 MB to /v3/pipeline",
         engines: Engines::Both,
         check: &Probe::check(async |context| {

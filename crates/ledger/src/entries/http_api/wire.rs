@@ -65,7 +65,7 @@ impl Wire {
         self.host(format!("{name}.localhost"))
     }
 
-    /// The same with another token, or none.
+    /// The same with another token, or without one.
     pub fn token(mut self, token: Option<SecretString>) -> Self {
         self.token = token;
         self

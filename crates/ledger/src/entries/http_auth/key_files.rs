@@ -29,14 +29,15 @@ bhOxt4H3i9YhB4zbaQIDAQAB
 -----END PUBLIC KEY-----
 ";
 
-/// Of the forms that the server takes.
+/// For the forms that the server accepts.
 const TAKEN_SOURCE: &str = "flag help, --auth-jwt-key-file";
-const TAKEN_WHY: &str = "A server that does not know its key does not start, or refuses everybody";
-const TAKEN_HOW: &str = "A server with a new key in this form gets a token of that key";
-/// Of the forms that people expect the server to take.
+const TAKEN_WHY: &str = "A server that cannot read its key does not start, or refuses everybody";
+const TAKEN_HOW: &str = "Starts a server with a new key in this form and sends it a token signed \
+                         with that key";
+/// For the forms that people expect the server to accept.
 const EXPECTED_SOURCE: &str = "assumption; flag help, --auth-jwt-key-file";
 const EXPECTED_WHY: &str =
-    "The server does not start, and its message speaks of base64, not of the file";
+    "The server does not start, and its message mentions base64 instead of the file";
 const EXPECTED_HOW: &str = "The server binary is started with such a file";
 const MITIGATION: &str =
     "Use the PEM that `openssl pkey -pubout` writes, or what `demo setup` makes";
@@ -173,7 +174,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
     },
     Probe {
         id: "key-file-private-key",
-        claim: "A private key does as well as a public one",
+        claim: "A private key works as well as a public one",
         source: EXPECTED_SOURCE,
         area: Area::Operations,
         why: EXPECTED_WHY,
@@ -209,7 +210,8 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "The server does not start with an empty key file",
         source: "assumption",
         area: Area::Operations,
-        why: "A secret that was not filled in is told by 401 to every client, and not at the start",
+        why: "A secret that was not filled in shows as 401 to every client instead of an error at \
+              startup",
         mitigation: "Check that the file is not empty before the start",
         how: "A server with an empty file gets a valid token, and a request without one",
         engines: Engines::Both,
@@ -232,10 +234,10 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
     },
     Probe {
         id: "key-file-several-keys",
-        claim: "Several keys may stand in one file, and tokens of all of them count",
+        claim: "One file may hold several keys, and tokens of all of them are accepted",
         source: "flag help, --auth-jwt-key-file",
         area: Area::Operations,
-        why: "It is what makes a change of keys possible without locking clients out",
+        why: "It makes key rotation possible without locking clients out",
         mitigation: "Add the new key, restart, change the tokens, remove the old key, restart",
         how: "A server with two PEMs in its file gets a token of each, and one of a third key",
         engines: Engines::Both,
@@ -263,10 +265,10 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
     },
     Probe {
         id: "key-file-read-at-start-only",
-        claim: "A key that is replaced in the file counts at once",
+        claim: "A key replaced in the file takes effect at once",
         source: "assumption",
         area: Area::Security,
-        why: "A leaked key still opens the server after it was taken out of the file",
+        why: "A leaked key still opens the server after it was removed from the file",
         mitigation: "Restart every server after a change of its key file",
         how: "The key in the file is replaced under a running server, which is then restarted; \
               tokens of both keys read before and after",

@@ -20,8 +20,8 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "A namespace is reachable however many others are in use",
         source: "PRs libsql#1770 and libsql#1772, --max-active-namespaces",
         area: Area::Lifecycle,
-        why: "Under load, an existing database is now and then answered as if it did not exist",
-        mitigation: "Set --max-active-namespaces above the number of namespaces; repeat on 404",
+        why: "Under load, the server sometimes answers as if an existing database did not exist",
+        mitigation: "Set --max-active-namespaces above the number of namespaces; retry on 404",
         how: "With --max-active-namespaces 2, reads eight namespaces side by side until one is \
               answered 404, for 5 s at most",
         engines: Engines::Both,

@@ -11,13 +11,13 @@ use demo_sqld_client::http::Answer;
 
 pub(in crate::entries) const PROBES: &[Probe] = &[Probe {
     id: "connections-shared-by-namespaces",
-    claim: "A namespace is served however many streams another one has open",
+    claim: "A namespace is served no matter how many streams another one has open",
     source: "sqld --help, --max-concurrent-connections; assumption (new)",
     area: Area::Security,
-    why: "One tenant with a token for reading locks all others out, for 8 s at a time",
+    why: "One tenant with a read-only token can lock out all others, for 8 s at a time",
     mitigation: "Cap the streams of each namespace in front of the server, as `demo gate serve` \
                  does",
-    how: "A token for reading leaves 128 pipelines open; SELECT 1 in another namespace",
+    how: "A read-only token leaves 128 pipelines open; SELECT 1 in another namespace",
     engines: Engines::Both,
     check: &Probe::check(async |context| {
         let stack = context.primary(|_| Ok(())).await?;

@@ -44,10 +44,10 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
     },
     Probe {
         id: "max-log-size-bounds-the-log",
-        claim: "--max-log-size bounds what the log of a namespace takes",
+        claim: "--max-log-size limits the size of a namespace's log",
         source: "sqld --help, --max-log-size",
         area: Area::Operations,
-        why: "It is the only bound on the disk that a busy small database takes",
+        why: "It is the only limit on the disk space of a small busy database",
         mitigation: "none known",
         how: "As log-grows-with-rewrites with --max-log-size 2, snapshots included, and waits up \
               to 4 s for the compaction",
@@ -87,7 +87,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         source: "assumption; the Admin API's configuration",
         area: Area::Lifecycle,
         why: "A slow client's transaction is rolled back when another wants to write",
-        mitigation: "Keep write transactions short, repeat them on TRANSACTION_TIMEOUT",
+        mitigation: "Keep write transactions short, and retry them on TRANSACTION_TIMEOUT",
         how: "With txn_timeout_s 1, opens a write transaction, writes from another connection and \
               commits the first",
         engines: Engines::Both,
@@ -115,10 +115,10 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
     },
     Probe {
         id: "transaction-timeout-default",
-        claim: "Without txn_timeout_s a write transaction may stay open for ever",
+        claim: "Without txn_timeout_s a write transaction may stay open forever",
         source: "assumption; the Admin API's configuration",
         area: Area::Lifecycle,
-        why: "Every write of others waits that long behind one client that has gone away",
+        why: "Every other write waits that long behind one client that has gone away",
         mitigation: "Set txn_timeout_s to what the longest transaction needs",
         how: "Opens a write transaction in a namespace without the setting and measures how long \
               another writer waits",
@@ -148,10 +148,10 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
     },
     Probe {
         id: "transaction-timeout-change-is-live",
-        claim: "A new txn_timeout_s holds as soon as the Admin API has taken it",
+        claim: "A new txn_timeout_s applies as soon as the Admin API has accepted it",
         source: "assumption; the Admin API's configuration",
         area: Area::Operations,
-        why: "The configuration shows a value that does not hold",
+        why: "The configuration shows a value that is not in effect",
         mitigation: "Set txn_timeout_s when the namespace is made, or restart after a change",
         how: "Makes a namespace with txn_timeout_s 1, uses it, sets 3, opens a write transaction \
               and measures how long another writer waits",
@@ -185,7 +185,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "durability_mode sets PRAGMA synchronous",
         source: "assumption; the Admin API's configuration",
         area: Area::Lifecycle,
-        why: "Whoever wants commits to survive a power failure must know which word means it",
+        why: "Anyone who wants commits to survive a power failure must know which mode to set",
         mitigation: "Use extra or strong; `full`, SQLite's own word, is refused",
         how: "Makes a namespace with each mode and reads PRAGMA synchronous",
         engines: Engines::Both,
@@ -208,10 +208,10 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
     },
     Probe {
         id: "durability-default",
-        claim: "A commit that was answered survives a power failure",
+        claim: "An acknowledged commit survives a power failure",
         source: "assumption; SQLite's own default is FULL",
         area: Area::Lifecycle,
-        why: "With PRAGMA synchronous = NORMAL the last commits can be lost with the power",
+        why: "With PRAGMA synchronous = NORMAL a power failure can lose the last commits",
         mitigation: "Set durability_mode to strong or extra for what must not be lost",
         how: "Makes a namespace without a mode and reads PRAGMA synchronous",
         engines: Engines::Both,
@@ -229,10 +229,10 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
     },
     Probe {
         id: "durability-change-is-live",
-        claim: "A new durability_mode holds as soon as the Admin API has taken it",
+        claim: "A new durability_mode applies as soon as the Admin API has accepted it",
         source: "assumption; the Admin API's configuration",
         area: Area::Operations,
-        why: "Some changes of the configuration hold at once, others only after a restart",
+        why: "Some configuration changes apply at once, others only after a restart",
         mitigation: "none known",
         how: "Reads PRAGMA synchronous, sets durability_mode to extra, and reads it on a new \
               connection",
@@ -262,7 +262,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
 const MEGABYTE: u64 = 1_000_000;
 const REWRITES: usize = 20;
 
-/// One row of a megabyte, written anew again and again.
+/// One row of a megabyte, rewritten again and again.
 async fn rewrite(stack: &EphemeralStack, name: &NamespaceName) -> Result<()> {
     stack.admin()?.create(name).await?;
     given(stack, name, &["CREATE TABLE t (x)", "INSERT INTO t VALUES (randomblob(1000000))"])
@@ -270,7 +270,7 @@ async fn rewrite(stack: &EphemeralStack, name: &NamespaceName) -> Result<()> {
     given(stack, name, &["UPDATE t SET x = randomblob(1000000)"; REWRITES]).await
 }
 
-/// Of all files under `folder`. A file that goes away meanwhile counts nothing.
+/// The size of all files under `folder`. A file that disappears meanwhile counts as empty.
 fn size(folder: &Path) -> Result<u64> {
     let mut whole = 0;
     for entry in std::fs::read_dir(folder)? {

@@ -26,7 +26,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "The server refuses names that cannot be namespaces",
         source: "tursodatabase/libsql, sqld#684 \"validate namespace name\"",
         area: Area::Lifecycle,
-        why: "A name with a dot makes a database that no host name reaches",
+        why: "A name with a dot creates a database that no host name reaches",
         mitigation: "Check names before sending them: a-z, 0-9 and -, 63 at most; `demo` does",
         how: "Creates `a b`, `été` and `a.b`, then a SELECT with Host a.b.localhost",
         engines: Engines::Both,
@@ -60,8 +60,8 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "Namespaces are kept inside the data path",
         source: "tursodatabase/libsql, sqld#684 \"validate namespace name\"",
         area: Area::Security,
-        why: "Whoever may create namespaces writes folders wherever the server may write",
-        mitigation: "Check names before sending them; run the server as a user of its own",
+        why: "Anyone who may create namespaces can create folders wherever the server may write",
+        mitigation: "Check names before sending them; run the server under its own user",
         how: "A create of `../../NAME`, with the data path deep inside the stack's own folder",
         engines: Engines::Both,
         check: &Probe::check(async |context| {
@@ -90,11 +90,12 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
     },
     Probe {
         id: "replica-writes-outside-without-token",
-        claim: "Without a token nobody makes a replica write files",
+        claim: "Without a token nobody can make a replica write files",
         source: "assumption",
         area: Area::Security,
-        why: "Whoever reaches a replica's port makes files outside its data path, without a token",
-        mitigation: "Let a proxy remove x-namespace-bin; run the server as a user of its own",
+        why: "Anyone who can reach a replica's port can create files outside its data path, \
+              without a token",
+        mitigation: "Let a proxy remove x-namespace-bin; run the server under its own user",
         how: "A request without a token to a replica that has a key, with x-namespace-bin \
               `../../NAME`; the data path lies deep inside the stack's own folder",
         engines: Engines::Both,
@@ -144,7 +145,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "A create that fails leaves nothing behind",
         source: "assumption",
         area: Area::Lifecycle,
-        why: "The name can neither be used nor deleted, for ever",
+        why: "The name can never be used or deleted again",
         mitigation: "Check the length of names before sending them: 63 at most; `demo` does",
         how: "A create of 300 characters, the same again, and a delete",
         engines: Engines::Both,
@@ -185,7 +186,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "A replica does nothing for a request without a token",
         source: "assumption",
         area: Area::Security,
-        why: "Anybody makes a replica fetch every namespace whose name can be guessed, and keep it",
+        why: "Anyone can make a replica fetch and keep every namespace whose name they guess",
         mitigation: "Put a proxy that checks tokens in front of replicas",
         how: "A request without a token to a replica that has a key; does it have a folder for \
               the namespace then?",

@@ -39,8 +39,8 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "A fork is protected by the key of the namespace that it copies",
         source: "assumption; the Admin API's `jwt_key` and fork",
         area: Area::Security,
-        why: "A fork has all the data: under another key it is open to other people",
-        mitigation: "Look at the fork's configuration before anybody learns its name",
+        why: "A fork has all the data, so under another key it is open to other people",
+        mitigation: "Check the fork's configuration before anyone learns its name",
         how: "Fork of a namespace with a jwt_key; SELECT on the fork with the server's full token \
               and with a token of the original's key",
         engines: Engines::Both,
@@ -77,7 +77,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
     },
     Probe {
         id: "own-key-gone-after-delete",
-        claim: "A namespace that is deleted and made again begins without a key",
+        claim: "A namespace that is deleted and created again starts without a key",
         source: "assumption; the Admin API's `jwt_key`",
         area: Area::Security,
         why: "Old tokens of the tenant must not open what somebody else gets under the same name",
@@ -113,7 +113,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
     },
     Probe {
         id: "own-key-garbage",
-        claim: "A jwt_key that is no key is refused and changes nothing",
+        claim: "A jwt_key that is not a valid key is refused and changes nothing",
         source: "assumption; the Admin API's `jwt_key`",
         area: Area::Security,
         why: "A key that cannot be read may open the namespace or lock it",
@@ -150,7 +150,8 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "GET config shows the key of a namespace",
         source: "assumption; the Admin API's `jwt_key`",
         area: Area::Operations,
-        why: "POST config resets what it does not name: who cannot read the key cannot keep it",
+        why: "POST config resets what it does not name, so a key that cannot be read cannot be \
+              kept",
         mitigation: "Keep the public keys of your namespaces elsewhere as well",
         how: "GET config after POST config with a jwt_key",
         engines: Engines::Both,
@@ -170,7 +171,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
     },
     Probe {
         id: "tag-claim-opens-all-namespaces",
-        claim: "The `tags` of a `p` claim open only namespaces that are named",
+        claim: "The `tags` of a `p` claim open only the namespaces that it names",
         source: "no document; only in the source",
         area: Area::Security,
         why: "With LIBSQL_GID set, one word in a token stands for every namespace of the server",
@@ -215,8 +216,8 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         source: "no document; only in the source",
         area: Area::Security,
         why: "Only the undocumented `ddl` claim may, and it brings the right to write with it",
-        mitigation: "Mint {\"p\":{\"ddl\":{\"ns\":[..]}}} for whoever must; change the schema on \
-                     the parent otherwise",
+        mitigation: "Mint {\"p\":{\"ddl\":{\"ns\":[..]}}} for those who need it; otherwise change \
+                     the schema on the parent",
         how: "CREATE TABLE on a child with the tokens {} and {\"p\":{\"ddl\":{\"ns\":[child]}}}, \
               and an INSERT with the latter",
         engines: Engines::Both,

@@ -15,7 +15,7 @@ use demo_stack::engine::ephemeral::EphemeralStack;
 pub(in crate::entries) const PROBES: &[Probe] = &[
     Probe {
         id: "own-key-on-replica",
-        claim: "A replica asks for the same key of a namespace as the primary does",
+        claim: "A replica enforces the same namespace key as the primary",
         source: "sqld issue 500 and the Admin API's `jwt_key`",
         area: Area::Security,
         why: "The namespace is only as closed as its most open server",
@@ -51,9 +51,9 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "A replica answers the first read of a namespace with its own key",
         source: "assumption; the Admin API's `jwt_key`",
         area: Area::Replication,
-        why: "Until it has the data a replica passes reads on to the primary, without the token \
-              that the primary asks for",
-        mitigation: "Repeat a read that is answered with 500",
+        why: "Until it has the data, a replica forwards reads to the primary without the token \
+              that the primary requires",
+        mitigation: "Retry a read that is answered with 500",
         how: "The first SELECT on the replica with a token of the key, for up to 8 new namespaces \
               until one fails: whether the data is there by then is a race",
         engines: Engines::Both,
@@ -88,10 +88,10 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
     },
     Probe {
         id: "own-key-late-on-replica",
-        claim: "A key that a namespace gets is in force on its replicas at once",
+        claim: "A new key of a namespace applies on its replicas at once",
         source: "assumption; the Admin API's `jwt_key`",
         area: Area::Security,
-        why: "A changed key is how one locks somebody out",
+        why: "Changing the key is how to lock somebody out",
         mitigation: "Restart the replicas after a change of a namespace's key",
         how: "The replica has the namespace; it gets a jwt_key and then a row on the primary. \
               Reads on the replica with the server's full token are repeated until they are \
@@ -139,7 +139,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "A write through a replica works for a namespace with its own key",
         source: "docs/USER_GUIDE, replicas forward writes",
         area: Area::Replication,
-        why: "The replica forwards the write without the token that the primary asks for",
+        why: "The replica forwards the write without the token that the primary requires",
         mitigation: "Send writes to namespaces with their own key to the primary",
         how: "INSERT on the replica with a token of the namespace's key; the same on the primary \
               is the control",
@@ -173,7 +173,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
     },
 ];
 
-/// How many namespaces may win the race before it is said that none loses.
+/// After so many namespaces that win the race, none is taken to lose it.
 const NAMESPACES: u32 = 8;
 /// A replica has the data of a small namespace in milliseconds.
 const SETTLED: Duration = Duration::from_secs(3);

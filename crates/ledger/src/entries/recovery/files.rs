@@ -22,7 +22,7 @@ use demo_stack::plan::{ServicePlan, StackPlan};
 pub(in crate::entries) const PROBES: &[Probe] = &[
     Probe {
         id: "empty-stats-file",
-        claim: "A crash while the statistics are written does not take a namespace off the air",
+        claim: "A crash while the statistics are written does not make a namespace unavailable",
         source: "issue libsql#2254, PR libsql#2255",
         area: Area::Lifecycle,
         why: "A full disk or a power failure leaves stats.json empty, and the database is down",
@@ -56,10 +56,10 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
     },
     Probe {
         id: "health-with-broken-namespace",
-        claim: "/health tells that a namespace cannot be opened",
+        claim: "/health reports a namespace that cannot be opened",
         source: "docs/http_api.md, /health",
         area: Area::Operations,
-        why: "A tenant is off the air while every monitor shows green",
+        why: "A tenant's database is down while every monitor shows green",
         mitigation: "Monitor with a SELECT in each namespace that matters",
         how: "Empties a namespace's stats.json while the server is stopped, starts it, queries \
               the namespace, and asks /health",
@@ -92,7 +92,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "A crash while the statistics are written does not keep the server from starting",
         source: "issue libsql#2254, PR libsql#2255",
         area: Area::Lifecycle,
-        why: "A server in a restart loop whose only fault is a file of statistics",
+        why: "A damaged statistics file alone can put a server into a restart loop",
         mitigation: "Remove dbs/default/stats.json before the start",
         how: "Stops a server without namespaces, empties stats.json, starts it, and once more \
               without the file",
@@ -128,11 +128,12 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
     },
     Probe {
         id: "restore-by-copy-reaches-replicas",
-        claim: "After a restore by copying the database file, replicas serve what the primary does",
+        claim: "After a restore by copying the database file, replicas serve the same data as the \
+                primary",
         source: "issues libsql#1959, libsql#2172 and libsql#2198; no document",
         area: Area::Replication,
-        why: "After a restore, replicas go on to serve the very data that was to be replaced",
-        mitigation: "Make the file dbs/NAMESPACE/.sentinel, or remove wallog, before the start",
+        why: "After a restore, replicas keep serving the data that was to be replaced",
+        mitigation: "Create the file dbs/NAMESPACE/.sentinel, or remove wallog, before the start",
         how: "Stops the primary, replaces a namespace's data file, starts it and polls a replica \
               that has never seen the namespace, for 5 s or until it serves the old row",
         engines: ON_FILES,
@@ -167,7 +168,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "An SQLite file with pages of 1024 bytes can be put in the place of a database",
         source: "issue libsql#1959; no document",
         area: Area::Lifecycle,
-        why: "Files of old programs have small pages",
+        why: "Files from old programs have small pages",
         mitigation: "PRAGMA page_size = 4096 and VACUUM before the import",
         how: "As import-page-size-4096",
         engines: ON_FILES,
@@ -192,7 +193,8 @@ pub(in crate::entries) const ENCRYPTION: &[Probe] = &[
         claim: "With --encryption-key no value that was written is readable in the data folder",
         source: "sqld --help, --encryption-key",
         area: Area::Security,
-        why: "Literals of the most costly statements are kept in clear beside the encrypted file",
+        why: "Literals of the most expensive statements are stored in plain text beside the \
+              encrypted file",
         mitigation: "Bind values as arguments, and encrypt the disk",
         how: "Writes one marker as a literal and one as an argument under a key, waits up to 7 s \
               for the statistics, stops the primary, and searches every file of the data folder",
@@ -387,7 +389,7 @@ pub(super) async fn imported(context: &ProbeContext<'_>, page_size: u16) -> Resu
         let primary = stack.hrana("primary", None)?;
         let read = primary.execute("SELECT count(*) FROM sqlite_schema").await?;
         let write = primary.execute("CREATE TABLE t (x)").await;
-        // An answer is quick; the end of the process takes longer than its silence.
+        // The process stops answering before it has ended.
         let limit = if write.is_ok() { Duration::from_millis(300) } else { SETTLES };
         let ended = ends(&stack, limit).await?;
         let read_word = outcome(&read);
@@ -436,7 +438,7 @@ fn empty_database(page_size: u16) -> Vec<u8> {
     put(56, &one);
     put(92, &one);
     put(96, &3_045_001_u32.to_be_bytes());
-    // A table's leaf without cells, whose content begins at the end of the page.
+    // A table leaf without cells, whose content starts at the end of the page.
     put(HEADER, &[13, 0, 0, 0, 0]);
     put(HEADER + 5, &page_size.to_be_bytes());
     page

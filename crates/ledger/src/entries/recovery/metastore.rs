@@ -1,4 +1,4 @@
-//! Probes of the metastore, which knows the namespaces and their configuration.
+//! Probes of the metastore, which holds the namespaces and their configuration.
 
 use std::rc::Rc;
 
@@ -103,7 +103,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "A server whose metastore is damaged says so",
         source: "assumption",
         area: Area::Lifecycle,
-        why: "One damaged file keeps every namespace off the air",
+        why: "One damaged file makes every namespace unavailable",
         mitigation: "Restore metastore/ from a backup",
         how: "Stops the primary, fills metastore/data with garbage and starts it",
         engines: ON_FILES,
@@ -132,7 +132,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "--meta-store-destroy-on-error brings a server with a damaged metastore back up",
         source: "sqld --help, --meta-store-destroy-on-error",
         area: Area::Lifecycle,
-        why: "The flag that looks like a remedy decides over the registry of all namespaces",
+        why: "The flag looks like a remedy, but it affects the registry of all namespaces",
         mitigation: "Restore metastore/ from a backup instead",
         how: "As metastore-corrupt, with the flag; then queries the namespace that there was",
         engines: ON_FILES,
@@ -210,7 +210,7 @@ fn opens(reply: &Reply) -> String {
     }
 }
 
-/// A stopped primary with a namespace and a metastore that is no database.
+/// A stopped primary with a namespace and a metastore that is not a database.
 async fn damaged(context: &ProbeContext<'_>) -> Result<(Rc<EphemeralStack>, NamespaceName)> {
     let stack = context.primary(|_| Ok(())).await?;
     let name: NamespaceName = "tenant".parse()?;

@@ -11,13 +11,14 @@ const VIEWS: usize = 3000;
 pub(in crate::entries) const PROBES: &[Probe] = &[
     Probe {
         id: "sql-length-ends-server",
-        claim: "A function that makes a long text is refused, or answered \"too big\"",
+        claim: "A function that would return a text that is too long is refused, or fails with \
+                \"too big\"",
         source: "SQLite's limits; extension-functions.c in the server (new)",
         area: Area::Security,
-        why: "One SELECT with a token for reading ends the server, for every namespace",
-        mitigation: "`demo gate serve` refuses the functions; restart the server when it ends",
+        why: "One SELECT with a read-only token crashes the server, for every namespace",
+        mitigation: "`demo gate serve` refuses the functions; restart the server after a crash",
         how: "SELECT replicate, padl, padr and padc of 'a' to 4294967296 letters, and rightstr to \
-              2147483653, with a token for reading",
+              2147483653, with a read-only token",
         engines: Engines::Both,
         check: &Probe::check(async |context| all_of(context, deadly::lengths()).await),
     },
@@ -26,10 +27,11 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "An expression that is too long is refused",
         source: "SQLite's limit of 1,000 levels; libsql's own parser (new)",
         area: Area::Security,
-        why: "The server parses before it looks at limits: 80 KB of SQL end it",
-        mitigation: "`demo gate serve` bounds chains; RUST_MIN_STACK=16777216 needs 300,000",
-        how: "SELECT with a chain of 40,000 of each of nine operators, with a token for reading; \
-              and 40,000 parentheses",
+        why: "The server parses before it checks limits, so 80 KB of SQL crash it",
+        mitigation: "`demo gate serve` limits chains; with RUST_MIN_STACK=16777216 it takes \
+                     300,000",
+        how: "SELECT with a chain of 40,000 of each of nine operators, with a read-only token; and \
+              40,000 parentheses",
         engines: Engines::Both,
         check: &Probe::check(async |context| {
             let mut all = deadly::chains();
@@ -42,9 +44,10 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "A regular expression that cannot be compiled is an error",
         source: "assumption; SQLite's REGEXP from an extension (new)",
         area: Area::Security,
-        why: "One argument of 40 KB in a SELECT ends the server, however short its SQL is",
-        mitigation: "`demo gate serve` refuses REGEXP; a larger stack needs a longer pattern",
-        how: "SELECT 'a' REGEXP ? with 20,000 nested parentheses, with a token for reading",
+        why: "One argument of 40 KB in a SELECT crashes the server, however short the SQL is",
+        mitigation: "`demo gate serve` refuses REGEXP; with a larger stack it takes a longer \
+                     pattern",
+        how: "SELECT 'a' REGEXP ? with 20,000 nested parentheses, with a read-only token",
         engines: Engines::Both,
         check: &Probe::check(async |context| all_of(context, deadly::nested_pattern()).await),
     },
@@ -53,10 +56,10 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "LIKE and GLOB answer for every pattern that SQLite takes",
         source: "SQLite's limit of 50,000 bytes for a pattern (new)",
         area: Area::Security,
-        why: "Applications pass patterns of their users on: one of 50 KB ends the server",
+        why: "Applications pass on their users' patterns, and one of 50 KB crashes the server",
         mitigation: "Set RUST_MIN_STACK=16777216 for the server, as the compose files of demo do",
-        how: "SELECT ? LIKE ? and ? GLOB ? with 24,999 wildcards, with a token for reading, with \
-              the default stack of 2 MiB and with one of 16 MiB",
+        how: "SELECT ? LIKE ? and ? GLOB ? with 24,999 wildcards, with a read-only token, with the \
+              default stack of 2 MiB and with one of 16 MiB",
         engines: Engines::Both,
         check: &Probe::check(async |context| {
             let all = deadly::wildcards();
@@ -76,10 +79,10 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "A query over too many views is refused",
         source: "assumption; SQLite's documentation, Limits (new)",
         area: Area::Security,
-        why: "A tenant that may write ends the server for all, and again when it is back",
+        why: "A tenant that may write can crash the server for everybody, again and again",
         mitigation: "Set RUST_MIN_STACK=16777216; the query then takes half a minute of a core",
-        how: "Makes 3,000 views, each on the one before, and reads the last one with a token for \
-              reading",
+        how: "Makes 3,000 views, each on the one before, and reads the last one with a read-only \
+              token",
         engines: Engines::Both,
         check: &Probe::check(async |context| {
             let (stack, name) = doomed(context, None).await?;
@@ -103,9 +106,9 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "libsql_vector_idx() without arguments is an error",
         source: "assumption; libSQL's vector indexes (new)",
         area: Area::Security,
-        why: "A SELECT of 26 letters with a token for reading ends the server",
-        mitigation: "`demo gate serve` refuses it; restart the server when it ends",
-        how: "SELECT libsql_vector_idx(), with a token for reading",
+        why: "A SELECT of 26 letters with a read-only token crashes the server",
+        mitigation: "`demo gate serve` refuses it; restart the server after a crash",
+        how: "SELECT libsql_vector_idx(), with a read-only token",
         engines: Engines::Both,
         check: &Probe::check(async |context| all_of(context, deadly::vector_index()).await),
     },

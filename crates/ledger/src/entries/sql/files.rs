@@ -17,12 +17,13 @@ use demo_stack::engine::ephemeral::EphemeralStack;
 pub(in crate::entries) const PROBES: &[Probe] = &[
     Probe {
         id: "sql-reads-any-file",
-        claim: "A token for reading one namespace shows that namespace and nothing else",
+        claim: "A read-only token for one namespace shows that namespace and nothing else",
         source: "docs/USER_GUIDE, Client Authentication; SQLite's shell has readfile() (new)",
         area: Area::Security,
-        why: "One SELECT reads other tenants' databases, the metastore, keys and /etc",
-        mitigation: "Give tokens to nobody you would not give a shell; one server per tenant",
-        how: "A token for reading namespace B finds a marker of A in A's files by readfile()",
+        why: "One SELECT can read other tenants' databases, the metastore, keys and /etc",
+        mitigation: "Give tokens only to people you would give a shell, or run one server per \
+                     tenant",
+        how: "A read-only token for namespace B finds a marker of A in A's files by readfile()",
         engines: Engines::Both,
         check: &Probe::check(async |context| {
             let stack = context.namespaced().await?;
@@ -57,12 +58,13 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
     },
     Probe {
         id: "sql-writes-any-file",
-        claim: "A token for reading cannot change anything on the server",
+        claim: "A read-only token cannot change anything on the server",
         source: "docs/USER_GUIDE, Client Authentication; SQLite's shell has writefile() (new)",
         area: Area::Security,
-        why: "One SELECT overwrites other tenants' databases, or whatever the server's user may",
-        mitigation: "As for reading; a read-only root file system limits it to the data",
-        how: "A token for reading writes a file into the stack's data folder by writefile()",
+        why: "One SELECT can overwrite other tenants' databases, or any file that the server's \
+              user may write",
+        mitigation: "As for sql-reads-any-file; a read-only root file system limits it to the data",
+        how: "A read-only token writes a file into the stack's data folder by writefile()",
         engines: Engines::Both,
         check: &Probe::check(async |context| {
             // A stack of its own: the file goes with it.
@@ -94,9 +96,9 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "A tenant does not learn the names of other tenants",
         source: "assumption (new)",
         area: Area::Security,
-        why: "There is no list of namespaces for the operator, and one for every tenant",
+        why: "Every tenant can list the namespaces, though the operator cannot",
         mitigation: "Do not put secrets into names of namespaces",
-        how: "A token for reading B asks pragma_database_list for the path, fsdir() for the rest",
+        how: "A read-only token for B asks pragma_database_list for the path, fsdir() for the rest",
         engines: Engines::Both,
         check: &Probe::check(async |context| {
             let stack = context.namespaced().await?;
@@ -123,10 +125,10 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
     },
     Probe {
         id: "sql-extension-loading",
-        claim: "Nobody can load a library into the server by SQL",
+        claim: "Nobody can load a library into the server with SQL",
         source: "sqld --help, --extensions-path; assumption",
         area: Area::Security,
-        why: "With writefile() it would be the way to run programs",
+        why: "Together with writefile() it would allow running programs",
         mitigation: "Nothing to do",
         how: "SELECT load_extension(…), with a token for everything",
         engines: Engines::Both,

@@ -16,12 +16,12 @@ use demo_gate::sql::capabilities::{Class, Entry, entries};
 pub(in crate::entries) const PROBES: &[Probe] = &[
     Probe {
         id: "sql-byte-order-mark-is-space",
-        claim: "A character that is not ASCII is part of a name, wherever it stands",
+        claim: "A non-ASCII character is always part of a name",
         source: "libsql's lexer, which says so; SQLite's, which skips U+FEFF (new)",
         area: Area::Security,
-        why: "A filter that takes U+FEFF for a letter does not see the function behind it",
+        why: "A filter that takes U+FEFF for a letter misses the function name after it",
         mitigation: "Refuse U+FEFF outside a text, as `demo gate serve` does",
-        how: "SELECT U+FEFF readfile() of another tenant's files, with a token for reading",
+        how: "SELECT U+FEFF readfile() of another tenant's files, with a read-only token",
         engines: Engines::Both,
         check: &Probe::check(async |context| {
             let stack = context.namespaced().await?;
@@ -49,12 +49,12 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
     },
     Probe {
         id: "sql-optimize-writes-for-reader",
-        claim: "A token for reading changes nothing in the database",
+        claim: "A read-only token changes nothing in the database",
         source: "docs/USER_GUIDE, Client Authentication (new)",
         area: Area::Security,
-        why: "A reader makes a table that is replicated and that plans the writers' queries",
-        mitigation: "`demo gate serve` keeps pragma_optimize for tokens that may write",
-        how: "A token for reading runs a query over an index, then SELECT * FROM \
+        why: "A reader can create a table that is replicated and steers the query planner",
+        mitigation: "`demo gate serve` allows pragma_optimize only to tokens that may write",
+        how: "A read-only token runs a query over an index, then SELECT * FROM \
               pragma_optimize(0x10002); is sqlite_stat1 there?",
         engines: Engines::Both,
         check: &Probe::check(async |context| {
@@ -78,12 +78,13 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
     },
     Probe {
         id: "sql-reader-locks-writers",
-        claim: "A token for reading does not keep writers waiting",
+        claim: "A read-only token does not keep writers waiting",
         source: "docs/USER_GUIDE, Client Authentication (new)",
         area: Area::Security,
-        why: "A reader stops all writes of its namespace, for 5 s at a time and over again",
-        mitigation: "`demo gate serve` refuses BEGIN IMMEDIATE to readers; a small txn_timeout_s",
-        how: "With txn_timeout_s 1, a token for reading opens BEGIN IMMEDIATE; how long does an \
+        why: "A reader can block all writes of its namespace, for 5 s at a time, again and again",
+        mitigation: "`demo gate serve` refuses BEGIN IMMEDIATE to readers; a small txn_timeout_s \
+                     also helps",
+        how: "With txn_timeout_s 1, a read-only token opens BEGIN IMMEDIATE; how long does an \
               INSERT of another take?",
         engines: Engines::Both,
         check: &Probe::check(async |context| {
@@ -121,13 +122,13 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
     },
     Probe {
         id: "sql-text-runs-as-sql",
-        claim: "A text in a statement is data",
+        claim: "A string literal in a statement is only data",
         source: "assumption; sha3_query() of SQLite's shell (new)",
         area: Area::Security,
-        why: "What looks at the names in a statement does not see those in a text",
+        why: "A filter that checks the names in a statement does not see those in a string",
         mitigation: "`demo gate serve` refuses the function",
         how: "SELECT sha3_query() of a text that is put together and calls writefile(), with a \
-              token for reading; is the file there?",
+              read-only token; is the file there?",
         engines: Engines::Both,
         check: &Probe::check(async |context| {
             // A stack of its own: the file goes with it.
@@ -158,7 +159,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "The arguments of a virtual table name columns and settings",
         source: "SQLite's documentation, FTS4: compress= and uncompress= (new)",
         area: Area::Security,
-        why: "A function that is refused in a statement is called by reading a table",
+        why: "Reading such a table calls a function that is refused in a statement",
         mitigation: "`demo gate serve` looks at every word of the arguments",
         how: "CREATE VIRTUAL TABLE … USING fts4 (x, compress=trim, uncompress=readfile), INSERT of \
               a path of another tenant's, and SELECT x",
@@ -196,9 +197,9 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "SQL cannot make a database unreadable",
         source: "SQLite's documentation, sqlite_dbpage; SQLITE_DBCONFIG_DEFENSIVE (new)",
         area: Area::Security,
-        why: "One UPDATE with a token for writing destroys the database and its replicas",
+        why: "One UPDATE with a read-write token can destroy the database and its replicas",
         mitigation: "`demo gate serve` refuses sqlite_dbpage; keep backups",
-        how: "UPDATE sqlite_dbpage of one page, with a token for reading and one for writing, and \
+        how: "UPDATE sqlite_dbpage of one page, with a read-only token and a read-write token, and \
               SELECT afterwards",
         engines: Engines::Both,
         check: &Probe::check(async |context| {
@@ -227,14 +228,14 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
     },
     Probe {
         id: "sql-capability-inventory",
-        claim: "Every function, table and pragma of the server stays in the database",
+        claim: "No function, table or pragma of the server reaches outside the database",
         source: "pragma_function_list, pragma_module_list, pragma_pragma_list (new)",
         area: Area::Security,
-        why: "What is not on a list of what is allowed is one more way to files or memory",
+        why: "Anything that is not on an allow list may be one more way to files or memory",
         mitigation: "Allow by name, as `demo gate serve` does \
                      (crates/gate/src/sql/capabilities.txt)",
         how: "Counts the server's lists and what capabilities.txt keeps from everybody; calls \
-              carray, lsmode and sqlite3mc_config with a token for reading",
+              carray, lsmode and sqlite3mc_config with a read-only token",
         engines: Engines::Both,
         check: &Probe::check(async |context| {
             let stack = context.namespaced().await?;
@@ -297,7 +298,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
     },
 ];
 
-/// What `SQLite` skips between words and libsql's lexer takes for a letter.
+/// `SQLite` skips it between words; libsql's lexer takes it for a letter.
 pub(in crate::entries) const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// A table with an index that a query of [`optimized`] needs.

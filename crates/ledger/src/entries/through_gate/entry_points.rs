@@ -149,7 +149,7 @@ pub(super) const ATTACKS: &[Attack] = &[
     },
     Attack {
         id: "unknown-names-leave-folders",
-        how: "SELECT at the replica on a namespace that nobody made, with a token for another",
+        how: "SELECT at the replica on a namespace that nobody created, with a token for another",
         run: &Attack::run(async |context, target| {
             let Tenants { own, .. } = context.tenants().await?;
             let name = context.context.name("nobodys")?;

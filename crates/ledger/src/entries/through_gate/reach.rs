@@ -44,7 +44,7 @@ pub(super) const ATTACKS: &[Attack] = &[
     },
     Attack {
         id: "sql-optimize-writes-for-reader",
-        how: "SELECT * FROM pragma_optimize(0x10002) with a token for reading",
+        how: "SELECT * FROM pragma_optimize(0x10002) with a read-only token",
         run: &Attack::run(async |context, target| {
             let Tenants { own, .. } = context.tenants().await?;
             for sql in INDEXED {
@@ -58,7 +58,7 @@ pub(super) const ATTACKS: &[Attack] = &[
     },
     Attack {
         id: "sql-reader-locks-writers",
-        how: "BEGIN IMMEDIATE, then BEGIN EXCLUSIVE, with a token for reading",
+        how: "BEGIN IMMEDIATE, then BEGIN EXCLUSIVE, with a read-only token",
         run: &Attack::run(async |context, target| {
             let mut tries = Vec::new();
             let mut saw = String::new();
@@ -84,7 +84,7 @@ pub(super) const ATTACKS: &[Attack] = &[
     },
     Attack {
         id: "sql-text-runs-as-sql",
-        how: "SELECT sha3_query() of a text that calls writefile(), with a token for reading",
+        how: "SELECT sha3_query() of a text that calls writefile(), with a read-only token",
         run: &Attack::run(async |context, target| {
             let Tenants { own, .. } = context.tenants().await?;
             let (folder, _) = inside(context, &own).await?;
@@ -118,7 +118,7 @@ pub(super) const ATTACKS: &[Attack] = &[
     },
     Attack {
         id: "sql-writes-raw-pages",
-        how: "UPDATE sqlite_dbpage with a token for writing, and SELECT from it",
+        how: "UPDATE sqlite_dbpage with a read-write token, and SELECT from it",
         run: &Attack::run(async |context, target| {
             let Tenants { own, .. } = context.tenants().await?;
             let wire = context.wire(target)?.token(Some(context.token(&own)?)).namespace(&own);
@@ -160,5 +160,5 @@ pub(super) const ATTACKS: &[Attack] = &[
     },
 ];
 
-/// Longer than a write takes that waits for nobody.
+/// Longer than a write takes that does not have to wait.
 const LONG: Duration = Duration::from_secs(1);

@@ -130,7 +130,7 @@ async fn without_token(
     copied(&context.grpc_caller(target)?.namespace(&other)).await
 }
 
-/// A handler that panics takes the connection with it.
+/// A handler that panics drops the connection.
 async fn malformed(
     context: &AttackContext<'_>,
     caller: Result<Caller>,

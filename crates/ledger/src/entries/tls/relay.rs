@@ -31,7 +31,7 @@ impl Relay {
         Ok(Self { address, target, seen, task })
     }
 
-    /// Where everything goes from now on.
+    /// Sends all connections to `target` from now on.
     pub fn lead_to(&self, target: SocketAddr) {
         // A second target would be a mistake of the probe's: the first stays.
         let _first = self.target.get_or_init(|| target);

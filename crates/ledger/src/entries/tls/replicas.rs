@@ -18,7 +18,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "A primary that is given certificates uses TLS",
         source: "assumption; USER_GUIDE, Launching a primary server",
         area: Area::Security,
-        why: "One forgotten word leaves the port open, and nothing says so",
+        why: "One forgotten flag leaves the port open without a warning",
         mitigation: "Check with a replica that has no certificate: it must not get in",
         how: "Takes only --grpc-tls from a primary's command; a replica without certificate reads",
         engines: Engines::Both,
@@ -47,7 +47,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "The server certificate must carry the host name that the replica dials",
         source: "the rule of TLS; USER_GUIDE, TLS configuration is silent",
         area: Area::Replication,
-        why: "Certificates of the company's CA, made for host names, do not work",
+        why: "Certificates of a company CA, issued for host names, do not work",
         mitigation: "Add the name `sqld` to the server certificate; `demo certs generate` does",
         how: "The same certificates with and without the name `sqld`; a replica reads with each",
         engines: Engines::Both,
@@ -75,10 +75,10 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
     },
     Probe {
         id: "tls-foreign-replica",
-        claim: "A replica whose certificate another CA signed is kept out",
+        claim: "A replica whose certificate was signed by another CA is refused",
         source: "USER_GUIDE, TLS configuration",
         area: Area::Security,
-        why: "The gRPC port has no other lock",
+        why: "The gRPC port has no other protection",
         mitigation: "Nothing to do; keep the CA's key away from the servers",
         how: "Gives the replica a client certificate of another CA, and reads",
         engines: Engines::Both,
@@ -91,11 +91,11 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
     },
     Probe {
         id: "tls-expired-client",
-        claim: "A replica whose certificate has expired says so",
+        claim: "A replica reports that its certificate has expired",
         source: "assumption",
         area: Area::Replication,
-        why: "Replication ends on a day that nobody has noted, and every check stays green",
-        mitigation: "Watch the dates; `demo certs show` prints them",
+        why: "Replication stops on the expiry date while every health check stays green",
+        mitigation: "Monitor the expiry dates; `demo certs show` prints them",
         how: "Gives the replica a client certificate that ended in 2020, reads, asks /health",
         engines: Engines::Both,
         check: &Probe::check(async |context| {
@@ -110,8 +110,8 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "A primary whose certificate has expired does not start",
         source: "assumption",
         area: Area::Replication,
-        why: "The primary looks well while no replica can reach it",
-        mitigation: "Watch the dates; `demo certs show` prints them",
+        why: "The primary looks healthy while no replica can reach it",
+        mitigation: "Monitor the expiry dates; `demo certs show` prints them",
         how: "Gives the primary a certificate that ended in 2020, reads at the replica",
         engines: Engines::Both,
         check: &Probe::check(async |context| {
@@ -126,7 +126,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "A replica with --primary-grpc-tls refuses an http URL",
         source: "assumption; sqld issue 616",
         area: Area::Replication,
-        why: "A wrong letter in a URL shows as requests that never end",
+        why: "A typo in a URL shows only as requests that never finish",
         mitigation: "Read one row at every replica after each start; /health proves nothing",
         how: "Gives a replica with the TLS flags an http URL, reads, asks /health, reads its log",
         engines: Engines::Both,
@@ -160,10 +160,10 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
     },
     Probe {
         id: "plain-replica-of-tls-primary",
-        claim: "A replica that lacks TLS is told so by its primary",
+        claim: "The primary tells a replica without TLS what is wrong",
         source: "assumption; sqld issue 616",
         area: Area::Replication,
-        why: "A replica that never joins looks well to every health check",
+        why: "A replica that never joins passes every health check",
         mitigation: "Read one row at every replica after each start; /health proves nothing",
         how: "Takes TLS from a replica altogether, reads, asks /health, reads its log",
         engines: Engines::Both,
@@ -178,7 +178,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
     },
 ];
 
-/// What a replica says of a connection that does not come about.
+/// What a replica logs about a connection that it cannot make.
 const COMPLAINT: &str = "error connecting to primary";
 
 /// What a replica did for its first request.

@@ -16,10 +16,10 @@ const NEEDS_BINARY: &str = "it reads the exit code of the server binary itself";
 pub(in crate::entries) const PROBES: &[Probe] = &[
     Probe {
         id: "tls-sec1-key",
-        claim: "The primary reads an EC key as openssl writes it",
+        claim: "The primary reads an EC key in the form that openssl writes",
         source: "assumption; USER_GUIDE, TLS configuration names no format",
         area: Area::Replication,
-        why: "The message of the crash does not lead to the key",
+        why: "The error message does not point to the key",
         mitigation: "Convert it: openssl pkcs8 -topk8 -nodes -in old.pem -out server_key.pem",
         how: "Runs the server with the same key as \"BEGIN EC PRIVATE KEY\"",
         engines: Engines::NativeOnly(NEEDS_BINARY),
@@ -45,10 +45,11 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
     },
     Probe {
         id: "tls-missing-file",
-        claim: "A certificate file that is missing is named",
+        claim: "The error names a missing certificate file",
         source: "assumption",
         area: Area::Operations,
-        why: "Six files are mounted into two containers; one finds the wrong one by its name",
+        why: "With six files mounted into two containers, the name is needed to find the missing \
+              one",
         mitigation: "Check paths before the start: `demo up` refuses a file that is not there",
         how: "Runs the server with a --grpc-cert-file that does not exist and reads its output",
         engines: Engines::NativeOnly(NEEDS_BINARY),
@@ -79,7 +80,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "--grpc-tls works without certificates for the replicas",
         source: "assumption; `sqld --help` explains none of the flags",
         area: Area::Replication,
-        why: "There is no TLS for the nodes but mutual TLS, with a certificate for every replica",
+        why: "Mutual TLS is the only TLS between nodes, so every replica needs a certificate",
         mitigation: "Make a CA and certificates for both sides; `demo certs generate` does",
         how: "Runs the server with --grpc-tls, certificate and key but without a CA",
         engines: Engines::NativeOnly(NEEDS_BINARY),

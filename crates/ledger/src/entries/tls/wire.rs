@@ -16,7 +16,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         source: "USER_GUIDE, TLS configuration; the article on the demo's first version says \
                  h2c is the default",
         area: Area::Security,
-        why: "Whoever sees the traffic between the nodes reads every row",
+        why: "Anyone who sees the traffic between the nodes can read every row",
         mitigation: "Turn on mutual TLS, or keep the nodes in a network of their own",
         how: "Lets the replica reach the primary through a relay and looks for a row in its bytes",
         engines: Engines::NativeOnly(NEEDS_LOOPBACK),
@@ -35,7 +35,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "With TLS nobody between primary and replica can read the rows",
         source: "USER_GUIDE, TLS configuration",
         area: Area::Security,
-        why: "It is what the certificates are made for",
+        why: "This is the purpose of the certificates",
         mitigation: "Nothing to do",
         how: "The same relay between servers with mutual TLS; the replica must show the row",
         engines: Engines::NativeOnly(NEEDS_LOOPBACK),

@@ -19,11 +19,11 @@ use demo_stack::engine::ephemeral::EphemeralStack;
 pub(in crate::entries) const PROBES: &[Probe] = &[
     Probe {
         id: "token-id-names-a-namespace",
-        claim: "Out of the box any valid token opens every database; limiting one needs a proxy",
+        claim: "By default any valid token opens every database, and limiting it needs a proxy",
         source: "the Configuration Guide article, \"Restricting a Token to a Namespace\"",
         area: Area::Security,
-        why: "The guide's own example puts the user's name into `id`, where the server looks for \
-              a namespace: the token opens nothing, and the reader turns the check off",
+        why: "The guide's own example puts the user's name into `id`, where the server expects a \
+              namespace: the token opens nothing, and readers turn the check off",
         mitigation: "Put the user into `sub`, and the namespace into `id` or `p`",
         how: "The guide's token {\"id\":\"user-123\"} reads a namespace of another name, one for \
               the namespace reads it and not its neighbour",
@@ -91,12 +91,12 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
     },
     Probe {
         id: "public-key-is-enough",
-        claim: "The server needs the public key only, and knows no token beforehand",
+        claim: "The server needs only the public key and keeps no list of tokens",
         source: "the Configuration Guide article, \"Stateless Verification\"; docs/USER_GUIDE, \
                  Client Authentication",
         area: Area::Security,
-        why: "The private key can stay where tokens are made: a server that is broken into makes \
-              none",
+        why: "The private key can stay where tokens are minted, so an intruder on the server \
+              cannot mint any",
         mitigation: "Never mount the private key into a server",
         how: "The files that a primary is given hold no private key, yet it takes a fresh token",
         engines: Engines::Both,
@@ -128,11 +128,11 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
     },
     Probe {
         id: "token-of-foreign-key-401",
-        claim: "A token that another key has signed is refused",
+        claim: "A token signed with another key is refused",
         source: "the Configuration Guide article, \"Trust ONLY this ink\"; docs/USER_GUIDE, Client \
                  Authentication",
         area: Area::Security,
-        why: "It is what tokens are for",
+        why: "This is the purpose of tokens",
         mitigation: "Nothing to do",
         how: "A token of a new key reads a namespace",
         engines: Engines::Both,
@@ -154,8 +154,8 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         claim: "A token cannot choose a weaker algorithm for itself",
         source: "assumption; RFC 8725, 3.1",
         area: Area::Security,
-        why: "Libraries have taken `none`, and a public key as the secret of HMAC",
-        mitigation: "Nothing to do: the server takes EdDSA only",
+        why: "Some libraries have accepted `none`, or a public key as an HMAC secret",
+        mitigation: "Nothing to do: the server accepts only EdDSA",
         how: "Tokens with alg none, and with HS256 keyed with the public key's file, read",
         engines: Engines::Both,
         check: &Probe::check(async |context| {
@@ -196,11 +196,11 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
     },
     Probe {
         id: "no-key-means-open",
-        claim: "A server that is started without a key is locked",
+        claim: "A server that is started without a key refuses everybody",
         source: "the Configuration Guide article, \"an open door (or a locked one, depending on \
                  default)\"",
         area: Area::Security,
-        why: "A variable that is lost in a deployment opens every database, and nothing says so",
+        why: "A variable lost in a deployment opens every database without a warning",
         mitigation: "Check after every start that a request without a token gets 401: \
                      `demo smoke` does",
         how: "A primary without SQLD_AUTH_JWT_KEY_FILE gets a write without a token",
@@ -247,8 +247,8 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
         source: "the Configuration Guide article, \"Can anyone with the namespace URL access the \
                  database?\"",
         area: Area::Security,
-        why: "Knowing an address must not be enough",
-        mitigation: "Nothing to do on a client's own port; see the probes of the gRPC port",
+        why: "Knowing the address must not be enough",
+        mitigation: "Nothing to do on the HTTP port; see the probes of the gRPC port",
         how: "A SELECT without a token on a namespace that exists, on primary and replica",
         engines: Engines::Both,
         check: &Probe::check(async |context| {
