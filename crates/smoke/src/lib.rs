@@ -1,9 +1,8 @@
-//! The scenarios: what must be so on every machine.
+//! The scenarios that must pass on every machine.
 //!
-//! A scenario is one file under `scenarios/` and one line in [`scenarios()`]. It
-//! starts its own stack through its [`Context`] and looks at it in named
-//! checks. A negative check asserts the answer that it expects; anything else,
-//! a server that is down among it, is a failed check.
+//! A scenario is one file under `scenarios/` and one line in [`scenarios()`]. It starts its own
+//! stack through its [`Context`] and examines it in named checks. A negative check asserts the
+//! answer that it expects; anything else, including a server that is down, is a failed check.
 
 mod context;
 mod runner;

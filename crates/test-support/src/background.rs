@@ -48,7 +48,7 @@ impl Background {
         })
     }
 
-    /// All that it has said, once it has ended.
+    /// Everything that it has printed, once it has ended.
     pub fn all(&mut self) -> Vec<String> {
         // The reader ends with the streams.
         self.said.extend(self.lines.iter());

@@ -195,7 +195,7 @@ impl Mint {
         answer(self.ask(login)).await
     }
 
-    /// Asks until the status is `status`, 20 s at most.
+    /// Asks until the status is `status`, for at most 20 s.
     pub fn until(&self, login: &str, status: u16) -> Value {
         let url = format!("{}/token", self.url);
         let http = client();
@@ -215,7 +215,7 @@ impl Mint {
         text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
     }
 
-    /// Nothing of this may ever be in the log.
+    /// Asserts that none of the secrets is in the log.
     pub fn never_says(&mut self, secrets: &[String]) {
         let said = self.process.said();
         assert!(said.contains("listening"), "the log is there");

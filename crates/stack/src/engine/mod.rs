@@ -60,7 +60,7 @@ pub trait Engine {
         service: &'a ServicePlan,
     ) -> LocalBoxFuture<'a, Result<Option<String>>>;
 
-    /// Stops a service and waits until it has gone. `Ok(false)`: it did not run.
+    /// Stops a service and waits until it has ended; `Ok(false)` if it was not running.
     fn stop<'a>(&'a self, service: &'a str, how: Stop) -> LocalBoxFuture<'a, Result<bool>>;
 
     /// The last `tail` lines of a service's log, or all of it.
