@@ -13,7 +13,7 @@ fn part(text: &str) -> String {
 }
 
 fn why(token: &str) -> Malformed {
-    Jws::parse(token, LONGEST).err().expect("it is no token")
+    Jws::parse(token, LONGEST).err().expect("it is not a token")
 }
 
 fn with_header(header: &str) -> String {
