@@ -239,7 +239,7 @@ fn from_file(path: &Path) -> Result<(SecretString, String)> {
     let token = text.trim();
     if token.is_empty() || token.contains(char::is_whitespace) {
         return Err(Fault::input(format!("there is no token in {}", path.display()))
-            .hint("run `demo setup --force` to replace the keys and the token")
+            .hint("run `demo setup --force` to replace the keys and the token, or make a token with `demo token mint`")
             .into());
     }
     Ok((token.into(), path.display().to_string()))

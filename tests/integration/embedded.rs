@@ -178,7 +178,7 @@ fn a_primary_that_hangs_is_away() {
     assert!(said.stderr.contains("did not answer in time; reading"), "{said:?}");
     // With the wrong token too: only the server itself can refuse one.
     embedded(&project, &["count", "--token", "garbage"]).prints("1\n").success();
-    project.demo(["sync"]).says("did not answer within").fails(3);
+    project.demo(["sync"]).says("did not answer in time").fails(3);
     signal(Signal::CONT);
     embedded(&project, &["count", "--wait"]).prints("1\n").success();
 }

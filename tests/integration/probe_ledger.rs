@@ -34,7 +34,7 @@ fn the_list_has_every_field_of_every_probe() {
 fn the_readme_names_probes_that_there_are_and_counts_them() {
     let readme = include_str!("../../README.md");
     let count = probes().count();
-    assert!(readme.contains(&format!("runs all {count} in under")), "{count}");
+    assert!(readme.contains(&format!("runs all {count} probes in under")), "{count}");
     assert!(readme.contains(&format!("the other {} are in", count - 10)), "{count}");
     let (_, rest) = readme.split_once("## Ten things").unwrap();
     let (ten, _) = rest.split_once("\n## ").unwrap();
