@@ -31,14 +31,15 @@ impl<'a> ProbeContext<'a> {
         Self { stacks, namespaced: OnceCell::new(), plain: OnceCell::new(), names: Cell::new(0) }
     }
 
-    /// The stack that probes share which do it no harm: primary and replica with
-    /// namespaces, without a default one, with a key. Take names from [`ProbeContext::name`].
+    /// The stack that probes share when they do it no harm: primary and replica with
+    /// namespaces, without a default one, with a key. Take names from
+    /// [`ProbeContext::name`].
     ///
     /// # Errors
     /// When it does not come up.
     pub async fn namespaced(&self) -> Result<Rc<EphemeralStack>> {
-        // With more than its 100 active ones the server answers 404 for namespaces
-        // that exist: that is a probe's subject, and no other's.
+        // With more than its 100 active namespaces the server answers 404 for ones that exist.
+        // One probe is about that; it must not disturb the others.
         let roomy = |plan: &mut StackPlan, _: &Path| {
             for service in &mut plan.services {
                 let flag = ["--max-active-namespaces", "2000"].map(str::to_owned);
@@ -59,8 +60,8 @@ impl<'a> ProbeContext<'a> {
         self.plain.get_or_try_init(start).await.cloned()
     }
 
-    /// A throw-away stack for a probe that harms it or needs other flags, which
-    /// `change` makes in the plan. It goes at the end of the run.
+    /// A throw-away stack for a probe that harms it or needs other flags; `change` edits
+    /// the plan. The stack ends with the run.
     ///
     /// # Errors
     /// When it does not come up.
@@ -119,8 +120,8 @@ impl<'a> ProbeContext<'a> {
         &self.stacks.http
     }
 
-    /// Runs the server binary itself with these arguments and nothing else, in
-    /// `folder`, until it ends by itself or for 8 s. Native engine only.
+    /// Runs the server binary with exactly these arguments in `folder`, until it exits or
+    /// for 8 s. Native engine only.
     ///
     /// # Errors
     /// When there is no binary, or it cannot be run.

@@ -73,8 +73,7 @@ impl Expectations {
         .into())
     }
 
-    /// These expectations with what was seen put in; probes that did not run
-    /// keep theirs.
+    /// These expectations, updated with what was seen; probes that did not run keep theirs.
     #[must_use]
     pub fn updated(mut self, server: &str, outcomes: &[Outcome]) -> Self {
         server.clone_into(&mut self.server);

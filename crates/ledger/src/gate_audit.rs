@@ -1,9 +1,9 @@
 //! The ledger's weaknesses, probed again through the gate.
 //!
-//! An attack is tried twice, in the same words: straight at the server, where it
-//! must succeed, or the run has proved nothing; and at the gate in front of the
-//! same server, where it must fail. Before that, the gate must let a holder of a
-//! token do what the token says.
+//! An attack is tried twice, in the same words: directly on the server, where it must
+//! succeed, or the run has proved nothing; and on the gate in front of the same server,
+//! where it must fail. Before that, the gate must let the holder of a token do what the
+//! token allows.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -72,8 +72,8 @@ pub enum Target {
 /// What an attack came to.
 #[derive(Clone, Debug, Serialize)]
 pub struct Attempt {
-    /// Whether it got what it was after; of several things, all at the server, and any
-    /// at the gate.
+    /// Whether the attack succeeded. Of several things, all must succeed on the server; on
+    /// the gate, any one counts.
     pub got_in: bool,
     /// The telling part of the answer.
     pub saw: String,

@@ -52,8 +52,7 @@ impl Observation {
         Self { verdict, finding: finding.into(), evidence: Vec::new() }
     }
 
-    /// `good` when the condition holds, `bad` otherwise: for the two answers
-    /// that a probe can tell apart.
+    /// `yes` if the condition holds, else `no`: for probes with two possible answers.
     pub fn either(holds: bool, yes: (Verdict, &str), no: (Verdict, &str)) -> Self {
         let (verdict, finding) = if holds { yes } else { no };
         Self::new(verdict, finding)

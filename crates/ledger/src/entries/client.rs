@@ -347,8 +347,8 @@ thread_local! {
     static EXPECTED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// `action`, or the message of its panic. An expected panic prints nothing; any
-/// other one, of this thread or another, goes to whoever got it before.
+/// The result of `action`, or the message of its panic. An expected panic prints
+/// nothing; any other one, of any thread, goes to the hook that was there before.
 fn caught<T>(action: impl FnOnce() -> T) -> Result<T, String> {
     static QUIET: Once = Once::new();
     QUIET.call_once(|| {

@@ -199,8 +199,8 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
     },
 ];
 
-/// Starts the service `replica` from its variables alone, without the flags of
-/// an entrypoint; whether what is written to it is then on the primary.
+/// Starts the service `replica` from its variables alone, without the flags of an
+/// entrypoint, and tells whether a row written to it is then on the primary.
 async fn written_to_second(
     context: &ProbeContext<'_>,
     change: impl FnOnce(&mut StackPlan),

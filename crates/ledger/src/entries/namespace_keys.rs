@@ -235,8 +235,8 @@ fn outcome(reply: &Reply) -> String {
     }
 }
 
-/// `INSERT` into `target` over `/dev/`, with the `Host` of another namespace,
-/// as an answer and whether the row is there.
+/// `INSERT` into `target` over `/dev/`, with the `Host` of another namespace; returns
+/// the answer and whether the row is there.
 async fn insert_by_path(
     context: &ProbeContext<'_>,
     stack: &EphemeralStack,

@@ -327,8 +327,8 @@ async fn help(context: &ProbeContext<'_>) -> Result<String> {
     }
 }
 
-/// What the log says of checkpoints once a namespace is in use, with the
-/// variable at 1 s or without it.
+/// What the log says about checkpoints once a namespace is in use, with the variable at
+/// 1 s or without it.
 async fn interval(context: &ProbeContext<'_>, variable: bool) -> Result<(bool, Option<String>)> {
     const SAID: &str = "setting checkpoint interval";
     const AUTOMATIC: &str = "SQLite autocheckpoint";

@@ -397,7 +397,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
 ];
 
 /// A server with the default namespace on, and `alpha`; each has a table that
-/// says which database it is.
+/// identifies the database.
 async fn with_default(context: &ProbeContext<'_>) -> Result<std::rc::Rc<EphemeralStack>> {
     let change = |plan: &mut StackPlan| {
         for service in &mut plan.services {

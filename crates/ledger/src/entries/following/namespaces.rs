@@ -55,8 +55,8 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
                 let statements = ["CREATE TABLE t (x)", "INSERT INTO t VALUES (7)"];
                 run(&stack.hrana("primary", Some(name))?, &statements).await?;
             }
-            // What it fetches by itself it would have fetched before the newer rows of
-            // a namespace that it was asked for.
+            // A replica that fetched namespaces unasked would have fetched this one before the
+            // newer rows of a namespace that it was asked for.
             let asked_shown =
                 shows(&stack.hrana("replica", Some(&asked))?, "SELECT x FROM t", "7").await;
             let before = database(stack.service("replica")?, other.as_str())?.exists();

@@ -65,13 +65,13 @@ pub async fn shows(server: &Hrana, sql: &str, value: &str) -> bool {
     eventually(PATIENCE, async || Ok(server.execute(sql).await?.scalar() == Some(value))).await
 }
 
-/// Makes `t` with one row, `row`, which the replica has on its own disk when this
+/// Creates `t` with one row, `row`, which the replica has on its own disk when this
 /// returns.
 ///
 /// Until a replica has what its primary had at the first request for a namespace, it
-/// passes every read on (libsql-server, `write_proxy.rs`): a row that it shows may be the
-/// primary's. A `describe`, with which `catch_up` ends, is never passed on, and after
-/// it no read is.
+/// forwards every read (libsql-server, `write_proxy.rs`): a row that it shows may be
+/// the primary's. A `describe`, which ends `catch_up`, is never forwarded, and neither
+/// is any read after it.
 ///
 /// # Errors
 /// When the replica does not follow.

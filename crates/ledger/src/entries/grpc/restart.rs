@@ -64,8 +64,8 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
             catch_up(&primary, &replica).await?;
             stack.restart("primary", Stop::Kill).await?;
             super::must(&primary.execute("INSERT INTO t VALUES ('after')").await?)?;
-            // Either it says that it begins anew, or it has the new row without that. While
-            // it begins anew it may answer 404, so its answers decide nothing.
+            // The replica either logs that it starts over, or it has the new row without that.
+            // While it starts over it may answer 404, so its answers decide nothing.
             let line = poll("the replica has followed its primary", RESYNC_DEADLINE, async || {
                 let reply = replica.execute("SELECT count(*) FROM t WHERE x = 'after'").await?;
                 let log = stack.engine.logs("replica", None).await?;

@@ -84,8 +84,8 @@ impl Caller {
         self.with(AUTHORIZATION.as_str(), format!("Bearer {}", token.expose_secret()))
     }
 
-    /// The same as the client `id`, instead of a new one for each statement. The
-    /// server keeps a connection for each id, whatever the namespace.
+    /// Uses the client id `id` instead of a new one for each statement. The server keeps
+    /// one connection for each id, whatever the namespace.
     #[must_use]
     pub fn client_id(mut self, id: &str) -> Self {
         self.client_id = Some(id.to_owned());
@@ -124,8 +124,8 @@ impl Caller {
         Ok(self.call("/wal_log.ReplicationLog/Hello", &HELLO).await?)
     }
 
-    /// The handshake and, if that is granted, the log from its start: the last
-    /// answer of the two.
+    /// The handshake and, if it is granted, the log from its start; returns the last
+    /// answer.
     ///
     /// # Errors
     /// When nothing answers.

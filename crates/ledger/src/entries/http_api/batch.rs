@@ -188,8 +188,8 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
                 |megabytes: usize| format!("SELECT 1 /* {} */", "x".repeat(megabytes << 20));
             let body = json!({ "requests": [{ "type": "close" }, execute(&padded(12))] });
             let pipeline = wire.post("/v3/pipeline", &body).await?;
-            // The server may close the connection before it has read all of the body; then
-            // its answer is lost, and the request is made again.
+            // The server may close the connection before it has read the whole body; its answer is
+            // then lost, and the request is repeated.
             let batch = poll("POST / of 3 MB is answered", Duration::from_secs(6), async || {
                 Ok(match wire.batch(&[&padded(3)]).await {
                     Ok(answer) => Attempt::Done(answer),

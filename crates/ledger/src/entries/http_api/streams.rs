@@ -166,8 +166,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
             let wire = Wire::new(&stack, "primary")?.namespace(&name);
             let since = Instant::now();
             let left = open(&wire, "BEGIN").await?;
-            // Asking the stream itself would keep it alive; another request gets its
-            // place when it is gone.
+            // Asking the stream itself would keep it alive, so another request waits for its place.
             poll("the idle stream has gone", Duration::from_secs(20), async || {
                 let answer = wire.execute("SELECT 1").await?;
                 Ok(match answer.status {

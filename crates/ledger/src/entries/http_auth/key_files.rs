@@ -358,8 +358,9 @@ async fn alone(
     Ok(judge_taken(&format!("{} and {}", answers.0, answers.1), form))
 }
 
-/// The binary with this file: it ends at once, or it had taken the key. `verdict`
-/// is that of the refusal: the flag's help rules out some forms, and is silent on others.
+/// Starts the binary with this file: either it exits at once, or it has accepted the
+/// key. `verdict` is the verdict on a refusal: the flag's help rules out some forms and
+/// does not mention others.
 async fn refused(
     context: &ProbeContext<'_>,
     write: impl Fn(&SigningKey) -> String,

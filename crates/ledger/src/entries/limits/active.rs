@@ -102,8 +102,8 @@ async fn make(stack: &EphemeralStack, count: usize) -> Result<Vec<NamespaceName>
     Ok(names)
 }
 
-/// Several readers, each of all namespaces in another order, until one of them
-/// is not answered with success.
+/// Several readers, each of which reads all namespaces in another order, until one read
+/// fails.
 async fn read_until_missed(
     stack: &EphemeralStack,
     names: &[NamespaceName],
@@ -133,13 +133,13 @@ async fn read_until_missed(
     Ok(missed.take())
 }
 
-/// Transactions that are tried in turn, and for how long: what has to go, and
-/// whether in the middle of a transaction, is the server's choice.
+/// How many transactions are tried in turn, and for how long: which namespace the
+/// server drops, and whether in the middle of a transaction, is its own choice.
 const FIRSTS: usize = 4;
 const TRIED: Duration = Duration::from_secs(6);
 
-/// Servers that this is tried on: what one has kept so far decides what it lets
-/// go, and about one in seven loses no transaction (2 of 14 seen).
+/// How many servers to try: what a server has kept so far decides what it drops, and
+/// about one in seven loses no transaction (2 of 14 seen).
 const SERVERS: usize = 4;
 
 /// Tries transactions on a server of their own until one is lost.
@@ -169,8 +169,8 @@ struct Interrupted {
     read: Reply,
 }
 
-/// A transaction with requests to other namespaces before its end. `None`: it
-/// was committed, or could not even be opened.
+/// A transaction with requests to other namespaces before its end. `None` if it was
+/// committed, or could not even be opened.
 async fn interrupted(
     stack: &EphemeralStack,
     first: &NamespaceName,

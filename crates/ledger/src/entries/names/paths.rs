@@ -1,7 +1,8 @@
 //! Names that become folders.
 //!
-//! Every stack here is a throw-away one, and its data path lies so deep in its
-//! own folder that what the server makes outside it still lands inside.
+//! Every stack here is a throw-away one, and its data path lies deep inside its own
+//! folder, so that what the server creates outside the data path still stays in the
+//! folder.
 
 use std::path::PathBuf;
 
@@ -222,8 +223,8 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
 /// One step between the mount and the data path.
 const OUTER: &str = "outer";
 
-/// Moves the data paths a step down, into a folder that the server may write to
-/// whoever it runs as: in the image it owns nothing but the data path itself.
+/// Moves the data paths one step down, into a folder that the server may write to under
+/// any user: in the image it owns only the data path itself.
 fn deepen(plan: &mut StackPlan) -> Result<()> {
     for service in &mut plan.services {
         for mount in service.mounts.iter().filter(|mount| !mount.read_only) {

@@ -192,8 +192,8 @@ fn tenant_on(
     Ok(stack.anonymous(service, Some(name))?.token(&key.token(&json!({ "a": "rw" }))?))
 }
 
-/// The answer to a read once the replica has the data, or the last before that:
-/// it passes the first ones on to the primary, which may refuse them.
+/// The answer to a read once the replica has the data, or the last answer before: it
+/// forwards the first reads to the primary, which may refuse them.
 async fn settled(replica: &Hrana) -> Result<Reply> {
     let works = poll("the replica answers", SETTLED, async || {
         let reply = replica.execute(COUNT).await?;

@@ -215,8 +215,8 @@ pub(in crate::entries) const ENCRYPTION: &[Probe] = &[
             let hrana = stack.hrana("primary", Some(&name))?;
             let bound = hrana.requests(json!([{ "type": "execute", "stmt": statement }])).await?;
             let stats = folder_of(&stack, "secret")?.join("stats.json");
-            // Any statement there means that the statistics are those of now; the wait
-            // ends without one, too.
+            // Any statement in the file shows that the statistics are current; without one the wait
+            // ends at its deadline.
             let written = poll("the statistics are written", STATISTICS, async || {
                 let text = std::fs::read_to_string(&stats).unwrap_or_default();
                 Ok(if text.contains("INSERT") {
@@ -420,8 +420,8 @@ pub(super) async fn imported(context: &ProbeContext<'_>, page_size: u16) -> Resu
     Ok(observation)
 }
 
-/// A database without tables: one page, its header and an empty leaf
-/// of the schema's tree (the format's own document, sections 1.3 and 1.6).
+/// A database without tables: one page with the header and an empty leaf of the
+/// schema's tree (SQLite's file format, sections 1.3 and 1.6).
 fn empty_database(page_size: u16) -> Vec<u8> {
     const HEADER: usize = 100;
     let mut page = vec![0; usize::from(page_size)];

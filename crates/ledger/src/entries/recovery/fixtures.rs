@@ -1,5 +1,5 @@
-//! What the probes of damage have in common: files of a namespace, servers
-//! that may not come up, streams that stay open.
+//! What the probes of damage share: files of a namespace, servers that may not come up,
+//! streams that stay open.
 
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -216,8 +216,8 @@ impl Stream {
         })
     }
 
-    /// Runs one statement and keeps the stream open. Says `ok`, an SQL error's
-    /// code, or the HTTP status.
+    /// Runs one statement and keeps the stream open. Returns `ok`, an SQL error's code, or
+    /// the HTTP status.
     pub async fn execute(&mut self, sql: &str) -> Result<(String, Answer)> {
         let statement = json!({ "type": "execute", "stmt": { "sql": sql } });
         let request = self

@@ -114,8 +114,8 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
     },
 ];
 
-/// Tries each on one server, which is started again whenever it has ended. What ended
-/// it, what did not, and the client's view.
+/// Tries each statement on one server, which is started again after each crash. Returns
+/// what crashed it, what did not, and the client's view.
 async fn tried(
     context: &ProbeContext<'_>,
     bytes: Option<&str>,

@@ -124,8 +124,8 @@ pub(super) fn views(count: usize) -> String {
     format!("CREATE TABLE t (x); BEGIN; CREATE VIEW v0 AS SELECT * FROM t; {views} COMMIT")
 }
 
-/// A throw-away primary that nothing starts again, whose threads have `stack` bytes,
-/// or what they have by default; and a namespace on it.
+/// A throw-away primary that is not restarted automatically, with a namespace on it.
+/// Its threads have `stack` bytes, or the default.
 pub(in crate::entries) async fn doomed(
     context: &ProbeContext<'_>,
     stack: Option<&str>,

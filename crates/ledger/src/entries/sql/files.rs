@@ -1,8 +1,8 @@
 //! Functions that reach the server's file system from SQL.
 //!
-//! The paths come from the server itself (`PRAGMA database_list`), so that the
-//! same statements serve in a container. Nothing is read or written but what
-//! lies in the stack's own data folder.
+//! The paths come from the server itself (`PRAGMA database_list`), so that the same
+//! statements work in a container. Only the stack's own data folder is read and
+//! written.
 
 use std::rc::Rc;
 

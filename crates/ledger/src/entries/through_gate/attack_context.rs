@@ -31,7 +31,7 @@ pub(super) const GROUP: &str = "group";
 /// One step between a server's mount and its data path.
 const OUTER: &str = "outer";
 
-/// A primary and a replica with namespaces and a key; what leaves their data
+/// A primary and a replica with namespaces and a key; anything that escapes their data
 /// paths stays in the stack's own folder.
 ///
 /// # Errors
@@ -71,8 +71,8 @@ impl<'a> AttackContext<'a> {
         Self { context, stack, gate }
     }
 
-    /// Where `interface` of `service` is reached, the way of `target`: behind a
-    /// gate there is nothing but the gate.
+    /// The address of `interface` of `service` for `target`: behind a gate, always the
+    /// gate's.
     pub(super) fn at(
         &self,
         target: Target,

@@ -1,5 +1,5 @@
-//! What ends the server for all, or locks all others out of it; each on a throw-away
-//! one with a gate of its own.
+//! Attacks that crash the server or lock all others out of it; each uses a throw-away
+//! server with a gate of its own.
 
 use super::attack_context::AttackContext;
 use crate::entries::http_api::wire::verdict_of;

@@ -3,8 +3,8 @@
 use crate::{Observation, Verdict};
 use demo_sqld_client::hrana::Reply;
 
-/// What the server made of a statement, without what differs from run to run:
-/// the status, and the code of an error inside a 200.
+/// The outcome of a statement without what differs from run to run: the status, and the
+/// code of an error inside a 200.
 pub fn outcome(reply: &Reply) -> String {
     match reply.sql_error() {
         Some((code, _)) => format!("{} with {code}", reply.status),
@@ -13,8 +13,8 @@ pub fn outcome(reply: &Reply) -> String {
     }
 }
 
-/// The observation that belongs to `answer`; an answer that nobody foresaw is
-/// named in the finding, so that it shows as a change.
+/// The observation for `answer`; the finding names an answer that is not in `foreseen`,
+/// so that it shows as a change.
 pub fn judge(answer: &str, foreseen: &[(&str, Verdict, &str)]) -> Observation {
     match foreseen.iter().find(|(expected, ..)| *expected == answer) {
         Some((_, verdict, finding)) => Observation::new(*verdict, *finding),
