@@ -11,8 +11,9 @@ use demo_base::error::{Fault, Result};
 
 /// Reads the text of an env file.
 ///
-/// Exit 2 for an invalid line; the message names `file_name` and the line, but never a value.
-/// line, never a value.
+/// # Errors
+/// Exit 2 for an invalid line; the message names `file_name` and the line, but never a
+/// value.
 pub fn parse(
     text: &str,
     file_name: &str,
