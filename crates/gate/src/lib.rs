@@ -22,6 +22,7 @@ pub mod sql;
 
 mod answer;
 mod body;
+mod body_tap;
 mod compression;
 mod forward;
 mod grpc;

@@ -4,9 +4,8 @@
 //! off while the client does not read: when its token expires, or when the client leaves
 //! it unread for too long. It is compressed if the client accepts that.
 
-use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll, ready};
+use std::task::{Poll, ready};
 use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
@@ -14,10 +13,10 @@ use axum::http::{HeaderMap, HeaderValue, header, response};
 use bytes::Bytes;
 use futures::stream;
 use http_body_util::BodyExt;
-use hyper::body::{Frame, SizeHint};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
+use super::body_tap::{Observe, tap};
 use super::compression::Gzip;
 use super::grpc;
 use super::paths::Encoding;
@@ -44,8 +43,8 @@ pub struct Watch {
     pub sniffer: Sniffer,
 }
 
-impl Watch {
-    fn see(&mut self, data: &[u8]) {
+impl Observe for Watch {
+    fn data(&mut self, data: &[u8]) {
         match self.sniffer.look(self.encoding, self.cursor, data) {
             Seen::Stream(stream) => {
                 self.streams.remember(stream, &self.namespace);
@@ -56,7 +55,6 @@ impl Watch {
         }
     }
 
-    /// The answer is complete.
     fn ended(&mut self) {
         // This has no effect if the slot is already settled.
         self.slot.closed();
@@ -87,13 +85,7 @@ where
     let length = HttpBody::size_hint(&body).exact();
     if length.is_some_and(|length| length <= SMALL) {
         return match rules.watch {
-            Some(watch) => {
-                let mut small = Small { body, watch };
-                if small.body.is_end_stream() {
-                    small.watch.ended();
-                }
-                Body::new(small)
-            }
+            Some(watch) => tap(body, watch),
             None => body,
         };
     }
@@ -129,45 +121,6 @@ where
 pub fn varies(headers: &mut HeaderMap) {
     if headers.contains_key(header::CONTENT_ENCODING) {
         headers.append(header::VARY, HeaderValue::from_static("accept-encoding"));
-    }
-}
-
-struct Small {
-    body: Body,
-    watch: Watch,
-}
-
-impl HttpBody for Small {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
-        match &frame {
-            Some(Ok(frame)) => {
-                if let Some(data) = frame.data_ref() {
-                    self.watch.see(data);
-                }
-                // A client that knows the length may not poll for the end.
-                if self.body.is_end_stream() {
-                    self.watch.ended();
-                }
-            }
-            None => self.watch.ended(),
-            Some(Err(_)) => {}
-        }
-        Poll::Ready(frame)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }
 
@@ -220,7 +173,7 @@ async fn pump<F>(
             },
         };
         if let Some(watch) = &mut watch {
-            watch.see(&data);
+            watch.data(&data);
         }
         let data = match &mut gzip {
             Some(gzip) => gzip.add(&data),

@@ -1,16 +1,13 @@
 //! Reads replication indexes from the primary's answer while it passes to the client.
 
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
-
-use axum::body::{Body, HttpBody};
+use axum::body::Body;
 use axum::http::{Response, StatusCode};
 use bytes::Bytes;
 use http_body_util::BodyExt;
-use hyper::body::{Frame, SizeHint};
 
 use super::index::Question;
 use super::scan::{Scanner, Shown};
+use crate::body_tap::{Observe, tap};
 
 /// Wraps `response` so that `question` learns its indexes before the client gets the bytes
 /// that show them. `readable` says whether it is JSON of a pipeline or a cursor.
@@ -19,23 +16,16 @@ pub fn watched(response: Response<Body>, mut question: Question, readable: bool)
         question.absent();
     }
     let scanner = (readable && response.status() == StatusCode::OK).then(Scanner::default);
-    response.map(|body| {
-        let mut watched = Watched { body, question, scanner };
-        if watched.body.is_end_stream() {
-            watched.ended();
-        }
-        Body::new(watched)
-    })
+    response.map(|body| tap(body, Indexes { question, scanner }))
 }
 
-struct Watched {
-    body: Body,
+struct Indexes {
     question: Question,
     scanner: Option<Scanner>,
 }
 
-impl Watched {
-    fn passes(&mut self, data: &[u8]) {
+impl Observe for Indexes {
+    fn data(&mut self, data: &[u8]) {
         let Some(scanner) = &mut self.scanner else { return };
         let before = scanner.shown();
         let now = scanner.take(data);
@@ -52,40 +42,6 @@ impl Watched {
             self.question.shows(0);
         }
         self.question.settle(shown.numbers > 0 && !shown.error);
-    }
-}
-
-impl HttpBody for Watched {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
-        match &frame {
-            Some(Ok(frame)) => {
-                if let Some(data) = frame.data_ref() {
-                    self.passes(data);
-                }
-                // A client that knows the length may not poll for the end.
-                if self.body.is_end_stream() {
-                    self.ended();
-                }
-            }
-            None => self.ended(),
-            Some(Err(_)) => {}
-        }
-        Poll::Ready(frame)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }
 
