@@ -16,7 +16,7 @@ const SCENARIOS: [&str; 6] = [
 ];
 
 /// The one check that records a weakness of the server.
-const KNOWN: &str = "the server refuses it for another";
+const KNOWN: &str = "the server refuses it for another namespace";
 
 pub fn nothing_is_left(project: &Project) {
     assert_eq!(servers_in(project.path()), [0; 0]);
