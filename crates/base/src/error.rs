@@ -84,7 +84,7 @@ impl Fault {
 /// An error chain, ready to print.
 #[derive(Debug, Eq, PartialEq)]
 pub struct Diagnosis {
-    /// The exit code of the outermost [`Fault`]; `Failed` if there is none.
+    /// The exit code of the outermost [`Fault`], or `Failed` without one.
     pub code: ExitCode,
     /// The `error:` line.
     pub message: String,

@@ -93,7 +93,7 @@ fn refused(problem: Problem, endpoint: Option<Endpoint>, headers: &HeaderMap) ->
     answer::refuse(problem, endpoint, headers)
 }
 
-/// Lets pages of the configured origins use the gate; `None` when there are none.
+/// Lets pages of the configured origins use the gate; `None` without such origins.
 fn cors(config: &Config) -> Option<CorsLayer> {
     if config.origins.is_empty() {
         return None;

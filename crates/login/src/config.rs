@@ -340,5 +340,4 @@ fn schemed(file: &str, key: &str, url: &str, schemes: &[&str]) -> Result<()> {
 }
 
 #[cfg(test)]
-#[path = "config_tests.rs"]
 mod tests;

@@ -55,7 +55,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
                 Caller::at_grpc_port(context, &stack)?.namespace(&name).with(GRANT.0, GRANT.1);
             let reply = caller.execute("INSERT INTO t VALUES ('stranger')").await?;
             let there = is_there(&stack, &name, "stranger").await?;
-            let yes = "the gRPC port believes a caller without a token that he has full access: \
+            let yes = "the gRPC port believes a caller without a token that claims full access: \
                        the row is written";
             Ok(written(there, &reply, yes, "the gRPC port refuses a caller without a token")
                 .saw("INSERT over Proxy/Execute on the gRPC port, no token", reply.describe()))
@@ -76,8 +76,8 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
             let caller = Caller::at_grpc_port(context, &stack)?.namespace(&name);
             let reply = caller.execute("INSERT INTO t VALUES ('stranger')").await?;
             let there = is_there(&stack, &name, "stranger").await?;
-            let yes = "a caller that says nothing of his rights writes";
-            Ok(written(there, &reply, yes, "a caller that says nothing of his rights is refused")
+            let yes = "a caller that states no rights writes";
+            Ok(written(there, &reply, yes, "a caller that states no rights is refused")
                 .saw("INSERT over Proxy/Execute without x-proxy-authorization", reply.describe()))
         }),
     },

@@ -103,7 +103,7 @@ impl Htpasswd {
         self.write(&users.text.lines().map(line).collect::<String>())
     }
 
-    /// Removes a user's line; `false` when there is none.
+    /// Removes a user's line; `false` when the file has no line for that user.
     ///
     /// # Errors
     /// As [`Htpasswd::add`].

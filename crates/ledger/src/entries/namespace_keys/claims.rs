@@ -130,7 +130,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
             let reply = stack.anonymous("primary", Some(&name))?.execute(COUNT).await?;
             context.discard(&stack).await?;
             let finding = format!(
-                "POST config with a key that is none answers {}; the open namespace then answers \
+                "POST config with an invalid key answers {}; the open namespace then answers \
                  {}",
                 answer.status,
                 outcome(&reply)

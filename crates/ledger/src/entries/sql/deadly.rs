@@ -107,7 +107,7 @@ pub(super) fn wildcards() -> Vec<Deadly> {
     [("LIKE", "%a"), ("GLOB", "*a")].iter().map(one).collect()
 }
 
-/// A function that looks at its first argument when there is none.
+/// A function that reads its first argument even when it is called without arguments.
 pub(in crate::entries) fn vector_index() -> Vec<Deadly> {
     vec![Deadly::new("libsql_vector_idx()", "SELECT libsql_vector_idx()")]
 }
