@@ -8,6 +8,7 @@ pub mod cli;
 pub mod commands;
 pub mod doctor;
 pub mod env_vars;
+pub mod explain;
 pub mod logs;
 pub mod output;
 pub mod settings;

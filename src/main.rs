@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use demo::cli::App;
+use demo::explain::Diagnosis;
 use demo::output::Output;
-use demo_base::error::Diagnosis;
 
 fn main() -> ExitCode {
     let app = App::parse();

@@ -12,7 +12,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
 use crate::cli::{ColorWhen, GlobalArgs, OutputFormat};
-use demo_base::error::{Diagnosis, Result};
+use crate::explain::Diagnosis;
+use demo_base::error::Result;
 use demo_report::style::{self, paint};
 
 /// Where and how the output of a command appears.

@@ -36,7 +36,7 @@ use demo_stack::engine::native::launcher::{self, Launch};
 /// Runs the command of `app`.
 ///
 /// # Errors
-/// Whatever error the command meets; `error::Diagnosis` has its exit code.
+/// Whatever error the command meets; `explain::Diagnosis` has its exit code.
 pub async fn run(app: App, output: &Output) -> Result<ExitCode> {
     let done = |()| ExitCode::Success;
     let command = match app.command {

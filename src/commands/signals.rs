@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::output::Output;
-use demo_base::error::{Fault, Result};
+use demo_base::error::Result;
 use demo_base::exit_code::ExitCode;
 use demo_stack::engine::ephemeral::EphemeralStacks;
 
@@ -61,7 +61,7 @@ pub async fn run_interruptible<T>(
     let kept = stacks.close_all().await?;
     let Some(done) = outcome? else {
         output.note("interrupted; nothing left running");
-        return Err(Fault::interrupted().into());
+        return Err(demo_base::Error::Interrupted.into());
     };
     Ok((done, kept))
 }

@@ -231,11 +231,12 @@ pub fn refuse_stdin_twice(args: &TargetArgs, what: &str) -> Result<()> {
 }
 
 fn from_file(path: &Path) -> Result<(SecretString, String)> {
-    let text =
-        files::read_text(path, "token file").map_err(|error| match error.downcast::<Fault>() {
-            Ok(fault) => fault.hint("run `demo setup` to make it, or pass --token-path").into(),
-            Err(error) => error,
-        })?;
+    let text = files::read_text(path, "token file").map_err(|error| match error {
+        demo_base::Error::Missing { .. } => Fault::not_found(error.to_string())
+            .hint("run `demo setup` to make it, or pass --token-path")
+            .into(),
+        other => anyhow::Error::from(other),
+    })?;
     let token = text.trim();
     if token.is_empty() || token.contains(char::is_whitespace) {
         return Err(Fault::input(format!("there is no token in {}", path.display()))

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use secrecy::ExposeSecret;
 
 use super::Finding;
+use crate::explain::Diagnosis;
 use crate::settings::Settings;
-use demo_base::error::Diagnosis;
 use demo_base::files;
 use demo_sqld::{moment, token};
 use demo_stack::credentials::store::Store;
@@ -42,7 +42,7 @@ fn keys(store: &Store) -> Finding {
 fn own_token(settings: &Settings, store: &Store) -> Finding {
     let text = match &settings.token {
         Some(token) => Ok(token.expose_secret().to_owned()),
-        None => files::read_text(&settings.token_path, "token file"),
+        None => files::read_text(&settings.token_path, "token file").map_err(Into::into),
     };
     let now = Timestamp::now();
     let inspected = text.and_then(|text| token::inspect(text.trim(), &store.key_set()?, now));

@@ -4,8 +4,8 @@ use demo_stack::engine::docker::connect::SystemInfo;
 use jiff::Timestamp;
 
 use super::Finding;
+use crate::explain::Diagnosis;
 use crate::settings::Settings;
-use demo_base::error::Diagnosis;
 use demo_stack::engine::docker::connect::Daemon;
 use demo_stack::engine::docker::{emulation, image};
 use demo_stack::plan::blueprint::{Blueprint, Variants};

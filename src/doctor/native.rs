@@ -1,8 +1,8 @@
 //! The native engine: platform, binary, npm.
 
 use super::Finding;
+use crate::explain::Diagnosis;
 use crate::settings::Settings;
-use demo_base::error::Diagnosis;
 use demo_sqld_dist::binary::{Search, locate};
 use demo_sqld_dist::pins::{self, Platform};
 use demo_stack::engine::native::confinement;

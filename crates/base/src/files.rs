@@ -7,7 +7,7 @@ use std::path::Path;
 
 use tempfile::NamedTempFile;
 
-use crate::error::{Fault, Result};
+use crate::error::Error;
 
 pub mod lock;
 pub mod removal;
@@ -27,20 +27,20 @@ pub const MODE_SHARED_DIR: u32 = 0o755;
 /// The data is written to a temporary file beside it, synced and renamed.
 ///
 /// # Errors
-/// Exit 2 with the path when it cannot be written; the old file stays.
-pub fn write_atomic(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
+/// [`Error::Unwritable`] when it cannot be written; the old file stays.
+pub fn write_atomic(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
     replace_with(path, mode, |file| file.write_all(bytes))
 }
 
 /// Like [`write_atomic`], with the content written by a function.
 ///
 /// # Errors
-/// Exit 2 with the path when it cannot be written; the old file stays.
+/// [`Error::Unwritable`] when it cannot be written; the old file stays.
 pub fn replace_with(
     path: &Path,
     mode: u32,
     fill: impl FnOnce(&mut File) -> io::Result<()>,
-) -> Result<()> {
+) -> Result<(), Error> {
     let folder = parent(path);
     let attempt = || -> io::Result<()> {
         let mut beside = NamedTempFile::new_in(folder)?;
@@ -50,14 +50,14 @@ pub fn replace_with(
         beside.persist(path).map_err(|error| error.error)?;
         File::open(folder)?.sync_all()
     };
-    attempt().map_err(|error| unwritable(path, error).into())
+    attempt().map_err(|error| unwritable(path, error))
 }
 
 /// Creates `path` with `mode`, and the missing folders above it.
 ///
 /// # Errors
-/// Exit 2 with the path when it cannot be created.
-pub fn create_dir(path: &Path, mode: u32) -> Result<()> {
+/// [`Error::Unwritable`] when it cannot be created.
+pub fn create_dir(path: &Path, mode: u32) -> Result<(), Error> {
     let attempt = || -> io::Result<()> {
         DirBuilder::new().recursive(true).mode(mode).create(path)?;
         if fs::metadata(path)?.permissions().mode() & 0o7777 != mode {
@@ -65,18 +65,16 @@ pub fn create_dir(path: &Path, mode: u32) -> Result<()> {
         }
         Ok(())
     };
-    attempt().map_err(|error| unwritable(path, error).into())
+    attempt().map_err(|error| unwritable(path, error))
 }
 
 /// Removes a file; succeeds if it does not exist.
 ///
 /// # Errors
-/// Exit 2 with the path when it cannot be removed.
-pub fn remove(path: &Path) -> Result<()> {
+/// [`Error::Unwritable`] when it cannot be removed.
+pub fn remove(path: &Path) -> Result<(), Error> {
     match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(unwritable(path, error).into())
-        }
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(unwritable(path, error)),
         _ => Ok(()),
     }
 }
@@ -89,24 +87,23 @@ pub fn is_program(metadata: &fs::Metadata) -> bool {
 /// Reads a text file; `what` is its role in the message, such as "token file".
 ///
 /// # Errors
-/// Exit 5 when it does not exist, exit 2 when it cannot be read.
-pub fn read_text(path: &Path, what: &str) -> Result<String> {
-    fs::read_to_string(path).map_err(|error| unreadable(path, what, error).into())
+/// [`Error::Missing`] or [`Error::Unreadable`].
+pub fn read_text(path: &Path, what: &str) -> Result<String, Error> {
+    fs::read_to_string(path).map_err(|error| unreadable(path, what, error))
 }
 
-/// The fault for a file that could not be read.
-pub fn unreadable(path: &Path, what: &str, error: io::Error) -> Fault {
-    if error.kind() == io::ErrorKind::NotFound {
-        Fault::not_found(format!("there is no {what} at {}", path.display()))
+/// The error for a file that could not be read; `what` is its role, as for [`read_text`].
+pub fn unreadable(path: &Path, what: &str, source: io::Error) -> Error {
+    let (what, path) = (what.to_owned(), path.to_path_buf());
+    if source.kind() == io::ErrorKind::NotFound {
+        Error::Missing { what, path }
     } else {
-        Fault::input(format!("cannot read the {what} {}", path.display())).because(error)
+        Error::Unreadable { what, path, source }
     }
 }
 
-fn unwritable(path: &Path, error: io::Error) -> Fault {
-    Fault::input(format!("cannot write {}", path.display()))
-        .because(error)
-        .hint("make the folder writable, or choose another with --project-dir")
+fn unwritable(path: &Path, source: io::Error) -> Error {
+    Error::Unwritable { path: path.to_path_buf(), source }
 }
 
 fn parent(path: &Path) -> &Path {

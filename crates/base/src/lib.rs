@@ -1,4 +1,4 @@
-//! What every other crate may use: errors with hints, atomic writes, locks, and waiting with a
+//! What every other crate may use: errors, atomic writes, locks, and waiting with a
 //! deadline. Nothing here depends on libSQL.
 
 pub mod error;
@@ -6,4 +6,7 @@ pub mod exit_code;
 pub mod files;
 pub mod hex;
 pub mod progress;
+pub mod random;
 pub mod ready;
+
+pub use error::Error;

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::error::{Fault, Result};
+use crate::error::{Error, LastSeen, Result};
 
 /// The pause between two attempts. A server is up within 50 ms, so a longer pause would waste time.
 const PAUSE: Duration = Duration::from_millis(4);
@@ -23,8 +23,8 @@ pub enum Attempt<T> {
 /// An attempt that waits for something that can die must check that it is still alive.
 ///
 /// # Errors
-/// The error of the attempt, immediately; exit 1 at the deadline, with `what` was awaited and what
-/// was last seen.
+/// The error of the attempt, immediately; [`Error::Deadline`] at the deadline, with `what` was awaited
+/// and what was last seen.
 pub async fn poll<T>(
     what: &str,
     deadline: Duration,
@@ -44,10 +44,7 @@ pub async fn poll<T>(
             Err(_elapsed) => break,
         }
     }
-    let waited = deadline.as_secs_f64();
-    Err(Fault::failed(format!("gave up after {waited:.1} s waiting until {what}"))
-        .because(format!("last seen: {seen}"))
-        .into())
+    Err(Error::Deadline { what: what.to_owned(), waited: deadline, source: LastSeen(seen) }.into())
 }
 
 #[cfg(test)]

@@ -97,7 +97,7 @@ impl Expectations {
             files::create_dir(folder, files::MODE_SHARED_DIR)?;
         }
         let text = serde_json::to_string_pretty(self)? + "\n";
-        files::write_atomic(&path, text.as_bytes(), files::MODE_SHARED)
+        Ok(files::write_atomic(&path, text.as_bytes(), files::MODE_SHARED)?)
     }
 
     /// What has changed.

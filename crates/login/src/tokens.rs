@@ -89,8 +89,7 @@ impl TokenRecord {
     /// Exit 1 when the system has no random bytes.
     pub fn issue(user: &Username, terms: Terms) -> Result<(Presented, Self)> {
         let mut bytes = [0; ID_BYTES + SECRET_BYTES];
-        getrandom::fill(&mut bytes)
-            .map_err(|error| Fault::failed("the system has no random bytes").because(error))?;
+        demo_base::random::fill(&mut bytes)?;
         let (id, secret) = bytes.split_at(ID_BYTES);
         let id = hex::encode(id);
         let whole = format!("{PREFIX}{id}_{}", URL_SAFE_NO_PAD.encode(secret));

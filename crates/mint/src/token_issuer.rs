@@ -138,7 +138,7 @@ impl TokenIssuer {
         };
         let mut claims = grant.claims(Timestamp::now());
         let mut id = [0u8; ID_BYTES];
-        getrandom::fill(&mut id).map_err(|_| Refusal::Internal)?;
+        demo_base::random::fill(&mut id).map_err(|_| Refusal::Internal)?;
         let id = hex::encode(&id);
         if let Some(issuer) = &self.token.issuer {
             claims.iss = Some(issuer.clone());

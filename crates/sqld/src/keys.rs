@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use anyhow::Context;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ed25519_dalek::pkcs8::{KeypairBytes, PrivateKeyInfoRef, PublicKeyBytes, spki};
@@ -42,7 +41,7 @@ impl SigningKey {
     /// When the system provides no randomness.
     pub fn generate() -> Result<Self> {
         let mut seed = Zeroizing::new([0u8; SECRET_KEY_LENGTH]);
-        getrandom::fill(seed.as_mut_slice()).context("the system provides no random numbers")?;
+        demo_base::random::fill(seed.as_mut_slice())?;
         Ok(Self(ed25519_dalek::SigningKey::from_bytes(&seed)))
     }
 

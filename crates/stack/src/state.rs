@@ -50,7 +50,9 @@ impl Local {
     /// # Errors
     /// Exit 2, naming the link.
     pub fn refuse_links(&self, paths: &[PathBuf]) -> Result<()> {
-        paths.iter().try_for_each(|path| files::removal::refuse_links(self.project_dir(), path))
+        Ok(paths
+            .iter()
+            .try_for_each(|path| files::removal::refuse_links(self.project_dir(), path))?)
     }
 
     /// Server binaries.
@@ -138,7 +140,7 @@ impl Local {
     /// Exit 2 when it cannot be written.
     pub fn save(&self, standing: &Standing) -> Result<()> {
         let text = serde_json::to_string_pretty(standing)?;
-        files::write_atomic(&self.standing_path(), text.as_bytes(), files::MODE_SHARED)
+        Ok(files::write_atomic(&self.standing_path(), text.as_bytes(), files::MODE_SHARED)?)
     }
 
     /// How often a service of the standing stack was restarted after it had died.
@@ -153,7 +155,7 @@ impl Local {
     /// Exit 2 when it cannot be written.
     pub fn save_restarts(&self, service: &str, count: u32) -> Result<()> {
         let text = format!("{count}\n");
-        files::write_atomic(&self.restarts_path(service), text.as_bytes(), files::MODE_SHARED)
+        Ok(files::write_atomic(&self.restarts_path(service), text.as_bytes(), files::MODE_SHARED)?)
     }
 
     fn restarts_path(&self, service: &str) -> PathBuf {
@@ -165,7 +167,7 @@ impl Local {
     /// # Errors
     /// Exit 2 when it cannot be removed.
     pub fn forget(&self) -> Result<()> {
-        files::remove(&self.standing_path())
+        Ok(files::remove(&self.standing_path())?)
     }
 
     fn standing_path(&self) -> PathBuf {

@@ -120,7 +120,7 @@ impl Registry {
             files::create_dir(folder, files::MODE_SHARED_DIR)?;
         }
         let text = serde_json::to_string_pretty(&Document { schema: SCHEMA, tenants })? + "\n";
-        files::write_atomic(&self.0, text.as_bytes(), files::MODE_SHARED)
+        Ok(files::write_atomic(&self.0, text.as_bytes(), files::MODE_SHARED)?)
     }
 }
 

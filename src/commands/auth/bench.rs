@@ -60,7 +60,7 @@ pub async fn run(settings: &Settings, args: &AuthBenchArgs, output: &Output) -> 
     };
     let Some(report) = bench::both(measured, cleaned)? else {
         output.note("interrupted; nothing is left behind");
-        return Err(Fault::interrupted().into());
+        return Err(demo_base::Error::Interrupted.into());
     };
     print(&report, args.svg.as_deref(), output)
 }

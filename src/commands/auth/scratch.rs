@@ -9,7 +9,7 @@ use crate::commands::{namespace, target, token};
 use crate::settings::Settings;
 use demo_base::error::{Fault, Result};
 use demo_base::exit_code::ExitCode;
-use demo_base::hex;
+use demo_base::random;
 use demo_login::config::{Backend, Libsql};
 use demo_login::migrate;
 use demo_sqld::claims::{Access, Grant};
@@ -143,5 +143,5 @@ fn refused(endpoint: &Endpoint, reply: &Reply) -> Fault {
 }
 
 fn random_name() -> Result<NamespaceName> {
-    Ok(format!("bench-{}", hex::random_name()?).parse()?)
+    Ok(format!("bench-{}", random::name()?).parse()?)
 }

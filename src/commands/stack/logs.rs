@@ -8,7 +8,7 @@ use crate::cli::stack::LogsArgs;
 use crate::commands::signals::interrupted;
 use crate::output::Output;
 use crate::settings::Settings;
-use demo_base::error::{Fault, Result};
+use demo_base::error::Result;
 
 /// Prints the logs of the servers; with several, each line begins with the name of its service.
 pub async fn run(settings: &Settings, args: &LogsArgs, output: &Output) -> Result<()> {
@@ -38,6 +38,6 @@ pub async fn run(settings: &Settings, args: &LogsArgs, output: &Output) -> Resul
     };
     tokio::select! {
         outcome = print => outcome,
-        signal = interrupted() => signal.and_then(|()| Err(Fault::interrupted().into())),
+        signal = interrupted() => signal.and_then(|()| Err(demo_base::Error::Interrupted.into())),
     }
 }

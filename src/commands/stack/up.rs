@@ -96,7 +96,7 @@ async fn start(
     let outcome = tokio::select! {
         // Signals are caught before the first server starts.
         biased;
-        signal = interrupted() => signal.and_then(|()| Err(Fault::interrupted().into())),
+        signal = interrupted() => signal.and_then(|()| Err(demo_base::Error::Interrupted.into())),
         outcome = bring_up(engine, plan, &http, &observer) => outcome.map(|_| ()),
     };
     drop(spinner);

@@ -3,26 +3,26 @@
 use std::fs::{File, TryLockError};
 use std::path::Path;
 
-use crate::error::{Fault, Result};
+use crate::error::{Error, Result};
 
 /// Opens `path` and locks it for as long as the file is open; `None` when
 /// another process holds the lock.
 ///
 /// # Errors
-/// Exit 2 when the file cannot be opened or locked.
-pub fn try_lock(path: &Path) -> Result<Option<File>> {
-    let fault = |error| Fault::input(format!("cannot lock {}", path.display())).because(error);
+/// [`Error::Unlockable`] when the file cannot be opened or locked.
+pub fn try_lock(path: &Path) -> Result<Option<File>, Error> {
+    let unlockable = |source| Error::Unlockable { path: path.to_path_buf(), source };
     let file = File::options()
         .read(true)
         .write(true)
         .create(true)
         .truncate(false)
         .open(path)
-        .map_err(fault)?;
+        .map_err(unlockable)?;
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
         Err(TryLockError::WouldBlock) => Ok(None),
-        Err(TryLockError::Error(error)) => Err(fault(error).into()),
+        Err(TryLockError::Error(error)) => Err(unlockable(error)),
     }
 }
 

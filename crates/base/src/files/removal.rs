@@ -16,29 +16,20 @@ use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags, openat, unlinkat};
 use rustix::io::Errno;
 
 use super::unwritable;
-use crate::error::{Fault, Result};
+use crate::error::{Error, Result};
 
 /// Fails when `path`, or a folder between `within` and it, is a symbolic link. A missing path
 /// passes.
 ///
 /// # Errors
-/// Exit 2, naming the link and its target.
-pub fn refuse_links(within: &Path, path: &Path) -> Result<()> {
+/// [`Error::SymbolicLink`], naming the link and its target.
+pub fn refuse_links(within: &Path, path: &Path) -> Result<(), Error> {
     let (mut at, steps) = way(within, path);
     for step in steps {
         at.push(step);
         if at.symlink_metadata().is_ok_and(|metadata| metadata.is_symlink()) {
             let target = std::fs::read_link(&at).unwrap_or_default();
-            return Err(Fault::input(format!(
-                "{} is a symbolic link to {}, and demo does not remove anything through a link",
-                at.display(),
-                target.display()
-            ))
-            .hint(
-                "nothing was stopped or removed; remove the link (`rm`), and its target by \
-                 hand if it is not needed",
-            )
-            .into());
+            return Err(Error::SymbolicLink { path: at, target });
         }
     }
     Ok(())
@@ -48,10 +39,10 @@ pub fn refuse_links(within: &Path, path: &Path) -> Result<()> {
 /// exist. No link below `within` is followed.
 ///
 /// # Errors
-/// Exit 2 with the path when it cannot be removed.
-pub fn remove(within: &Path, path: &Path) -> Result<()> {
+/// [`Error::Unwritable`] when it cannot be removed, [`Error::SymbolicLink`] for a link on the way.
+pub fn remove(within: &Path, path: &Path) -> Result<(), Error> {
     refuse_parents(within, path)?;
-    attempt(within, path).map_err(|error| unwritable(path, error).into())
+    attempt(within, path).map_err(|error| unwritable(path, error))
 }
 
 /// Like [`remove`], but returns the system's own error, for callers that can handle it.
@@ -115,7 +106,7 @@ fn names(folder: &OwnedFd) -> rustix::io::Result<Vec<OsString>> {
 }
 
 /// The last component may be a link, which is removed; the components before it may not.
-fn refuse_parents(within: &Path, path: &Path) -> Result<()> {
+fn refuse_parents(within: &Path, path: &Path) -> Result<(), Error> {
     match path.parent() {
         Some(parent) if parent.starts_with(within) => refuse_links(within, parent),
         _ => Ok(()),

@@ -8,7 +8,7 @@ use crate::profile::Profile;
 use crate::store::{Registered, Store, StoreError};
 use crate::tokens::{Presented, Terms, TokenRecord};
 use demo_base::error::{Fault, Result};
-use demo_base::hex;
+use demo_base::random;
 
 /// The prefix of all their names.
 pub const PREFIX: &str = "demo-bench-";
@@ -100,7 +100,7 @@ pub fn away(error: StoreError) -> anyhow::Error {
 }
 
 fn random_name() -> Result<Username> {
-    Ok(format!("{PREFIX}{}", hex::random_name()?).parse()?)
+    Ok(format!("{PREFIX}{}", random::name()?).parse()?)
 }
 
 #[cfg(test)]

@@ -138,7 +138,7 @@ impl Htpasswd {
             .map_or(files::MODE_SECRET, |metadata| metadata.permissions().mode() & 0o777);
         // Write to the target of a symbolic link, so that the link is kept.
         let path = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
-        files::write_atomic(&path, text.as_bytes(), mode)
+        Ok(files::write_atomic(&path, text.as_bytes(), mode)?)
     }
 
     /// Takes the lock, which is on a separate file, because a rename replaces the file itself.

@@ -96,7 +96,7 @@ pub(super) fn place(
     });
     match refusal {
         Some(fault) => Err(fault.into()),
-        None => written,
+        None => Ok(written?),
     }
 }
 

@@ -146,8 +146,8 @@ impl Origin {
             };
         }
         let path = PathBuf::from(text);
-        let metadata = fs::metadata(&path)
-            .map_err(|error| files::unreadable(&path, "file", error).hint(hint))?;
+        let metadata =
+            fs::metadata(&path).map_err(|error| files::unreadable(&path, "file", error))?;
         if !metadata.is_file() {
             return Err(Fault::input(format!("{text} is not a file")).hint(hint).into());
         }
@@ -167,7 +167,7 @@ fn prepare(bin_dir: &Path) -> Result<()> {
         }
         _ => {}
     }
-    files::create_dir(bin_dir, files::MODE_SHARED_DIR)
+    Ok(files::create_dir(bin_dir, files::MODE_SHARED_DIR)?)
 }
 
 /// A folder for one install, on the file system of the target; removed when dropped.

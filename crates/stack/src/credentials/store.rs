@@ -285,11 +285,13 @@ fn read(path: &Path, what: &str) -> Result<Zeroizing<String>> {
 }
 
 fn read_bytes(path: &Path, what: &str) -> Result<Zeroizing<Vec<u8>>> {
-    Ok(fs::read(path).map(Zeroizing::new).map_err(|error| {
-        let missing = error.kind() == std::io::ErrorKind::NotFound;
-        let fault = files::unreadable(path, what, error);
-        if missing { fault.hint("run `demo setup` to make it") } else { fault }
-    })?)
+    fs::read(path).map(Zeroizing::new).map_err(|error| {
+        if error.kind() == std::io::ErrorKind::NotFound {
+            let text = format!("there is no {what} at {}", path.display());
+            return anyhow::Error::from(Fault::not_found(text).hint("run `demo setup` to make it"));
+        }
+        files::unreadable(path, what, error).into()
+    })
 }
 
 #[cfg(test)]

@@ -320,7 +320,6 @@ pub fn end_servers(run_dir: &Path) -> Result<()> {
 
 fn random() -> Result<u32> {
     let mut bytes = [0; 4];
-    getrandom::fill(&mut bytes)
-        .map_err(|error| Fault::failed("the system provides no random numbers").because(error))?;
+    demo_base::random::fill(&mut bytes)?;
     Ok(u32::from_ne_bytes(bytes))
 }

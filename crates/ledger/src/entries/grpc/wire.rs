@@ -166,8 +166,7 @@ impl Caller {
 /// When the system has no randomness.
 pub(in crate::entries) fn new_client_id() -> Result<String> {
     let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes)
-        .map_err(|error| Fault::failed("no random numbers").because(error))?;
+    demo_base::random::fill(&mut bytes)?;
     Ok(hex::encode(&bytes))
 }
 

@@ -279,5 +279,5 @@ fn public_key_file(stack: &EphemeralStack) -> Result<String> {
     let target = primary.environment.get("SQLD_AUTH_JWT_KEY_FILE");
     let mount = primary.mounts.iter().find(|mount| Some(&mount.target) == target);
     let mount = mount.ok_or_else(|| Fault::failed("the primary is given no key"))?;
-    files::read_text(&mount.source, "public key")
+    Ok(files::read_text(&mount.source, "public key")?)
 }

@@ -18,8 +18,7 @@ const BYTES: usize = 32;
 /// When the system provides no random numbers.
 pub fn generate() -> Result<SecretString> {
     let mut bytes = zeroize::Zeroizing::new([0; BYTES]);
-    getrandom::fill(bytes.as_mut_slice())
-        .map_err(|error| Fault::failed("the system provides no random numbers").because(error))?;
+    demo_base::random::fill(bytes.as_mut_slice())?;
     Ok(hex::encode(bytes.as_slice()).into())
 }
 

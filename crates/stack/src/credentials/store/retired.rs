@@ -103,10 +103,10 @@ impl Store {
     pub(super) fn write_records(&self, records: &Records) -> Result<()> {
         let path = self.retired_path();
         if records.is_empty() {
-            return files::remove(&path);
+            return Ok(files::remove(&path)?);
         }
         let text = serde_json::to_string_pretty(records)? + "\n";
-        write_atomic(&path, text.as_bytes(), MODE_SHARED)
+        Ok(write_atomic(&path, text.as_bytes(), MODE_SHARED)?)
     }
 
     /// Records that `key` signs a token at `now` with a longer lifetime than usual, so that `keys

@@ -28,9 +28,9 @@ pub async fn remove(daemon: Option<&Daemon>, within: &Path, folder: &Path) -> Re
     match removal::attempt(within, folder) {
         Ok(()) => return Ok(()),
         Err(error) if error.kind() == ErrorKind::PermissionDenied => {}
-        Err(_) => return removal::remove(within, folder),
+        Err(_) => return Ok(removal::remove(within, folder)?),
     }
-    let Some(daemon) = daemon else { return removal::remove(within, folder) };
+    let Some(daemon) = daemon else { return Ok(removal::remove(within, folder)?) };
     // Docker resolves links in the source of a mount, which could then be another folder.
     let real = folder.canonicalize().map_err(|e| files::unreadable(folder, "folder", e))?;
     if real != absolute(folder)? {
@@ -43,7 +43,7 @@ pub async fn remove(daemon: Option<&Daemon>, within: &Path, folder: &Path) -> Re
     }
     let image = image(daemon).await?;
     through_container(daemon, &image, &real).await?;
-    removal::remove(within, folder)
+    Ok(removal::remove(within, folder)?)
 }
 
 fn absolute(path: &Path) -> Result<PathBuf> {

@@ -127,5 +127,5 @@ async fn supervise(launch: &Launch<'_>, program: &OsStr, arguments: &[OsString])
         () = owner_gone => server.kill().await?,
     }
     // The runtime would wait for the thread that is still reading the pipe.
-    Err(Fault::interrupted().into())
+    Err(demo_base::Error::Interrupted.into())
 }

@@ -184,7 +184,7 @@ impl NativeEngine {
     /// When they cannot be made.
     pub fn make_folders(&self) -> Result<()> {
         files::create_dir(&self.site.run_dir, files::MODE_SHARED_DIR)?;
-        files::create_dir(&self.site.logs_dir, files::MODE_SHARED_DIR)
+        Ok(files::create_dir(&self.site.logs_dir, files::MODE_SHARED_DIR)?)
     }
 
     fn stdin(&self) -> Stdio {
@@ -384,6 +384,6 @@ impl Engine for NativeEngine {
         within: &'a Path,
         folder: &'a Path,
     ) -> LocalBoxFuture<'a, Result<()>> {
-        async move { files::removal::remove(within, folder) }.boxed_local()
+        async move { Ok(files::removal::remove(within, folder)?) }.boxed_local()
     }
 }
