@@ -7,6 +7,7 @@
 //! code.
 
 mod base;
+mod sqld_client;
 
 use std::error::Error as StdError;
 
@@ -64,7 +65,8 @@ fn advice(cause: &(dyn StdError + 'static)) -> Option<Advice> {
     if let Some(fault) = cause.downcast_ref::<Fault>() {
         return Some(Advice { code: fault.code(), hint: fault.hint_text().map(str::to_owned) });
     }
-    cause.downcast_ref().map(base::advice)
+    let base = cause.downcast_ref().map(base::advice);
+    base.or_else(|| cause.downcast_ref().map(sqld_client::advice))
 }
 
 #[cfg(test)]

@@ -15,7 +15,6 @@ use crate::settings::Settings;
 use demo_base::error::{Fault, Result};
 use demo_base::exit_code::ExitCode;
 use demo_sqld_client::endpoint::Endpoint;
-use demo_sqld_client::explain_reply;
 use demo_sqld_client::hrana::Reply;
 
 pub async fn init(settings: &Settings, args: &TargetArgs, output: &Output) -> Result<()> {
@@ -125,13 +124,13 @@ pub async fn auth_check(
 
 /// A refusal answers the question; any other failure is an error.
 fn allowed(reply: &Reply, endpoint: &Endpoint, refusal: &mut Option<String>) -> Result<bool> {
-    match explain_reply(reply, endpoint) {
+    match reply.error(endpoint) {
         None => Ok(true),
-        Some(fault) if fault.code() == ExitCode::Rejected => {
+        Some(error) if error.is_refusal() => {
             *refusal = Some(reply.describe());
             Ok(false)
         }
-        Some(fault) => Err(fault.into()),
+        Some(error) => Err(error.into()),
     }
 }
 

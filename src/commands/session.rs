@@ -13,7 +13,7 @@ use demo_sqld::moment::relative;
 use demo_sqld_client::Client;
 use demo_sqld_client::embedded::{Freshness, Notice, Outcome, Replica};
 use demo_sqld_client::items::Item;
-use demo_sqld_client::sql::{self, Table};
+use demo_sqld_client::table::Table;
 
 /// Longer than any write of a healthy server takes. A write must not hang when the primary is away,
 /// since reads of the replica go on.
@@ -62,7 +62,7 @@ impl Session {
     /// # Errors
     /// As the server answers.
     pub async fn init(&mut self) -> Result<()> {
-        self.write(async |client| client.init().await).await
+        self.write(async |client| Ok(client.init().await?)).await
     }
 
     /// See [`Client::insert`].
@@ -70,7 +70,7 @@ impl Session {
     /// # Errors
     /// As the server answers.
     pub async fn insert(&mut self, label: &str) -> Result<Item> {
-        self.write(async |client| client.insert(label).await).await
+        self.write(async |client| Ok(client.insert(label).await?)).await
     }
 
     /// See [`Client::read`].
@@ -78,7 +78,7 @@ impl Session {
     /// # Errors
     /// As the server answers.
     pub async fn read(&mut self) -> Result<Vec<Item>> {
-        self.look(async |client| client.read().await).await
+        self.look(async |client| Ok(client.read().await?)).await
     }
 
     /// See [`Client::count`].
@@ -86,7 +86,7 @@ impl Session {
     /// # Errors
     /// As the server answers.
     pub async fn count(&mut self) -> Result<u64> {
-        self.look(async |client| client.count().await).await
+        self.look(async |client| Ok(client.count().await?)).await
     }
 
     /// Init, insert, read.
@@ -96,14 +96,14 @@ impl Session {
     pub async fn run(&mut self, label: &str) -> Result<Vec<Item>> {
         let write = async |client: &Client| {
             client.init().await?;
-            client.insert(label).await
+            Ok(client.insert(label).await?)
         };
         self.write(write).await?;
         match self {
             Self::Server(_) => self.read().await,
             // The write has just synced the replica.
             Self::Embedded { replica, .. } => {
-                replica.read(async |client| client.read().await).await
+                replica.read(async |client| Ok(client.read().await?)).await
             }
         }
     }
@@ -116,28 +116,27 @@ impl Session {
     pub async fn sql(&mut self, text: &str) -> Result<Table> {
         let (replica, freshness) = match self {
             Self::Server(server) => {
-                return sql::run(&server.hrana()?, &server.endpoint, text).await;
+                return Ok(server.client()?.run(text).await?);
             }
             Self::Embedded { replica, freshness } => (replica, *freshness),
         };
         replica.freshen(freshness).await?;
-        if let Outcome::Table(table) = replica.read(async |client| client.look(text).await).await? {
+        let look = async |client: &Client| Ok(client.look(text).await?);
+        if let Outcome::Table(table) = replica.read(look).await? {
             return Ok(table);
         }
         refuse_offline(freshness)?;
         // The warning about stale reads does not matter to a command that only writes.
         replica.forget_stale();
-        let source = replica.source();
-        let table = in_time(replica, sql::run(&source.hrana, &source.endpoint, text)).await?;
+        let primary = replica.source().client();
+        let table = in_time(replica, async { Ok(primary.run(text).await?) }).await?;
         replica.follow().await;
         Ok(table)
     }
 
     async fn look<T>(&mut self, look: impl AsyncFn(&Client) -> Result<T>) -> Result<T> {
         match self {
-            Self::Server(server) => {
-                look(&Client::connect(server.endpoint.clone(), &server.token).await?).await
-            }
+            Self::Server(server) => look(&server.client()?).await,
             Self::Embedded { replica, freshness } => {
                 replica.freshen(*freshness).await?;
                 replica.read(look).await
@@ -147,14 +146,11 @@ impl Session {
 
     async fn write<T>(&mut self, write: impl AsyncFn(&Client) -> Result<T>) -> Result<T> {
         match self {
-            Self::Server(server) => {
-                write(&Client::connect(server.endpoint.clone(), &server.token).await?).await
-            }
+            Self::Server(server) => write(&server.client()?).await,
             Self::Embedded { replica, freshness } => {
                 refuse_offline(*freshness)?;
-                let source = replica.source();
-                let client = Client::connect(source.endpoint.clone(), &source.token).await?;
-                let written = in_time(replica, write(&client)).await?;
+                let primary = replica.source().client();
+                let written = in_time(replica, write(&primary)).await?;
                 replica.follow().await;
                 Ok(written)
             }

@@ -11,7 +11,7 @@ use crate::cli::data::SqlArgs;
 use crate::output::Output;
 use crate::settings::Settings;
 use demo_base::error::{Fault, Result};
-use demo_sqld_client::sql::Table;
+use demo_sqld_client::table::Table;
 
 /// Runs the SQL and prints a table on a terminal, tab-separated lines in a pipe, or JSON.
 pub async fn run(settings: &Settings, args: &SqlArgs, output: &Output) -> Result<()> {

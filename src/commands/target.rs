@@ -15,10 +15,11 @@ use demo_base::error::{Fault, Result};
 use demo_base::files;
 use demo_sqld::namespace::NamespaceName;
 use demo_sqld::token;
+use demo_sqld_client::Client;
 use demo_sqld_client::embedded::{Freshness, Replica, Source};
-use demo_sqld_client::endpoint::{Dial, Endpoint};
+use demo_sqld_client::endpoint::Endpoint;
 use demo_sqld_client::hrana::Hrana;
-use demo_sqld_client::http::{loopback_client, remote_client};
+use demo_sqld_client::http::loopback_client;
 use demo_sqld_client::replication::catch_up;
 use demo_stack::state::{Local, Standing};
 
@@ -59,20 +60,15 @@ impl TargetServer {
     /// # Errors
     /// When the TLS backend cannot be set up.
     pub fn hrana(&self) -> Result<Hrana> {
-        Ok(self.anonymous()?.token(&self.token))
+        Ok(Hrana::to(&self.endpoint)?.token(&self.token))
     }
 
-    /// A Hrana client without the token.
+    /// A client for its database.
     ///
     /// # Errors
     /// When the TLS backend cannot be set up.
-    fn anonymous(&self) -> Result<Hrana> {
-        Ok(match self.endpoint.dial() {
-            Dial::Address(address) if !self.endpoint.tls() => {
-                Hrana::new(loopback_client()?, *address).namespace(self.endpoint.namespace())
-            }
-            _ => Hrana::at(remote_client()?, &self.endpoint.url()),
-        })
+    pub fn client(&self) -> Result<Client> {
+        Ok(Client::server(self.hrana()?, self.endpoint.clone()))
     }
 
     /// Opens the embedded replica of this server's database.
@@ -80,7 +76,7 @@ impl TargetServer {
     /// # Errors
     /// Exit 2 when its folder cannot be written, 1 when another command is using it.
     pub async fn replica(self, settings: &Settings) -> Result<Replica> {
-        let anonymous = self.anonymous()?;
+        let anonymous = Hrana::to(&self.endpoint)?;
         let namespace = self.endpoint.namespace().cloned();
         let hrana = anonymous.clone().token(&self.token);
         let source = Source { endpoint: self.endpoint, token: self.token, hrana, anonymous };

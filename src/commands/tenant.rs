@@ -15,7 +15,6 @@ use crate::cli::tenant::{CreateArgs, DropArgs, TenantCommand, TokenArgs};
 use crate::output::Output;
 use crate::settings::Settings;
 use demo_base::error::{Fault, Result};
-use demo_base::exit_code::ExitCode;
 use demo_sqld::claims::{Access, Grant};
 use demo_sqld::namespace::NamespaceName;
 use demo_sqld_client::admin::Admin;
@@ -166,10 +165,10 @@ async fn print_token(site: &Site<'_>, args: TokenArgs, output: &Output) -> Resul
                 .into());
         }
         // A token can be made without a server; only the check of the name needs one.
-        Err(error) if is_away(&error) => {
+        Err(error) if error.is_away() => {
             output.note(format!("note      cannot check whether `{name}` exists: {error}"));
         }
-        Err(error) => return Err(error),
+        Err(error) => return Err(error.into()),
     }
     let access = match args.access {
         AccessArg::Rw => Access::ReadWrite,
@@ -186,10 +185,6 @@ async fn print_token(site: &Site<'_>, args: TokenArgs, output: &Output) -> Resul
         return output.json(&json!({ "token": token, "tenant": name, "url": url }));
     }
     output.line(token.expose_secret())
-}
-
-fn is_away(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<Fault>().is_some_and(|fault| fault.code() == ExitCode::Unreachable)
 }
 
 async fn list(site: &Site<'_>, output: &Output) -> Result<()> {

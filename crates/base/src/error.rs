@@ -6,9 +6,9 @@
 //! line, where `src/explain.rs` alone decides on the exit code and the hint.
 
 use std::error::Error as StdError;
-use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
+use std::{io, iter};
 
 use crate::exit_code::ExitCode;
 
@@ -91,8 +91,17 @@ pub struct LastSeen(pub String);
 
 /// The messages of `error` and of its causes, outermost first, without repetitions.
 pub fn messages(error: &anyhow::Error) -> Vec<String> {
+    messages_of(error.chain())
+}
+
+/// The messages of `error` and of its causes, as one sentence with colons.
+pub fn joined(error: &(dyn StdError + 'static)) -> String {
+    messages_of(iter::successors(Some(error), |&cause| cause.source())).join(": ")
+}
+
+fn messages_of<'a>(chain: impl Iterator<Item = &'a (dyn StdError + 'static)>) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
-    for cause in error.chain() {
+    for cause in chain {
         let line = cause.to_string();
         // Many crates repeat the text of their source error in their own.
         let said = lines.last().is_some_and(|last| last.contains(&line));

@@ -17,8 +17,6 @@ use tokio::sync::Semaphore;
 use super::keyring::Keyring;
 use super::refusal::Refusal;
 use super::schema::Schema;
-use demo_base::error::Fault;
-use demo_base::exit_code::ExitCode;
 use demo_sqld::namespace::NamespaceName;
 use demo_sqld_client::admin::Admin;
 
@@ -79,14 +77,9 @@ impl Namespaces {
     async fn make(&self, name: &NamespaceName) -> Result<(), Refusal> {
         let _room = self.room.acquire().await.map_err(|_| Refusal::Internal)?;
         let made = self.admin.create(name).await.map_err(|error| {
-            let code = error.downcast_ref::<Fault>().map(Fault::code);
-            let reason = format!("{error:#}");
+            let reason = demo_base::error::joined(&error);
             tracing::warn!(namespace = %name, reason, "cannot create the namespace");
-            if code == Some(ExitCode::Unreachable) {
-                Refusal::ServerAway
-            } else {
-                Refusal::ServerRefused
-            }
+            if error.is_away() { Refusal::ServerAway } else { Refusal::ServerRefused }
         })?;
         if made {
             self.created.inc();

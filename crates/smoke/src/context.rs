@@ -5,8 +5,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use demo_base::error::{Diagnosis, Result};
-use demo_base::exit_code::ExitCode;
+use demo_base::error::{Result, find};
 use demo_report::{Check, Outcome};
 use demo_sqld_client::hrana::Reply;
 use demo_stack::engine::ephemeral::{EphemeralStack, EphemeralStacks};
@@ -140,7 +139,7 @@ impl<'a> Context<'a> {
             Ok(Ok(seen)) => (seen, otherwise),
             Ok(Err(error)) => {
                 // A server that cannot be reached does not show a known limitation.
-                let gone = Diagnosis::of(&error).code == ExitCode::Unreachable;
+                let gone = find(&error).is_some_and(demo_sqld_client::Error::is_away);
                 let miss = if gone { Outcome::Failed } else { otherwise };
                 (Seen::when(false, format!("{error:#}")), miss)
             }

@@ -11,9 +11,11 @@ use std::net::SocketAddr;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value, json};
 
+use super::error::{Error, Said};
 use super::http::Answer;
-use demo_base::error::{Fault, Result};
 use demo_sqld::namespace::NamespaceName;
+
+const API: &str = "the Admin API";
 
 /// A server's Admin API.
 #[derive(Clone, Debug)]
@@ -38,13 +40,13 @@ impl Admin {
     /// Sends one request; the caller interprets the answer.
     ///
     /// # Errors
-    /// Exit 3 when the server does not answer.
+    /// [`Error::Unreachable`] or [`Error::Silent`].
     pub async fn raw(
         &self,
         method: reqwest::Method,
         path: &str,
         body: Option<&Value>,
-    ) -> Result<Answer> {
+    ) -> Result<Answer, Error> {
         let url = format!("{}{path}", self.base);
         let mut request = self.http.request(method, url);
         if let Some(key) = &self.key {
@@ -63,74 +65,67 @@ impl Admin {
     /// reached then, so the caller must know how the server was started.
     ///
     /// # Errors
-    /// Exit 3, 4 or 1, as the server answers.
-    pub async fn create(&self, name: &NamespaceName) -> Result<bool> {
+    /// As the server answers.
+    pub async fn create(&self, name: &NamespaceName) -> Result<bool, Error> {
         let path = format!("/v1/namespaces/{name}/create");
         let answer = self.raw(reqwest::Method::POST, &path, Some(&json!({}))).await?;
         if answer.status == 400 && answer.body.contains("already exists") {
             return Ok(false);
         }
-        expect_success(&answer, name)?;
+        self.expect_success(&answer, name)?;
         Ok(true)
     }
 
     /// Deletes a namespace with its data.
     ///
     /// # Errors
-    /// Exit 5 when it does not exist; 3, 4 or 1, as the server answers.
-    pub async fn delete(&self, name: &NamespaceName) -> Result<()> {
+    /// [`Error::NoNamespace`] when it does not exist; else as the server answers.
+    pub async fn delete(&self, name: &NamespaceName) -> Result<(), Error> {
         let path = format!("/v1/namespaces/{name}");
         let answer = self.raw(reqwest::Method::DELETE, &path, None).await?;
-        expect_success(&answer, name)
+        self.expect_success(&answer, name)
     }
 
     /// Copies `from` to `to`, which must not exist.
     ///
     /// # Errors
-    /// Exit 2 when `to` exists, 5 when `from` does not; 3, 4 or 1 otherwise.
-    pub async fn fork(&self, from: &NamespaceName, to: &NamespaceName) -> Result<()> {
+    /// [`Error::NamespaceExists`] for `to`, [`Error::NoNamespace`] for `from`; else as the server
+    /// answers.
+    pub async fn fork(&self, from: &NamespaceName, to: &NamespaceName) -> Result<(), Error> {
         self.config(from).await?;
         if self.exists(to).await? {
-            return Err(Fault::input(format!("the namespace `{to}` exists already"))
-                .hint(format!(
-                    "a fork would destroy it; choose another name or `demo namespace delete {to}`"
-                ))
-                .into());
+            return Err(Error::NamespaceExists { name: to.clone() });
         }
         let path = format!("/v1/namespaces/{from}/fork/{to}");
         let answer = self.raw(reqwest::Method::POST, &path, None).await?;
-        expect_success(&answer, from)
+        self.expect_success(&answer, from)
     }
 
     /// Whether `name` exists.
     ///
     /// # Errors
-    /// Exit 3, 4 or 1, as the server answers.
-    pub async fn exists(&self, name: &NamespaceName) -> Result<bool> {
+    /// As the server answers.
+    pub async fn exists(&self, name: &NamespaceName) -> Result<bool, Error> {
         match self.config(name).await {
             Ok(_) => Ok(true),
-            Err(error) => match error.downcast_ref::<Fault>() {
-                Some(fault) if fault.code() == demo_base::exit_code::ExitCode::NotFound => {
-                    Ok(false)
-                }
-                _ => Err(error),
-            },
+            Err(Error::NoNamespace { .. }) => Ok(false),
+            Err(error) => Err(error),
         }
     }
 
     /// The configuration of `name`.
     ///
     /// # Errors
-    /// Exit 5 when it does not exist; 3, 4 or 1, as the server answers.
-    pub async fn config(&self, name: &NamespaceName) -> Result<Map<String, Value>> {
+    /// [`Error::NoNamespace`] when it does not exist; else as the server answers.
+    pub async fn config(&self, name: &NamespaceName) -> Result<Map<String, Value>, Error> {
         self.get(name, "config").await
     }
 
     /// The statistics of `name`, including `replication_index`.
     ///
     /// # Errors
-    /// Exit 5 when it does not exist; 3, 4 or 1, as the server answers.
-    pub async fn stats(&self, name: &NamespaceName) -> Result<Map<String, Value>> {
+    /// [`Error::NoNamespace`] when it does not exist; else as the server answers.
+    pub async fn stats(&self, name: &NamespaceName) -> Result<Map<String, Value>, Error> {
         self.get(name, "stats").await
     }
 
@@ -138,41 +133,42 @@ impl Admin {
     /// Returns the resulting configuration of the server.
     ///
     /// # Errors
-    /// Exit 5 when it does not exist; 3, 4 or 1, as the server answers.
+    /// [`Error::NoNamespace`] when it does not exist; else as the server answers.
     pub async fn configure(
         &self,
         name: &NamespaceName,
         changes: Map<String, Value>,
-    ) -> Result<Map<String, Value>> {
+    ) -> Result<Map<String, Value>, Error> {
         let mut config = self.config(name).await?;
         config.extend(changes);
         let path = format!("/v1/namespaces/{name}/config");
         let answer = self.raw(reqwest::Method::POST, &path, Some(&Value::Object(config))).await?;
-        expect_success(&answer, name)?;
+        self.expect_success(&answer, name)?;
         self.config(name).await
     }
 
-    async fn get(&self, name: &NamespaceName, route: &str) -> Result<Map<String, Value>> {
+    async fn get(&self, name: &NamespaceName, route: &str) -> Result<Map<String, Value>, Error> {
         let path = format!("/v1/namespaces/{name}/{route}");
         let answer = self.raw(reqwest::Method::GET, &path, None).await?;
-        expect_success(&answer, name)?;
-        serde_json::from_str(&answer.body).map_err(|error| {
-            Fault::failed(format!("the Admin API's {route} of `{name}` is not a JSON object"))
-                .because(error)
-                .into()
+        self.expect_success(&answer, name)?;
+        serde_json::from_str(&answer.body).map_err(|error| Error::UnusableAnswer {
+            server: API.to_owned(),
+            what: format!("the {route} of `{name}` is not a JSON object"),
+            source: Some(error.into()),
         })
     }
-}
 
-fn expect_success(answer: &Answer, name: &NamespaceName) -> Result<()> {
-    let fault = match answer.status {
-        200..=299 => return Ok(()),
-        401 | 403 => Fault::rejected("the Admin API refused the key")
-            .hint("set LIBSQL_ADMIN_AUTH_KEY to the key that the server was started with"),
-        404 => Fault::not_found(format!("there is no namespace `{name}`"))
-            .hint(format!("create it with `demo namespace create {name}`")),
-        status => Fault::failed(format!("the Admin API answered {status}")),
-    };
-    let body = answer.excerpt();
-    Err(if body.is_empty() { fault.into() } else { fault.because(body).into() })
+    fn expect_success(&self, answer: &Answer, name: &NamespaceName) -> Result<(), Error> {
+        let source = match answer.excerpt() {
+            body if body.is_empty() => Said(format!("status {}", answer.status)),
+            body => Said(body),
+        };
+        let server = || self.base.clone();
+        Err(match answer.status {
+            200..=299 => return Ok(()),
+            401 | 403 => Error::KeyRefused { api: API, source },
+            404 => Error::NoNamespace { server: server(), name: name.clone(), source },
+            status => Error::Status { server: API.to_owned(), status, source },
+        })
+    }
 }

@@ -20,7 +20,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::endpoint::{Dial, Endpoint};
-use demo_base::error::{Fault, Result};
+use super::error::Error;
 
 /// Opens connections to one endpoint, whatever host the URL names.
 #[derive(Clone)]
@@ -31,9 +31,8 @@ pub struct Connector {
 
 impl Connector {
     /// # Errors
-    /// Exit 2 when no certificate can contain the endpoint's name, 1 when the machine's trusted
-    /// roots cannot be used.
-    pub fn new(endpoint: &Endpoint) -> Result<Self> {
+    /// [`Error::NoCertificateName`], or [`Error::TrustedRoots`].
+    pub fn new(endpoint: &Endpoint) -> Result<Self, Error> {
         let tls = if endpoint.tls() { Some(tls_for(endpoint)?) } else { None };
         Ok(Self { dial: endpoint.dial().clone(), tls })
     }
@@ -54,23 +53,19 @@ impl Connector {
     }
 }
 
-fn tls_for(endpoint: &Endpoint) -> Result<(TlsConnector, ServerName<'static>)> {
+fn tls_for(endpoint: &Endpoint) -> Result<(TlsConnector, ServerName<'static>), Error> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .and_then(BuilderVerifierExt::with_platform_verifier)
-        .map_err(|error| {
-            Fault::failed("this machine's trusted roots cannot be used").because(error)
-        })?
+        .map_err(Error::TrustedRoots)?
         .with_no_client_auth();
     let host = match endpoint.dial() {
         Dial::Address(address) => address.ip().to_string(),
         Dial::Name(host, _) => host.clone(),
     };
     let uri_host = endpoint.url().parse::<Uri>().ok().and_then(|u| u.host().map(str::to_owned));
-    let name = ServerName::try_from(uri_host.unwrap_or(host)).map_err(|error| {
-        Fault::input("no certificate can contain the server's name").because(error)
-    })?;
+    let name = ServerName::try_from(uri_host.unwrap_or(host)).map_err(Error::NoCertificateName)?;
     Ok((TlsConnector::from(Arc::new(config)), name))
 }
 

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use http02::Uri;
 
-use demo_base::error::{Fault, Result};
+use crate::error::Error;
 use demo_sqld::namespace::NamespaceName;
 
 /// A database of a server.
@@ -44,24 +44,26 @@ impl Endpoint {
     /// The server that `url` names; a namespace becomes the first label of its host.
     ///
     /// # Errors
-    /// Exit 2 for text that is not an http or https URL of a server.
-    pub fn parse(url: &str, namespace: Option<&NamespaceName>) -> Result<Self> {
-        let refuse = |why: &str| {
-            Fault::input(format!("`{url}` is not the URL of a server: {why}"))
-                .hint("write http://127.0.0.1:8080 or https://db.example.com")
-        };
+    /// [`Error::NoServerUrl`].
+    pub fn parse(url: &str, namespace: Option<&NamespaceName>) -> Result<Self, Error> {
+        let refuse = |why| Error::NoServerUrl { url: url.to_owned(), why, source: None };
         let url = url.trim_end_matches('/');
-        let uri: Uri = url.parse().map_err(|error| refuse("").because(error))?;
+        let uri: Uri =
+            url.parse().map_err(|error: http02::uri::InvalidUri| Error::NoServerUrl {
+                url: url.to_owned(),
+                why: "it is not a URL",
+                source: Some(error.into()),
+            })?;
         let (tls, default_port) = match uri.scheme_str() {
             Some("http") => (false, 80),
             Some("https" | "libsql") => (true, 443),
-            _ => return Err(refuse("it begins with neither http:// nor https://").into()),
+            _ => return Err(refuse("it begins with neither http:// nor https://")),
         };
         if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
-            return Err(refuse("it contains a user name or password").into());
+            return Err(refuse("it contains a user name or password"));
         }
         if uri.query().is_some() {
-            return Err(refuse("it has a query").into());
+            return Err(refuse("it has a query"));
         }
         let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(|| refuse("no host"))?;
         let port = uri.port_u16().unwrap_or(default_port);
@@ -98,6 +100,19 @@ impl Endpoint {
         match &self.dial {
             Dial::Address(address) => format!("{scheme}://{address}{}", self.path),
             Dial::Name(..) => self.url(),
+        }
+    }
+
+    /// The host and port in the URL and the `Host` header.
+    pub(crate) fn authority(&self) -> &str {
+        &self.authority
+    }
+
+    /// The host in the URL, without the port.
+    pub(crate) fn host(&self) -> &str {
+        match self.authority.rsplit_once(':') {
+            Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+            _ => &self.authority,
         }
     }
 

@@ -1,31 +1,30 @@
-//! Explains errors of the `libsql` crate, and what to do about them.
+//! Turns the answers of a server, and the errors of the `libsql` crate, into an [`Error`].
 //!
 //! The crate passes on the answer of the server as text: `status=401 Unauthorized, body=...` for a
 //! refusal, `http error` for a connection that could not be opened (read in its source, 0.10.0).
 
 use libsql::Error::SqliteFailure;
 
-use super::endpoint::Endpoint;
+use crate::endpoint::Endpoint;
+use crate::error::{Error, Said};
 use crate::hrana::Reply;
 use crate::http::excerpt;
-use demo_base::error::Fault;
 
-/// The fault for an answer that is not a success.
-pub fn of_reply(reply: &Reply, endpoint: &Endpoint) -> Option<Fault> {
-    let server = endpoint.describe();
-    if reply.status != 200 {
-        return Some(refused(reply.status, &excerpt(&server_message(&reply.body)), endpoint));
+impl Reply {
+    /// The error that this answer of `endpoint` stands for, if it is not a success.
+    pub fn error(&self, endpoint: &Endpoint) -> Option<Error> {
+        if self.status != 200 {
+            return Some(refused(self.status, &server_message(&self.body), endpoint));
+        }
+        let (_, message) = self.sql_error()?;
+        Some(of_statement(endpoint.describe(), message))
     }
-    let (_, message) = reply.sql_error()?;
-    Some(of_statement(&server, message))
 }
 
 /// A replica forwards a write and reports the refusal of its primary as an error of the statement.
-fn of_statement(server: &str, message: &str) -> Fault {
+fn of_statement(server: String, message: &str) -> Error {
     if is_permission(message) {
-        return Fault::rejected(format!("{server}, through its primary, refused the statement"))
-            .because(excerpt(message))
-            .hint("run `demo token inspect` to see what the token allows");
+        return Error::ForbiddenByPrimary { server, source: said(message) };
     }
     statement(server, message)
 }
@@ -34,78 +33,71 @@ fn is_permission(message: &str) -> bool {
     message.contains("forbidden") || message.contains("PermissionDenied")
 }
 
-fn statement(server: &str, message: &str) -> Fault {
-    let fault = Fault::failed(format!("{server} refused the statement")).because(excerpt(message));
-    if message.contains("no such table: items") {
-        return fault.hint("run `demo init` with the same options to create the table");
-    }
-    fault
+fn statement(server: String, message: &str) -> Error {
+    Error::Statement { server, missing_table: missing_table(message), source: said(message) }
 }
 
-/// The cause of a fault that comes from a damaged local database file.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct Damaged(pub String);
+/// The table in `no such table: NAME`, the text that `SQLite` has for it.
+fn missing_table(message: &str) -> Option<String> {
+    let (_, name) = message.split_once("no such table: ")?;
+    Some(name.split([' ', '`', '"', '\n']).next()?.to_owned())
+}
+
+fn said(text: &str) -> Said {
+    Said(excerpt(text))
+}
+
+/// `SQLite`'s code for a write to a read-only database.
+const READ_ONLY: i32 = 8;
 
 /// `SQLite`'s codes for a damaged database and for a file that is not one.
 const DAMAGE: [i32; 2] = [11, 26];
 
-/// The fault for `error`, which occurred while talking to `endpoint` or reading a copy of it.
-pub fn explain(error: &libsql::Error, endpoint: &Endpoint) -> Fault {
-    let text = error.to_string();
-    let server = endpoint.describe();
-    if let SqliteFailure(code, message) = error {
-        let replica = format!("the embedded replica of {server}");
-        return if DAMAGE.contains(&(code & 0xff)) {
-            Fault::failed(format!("{replica} is damaged"))
-                .because(Damaged(message.clone()))
-                .hint("run `demo sync` to repair it once the primary answers")
-        } else {
-            statement(&replica, message)
-        };
+impl Error {
+    /// The meaning of `error`, which occurred while the crate talked to `endpoint` or read a copy of
+    /// it.
+    pub fn of_crate(error: &libsql::Error, endpoint: &Endpoint) -> Self {
+        let text = error.to_string();
+        let server = endpoint.describe();
+        if let SqliteFailure(code, message) = error {
+            let replica = format!("the embedded replica of {server}");
+            return match code & 0xff {
+                READ_ONLY => Self::CopyWritten,
+                damage if DAMAGE.contains(&damage) => {
+                    Self::Damaged { replica, source: Said(message.clone()) }
+                }
+                _ => statement(replica, message),
+            };
+        }
+        if let Some((status, body)) = api_status(&text) {
+            return refused(status, &server_message(body), endpoint);
+        }
+        if text.contains("http error:") {
+            let cause = ["Connection refused", "timed out", "certificate", "lookup"]
+                .into_iter()
+                .find(|word| text.contains(word))
+                .map_or_else(|| root_text(&text), str::to_lowercase);
+            return Self::Unreachable { server, source: Said(cause).into() };
+        }
+        of_statement(server, &root_text(&text))
     }
-    if let Some((status, body)) = api_status(&text) {
-        return refused(status, &excerpt(&server_message(body)), endpoint);
-    }
-    if text.contains("http error:") {
-        let cause = ["Connection refused", "timed out", "certificate", "lookup"]
-            .into_iter()
-            .find(|word| text.contains(word))
-            .map_or_else(|| root_text(&text), str::to_lowercase);
-        return Fault::unreachable(format!("cannot connect to {server}"))
-            .because(cause)
-            .hint("start a stack with `demo up`, or pass the URL of a server with `--url`");
-    }
-    of_statement(&server, &root_text(&text))
 }
 
-fn refused(status: u16, body: &str, endpoint: &Endpoint) -> Fault {
+fn refused(status: u16, body: &str, endpoint: &Endpoint) -> Error {
     let server = endpoint.describe();
-    let why = if body.is_empty() { format!("status {status}") } else { body.to_owned() };
     if status == 400 && is_permission(body) {
-        return of_statement(&server, body);
+        return of_statement(server, body);
     }
+    let source = if body.is_empty() { Said(format!("status {status}")) } else { said(body) };
     match (status, endpoint.namespace()) {
-        (401, _) => Fault::rejected(format!("{server} refused the token (401)"))
-            .because(why)
-            .hint("run `demo token inspect` to see what is wrong with it"),
-        (403, _) => Fault::rejected(format!("{server} does not allow this with the token (403)"))
-            .because(why)
-            .hint("run `demo token inspect` to see what the token allows"),
-        (404, Some(name)) => {
-            Fault::not_found(format!("there is no namespace `{name}` at {server}"))
-                .because(why)
-                .hint(format!("create it with `demo namespace create {name}`"))
-        }
-        (404, None) => Fault::not_found(format!("{server} has no default namespace"))
-            .because(why)
-            .hint("name one with --namespace"),
+        (401, _) => Error::TokenRefused { server, status, source },
+        (403, _) => Error::Forbidden { server, source },
+        (404, Some(name)) => Error::NoNamespace { server, name: name.clone(), source },
+        (404, None) => Error::NoDefaultNamespace { server, status, source },
         (400, None) if body.contains("host header") || body.contains("namespace") => {
-            Fault::input(format!("{server} has no default namespace"))
-                .because(why)
-                .hint("name one with --namespace, or create one with `demo namespace create NAME`")
+            Error::NoDefaultNamespace { server, status, source }
         }
-        _ => Fault::failed(format!("{server} answered {status}")).because(why),
+        _ => Error::Status { server, status, source },
     }
 }
 
@@ -142,37 +134,35 @@ fn root_text(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use demo_base::exit_code::ExitCode;
 
-    fn fault(text: &str, namespace: Option<&str>) -> Fault {
+    fn error(text: &str, namespace: Option<&str>) -> Error {
         let namespace = namespace.map(|name| name.parse().unwrap());
         let endpoint = Endpoint::local(([127, 0, 0, 1], 18080).into(), namespace.as_ref());
-        explain(&libsql::Error::Hrana(text.to_owned().into()), &endpoint)
+        Error::of_crate(&libsql::Error::Hrana(text.to_owned().into()), &endpoint)
     }
 
     #[test]
-    fn the_status_decides_the_exit_code() {
-        let api = |status: &str, body: &str| format!("api error: `status={status}, body={body}`");
-        let table = [
-            (api("401 Unauthorized", "{\"error\":\"x\"}"), None, ExitCode::Rejected),
-            (api("403 Forbidden", "{\"error\":\"x\"}"), None, ExitCode::Rejected),
-            (api("404 Not Found", "{\"error\":\"x\"}"), Some("shop"), ExitCode::NotFound),
-            (api("400 Bad Request", "Invalid host header"), None, ExitCode::Input),
-            (api("500 Internal Server Error", ""), None, ExitCode::Failed),
-            (
-                "http error: `connection error: Connection refused`".into(),
-                None,
-                ExitCode::Unreachable,
-            ),
-            (
-                "stream error: `Error { message: \"no such table: items\", code: \"S\" }`".into(),
-                None,
-                ExitCode::Failed,
-            ),
-        ];
-        for (text, namespace, code) in table {
-            assert_eq!(fault(&text, namespace).code(), code, "{text}");
-        }
+    fn the_status_decides_what_it_is() {
+        let api = |status: &str, body: &str| {
+            error(&format!("api error: `status={status}, body={body}`"), None)
+        };
+        assert!(matches!(api("401 Unauthorized", "{\"error\":\"x\"}"), Error::TokenRefused { .. }));
+        assert!(matches!(api("403 Forbidden", "{\"error\":\"x\"}"), Error::Forbidden { .. }));
+        let without = api("400 Bad Request", "Invalid host header");
+        assert!(matches!(without, Error::NoDefaultNamespace { status: 400, .. }));
+        assert!(matches!(api("500 Internal", ""), Error::Status { status: 500, .. }));
+        let gone = error("api error: `status=404 Not Found, body={\"error\":\"x\"}`", Some("shop"));
+        assert!(matches!(gone, Error::NoNamespace { name, .. } if name.as_str() == "shop"));
+    }
+
+    #[test]
+    fn the_text_of_the_crate_tells_the_rest() {
+        let gone = error("http error: `connection error: Connection refused`", None);
+        assert!(matches!(gone, Error::Unreachable { .. }));
+        let text = "stream error: `Error { message: \"no such table: items\", code: \"S\" }`";
+        let missing = error(text, None);
+        let Error::Statement { missing_table, .. } = missing else { panic!("{missing}") };
+        assert_eq!(missing_table.as_deref(), Some("items"));
     }
 
     #[test]

@@ -2,14 +2,20 @@
 //! the replication index of every answer.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
+use libsql_hrana::proto::{
+    Batch, BatchCond, BatchCondList, BatchStep, BatchStreamReq, CloseStreamReq, DescribeStreamReq,
+    ExecuteStreamReq, PipelineReqBody, PipelineRespBody, SequenceStreamReq, Stmt, StmtResult,
+    StreamRequest, StreamResponse, StreamResult, Value,
+};
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::{Value, json};
 
-use super::http::{Answer, excerpt, host_header};
-use demo_base::error::Result;
+use super::endpoint::{Dial, Endpoint};
+use super::error::Error;
+use super::http::{Answer, excerpt, host_header, loopback_client, remote_client};
 use demo_sqld::namespace::NamespaceName;
 
 /// A client for one database of one server.
@@ -29,6 +35,20 @@ impl Hrana {
     pub fn new(http: reqwest::Client, address: SocketAddr) -> Self {
         let host = Some(host_header(None, address));
         Self { http, base: format!("http://{address}"), host, selector: None, authorization: None }
+    }
+
+    /// The database at `endpoint`, without a token.
+    ///
+    /// # Errors
+    /// When the TLS backend cannot be set up.
+    pub fn to(endpoint: &Endpoint) -> Result<Self, Error> {
+        Ok(match endpoint.dial() {
+            Dial::Address(_) if !endpoint.tls() => {
+                let host = Some(endpoint.authority().to_owned());
+                Self { host, ..Self::at(loopback_client()?, &endpoint.describe()) }
+            }
+            _ => Self::at(remote_client(endpoint)?, &endpoint.url()),
+        })
     }
 
     /// The server at `url`; the host names the namespace, if any.
@@ -63,41 +83,62 @@ impl Hrana {
     /// Runs a script of several statements, which stops at the first that fails.
     ///
     /// # Errors
-    /// Exit 3 when the server does not answer. Refusals are in the [`Reply`].
-    pub async fn script(&self, sql: &str) -> Result<Reply> {
-        self.requests(json!([{ "type": "sequence", "sql": sql }])).await
+    /// [`Error::Unreachable`] or [`Error::Silent`]. Refusals are in the [`Reply`].
+    pub async fn script(&self, sql: &str) -> Result<Reply, Error> {
+        let sql = Some(sql.to_owned());
+        let script = SequenceStreamReq { sql, sql_id: None, replication_index: None };
+        self.requests(vec![StreamRequest::Sequence(script)]).await
     }
 
     /// Asks whether writes are allowed, with a write that never runs: its condition cannot be true,
     /// but the server checks the permission before it (measured on sqld 0.24.32).
     ///
     /// # Errors
-    /// Exit 3 when the server does not answer. Refusals are in the [`Reply`].
-    pub async fn dry_write(&self) -> Result<Reply> {
-        let never = json!({ "type": "not", "cond": { "type": "and", "conds": [] } });
-        let write = json!({ "sql": "CREATE TABLE never_made (x)" });
-        let steps = json!([{ "condition": never, "stmt": write }]);
-        self.requests(json!([{ "type": "batch", "batch": { "steps": steps } }])).await
+    /// [`Error::Unreachable`] or [`Error::Silent`]. Refusals are in the [`Reply`].
+    pub async fn dry_write(&self) -> Result<Reply, Error> {
+        let always = BatchCond::And(BatchCondList { conds: Vec::new() });
+        let condition = Some(BatchCond::Not { cond: Box::new(always) });
+        let stmt = Stmt::new("CREATE TABLE never_made (x)", false);
+        let steps = vec![BatchStep { condition, stmt }];
+        let batch = Batch { steps, replication_index: None };
+        self.requests(vec![StreamRequest::Batch(BatchStreamReq { batch })]).await
     }
 
     /// Runs one statement.
     ///
     /// # Errors
-    /// Exit 3 when the server does not answer. Refusals are in the [`Reply`].
-    pub async fn execute(&self, sql: &str) -> Result<Reply> {
-        self.requests(json!([{ "type": "execute", "stmt": { "sql": sql } }])).await
+    /// [`Error::Unreachable`] or [`Error::Silent`]. Refusals are in the [`Reply`].
+    pub async fn execute(&self, sql: &str) -> Result<Reply, Error> {
+        self.statement(Stmt::new(sql, true)).await
     }
 
-    /// Sends `requests`, an array of Hrana stream requests, and closes the stream.
+    /// Runs one statement with arguments or other options.
     ///
     /// # Errors
-    /// Exit 3 when the server does not answer. Refusals are in the [`Reply`].
-    pub async fn requests(&self, mut requests: Value) -> Result<Reply> {
-        if let Some(list) = requests.as_array_mut() {
-            list.push(json!({ "type": "close" }));
-        }
+    /// [`Error::Unreachable`] or [`Error::Silent`]. Refusals are in the [`Reply`].
+    pub async fn statement(&self, stmt: Stmt) -> Result<Reply, Error> {
+        self.requests(vec![StreamRequest::Execute(ExecuteStreamReq { stmt })]).await
+    }
+
+    /// Asks what a statement takes and returns, without running it.
+    ///
+    /// # Errors
+    /// [`Error::Unreachable`] or [`Error::Silent`]. Refusals are in the [`Reply`].
+    pub async fn describe(&self, sql: &str) -> Result<Reply, Error> {
+        let sql = Some(sql.to_owned());
+        let describe = DescribeStreamReq { sql, sql_id: None, replication_index: None };
+        self.requests(vec![StreamRequest::Describe(describe)]).await
+    }
+
+    /// Sends `requests`, one after another in a stream of their own, and closes the stream.
+    ///
+    /// # Errors
+    /// [`Error::Unreachable`] or [`Error::Silent`]. Refusals are in the [`Reply`].
+    pub async fn requests(&self, mut requests: Vec<StreamRequest>) -> Result<Reply, Error> {
+        requests.push(StreamRequest::Close(CloseStreamReq {}));
+        let pipeline = PipelineReqBody { baton: None, requests };
         let url = format!("{}/v3/pipeline", self.base);
-        let mut request = self.http.post(url).json(&json!({ "requests": requests }));
+        let mut request = self.http.post(url).json(&pipeline);
         if let Some(host) = &self.host {
             request = request.header(reqwest::header::HOST, host);
         }
@@ -118,33 +159,36 @@ pub struct Reply {
     pub status: u16,
     /// The whole body as text.
     pub body: String,
-    json: Option<Value>,
+    /// The body, if it is what the protocol says.
+    parsed: Option<Arc<PipelineRespBody>>,
+    scalar: Option<String>,
 }
 
 impl Reply {
     fn new(answer: Answer) -> Self {
-        Self {
-            status: answer.status,
-            json: serde_json::from_str(&answer.body).ok(),
-            body: answer.body,
-        }
+        let Answer { status, body } = answer;
+        let parsed = serde_json::from_str(&body).ok().map(Arc::new);
+        let mut reply = Self { status, body, parsed, scalar: None };
+        reply.scalar =
+            reply.execution().and_then(|result| as_text(result.rows.first()?.values.first()?));
+        reply
     }
 
-    fn result(&self, index: usize) -> Option<&Value> {
-        self.json.as_ref()?.get("results")?.get(index)
+    fn first(&self) -> Option<&StreamResult> {
+        self.parsed.as_ref()?.results.first()
     }
 
     /// The error inside a 200, if the first statement has one: its code and message.
     pub fn sql_error(&self) -> Option<(&str, &str)> {
-        let error = self.result(0)?.get("error")?;
-        let text = |name: &str| error.get(name).and_then(Value::as_str).unwrap_or_default();
-        Some((text("code"), text("message")))
+        match self.first()? {
+            StreamResult::Error { error } => Some((&error.code, &error.message)),
+            _ => None,
+        }
     }
 
     /// Whether the first request succeeded, whatever its type.
     pub fn is_done(&self) -> bool {
-        let kind = self.result(0).and_then(|result| result.get("type")?.as_str());
-        self.status == 200 && kind == Some("ok")
+        self.status == 200 && matches!(self.first(), Some(StreamResult::Ok { .. }))
     }
 
     /// Whether the first statement ran.
@@ -152,35 +196,25 @@ impl Reply {
         self.status == 200 && self.execution().is_some()
     }
 
-    fn execution(&self) -> Option<&Value> {
-        self.result(0)?.get("response")?.get("result")
+    /// The result of the first statement, if it ran.
+    pub fn execution(&self) -> Option<&StmtResult> {
+        match self.first()? {
+            StreamResult::Ok { response: StreamResponse::Execute(execute) } => {
+                Some(&execute.result)
+            }
+            _ => None,
+        }
     }
 
     /// The replication index of the server, taken from a statement that ran; 0 for a database
     /// without a write, for which the server returns null.
     pub fn replication_index(&self) -> Option<u64> {
-        match self.execution()?.get("replication_index")? {
-            Value::Null => Some(0),
-            Value::String(text) => text.parse().ok(),
-            other => other.as_u64(),
-        }
+        Some(self.execution()?.replication_index.unwrap_or_default())
     }
 
-    /// The names of the first statement's columns.
-    pub fn columns(&self) -> Vec<String> {
-        let columns = self.execution().and_then(|result| result.get("cols")?.as_array());
-        let name = |column: &Value| column.get("name").and_then(Value::as_str).map(str::to_owned);
-        columns.into_iter().flatten().map(|column| name(column).unwrap_or_default()).collect()
-    }
-
-    /// The rows of the first statement, each value as Hrana sends it.
-    pub fn rows(&self) -> Option<&Value> {
-        self.execution()?.get("rows")
-    }
-
-    /// The first value of the first row, as text.
+    /// The first value of the first row, as text; `None` for NULL and blobs.
     pub fn scalar(&self) -> Option<&str> {
-        self.rows()?.get(0)?.get(0)?.get("value")?.as_str()
+        self.scalar.as_deref()
     }
 
     /// The status and the relevant part of the body, on one line.
@@ -189,6 +223,14 @@ impl Reply {
             Some((code, message)) => format!("{} with {code}: {}", self.status, excerpt(message)),
             None => format!("{} {}", self.status, excerpt(&self.body)),
         }
+    }
+}
+
+fn as_text(value: &Value) -> Option<String> {
+    match value {
+        Value::Integer { value } => Some(value.to_string()),
+        Value::Text { value } => Some(value.to_string()),
+        Value::Float { .. } | Value::Null | Value::Blob { .. } | Value::None => None,
     }
 }
 
@@ -202,7 +244,7 @@ mod tests {
 
     #[test]
     fn an_error_inside_a_200_is_no_success() {
-        let body = r#"{"results":[{"type":"error","error":{"message":"no such table: x","code":"SQLITE_ERROR"}}]}"#;
+        let body = r#"{"baton":null,"base_url":null,"results":[{"type":"error","error":{"message":"no such table: x","code":"SQLITE_ERROR"}}]}"#;
         let refused = reply(200, body);
         assert!(!refused.succeeded());
         assert_eq!(refused.sql_error(), Some(("SQLITE_ERROR", "no such table: x")));
@@ -213,7 +255,7 @@ mod tests {
     fn the_replication_index_is_text_or_number() {
         for index in ["\"7\"", "7"] {
             let body = format!(
-                r#"{{"results":[{{"type":"ok","response":{{"type":"execute","result":{{"rows":[[{{"type":"integer","value":"3"}}]],"replication_index":{index}}}}}}}]}}"#
+                r#"{{"baton":null,"base_url":null,"results":[{{"type":"ok","response":{{"type":"execute","result":{{"cols":[],"rows":[[{{"type":"integer","value":"3"}}]],"affected_row_count":0,"last_insert_rowid":null,"replication_index":{index}}}}}}}]}}"#
             );
             let answer = reply(200, &body);
             assert_eq!(answer.replication_index(), Some(7));

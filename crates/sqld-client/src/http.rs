@@ -1,12 +1,17 @@
-//! Plain HTTP to a server on this machine.
+//! HTTP to a server.
 //!
 //! `NAME.localhost` is never looked up: the connection goes to the loopback address, and the `Host`
 //! header contains the namespace.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use demo_base::error::{Fault, Result};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use tokio::net::lookup_host;
+
+use crate::endpoint::{Dial, Endpoint};
+use crate::error::{Error, Said};
 use demo_sqld::namespace::NamespaceName;
 
 /// Longer than any answer of a healthy local server takes, and short enough for a user to wait.
@@ -16,27 +21,55 @@ pub const REQUEST_DEADLINE: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// When the TLS backend cannot be set up.
-pub fn loopback_client() -> Result<reqwest::Client> {
-    Ok(reqwest::Client::builder()
+pub fn loopback_client() -> Result<reqwest::Client, Error> {
+    reqwest::Client::builder()
         .no_proxy()
         // The machine's trusted roots are not needed here and take long to load.
         .tls_certs_only([])
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(Duration::from_secs(2))
         .timeout(REQUEST_DEADLINE)
-        .build()?)
+        .build()
+        .map_err(Error::HttpClient)
 }
 
-/// A client for other servers, which honours the proxy settings of the environment.
+/// A client for `endpoint` wherever it is, which honours the proxy settings of the environment.
 ///
 /// # Errors
 /// When the TLS backend cannot be set up.
-pub fn remote_client() -> Result<reqwest::Client> {
-    Ok(reqwest::Client::builder()
+pub fn remote_client(endpoint: &Endpoint) -> Result<reqwest::Client, Error> {
+    let resolver = Labelled { host: endpoint.host().to_owned(), dial: endpoint.dial().clone() };
+    reqwest::Client::builder()
+        .dns_resolver(Arc::new(resolver))
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(Duration::from_secs(10))
         .timeout(Duration::from_secs(60))
-        .build()?)
+        .build()
+        .map_err(Error::HttpClient)
+}
+
+/// Resolves a host that begins with the name of a namespace as the server's own host, since DNS may
+/// not know the former. Other hosts, such as that of a proxy, are resolved as they are.
+struct Labelled {
+    host: String,
+    dial: Dial,
+}
+
+impl Resolve for Labelled {
+    fn resolve(&self, name: Name) -> Resolving {
+        let host = match &self.dial {
+            Dial::Address(address) if name.as_str() == self.host => {
+                let addresses: Addrs = Box::new(std::iter::once(*address));
+                return Box::pin(async { Ok(addresses) });
+            }
+            Dial::Name(host, _) if name.as_str() == self.host => host.clone(),
+            _ => name.as_str().to_owned(),
+        };
+        Box::pin(async move {
+            let addresses: Vec<SocketAddr> = lookup_host((host, 0)).await?.collect();
+            Ok(Box::new(addresses.into_iter()) as Addrs)
+        })
+    }
 }
 
 /// The `Host` header that selects `namespace` (the first label decides).
@@ -60,19 +93,19 @@ impl Answer {
     /// Sends `request` and reads the answer.
     ///
     /// # Errors
-    /// Exit 3 when the server at `base` cannot be reached or does not answer in time.
-    pub async fn to(request: reqwest::RequestBuilder, base: &str) -> Result<Self> {
+    /// [`Error::Unreachable`] or [`Error::Silent`], with `base` as the server.
+    pub async fn to(request: reqwest::RequestBuilder, base: &str) -> Result<Self, Error> {
         let attempt = async {
             let response = request.send().await?;
             let status = response.status().as_u16();
             Ok::<_, reqwest::Error>(Self { status, body: response.text().await? })
         };
         attempt.await.map_err(|error| {
+            let server = base.to_owned();
             if error.is_timeout() {
-                Fault::unreachable(format!("{base} did not answer in time")).into()
-            } else {
-                nothing_answers(base, error).into()
+                return Error::Silent { server };
             }
+            Error::Unreachable { server, source: Said(root(&error)).into() }
         })
     }
 
@@ -92,13 +125,11 @@ pub fn excerpt(text: &str) -> String {
     line.chars().take(LONGEST).chain(['…']).collect()
 }
 
-/// The fault for a connection that could not be opened.
-pub fn nothing_answers(url: &str, error: impl std::error::Error) -> Fault {
-    let mut root: &dyn std::error::Error = &error;
+/// The message of the innermost cause; those around it only say that a request failed.
+fn root(error: &dyn std::error::Error) -> String {
+    let mut root = error;
     while let Some(source) = root.source() {
         root = source;
     }
-    Fault::unreachable(format!("cannot connect to {url}"))
-        .because(root.to_string())
-        .hint("start a stack with `demo up`, or pass the URL of a server with `--url`")
+    root.to_string()
 }

@@ -1,10 +1,10 @@
 //! The table `items`, for trying out a server.
 
-use libsql::{Value, params};
+use libsql_hrana::proto::Value;
 use serde::Serialize;
 
-use super::Client;
-use demo_base::error::{Fault, Result};
+use crate::Client;
+use crate::error::Error;
 
 const CREATE: &str = "CREATE TABLE IF NOT EXISTS items (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -25,80 +25,57 @@ impl Client {
     /// Creates the table if it does not exist.
     ///
     /// # Errors
-    /// As the server answers; see [`super::explain`].
-    pub async fn init(&self) -> Result<()> {
-        self.connection.execute(CREATE, ()).await.map_err(|error| self.fault(error))?;
-        Ok(())
+    /// As [`Client::query`].
+    pub async fn init(&self) -> Result<(), Error> {
+        self.query(CREATE, Vec::new()).await.map(|_nothing| ())
     }
 
     /// Adds a row and returns it as the server stored it.
     ///
     /// # Errors
-    /// As the server answers; see [`super::explain`].
-    pub async fn insert(&self, label: &str) -> Result<Item> {
+    /// As [`Client::query`]; [`Error::OtherColumns`] for another table of that name.
+    pub async fn insert(&self, label: &str) -> Result<Item, Error> {
         let sql = "INSERT INTO items (label) VALUES (?1) RETURNING id, label, created_at";
-        let items = match self.items(sql, params![label]).await {
-            Ok(items) => items?,
-            Err(error) => return Err(self.fault_of_write(error).await),
-        };
-        let first = items.into_iter().next();
-        first.ok_or_else(|| Fault::failed("the server returned no row for the insert").into())
+        let items = self.items(sql, vec![Value::Text { value: label.into() }]).await?;
+        items.into_iter().next().ok_or_else(|| self.unusable("no row for the insert"))
     }
 
     /// All rows, oldest first.
     ///
     /// # Errors
-    /// As the server answers; see [`super::explain`].
-    pub async fn read(&self) -> Result<Vec<Item>> {
-        let sql = "SELECT id, label, created_at FROM items ORDER BY id";
-        self.items(sql, ()).await.map_err(|error| self.fault(error))?
+    /// As [`Client::query`]; [`Error::OtherColumns`] for another table of that name.
+    pub async fn read(&self) -> Result<Vec<Item>, Error> {
+        self.items("SELECT id, label, created_at FROM items ORDER BY id", Vec::new()).await
     }
 
     /// The number of rows.
     ///
     /// # Errors
-    /// As the server answers; see [`super::explain`].
-    pub async fn count(&self) -> Result<u64> {
-        let fault = |error| self.fault(error);
-        let mut rows =
-            self.connection.query("SELECT count(*) FROM items", ()).await.map_err(fault)?;
-        let row = rows.next().await.map_err(fault)?;
-        let value = row.map(|row| row.get_value(0)).transpose().map_err(fault)?;
-        match value {
-            Some(Value::Integer(count)) => Ok(count.unsigned_abs()),
-            other => Err(Fault::failed(format!("the server counted {other:?}")).into()),
+    /// As [`Client::query`].
+    pub async fn count(&self) -> Result<u64, Error> {
+        let table = self.query("SELECT count(*) FROM items", Vec::new()).await?;
+        match table.rows.first().and_then(|row| row.first()) {
+            Some(Value::Integer { value }) => Ok(value.unsigned_abs()),
+            other => Err(self.unusable(&format!("a count of {other:?}"))),
         }
     }
 
-    async fn items(
-        &self,
-        sql: &str,
-        params: impl libsql::params::IntoParams,
-    ) -> Result<Result<Vec<Item>>, libsql::Error> {
-        let mut rows = self.connection.query(sql, params).await?;
-        let mut items = Vec::new();
-        while let Some(row) = rows.next().await? {
-            let mut values = [const { Value::Null }; 3];
-            for (index, value) in (0..).zip(&mut values) {
-                *value = row.get_value(index)?;
-            }
-            match item(values) {
-                Ok(item) => items.push(item),
-                Err(error) => return Ok(Err(error)),
-            }
-        }
-        Ok(Ok(items))
+    async fn items(&self, sql: &str, args: Vec<Value>) -> Result<Vec<Item>, Error> {
+        self.query(sql, args).await?.rows.iter().map(|row| item(row)).collect()
+    }
+
+    fn unusable(&self, what: &str) -> Error {
+        let server = self.endpoint().describe();
+        Error::UnusableAnswer { server, what: what.to_owned(), source: None }
     }
 }
 
 /// The database may contain a table `items` with other columns.
-fn item(values: [Value; 3]) -> Result<Item> {
-    match values {
-        [Value::Integer(id), Value::Text(label), Value::Text(created_at)] => {
-            Ok(Item { id, label, created_at })
+fn item(row: &[Value]) -> Result<Item, Error> {
+    match row {
+        [Value::Integer { value: id }, Value::Text { value: label }, Value::Text { value: at }] => {
+            Ok(Item { id: *id, label: label.to_string(), created_at: at.to_string() })
         }
-        other => Err(Fault::failed(format!("`items` has a row with other columns: {other:?}"))
-            .hint("inspect it with `demo sql 'select * from items'`")
-            .into()),
+        other => Err(Error::OtherColumns { row: format!("{other:?}") }),
     }
 }

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use serde_json::json;
-
+use super::error::{Error, Said};
 use super::hrana::{Hrana, Reply};
-use demo_base::error::{Fault, Result};
+use demo_base::error::Result;
 use demo_base::ready::{Attempt, poll};
 
 /// A replica is only milliseconds behind; this allows for a machine under load.
@@ -19,12 +18,12 @@ const CATCH_UP_DEADLINE: Duration = Duration::from_secs(10);
 pub async fn catch_up(primary: &Hrana, replica: &Hrana) -> Result<u64> {
     let reply = primary.execute("SELECT 1").await?;
     let Some(target) = reply.replication_index() else {
-        return Err(refusal("primary", &reply).into());
+        return Err(refusal("the primary", &reply).into());
     };
     let index = poll(&format!("the replica is at index {target}"), CATCH_UP_DEADLINE, async || {
         let reply = replica.execute("SELECT 1").await?;
         if matches!(reply.status, 401 | 403) {
-            return Err(refusal("replica", &reply).into());
+            return Err(refusal("the replica", &reply).into());
         }
         Ok(match reply.replication_index() {
             Some(index) if index >= target => Attempt::Done(index),
@@ -46,7 +45,7 @@ async fn until_described(replica: &Hrana) -> Result<()> {
     let Some(table) = reply.scalar() else { return Ok(()) };
     let sql = format!("SELECT * FROM \"{}\"", table.replace('"', "\"\""));
     poll(&format!("the replica describes `{table}`"), CATCH_UP_DEADLINE, async || {
-        let described = replica.requests(json!([{ "type": "describe", "sql": sql }])).await?;
+        let described = replica.describe(&sql).await?;
         Ok(match described.sql_error() {
             None => Attempt::Done(()),
             Some((_, message)) => Attempt::Again(message.to_owned()),
@@ -55,14 +54,11 @@ async fn until_described(replica: &Hrana) -> Result<()> {
     .await
 }
 
-fn refusal(server: &str, reply: &Reply) -> Fault {
-    let said = reply.describe();
-    let fault = match reply.status {
-        401 | 403 => Fault::rejected(format!("the {server} refused the token"))
-            .hint("run `demo token inspect` to see what is wrong with it"),
-        404 => Fault::not_found(format!("the {server} has no such namespace"))
-            .hint("create it with `demo namespace create NAME`"),
-        _ => Fault::failed(format!("the {server} did not say its replication index")),
-    };
-    fault.because(said)
+fn refusal(server: &str, reply: &Reply) -> Error {
+    let (server, source) = (server.to_owned(), Said(reply.describe()));
+    match reply.status {
+        status @ (401 | 403) => Error::TokenRefused { server, status, source },
+        404 => Error::NoSuchNamespace { server, source },
+        status => Error::Status { server, status, source },
+    }
 }

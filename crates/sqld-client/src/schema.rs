@@ -12,9 +12,9 @@ use libsql_sqlite3_parser::lexer::sql::Parser;
 use sha2::{Digest, Sha256};
 
 use crate::endpoint::Endpoint;
-use crate::explain_reply;
+use crate::error::{Error, Said};
 use crate::hrana::Hrana;
-use demo_base::error::{Fault, Result};
+use demo_base::error::Result;
 use demo_base::files;
 use demo_base::hex;
 
@@ -40,35 +40,33 @@ impl Schema {
     /// Reads a file of SQL.
     ///
     /// # Errors
-    /// Exit 5 when it does not exist; as [`Schema::parse`].
+    /// When it cannot be read; as [`Schema::parse`].
     pub fn read(path: &Path) -> Result<Self> {
-        Self::parse(files::read_text(path, "schema")?, &path.display().to_string())
+        Ok(Self::parse(files::read_text(path, "schema")?, &path.display().to_string())?)
     }
 
     /// Checks that `text` can run in one transaction; `place` is its origin, for messages.
     ///
     /// # Errors
-    /// Exit 2 for text that is empty, is not SQL or contains transactions.
-    pub fn parse(text: String, place: &str) -> Result<Self> {
+    /// [`Error::EmptySchema`], [`Error::NoSql`] or [`Error::TransactionInSchema`].
+    pub fn parse(text: String, place: &str) -> Result<Self, Error> {
         let mut parser = Parser::new(text.as_bytes());
         let mut statements = 0_usize;
         loop {
-            let command = parser.next().map_err(|error| {
-                Fault::input(format!("{place} is not SQL that the server accepts"))
-                    .because(error.to_string())
+            let command = parser.next().map_err(|error| Error::NoSql {
+                place: place.to_owned(),
+                source: Said(error.to_string()),
             })?;
             let Some(command) = command else { break };
             statements += 1;
             let (Cmd::Stmt(statement) | Cmd::Explain(statement) | Cmd::ExplainQueryPlan(statement)) =
                 command;
             if let Some(word) = transaction(&statement) {
-                return Err(Fault::input(format!("{place} contains the statement {word}"))
-                    .hint("leave out transaction statements, since everything runs in one transaction")
-                    .into());
+                return Err(Error::TransactionInSchema { place: place.to_owned(), word });
             }
         }
         if statements == 0 {
-            return Err(Fault::input(format!("{place} contains no statement")).into());
+            return Err(Error::EmptySchema { place: place.to_owned() });
         }
         let digest = hex::encode(&Sha256::digest(&text));
         Ok(Self { text, digest })
@@ -77,40 +75,31 @@ impl Schema {
     /// Applies the schema to the namespace of `hrana`, unless that was done before.
     ///
     /// # Errors
-    /// Exit 1 when a statement fails, in which case none of them has any effect, or when another
-    /// schema was applied before; 3, 4 or 5, as the server answers.
-    pub async fn apply(&self, hrana: &Hrana, endpoint: &Endpoint) -> Result<Applied> {
+    /// [`Error::Statement`] when a statement fails, in which case none of them has any effect;
+    /// [`Error::OtherSchema`] when another schema was applied before; else as the server answers.
+    pub async fn apply(&self, hrana: &Hrana, endpoint: &Endpoint) -> Result<Applied, Error> {
         if self.is_applied(hrana, endpoint).await? {
             return Ok(Applied::Before);
         }
         let reply = hrana.script(&script(&self.text)).await?;
-        let Some(fault) = explain_reply(&reply, endpoint) else { return Ok(Applied::Now) };
+        let Some(error) = reply.error(endpoint) else { return Ok(Applied::Now) };
         // If another client was faster, this transaction fails, but the schema is applied.
         if self.is_applied(hrana, endpoint).await? {
             return Ok(Applied::Before);
         }
-        Err(fault.into())
+        Err(error)
     }
 
-    async fn is_applied(&self, hrana: &Hrana, endpoint: &Endpoint) -> Result<bool> {
+    async fn is_applied(&self, hrana: &Hrana, endpoint: &Endpoint) -> Result<bool, Error> {
         let reply = hrana.execute(&format!("SELECT digest, applied_at FROM {MARKER}")).await?;
-        if reply.sql_error().is_some_and(|(_, message)| message.contains("no such table")) {
-            return Ok(false);
-        }
-        if let Some(fault) = explain_reply(&reply, endpoint) {
-            return Err(fault.into());
-        }
-        match reply.scalar() {
-            Some(digest) if digest == self.digest => Ok(true),
-            _ => {
-                let place = endpoint.namespace().map(ToString::to_string).unwrap_or_default();
-                Err(Fault::failed(format!("another schema was applied to `{place}` before"))
-                    .because(format!("its table {MARKER} records it"))
-                    .hint(format!(
-                        "change the schema by hand with `demo sql --namespace {place} -`"
-                    ))
-                    .into())
-            }
+        match (reply.error(endpoint), reply.scalar()) {
+            (Some(Error::Statement { missing_table: Some(_), .. }), _) => Ok(false),
+            (Some(error), _) => Err(error),
+            (None, Some(digest)) if digest == self.digest => Ok(true),
+            (None, _) => Err(Error::OtherSchema {
+                namespace: endpoint.namespace().map(ToString::to_string).unwrap_or_default(),
+                source: Said(format!("its table {MARKER} records it")),
+            }),
         }
     }
 }

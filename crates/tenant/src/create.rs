@@ -79,7 +79,7 @@ impl Creation<'_> {
         } else {
             format!("there is no tenant `{name}`")
         };
-        Err(error.context(format!("the schema was not applied, and {fate}")))
+        Err(anyhow::Error::from(error).context(format!("the schema was not applied, and {fate}")))
     }
 
     /// Refuses to create the namespace if files of an earlier one remain. The server would

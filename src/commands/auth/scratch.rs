@@ -7,13 +7,13 @@ use std::time::Duration;
 use crate::cli::data::Target;
 use crate::commands::{namespace, target, token};
 use crate::settings::Settings;
-use demo_base::error::{Fault, Result};
-use demo_base::exit_code::ExitCode;
+use demo_base::error::{Fault, Result, find, joined};
 use demo_base::random;
 use demo_login::config::{Backend, Libsql};
 use demo_login::migrate;
 use demo_sqld::claims::{Access, Grant};
 use demo_sqld::namespace::NamespaceName;
+use demo_sqld_client::Error;
 use demo_sqld_client::admin::Admin;
 use demo_sqld_client::endpoint::Endpoint;
 use demo_sqld_client::hrana::{Hrana, Reply};
@@ -44,12 +44,11 @@ impl Scratch {
     /// Exit 3 when the stack does not answer, 4 when it refuses the token, 5 when the project has
     /// no keys.
     pub async fn make(settings: &Settings) -> Result<Self> {
-        Self::attempt(settings).await.map_err(|error| match error.downcast::<Fault>() {
-            Ok(fault) if fault.code() == ExitCode::Unreachable => fault
+        Self::attempt(settings).await.map_err(|error| match find::<Error>(&error) {
+            Some(away) if away.is_away() => Fault::unreachable(joined(away))
                 .hint("start a stack with `demo up`, or name a configuration file with -c")
                 .into(),
-            Ok(fault) => fault.into(),
-            Err(error) => error,
+            _ => error,
         })
     }
 

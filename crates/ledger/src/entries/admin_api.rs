@@ -412,7 +412,7 @@ async fn ask(
     if let Some(body) = body {
         request = request.header(CONTENT_TYPE, "application/json").body(body.to_owned());
     }
-    Answer::to(request, &base).await
+    Ok(Answer::to(request, &base).await?)
 }
 
 fn key(stack: &EphemeralStack) -> Result<String> {

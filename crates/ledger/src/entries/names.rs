@@ -123,5 +123,5 @@ async fn select(
     if let Some((name, value)) = extra {
         request = request.header(name, value);
     }
-    Answer::to(request, &base).await
+    Ok(Answer::to(request, &base).await?)
 }

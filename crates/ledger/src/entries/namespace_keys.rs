@@ -253,7 +253,7 @@ async fn insert_by_path(
     if let Some(token) = token {
         request = request.header(AUTHORIZATION, format!("Bearer {}", token.expose_secret()));
     }
-    Answer::to(request, &url).await
+    Ok(Answer::to(request, &url).await?)
 }
 
 /// What became of [`insert_by_path`]; `rows` is how many are there then.

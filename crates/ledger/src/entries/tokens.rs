@@ -237,5 +237,5 @@ async fn with_claims(
     sql: &str,
 ) -> Result<Reply> {
     let token = stack.token_with(claims)?;
-    stack.anonymous("primary", Some(name))?.token(&token).execute(sql).await
+    Ok(stack.anonymous("primary", Some(name))?.token(&token).execute(sql).await?)
 }

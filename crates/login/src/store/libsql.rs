@@ -17,7 +17,6 @@ use crate::name::Username;
 use crate::profile::Profile;
 use crate::tokens::TokenRecord;
 use demo_base::error::{Fault, Result};
-use demo_base::exit_code::ExitCode;
 use demo_sqld_client::connector::Connector;
 use demo_sqld_client::endpoint::Endpoint;
 
@@ -231,15 +230,7 @@ impl LibsqlStore {
     }
 }
 
-/// The client's explanation of an error, with a hint for this service.
+/// The client's explanation of an error.
 fn explained(cause: &::libsql::Error, endpoint: &Endpoint) -> anyhow::Error {
-    let fault = demo_sqld_client::explain(cause, endpoint);
-    let fault = match fault.code() {
-        ExitCode::Rejected => fault.hint("correct `backend.libsql.authToken`"),
-        ExitCode::NotFound | ExitCode::Input | ExitCode::Unreachable => {
-            fault.hint("correct `backend.libsql.url`, or start the database")
-        }
-        _ => fault,
-    };
-    fault.into()
+    demo_sqld_client::Error::of_crate(cause, endpoint).into()
 }

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use secrecy::SecretString;
-use serde_json::json;
 
 use crate::{Context, Scenario, Seen};
 use demo_base::error::Result;
@@ -12,8 +11,8 @@ use demo_base::ready::{Attempt, poll};
 use demo_sqld_client::Client;
 use demo_sqld_client::endpoint::Endpoint;
 use demo_sqld_client::hrana::Hrana;
+use demo_sqld_client::proto::Stmt;
 use demo_sqld_client::replication::catch_up;
-use demo_sqld_client::sql::Table;
 use demo_stack::engine::ephemeral::EphemeralStack;
 use demo_stack::plan::Interface;
 use demo_stack::plan::blueprint::Variants;
@@ -29,8 +28,8 @@ const MEGABYTE: usize = 1024 * 1024;
 async fn run(context: &Context<'_>) -> Result<()> {
     let stack = context.start(Variants::DEFAULT).await?;
     let token = stack.full_token()?;
-    let primary = client(&stack, "primary", &token).await?;
-    let replica = client(&stack, "replica", &token).await?;
+    let primary = client(&stack, "primary", &token)?;
+    let replica = client(&stack, "replica", &token)?;
     let on_primary = stack.hrana("primary", None)?;
     let on_replica = stack.hrana("replica", None)?;
 
@@ -50,7 +49,7 @@ async fn run(context: &Context<'_>) -> Result<()> {
             "null, integer, real, text, blob",
             async || {
                 let sql = "SELECT NULL, 9007199254740993, 0.5, 'é''', x'00ff'";
-                let table = Table::of(&on_primary.execute(sql).await?)?;
+                let table = primary.run(sql).await?;
                 let row = table.text_rows().concat().join(" ");
                 Ok(Seen::equal(&row, &"NULL 9007199254740993 0.5 é' x'00ff'".to_owned()))
             },
@@ -105,11 +104,10 @@ async fn run(context: &Context<'_>) -> Result<()> {
         .check("a read can wait for an index", "200 with the row", async || {
             let reply =
                 on_primary.execute("INSERT INTO items (label) VALUES ('waited for')").await?;
-            let index = reply.replication_index().unwrap_or_default().to_string();
+            let index = reply.replication_index();
             let sql = "SELECT count(*) FROM items WHERE label = 'waited for'";
-            let statement = json!({ "sql": sql, "replication_index": index });
-            let reply =
-                on_replica.requests(json!([{ "type": "execute", "stmt": statement }])).await?;
+            let statement = Stmt { replication_index: index, ..Stmt::new(sql, true) };
+            let reply = on_replica.statement(statement).await?;
             Ok(Seen::when(reply.scalar() == Some("1"), reply.scalar().unwrap_or("no row")))
         })
         .await;
@@ -126,7 +124,7 @@ async fn run(context: &Context<'_>) -> Result<()> {
     Ok(())
 }
 
-async fn client(stack: &EphemeralStack, service: &str, token: &SecretString) -> Result<Client> {
-    let address = stack.address(service, Interface::Http)?;
-    Client::connect(Endpoint::local(address, None), token).await
+fn client(stack: &EphemeralStack, service: &str, token: &SecretString) -> Result<Client> {
+    let endpoint = Endpoint::local(stack.address(service, Interface::Http)?, None);
+    Ok(Client::server(Hrana::to(&endpoint)?.token(token), endpoint))
 }

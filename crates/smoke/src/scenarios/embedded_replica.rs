@@ -12,11 +12,11 @@ use libsql::{Database, Value};
 use secrecy::SecretString;
 
 use crate::{Context, Scenario, Seen};
-use demo_base::error::{Diagnosis, Fault, Result};
-use demo_base::exit_code::ExitCode;
+use demo_base::error::{Fault, Result, find};
 use demo_base::ready::{Attempt, poll};
 use demo_sqld::claims::Grant;
 use demo_sqld::namespace::NamespaceName;
+use demo_sqld_client::Error;
 use demo_sqld_client::embedded::{Freshness, Notice, Replica, Source, pull};
 use demo_sqld_client::endpoint::Endpoint;
 use demo_sqld_client::hrana::Hrana;
@@ -136,20 +136,23 @@ impl Bench<'_> {
         context
             .check(
                 "demo refuses it for another namespace, and an empty token",
-                "4 and 4",
+                "refused and refused",
                 async || {
                     let empty = SecretString::from(String::new());
-                    let mut codes = Vec::new();
+                    let mut outcomes = Vec::new();
                     for token in [&scoped, &empty] {
                         let mut replica = self.replica("refused", other, token).await?;
                         let outcome = replica.sync().await;
-                        codes.push(outcome.err().map(|error| Diagnosis::of(&error).code));
+                        outcomes.push(match &outcome {
+                            Ok(_) => "a sync",
+                            Err(error) => match find::<Error>(error) {
+                                Some(refusal) if refusal.is_refusal() => "refused",
+                                _ => "another error",
+                            },
+                        });
                     }
-                    let good = codes.iter().all(|code| *code == Some(ExitCode::Rejected));
-                    let text = |code: &Option<ExitCode>| {
-                        code.map_or("a sync".to_owned(), |code| (code as u8).to_string())
-                    };
-                    Ok(Seen::when(good, codes.iter().map(text).collect::<Vec<_>>().join(" and ")))
+                    let good = outcomes.iter().all(|outcome| *outcome == "refused");
+                    Ok(Seen::when(good, outcomes.join(" and ")))
                 },
             )
             .await;
@@ -280,7 +283,7 @@ impl Bench<'_> {
     async fn seen(&self, replica: &mut Replica) -> Result<i64> {
         replica.freshen(Freshness::Latest).await?;
         let text = "SELECT count(*) FROM t";
-        let table = replica.read(async |client| client.look(text).await).await?;
+        let table = replica.read(async |client| Ok(client.look(text).await?)).await?;
         table.integer().ok_or_else(|| Fault::failed("the copy counted nothing").into())
     }
 }

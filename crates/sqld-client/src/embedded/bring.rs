@@ -8,7 +8,8 @@ use super::preflight::{self, Answer};
 use super::pull::{self, Failure, Pulled};
 use super::record::{Found, Record, Spoilt};
 use super::{Notice, Replica, Synced, query};
-use demo_base::error::{Fault, Result};
+use crate::error::{Error, Said};
+use demo_base::error::Result;
 
 impl Replica {
     /// Syncs the existing copy, and fetches it again if it cannot be synced.
@@ -61,15 +62,15 @@ impl Replica {
     async fn pull(&mut self, record: &Record, check: bool) -> Result<(Pulled, Option<String>)> {
         match self.attempt(record, check).await? {
             Ok(pulled) => return Ok((pulled, None)),
-            Err(Failure::Server(text)) => return Err(self.refused(&text).await),
+            Err(Failure::Server(text)) => return Err(self.refused(&text).await.into()),
             Err(Failure::Damaged(_)) => {}
         }
         let why = "the file was damaged".to_owned();
         self.throw_away(&why)?;
         match self.attempt(&Record::new(&self.url()), false).await? {
             Ok(pulled) => Ok((pulled, Some(why))),
-            Err(Failure::Server(text)) => Err(self.refused(&text).await),
-            Err(Failure::Damaged(text)) => Err(self.damaged(libsql::Error::Misuse(text)).into()),
+            Err(Failure::Server(text)) => Err(self.refused(&text).await.into()),
+            Err(Failure::Damaged(text)) => Err(self.damaged(&text).into()),
         }
     }
 
@@ -84,17 +85,14 @@ impl Replica {
     }
 
     /// The server accepted the token, but the sync failed; another request may tell why.
-    async fn refused(&self, text: &str) -> anyhow::Error {
+    async fn refused(&self, text: &str) -> Error {
         match preflight::ask(&self.source).await {
             Err(refusal) => refusal,
-            Ok(Answer::Away(fault)) => fault.into(),
-            Ok(Answer::Index(_)) => Fault::failed(format!(
-                "{} answers, but does not let replicas sync",
-                self.source.endpoint.describe()
-            ))
-            .because(text.to_owned())
-            .hint("a proxy in between must let gRPC-web pass: /wal_log.ReplicationLog/")
-            .into(),
+            Ok(Answer::Away(away)) => away,
+            Ok(Answer::Index(_)) => Error::NoSync {
+                server: self.source.endpoint.describe(),
+                source: Said(text.to_owned()),
+            },
         }
     }
 

@@ -14,7 +14,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::record::{Found, Mark, Marks, Record, SCHEMA, Spoilt, has_magic, mark};
-use demo_base::error::{Fault, Result};
+use crate::error::Error;
+use demo_base::error::Result;
 use demo_base::files::lock::try_lock;
 use demo_base::files::{self, MODE_SECRET, MODE_SECRET_DIR};
 use demo_base::hex;
@@ -62,8 +63,7 @@ impl Files {
     /// dropped.
     ///
     /// # Errors
-    /// Exit 2 when the folder cannot be written; exit 1 when another command uses the replica for
-    /// longer than 20 s.
+    /// When the folder cannot be written, or another command uses the replica for longer than 20 s.
     pub async fn lock(&self) -> Result<File> {
         if let Some(local) = self.folder.parent() {
             files::create_dir(local, MODE_SECRET_DIR)?;
@@ -83,7 +83,7 @@ impl Files {
     /// Inspects the files as a copy of the server at `url`.
     ///
     /// # Errors
-    /// Exit 2 when the files cannot be read.
+    /// When the files cannot be read.
     pub fn inspect(&self, url: &str) -> Result<Found> {
         let database = self.database();
         let Some(now) = mark(&database)? else { return Ok(Found::Nothing) };
@@ -144,7 +144,7 @@ impl Files {
     /// The id of the primary's log that the copy follows, if any.
     ///
     /// # Errors
-    /// Exit 2 when the metadata cannot be read.
+    /// When the metadata cannot be read.
     pub fn log_id(&self) -> Result<Option<[u8; 16]>> {
         let meta = self.read_meta()?.filter(|meta| meta.len() == META_SIZE);
         Ok(meta.and_then(|meta| meta.get(..16)?.try_into().ok()))
@@ -154,17 +154,16 @@ impl Files {
     /// them; the crate would make them readable by everyone.
     ///
     /// # Errors
-    /// Exit 2 when they cannot be written.
+    /// When they cannot be written.
     pub fn begin(&self, record: &Record) -> Result<()> {
         self.save(&Record { marks: None, ..record.clone() })?;
         // The metadata comes first, because a database without it is not a replica.
         for path in [self.meta(), self.database()] {
-            let fault =
-                |error| Fault::input(format!("cannot write {}", path.display())).because(error);
             let mut options = File::options();
             options.write(true).create(true).truncate(false).mode(MODE_SECRET);
-            let file = options.open(&path).map_err(fault)?;
-            file.set_permissions(Permissions::from_mode(MODE_SECRET)).map_err(fault)?;
+            let file = options.open(&path).map_err(|error| unwritable(&path, error))?;
+            file.set_permissions(Permissions::from_mode(MODE_SECRET))
+                .map_err(|error| unwritable(&path, error))?;
         }
         Ok(())
     }
@@ -172,14 +171,12 @@ impl Files {
     /// Records that a sync was completed at `index`.
     ///
     /// # Errors
-    /// Exit 2 when the record cannot be written.
+    /// When the record cannot be written.
     pub fn finish(&self, url: &str, index: Option<u64>, now: Timestamp) -> Result<Record> {
         let database = mark(&self.database())?;
         let meta = self.read_meta()?;
         let (Some(database), Some(meta)) = (database, meta) else {
-            return Err(Fault::failed("the replica's files vanished during the sync")
-                .hint("run `demo sync` to fetch them again")
-                .into());
+            return Err(Error::CopyVanished.into());
         };
         let wal = self.wal()?;
         let marks = Some(Marks { database, wal, meta: hex::encode(&meta) });
@@ -198,14 +195,13 @@ impl Files {
             beside.persist(&path).map_err(|error| error.error)?;
             Ok(())
         };
-        let fault = |error| Fault::input(format!("cannot write {}", path.display())).because(error);
-        Ok(attempt().map_err(fault)?)
+        Ok(attempt().map_err(|error| unwritable(&path, error))?)
     }
 
     /// Removes the copy and its record.
     ///
     /// # Errors
-    /// Exit 2 when a file cannot be removed.
+    /// When a file cannot be removed.
     pub fn discard(&self) -> Result<()> {
         // The record goes last: as long as it exists, the other files are known to be a replica.
         let wal = self.beside("wal");
@@ -219,32 +215,36 @@ impl Files {
     /// name.
     ///
     /// # Errors
-    /// Exit 2 when it cannot be renamed.
+    /// When it cannot be renamed.
     pub fn set_aside(&self) -> Result<PathBuf> {
         let database = self.database();
-        let fault =
-            |error| Fault::input(format!("cannot rename {}", database.display())).because(error);
+        let unwritable = |error| unwritable(&database, error);
         let free =
             (1_u32..).map(|number| self.folder.join(format!("{}.aside-{number}", self.name)));
-        let name = free.into_iter().find(|path| !path.exists());
-        let aside = name.ok_or_else(|| Fault::failed("there are too many files set aside"))?;
-        fs::rename(&database, &aside).map_err(fault)?;
+        let taken = || io::Error::other("there are too many files set aside");
+        let aside = free.into_iter().find(|path| !path.exists()).ok_or_else(taken);
+        let aside = aside.map_err(unwritable)?;
+        fs::rename(&database, &aside).map_err(unwritable)?;
         if self.wal()?.is_some() {
             // It contains rows that are not in the database yet.
             let wal = self.beside("wal");
             let mut beside = aside.clone().into_os_string();
             beside.push("-wal");
-            fs::rename(&wal, beside).map_err(fault)?;
+            fs::rename(&wal, beside).map_err(unwritable)?;
         }
         self.discard()?;
         Ok(aside)
     }
 }
 
+fn unwritable(path: &Path, source: io::Error) -> demo_base::Error {
+    demo_base::Error::Unwritable { path: path.to_path_buf(), source }
+}
+
 /// The namespaces that have a replica in `folder`; `None` is the default one.
 ///
 /// # Errors
-/// Exit 2 when the folder cannot be read.
+/// When the folder cannot be read.
 pub fn replicas(folder: &Path) -> Result<Vec<Option<NamespaceName>>> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,

@@ -23,13 +23,14 @@ use self::preflight::Answer;
 use self::record::Found;
 use super::Client;
 use super::endpoint::Endpoint;
-use super::failure::Damaged;
+use super::error::{Error, Said};
 use crate::hrana::Hrana;
-use demo_base::error::{Diagnosis, Fault, Result};
-use demo_base::exit_code::ExitCode;
+use demo_base::error::{Result, find};
 use demo_sqld::namespace::NamespaceName;
 
 pub use self::files::replicas;
+pub(crate) use self::query::{query, run};
+
 pub use self::query::Outcome;
 
 /// Where the copy comes from.
@@ -39,6 +40,13 @@ pub struct Source {
     /// The same database over HTTP, with the token and without it.
     pub hrana: Hrana,
     pub anonymous: Hrana,
+}
+
+impl Source {
+    /// A client for the database itself.
+    pub fn client(&self) -> Client {
+        Client::server(self.hrana.clone(), self.endpoint.clone())
+    }
 }
 
 /// How stale the data may be.
@@ -94,8 +102,7 @@ impl Replica {
     /// Waits until no other command uses the replica of `namespace` in `folder`.
     ///
     /// # Errors
-    /// Exit 2 when the folder cannot be written; exit 1 when another command uses the replica for
-    /// too long.
+    /// When the folder cannot be written, or another command uses the replica for too long.
     pub async fn open(
         folder: &Path,
         namespace: Option<&NamespaceName>,
@@ -129,8 +136,8 @@ impl Replica {
     /// Makes the copy as fresh as requested.
     ///
     /// # Errors
-    /// Exit 4 or 5 when the server refuses; exit 3 when it is away and there is no copy to read
-    /// instead; exit 5 when there is no copy for an offline read.
+    /// When the server refuses; [`Error::AwayWithoutCopy`] when it is away and there is no copy to read
+    /// instead; [`Error::NoCopy`] for an offline read.
     pub async fn freshen(&mut self, freshness: Freshness) -> Result<()> {
         let found = self.files.inspect(&self.url())?;
         let known = match &found {
@@ -150,12 +157,12 @@ impl Replica {
         }
         match preflight::ask(&self.source).await? {
             Answer::Index(index) => self.bring(found, index).await.map(|_synced| ()),
-            Answer::Away(fault) => match known {
+            Answer::Away(away) => match known {
                 Some(synced_at) if freshness != Freshness::Demanded => {
-                    self.stale(&fault, synced_at);
+                    self.stale(&away, synced_at);
                     Ok(())
                 }
-                _ => Err(away(fault, &found).into()),
+                _ => Err(without_copy(away, &found).into()),
             },
         }
     }
@@ -163,12 +170,12 @@ impl Replica {
     /// Brings the copy up to the replication index of the primary.
     ///
     /// # Errors
-    /// Exit 3 when the server is away; exit 4 or 5 when it refuses.
+    /// When the server is away ([`Error::is_away`]), or refuses ([`Error::is_refusal`]).
     pub async fn sync(&mut self) -> Result<Synced> {
         let found = self.files.inspect(&self.url())?;
         match preflight::ask(&self.source).await? {
             Answer::Index(index) => self.bring(found, index).await,
-            Answer::Away(fault) => Err(fault.into()),
+            Answer::Away(away) => Err(away.into()),
         }
     }
 
@@ -183,13 +190,13 @@ impl Replica {
     /// more.
     ///
     /// # Errors
-    /// Those of `look`; exit 1 for a damaged copy that cannot be fetched again.
+    /// Those of `look`; [`Error::Damaged`] for a copy that cannot be fetched again.
     pub async fn read<T>(&mut self, look: impl AsyncFn(&Client) -> Result<T>) -> Result<T> {
         let error = match look(&self.reader().await?).await {
             Ok(value) => return Ok(value),
             Err(error) => error,
         };
-        if !self.online || !error.chain().any(<dyn std::error::Error>::is::<Damaged>) {
+        if !self.online || !matches!(find(&error), Some(Error::Damaged { .. })) {
             return Err(error);
         }
         self.throw_away("the file was damaged")?;
@@ -198,54 +205,46 @@ impl Replica {
     }
 
     /// A client for the file alone, which it opens read-only.
-    async fn reader(&self) -> Result<Client> {
+    async fn reader(&self) -> Result<Client, Error> {
         let builder =
             Builder::new_local(self.files.database()).flags(OpenFlags::SQLITE_OPEN_READ_ONLY);
-        let fault = |error| self.damaged(error);
-        let database = builder.build().await.map_err(fault)?;
-        let connection = database.connect().map_err(fault)?;
-        Ok(Client::of(connection, self.source.endpoint.clone()))
+        let damaged = |error: libsql::Error| self.damaged(&error.to_string());
+        let database = builder.build().await.map_err(damaged)?;
+        let connection = database.connect().map_err(damaged)?;
+        Ok(Client::file(connection, self.source.endpoint.clone()))
     }
 
-    fn damaged(&self, error: libsql::Error) -> Fault {
-        Fault::failed(format!("the embedded replica {} cannot be opened", self.file().display()))
-            .because(Damaged(error.to_string()))
-            .hint("run `demo sync` to repair it once the primary answers")
+    fn damaged(&self, why: &str) -> Error {
+        let replica = format!("the embedded replica {}", self.file().display());
+        Error::Damaged { replica, source: Said(why.to_owned()) }
     }
 
     fn url(&self) -> String {
         self.source.endpoint.url()
     }
 
-    fn stale(&mut self, fault: &Fault, synced_at: Timestamp) {
+    fn stale(&mut self, away: &Error, synced_at: Timestamp) {
         self.online = false;
-        self.notices.push(Notice::Stale { why: fault.to_string(), synced_at });
+        self.notices.push(Notice::Stale { why: away.to_string(), synced_at });
     }
 
-    fn no_copy(&self, found: &Found) -> Fault {
-        let fault = Fault::not_found(format!("there is no copy in {}", self.file().display()))
-            .hint("run `demo sync` to make one while the primary answers");
-        match found {
-            Found::Spoilt(spoilt) => fault.because(spoilt.text()),
-            _ => fault,
-        }
+    fn no_copy(&self, found: &Found) -> Error {
+        let source = match found {
+            Found::Spoilt(spoilt) => Some(Said(spoilt.text())),
+            _ => None,
+        };
+        Error::NoCopy { file: self.file(), source }
     }
 }
 
 /// The primary is away, and there is no copy to read instead.
-fn away(fault: Fault, found: &Found) -> Fault {
-    if fault.code() != ExitCode::Unreachable {
-        return fault;
-    }
+fn without_copy(away: Error, found: &Found) -> Error {
     let why = match found {
         Found::Spoilt(spoilt) => spoilt.text(),
-        Found::Copy { record, .. } if record.synced_at.is_some() => return fault,
+        Found::Copy { record, .. } if record.synced_at.is_some() => return away,
         _ => "there is no local copy yet".to_owned(),
     };
-    let hint = fault.hint_text().unwrap_or("try again when the primary answers").to_owned();
-    let cause = Diagnosis::of(&fault.into());
-    let causes = std::iter::once(cause.message).chain(cause.causes).collect::<Vec<_>>();
-    Fault::unreachable(causes.join(": ")).because(why).hint(hint)
+    Error::AwayWithoutCopy { away: Box::new(away), source: Said(why) }
 }
 
 /// A sync is also due after the clock was set back.

@@ -8,9 +8,7 @@
 use std::time::Duration;
 
 use super::Source;
-use crate::failure;
-use demo_base::error::{Diagnosis, Fault, Result};
-use demo_base::exit_code::ExitCode;
+use crate::error::{Error, Said};
 
 /// A healthy server answers within milliseconds, and a user is waiting for this.
 const DEADLINE: Duration = Duration::from_secs(2);
@@ -20,52 +18,44 @@ const DEADLINE: Duration = Duration::from_secs(2);
 pub enum Answer {
     /// It accepts the token and is at this replication index.
     Index(u64),
-    /// It does not answer, or reports an internal error. Exit 3.
-    Away(Fault),
+    /// It does not answer, or reports an internal error; [`Error::is_away`].
+    Away(Error),
 }
 
 /// Asks with a read.
 ///
 /// # Errors
-/// Exit 4 for a token that the server refuses, or that is for other namespaces;
-/// exit 5 for a namespace that it does not have.
-pub async fn ask(source: &Source) -> Result<Answer> {
+/// When the server refuses the token, or does not have the namespace.
+pub async fn ask(source: &Source) -> Result<Answer, Error> {
     let server = source.endpoint.describe();
     let Ok(outcome) = tokio::time::timeout(DEADLINE, source.hrana.execute("SELECT 1")).await else {
-        return Ok(Answer::Away(Fault::unreachable(format!("{server} did not answer in time"))));
+        return Ok(Answer::Away(Error::Silent { server }));
     };
     let reply = match outcome {
         Ok(reply) => reply,
-        Err(error) => {
-            return match Diagnosis::of(&error) {
-                diagnosis if diagnosis.code == ExitCode::Unreachable => {
-                    Ok(Answer::Away(error.downcast::<Fault>()?))
-                }
-                _ => Err(error),
-            };
-        }
+        Err(error) if error.is_away() => return Ok(Answer::Away(error)),
+        Err(error) => return Err(error),
     };
     if let Some(index) = reply.replication_index() {
         return Ok(Answer::Index(index));
     }
+    let said = Said(reply.describe());
     if reply.status == 429 || reply.status >= 500 {
-        let fault = Fault::unreachable(format!("{server} reports an internal error"));
-        return Ok(Answer::Away(fault.because(reply.describe())));
+        return Ok(Answer::Away(Error::Unwell { server, source: said }));
     }
     if reply.status == 404 && is_there(source).await {
-        let name = source.endpoint.namespace().map_or("default", |name| name.as_str());
-        return Err(Fault::rejected(format!(
-            "the token is not for namespace `{name}` of {server}"
-        ))
-        .because(reply.describe())
-        .hint(format!("make one with `demo token mint --namespace {name}`"))
-        .into());
+        let namespace = source.endpoint.namespace().map_or("default", |name| name.as_str());
+        return Err(Error::OtherNamespace {
+            server,
+            namespace: namespace.to_owned(),
+            source: said,
+        });
     }
-    let fault = failure::of_reply(&reply, &source.endpoint).unwrap_or_else(|| {
-        Fault::failed(format!("{server} does not say its replication index"))
-            .because(reply.describe())
-    });
-    Err(fault.into())
+    Err(reply.error(&source.endpoint).unwrap_or(Error::UnusableAnswer {
+        server,
+        what: said.0,
+        source: None,
+    }))
 }
 
 /// The server answers 404 to a token for other namespaces, as if this namespace did not exist.

@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::connector::Connector;
 use crate::endpoint::Endpoint;
-use demo_base::error::Result;
+use crate::error::Error;
 
 /// Long enough to fetch a whole database; what has arrived by then is kept.
 const DEADLINE: Duration = Duration::from_secs(120);
@@ -35,13 +35,13 @@ pub enum Failure {
 /// background. Nothing is sent before that or the first `sync()`. The inner error is the crate's.
 ///
 /// # Errors
-/// Exit 2 for an endpoint that cannot be dialled.
+/// As [`Connector::new`].
 pub async fn open(
     file: &Path,
     endpoint: &Endpoint,
     token: &SecretString,
     interval: Option<Duration>,
-) -> Result<libsql::Result<Database>> {
+) -> Result<libsql::Result<Database>, Error> {
     let token = token.expose_secret().to_owned();
     let mut builder = Builder::new_remote_replica(file, endpoint.url(), token)
         .connector(Connector::new(endpoint)?);
@@ -59,12 +59,12 @@ pub async fn open(
 /// Opens, syncs and closes the replica in `file`.
 ///
 /// # Errors
-/// Exit 2 for an endpoint that cannot be dialled; the inner error is that of the sync.
+/// As [`Connector::new`]; the inner error is that of the sync.
 pub async fn pull(
     file: &Path,
     endpoint: &Endpoint,
     token: &SecretString,
-) -> Result<Result<Pulled, Failure>> {
+) -> Result<Result<Pulled, Failure>, Error> {
     let database = match open(file, endpoint, token, None).await? {
         Ok(database) => database,
         Err(error) => return Ok(Err(Failure::Damaged(error.to_string()))),

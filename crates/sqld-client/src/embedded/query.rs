@@ -3,14 +3,11 @@
 use std::path::Path;
 
 use libsql::{Builder, Connection, OpenFlags, Rows, Value as Theirs};
+use libsql_hrana::proto::Value;
 
 use crate::Client;
-use crate::failure::explain;
-use crate::sql::{Table, Value};
-use demo_base::error::Result;
-
-/// `SQLite`'s code for a write to a read-only database.
-const READ_ONLY: i32 = 8;
+use crate::error::Error;
+use crate::table::Table;
 
 /// The result of SQL that was run on the copy.
 #[derive(Debug)]
@@ -26,7 +23,7 @@ impl Outcome {
     pub fn integer(&self) -> Option<i64> {
         match self {
             Self::Table(table) => match table.rows.first()?.first()? {
-                Value::Integer(integer) => Some(*integer),
+                Value::Integer { value } => Some(*value),
                 _ => None,
             },
             Self::Writes => None,
@@ -35,23 +32,26 @@ impl Outcome {
 }
 
 impl Client {
-    /// Runs SQL on the file of a replica and returns the rows of a single statement. Several
-    /// statements run as a script that stops at the first error and returns no rows.
+    /// Runs SQL on the file of a replica, unless it writes.
     ///
     /// # Errors
-    /// Exit 1 as `SQLite` says.
-    pub async fn look(&self, text: &str) -> Result<Outcome> {
-        match table(self.connection(), text).await {
-            Ok(table) => Ok(Outcome::Table(table)),
-            Err(libsql::Error::SqliteFailure(code, _)) if code & 0xff == READ_ONLY => {
-                Ok(Outcome::Writes)
-            }
-            Err(error) => Err(explain(&error, self.endpoint()).into()),
+    /// As [`Client::run`].
+    pub async fn look(&self, sql: &str) -> Result<Outcome, Error> {
+        match self.run(sql).await {
+            Err(Error::CopyWritten) => Ok(Outcome::Writes),
+            table => table.map(Outcome::Table),
         }
     }
 }
 
-async fn table(connection: &Connection, text: &str) -> libsql::Result<Table> {
+/// Runs one statement with arguments.
+pub async fn query(connection: &Connection, sql: &str, args: Vec<Value>) -> libsql::Result<Table> {
+    let args: Vec<Theirs> = args.into_iter().map(theirs).collect();
+    collect(connection.query(sql, args).await?).await
+}
+
+/// Runs one or several statements; only a single one returns rows.
+pub async fn run(connection: &Connection, text: &str) -> libsql::Result<Table> {
     let mut results = connection.execute_batch(text).await?;
     let mut statements = Vec::new();
     while let Some(rows) = results.next_stmt_row() {
@@ -79,10 +79,20 @@ async fn collect(mut rows: Rows) -> libsql::Result<Table> {
 fn value(theirs: Theirs) -> Value {
     match theirs {
         Theirs::Null => Value::Null,
-        Theirs::Integer(integer) => Value::Integer(integer),
-        Theirs::Real(real) => Value::Real(real),
-        Theirs::Text(text) => Value::Text(text),
-        Theirs::Blob(bytes) => Value::Blob(bytes),
+        Theirs::Integer(value) => Value::Integer { value },
+        Theirs::Real(value) => Value::Float { value },
+        Theirs::Text(text) => Value::Text { value: text.into() },
+        Theirs::Blob(bytes) => Value::Blob { value: bytes.into() },
+    }
+}
+
+fn theirs(value: Value) -> Theirs {
+    match value {
+        Value::Null | Value::None => Theirs::Null,
+        Value::Integer { value } => Theirs::Integer(value),
+        Value::Float { value } => Theirs::Real(value),
+        Value::Text { value } => Theirs::Text(value.to_string()),
+        Value::Blob { value } => Theirs::Blob(value.to_vec()),
     }
 }
 
@@ -93,6 +103,6 @@ pub(super) async fn is_sound(file: &Path) -> bool {
         let connection = builder.build().await?.connect()?;
         collect(connection.query("PRAGMA quick_check(1)", ()).await?).await
     };
-    let sound = Value::Text("ok".to_owned());
-    check.await.is_ok_and(|table| table.rows == [[sound]])
+    let ok = |value: &Value| matches!(value, Value::Text { value } if &**value == "ok");
+    check.await.is_ok_and(|table| table.rows.iter().flatten().all(ok))
 }

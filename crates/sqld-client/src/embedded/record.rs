@@ -93,7 +93,7 @@ impl Spoilt {
 /// The state of a file; `None` if it does not exist.
 ///
 /// # Errors
-/// Exit 2 when it cannot be examined.
+/// When it cannot be examined.
 pub fn mark(path: &Path) -> Result<Option<Mark>> {
     match fs::metadata(path) {
         Ok(about) => Ok(Some(Mark {
@@ -109,7 +109,7 @@ pub fn mark(path: &Path) -> Result<Option<Mark>> {
 /// Whether a file begins like a database.
 ///
 /// # Errors
-/// Exit 2 when it cannot be read.
+/// When it cannot be read.
 pub fn has_magic(path: &Path) -> Result<bool> {
     let mut first = [0; MAGIC.len()];
     let read = File::open(path).and_then(|mut file| file.read_exact(&mut first));

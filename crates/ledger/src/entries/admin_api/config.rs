@@ -234,7 +234,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
 /// Sends exactly this configuration.
 async fn post(stack: &EphemeralStack, name: &NamespaceName, config: &Value) -> Result<Answer> {
     let path = format!("/v1/namespaces/{name}/config");
-    stack.admin()?.raw(Method::POST, &path, Some(config)).await
+    Ok(stack.admin()?.raw(Method::POST, &path, Some(config)).await?)
 }
 
 /// Sends a configuration that the server must take for the probe to go on.

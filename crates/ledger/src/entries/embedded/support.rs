@@ -47,7 +47,7 @@ impl Opening {
     }
 
     fn connector(&self) -> Result<Connector> {
-        Connector::new(&Endpoint::parse(&self.url, None)?)
+        Ok(Connector::new(&Endpoint::parse(&self.url, None)?)?)
     }
 
     fn bearer(&self) -> String {

@@ -18,7 +18,7 @@ pub const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The reply, or `None` when the server hangs.
 pub async fn ask(server: &Hrana, sql: &str) -> Result<Option<Reply>> {
-    within(HANG, server.execute(sql)).await.transpose()
+    Ok(within(HANG, server.execute(sql)).await.transpose()?)
 }
 
 /// What became of a statement, in words that do not change from run to run.
@@ -40,8 +40,8 @@ pub fn outcome(reply: Option<&Reply>) -> String {
 pub fn words(reply: Option<&Reply>) -> String {
     match reply {
         None => format!("no answer in {} s", HANG.as_secs()),
-        Some(reply) if reply.succeeded() => match reply.rows() {
-            Some(rows) => format!("{} rows {rows}", reply.status),
+        Some(reply) if reply.succeeded() => match reply.execution() {
+            Some(result) => format!("{} rows {}", reply.status, serde_json::json!(result.rows)),
             None => reply.status.to_string(),
         },
         Some(reply) => reply.describe(),

@@ -97,12 +97,12 @@ impl Wire {
     }
 
     pub async fn get(&self, path: &str) -> Result<Answer> {
-        Answer::to(self.request(Method::GET, path), &self.base).await
+        Ok(Answer::to(self.request(Method::GET, path), &self.base).await?)
     }
 
     pub async fn post(&self, path: &str, body: &Value) -> Result<Answer> {
         let request = self.request(Method::POST, path).header(CONTENT_TYPE, "application/json");
-        Answer::to(request.body(body.to_string()), &self.base).await
+        Ok(Answer::to(request.body(body.to_string()), &self.base).await?)
     }
 
     /// A pipeline of stream requests, left open when `close` is not among them.

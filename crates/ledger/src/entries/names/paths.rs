@@ -254,5 +254,5 @@ fn mount(stack: &EphemeralStack, service: &str) -> Result<PathBuf> {
 /// Sends a create of a name that is already encoded for a URL.
 async fn create(stack: &EphemeralStack, encoded: &str) -> Result<Answer> {
     let path = format!("/v1/namespaces/{encoded}/create");
-    stack.admin()?.raw(Method::POST, &path, Some(&json!({}))).await
+    Ok(stack.admin()?.raw(Method::POST, &path, Some(&json!({}))).await?)
 }

@@ -7,6 +7,7 @@ use crate::{Area, Engines, Observation, Probe, ProbeContext, Verdict};
 use demo_base::error::Result;
 use demo_sqld::namespace::NamespaceName;
 use demo_sqld_client::hrana::Reply;
+use demo_sqld_client::proto::{ExecuteStreamReq, Stmt, StreamRequest};
 use demo_stack::engine::ephemeral::EphemeralStack;
 
 pub(in crate::entries) const PROBES: &[Probe] = &[
@@ -139,10 +140,11 @@ async fn attach(
     sql: &str,
 ) -> Result<Reply> {
     let token = stack.token_with(claims)?;
-    let execute = |sql: &str| json!({ "type": "execute", "stmt": { "sql": sql } });
+    let execute =
+        |sql: &str| StreamRequest::Execute(ExecuteStreamReq { stmt: Stmt::new(sql, true) });
     let attach = format!("ATTACH DATABASE \"{other}\" AS attached");
     let hrana = stack.anonymous("primary", Some(host))?.token(&token);
-    hrana.requests(json!([execute(&attach), execute(sql)])).await
+    Ok(hrana.requests(vec![execute(&attach), execute(sql)]).await?)
 }
 
 /// What an ATTACH and a SELECT came to, in words that are the same in every run.

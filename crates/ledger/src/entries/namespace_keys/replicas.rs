@@ -201,6 +201,6 @@ async fn settled(replica: &Hrana) -> Result<Reply> {
     });
     match works.await {
         Ok(reply) => Ok(reply),
-        Err(_) => replica.execute(COUNT).await,
+        Err(_) => Ok(replica.execute(COUNT).await?),
     }
 }

@@ -3,8 +3,6 @@
 use std::path::Path;
 use std::time::Duration;
 
-use serde_json::json;
-
 use super::super::following::support::health;
 use super::fixtures::{
     Boot, ON_FILES, ask, boot, boot_with, data_dir, ends, folder_of, given, log_line, outcome,
@@ -15,6 +13,7 @@ use demo_base::error::Result;
 use demo_base::ready::{Attempt, poll};
 use demo_sqld::namespace::NamespaceName;
 use demo_sqld_client::hrana::Reply;
+use demo_sqld_client::proto::{Stmt, Value};
 use demo_stack::engine::Stop;
 use demo_stack::plan::blueprint::Variants;
 use demo_stack::plan::{ServicePlan, StackPlan};
@@ -210,10 +209,10 @@ pub(in crate::entries) const ENCRYPTION: &[Probe] = &[
             stack.admin()?.create(&name).await?;
             let insert = format!("INSERT INTO t VALUES ('{LITERAL}')");
             given(&stack, &name, &["CREATE TABLE t (x)", &insert]).await?;
-            let argument = json!({ "type": "text", "value": BOUND });
-            let statement = json!({ "sql": "INSERT INTO t VALUES (?)", "args": [argument] });
+            let mut statement = Stmt::new("INSERT INTO t VALUES (?)", false);
+            statement.bind(Value::Text { value: BOUND.into() });
             let hrana = stack.hrana("primary", Some(&name))?;
-            let bound = hrana.requests(json!([{ "type": "execute", "stmt": statement }])).await?;
+            let bound = hrana.statement(statement).await?;
             let stats = folder_of(&stack, "secret")?.join("stats.json");
             // Any statement in the file shows that the statistics are current; without one the wait
             // ends at its deadline.

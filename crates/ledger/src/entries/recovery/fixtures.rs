@@ -147,7 +147,7 @@ pub async fn log_line(stack: &EphemeralStack, word: &str) -> Result<String> {
 /// A POST to the Admin API.
 pub async fn post(stack: &EphemeralStack, route: &str, body: &Value) -> Result<Answer> {
     let path = format!("/v1/namespaces/{route}");
-    stack.admin()?.raw(Method::POST, &path, Some(body)).await
+    Ok(stack.admin()?.raw(Method::POST, &path, Some(body)).await?)
 }
 
 /// Makes a namespace with this configuration.
@@ -164,7 +164,7 @@ pub async fn get(stack: &EphemeralStack, name: &NamespaceName, path: &str) -> Re
         .get(format!("http://{address}{path}"))
         .header(header::HOST, host_header(Some(name), address))
         .bearer_auth(token.expose_secret());
-    Answer::to(request, &format!("http://{address}")).await
+    Ok(Answer::to(request, &format!("http://{address}")).await?)
 }
 
 /// Runs statements on the primary that must succeed.
@@ -183,7 +183,7 @@ pub async fn given(stack: &EphemeralStack, name: &NamespaceName, sql: &[&str]) -
 
 /// One statement on the primary, whatever comes of it.
 pub async fn ask(stack: &EphemeralStack, name: &NamespaceName, sql: &str) -> Result<Reply> {
-    stack.hrana("primary", Some(name))?.execute(sql).await
+    Ok(stack.hrana("primary", Some(name))?.execute(sql).await?)
 }
 
 /// An answer in a word that is the same in every run.

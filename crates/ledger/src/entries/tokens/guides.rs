@@ -163,7 +163,9 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
             let name = context.namespace(&stack, "algorithm").await?;
             let ask = async |token: String| {
                 let token = SecretString::from(token);
-                stack.anonymous("primary", Some(&name))?.token(&token).execute(READ).await
+                Ok::<_, anyhow::Error>(
+                    stack.anonymous("primary", Some(&name))?.token(&token).execute(READ).await?,
+                )
             };
             let part = |value: serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());
             let head = part(json!({ "alg": "none", "typ": "JWT" }));
