@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::env_vars;
+use demo_base::choice::Choice;
 use demo_base::error::{Fault, Result};
 use demo_base::files;
 use demo_config::dotenv;
@@ -31,11 +32,32 @@ pub struct Ports {
 }
 
 /// Which engine is to run the servers.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum EngineChoice {
+    #[default]
     Auto,
     Native,
     Docker,
+}
+
+impl Choice for EngineChoice {
+    const ALL: &'static [Self] = &[Self::Auto, Self::Native, Self::Docker];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Native => "native",
+            Self::Docker => "docker",
+        }
+    }
+
+    fn help(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Auto => "Native where it works, else docker",
+            Self::Native => "The pinned server as processes of this machine",
+            Self::Docker => "Containers, through the Docker API",
+        })
+    }
 }
 
 /// All input from outside the program, typed and validated.
@@ -128,21 +150,8 @@ impl Settings {
             plan_variables,
             admin_key,
             admin_key_given,
-            engine: reader.choice(
-                env_vars::DEMO_ENGINE,
-                &[
-                    ("auto", EngineChoice::Auto),
-                    ("native", EngineChoice::Native),
-                    ("docker", EngineChoice::Docker),
-                ],
-            )?,
-            namespace_replica: reader.choice(
-                env_vars::EXPECT_NAMESPACE_REPLICA,
-                &[
-                    ("known-limitation", NamespaceReplica::KnownLimitation),
-                    ("pass", NamespaceReplica::Pass),
-                ],
-            )?,
+            engine: reader.choice(env_vars::DEMO_ENGINE)?,
+            namespace_replica: reader.choice(env_vars::EXPECT_NAMESPACE_REPLICA)?,
             sqld_bin: reader.get(env_vars::DEMO_SQLD_BIN).map(|value| in_project(value.text)),
             token: reader.get(env_vars::DEMO_TOKEN).map(|value| value.text.into()),
             token_path: in_project(
@@ -252,16 +261,12 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Parses one of `choices`; the first of them is the default.
-    fn choice<T: Copy>(&self, name: &str, choices: &[(&str, T)]) -> Result<T> {
-        let Some(value) = self.get(name) else {
-            return Ok(choices[0].1);
-        };
-        let found = choices.iter().find(|(word, _)| *word == value.text);
-        found.map(|(_, choice)| *choice).ok_or_else(|| {
-            let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
+    /// Parses the word of a choice.
+    fn choice<T: Choice + Default>(&self, name: &str) -> Result<T> {
+        let Some(value) = self.get(name) else { return Ok(T::default()) };
+        T::parse(value.text).ok_or_else(|| {
             Fault::input(format!("{name} in {} is `{}`", value.set_in, value.text))
-                .hint(format!("write one of: {}", words.join(", ")))
+                .hint(format!("write one of: {}", T::words()))
                 .into()
         })
     }

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
+use demo_sqld::claims::Access;
+
+use super::choice::choice;
 
 use demo_sqld::namespace::NamespaceName;
 
@@ -89,8 +92,8 @@ Examples:
 #[derive(Args, Debug)]
 pub struct MintArgs {
     /// What the token allows
-    #[arg(long, value_enum, default_value_t)]
-    pub access: AccessArg,
+    #[arg(long, value_parser = choice::<Access>(), default_value = "rw")]
+    pub access: Access,
     /// A namespace that the token opens, as --access says; may be repeated
     #[arg(long, value_name = "NS")]
     pub namespace: Vec<NamespaceName>,
@@ -109,15 +112,6 @@ pub struct MintArgs {
     /// The `nbf` claim, an RFC 3339 time; this version of the server does not check it
     #[arg(long, value_name = "TIME")]
     pub not_before: Option<jiff::Timestamp>,
-}
-
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
-pub enum AccessArg {
-    /// Read and write
-    #[default]
-    Rw,
-    /// Read only
-    Ro,
 }
 
 /// The lifetime of a token.

@@ -4,6 +4,7 @@
 //! [`crate::settings::Settings`]; `commands` runs the verbs.
 
 pub mod auth;
+pub mod choice;
 pub mod credentials;
 pub mod data;
 pub mod gate;
@@ -19,6 +20,8 @@ pub mod tenant;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use demo_base::choice::Choice;
+use demo_stack::engine::native::launcher::Lifeline;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -187,7 +190,7 @@ pub struct ExecArgs {
     #[arg(long)]
     pub owner: Option<u32>,
     /// How the server learns that its owner has ended
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, value_parser = choice::choice::<Lifeline>(), default_value = Lifeline::HERE.word())]
     pub lifeline: Lifeline,
     /// Run as this user and group, with no access to the project except --own and --read
     #[arg(long, value_name = "ID")]
@@ -204,14 +207,4 @@ pub struct ExecArgs {
     /// The program and its arguments
     #[arg(last = true, required = true)]
     pub command: Vec<std::ffi::OsString>,
-}
-
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
-pub enum Lifeline {
-    /// The kernel's parent-death signal (Linux)
-    #[cfg_attr(target_os = "linux", default)]
-    Signal,
-    /// A supervisor that holds the read end of a pipe (every platform)
-    #[cfg_attr(not(target_os = "linux"), default)]
-    Pipe,
 }

@@ -1,9 +1,11 @@
 //! `probe`: runs the checks of every claim about the server.
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
+use demo_ledger::Area;
+use demo_ledger::report::Format;
 
-use super::smoke::ReportTarget;
-use super::stack::EngineArg;
+use super::choice::{ReportTarget, choice};
+use crate::settings::EngineChoice;
 
 #[derive(Args, Debug)]
 #[command(
@@ -40,20 +42,20 @@ pub enum ProbeCommand {
 #[derive(Args, Debug)]
 pub struct ProbeRunArgs {
     /// Run only the probes of this area; may be repeated
-    #[arg(long, value_enum, value_name = "A")]
-    pub area: Vec<AreaArg>,
+    #[arg(long, value_parser = choice::<Area>(), value_name = "A")]
+    pub area: Vec<Area>,
     /// Run only this probe; may be repeated
     #[arg(long, value_name = "ID")]
     pub id: Vec<String>,
     /// The engine that runs the servers
-    #[arg(long, value_enum, value_name = "E")]
-    pub engine: Option<EngineArg>,
+    #[arg(long, value_parser = choice::<EngineChoice>(), value_name = "E")]
+    pub engine: Option<EngineChoice>,
     /// Number of probes to run at once [default: 4]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub jobs: Option<u16>,
     /// Also write a report; FORMAT is text, json, junit, markdown or html; may be repeated
     #[arg(long, value_name = "FORMAT=PATH")]
-    pub report: Vec<ReportTarget<ProbeReportFormat>>,
+    pub report: Vec<ReportTarget<Format>>,
     /// Probe this server build instead of the pinned one
     #[arg(long, value_name = "PATH")]
     pub sqld_bin: Option<std::path::PathBuf>,
@@ -68,23 +70,4 @@ pub struct ProbeRunArgs {
     /// Also print the probes whose claim holds as documented
     #[arg(long)]
     pub all: bool,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-pub enum ProbeReportFormat {
-    Text,
-    Json,
-    Junit,
-    Markdown,
-    Html,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-pub enum AreaArg {
-    Security,
-    Lifecycle,
-    Replication,
-    HttpAndSql,
-    Client,
-    Operations,
 }

@@ -2,6 +2,9 @@
 
 use clap::{Args, ValueEnum};
 
+use super::choice::choice;
+use crate::settings::EngineChoice;
+
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -13,8 +16,8 @@ pub struct UpArgs {
     #[arg(long, value_enum, value_name = "V")]
     pub variant: Vec<VariantArg>,
     /// The engine that runs the servers
-    #[arg(long, value_enum, value_name = "E")]
-    pub engine: Option<EngineArg>,
+    #[arg(long, value_parser = choice::<EngineChoice>(), value_name = "E")]
+    pub engine: Option<EngineChoice>,
     /// Start only this service and those it depends on
     #[arg(long, value_name = "SERVICE")]
     pub only: Option<String>,
@@ -31,16 +34,6 @@ pub enum VariantArg {
     Namespaced,
     /// Mutual TLS between primary and replica
     Tls,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-pub enum EngineArg {
-    /// Native where it works, else docker
-    Auto,
-    /// The pinned server as processes of this machine
-    Native,
-    /// Containers, through the Docker API
-    Docker,
 }
 
 #[derive(Args, Debug)]

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::credentials::{AccessArg, Ttl, parse_ttl};
+use super::choice::choice;
+use super::credentials::{Ttl, parse_ttl};
+use demo_sqld::claims::Access;
 use demo_sqld::namespace::NamespaceName;
 
 #[derive(Debug, Subcommand)]
@@ -48,8 +50,8 @@ pub struct TokenArgs {
     #[arg(value_parser = tenant)]
     pub name: NamespaceName,
     /// What the token allows
-    #[arg(long, value_enum, default_value_t)]
-    pub access: AccessArg,
+    #[arg(long, value_parser = choice::<Access>(), default_value = "rw")]
+    pub access: Access,
     /// Lifetime of the token, such as 15m, 24h or 7d, or `never`
     #[arg(long, default_value = "1h", value_parser = parse_ttl)]
     pub ttl: Ttl,

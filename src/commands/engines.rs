@@ -1,6 +1,5 @@
 //! From `--engine` and `DEMO_ENGINE` to an engine that works here.
 
-use crate::cli::stack::EngineArg;
 use crate::output::Output;
 use crate::settings::{EngineChoice, Settings};
 use demo_base::error::{Fault, Result};
@@ -20,7 +19,7 @@ use demo_stack::state::{EngineKind, Local};
 /// Exit 3 when no engine works; as [`install`] when the server cannot be fetched.
 pub async fn choose(
     settings: &Settings,
-    asked: Option<EngineArg>,
+    asked: Option<EngineChoice>,
     output: &Output,
 ) -> Result<Provider> {
     match choice(settings, asked) {
@@ -31,13 +30,8 @@ pub async fn choose(
 }
 
 /// The engine that was asked for: by the flag, else by the setting.
-pub fn choice(settings: &Settings, asked: Option<EngineArg>) -> EngineChoice {
-    match asked {
-        Some(EngineArg::Auto) => EngineChoice::Auto,
-        Some(EngineArg::Native) => EngineChoice::Native,
-        Some(EngineArg::Docker) => EngineChoice::Docker,
-        None => settings.engine,
-    }
+pub fn choice(settings: &Settings, asked: Option<EngineChoice>) -> EngineChoice {
+    asked.unwrap_or(settings.engine)
 }
 
 /// Native first: it starts in a tenth of the time and needs no daemon.

@@ -25,7 +25,7 @@ mod token;
 
 use clap::CommandFactory;
 
-use crate::cli::{App, Command, ExecArgs, Lifeline, OutputFormat};
+use crate::cli::{App, Command, ExecArgs, OutputFormat};
 use crate::output::Output;
 use crate::settings::Settings;
 use demo_base::error::{Fault, Result};
@@ -96,10 +96,7 @@ async fn exec(args: &ExecArgs) -> Result<()> {
     launcher::launch(Launch {
         pid_file: &args.pid_file,
         owner: args.owner,
-        lifeline: match args.lifeline {
-            Lifeline::Signal => launcher::Lifeline::Signal,
-            Lifeline::Pipe => launcher::Lifeline::Pipe,
-        },
+        lifeline: args.lifeline,
         confinement: args.user.map(|user| Confinement {
             user,
             own: args.own.clone(),

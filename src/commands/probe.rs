@@ -7,17 +7,17 @@ use jiff::Timestamp;
 use super::signals::run_interruptible;
 use super::{engines, smoke};
 use crate::cli::OutputFormat;
-use crate::cli::probe::{AreaArg, ProbeArgs, ProbeCommand, ProbeReportFormat, ProbeRunArgs};
+use crate::cli::probe::{ProbeArgs, ProbeCommand, ProbeRunArgs};
 use crate::output::Output;
 use crate::settings::Settings;
+use demo_base::choice::Choice;
 use demo_base::error::{Fault, Result};
 use demo_base::exit_code::ExitCode;
 use demo_base::files;
 use demo_ledger::expectations::Expectations;
 use demo_ledger::gate_audit::{self, Attack};
 use demo_ledger::report::{ProbeReport, progress};
-use demo_ledger::{Area, Entry, Event, Outcome, Probe, Run, run as run_probes};
-use demo_report::Format;
+use demo_ledger::{Entry, Event, Outcome, Probe, Run, run as run_probes};
 use demo_sqld_client::http::loopback_client;
 use demo_sqld_dist::pins;
 use demo_stack::engine::ephemeral::EphemeralStacks;
@@ -42,7 +42,7 @@ fn list(output: &Output) -> Result<ExitCode> {
         output.json(&entries)?;
     } else {
         for entry in &entries {
-            output.line(format!("{:<28} {:<12} {}", entry.id, entry.area.as_str(), entry.claim))?;
+            output.line(format!("{:<28} {:<12} {}", entry.id, entry.area.word(), entry.claim))?;
         }
     }
     Ok(ExitCode::Success)
@@ -57,7 +57,7 @@ fn explain(id: &str, output: &Output) -> Result<ExitCode> {
     let fields = [
         ("claim", entry.claim),
         ("source", entry.source),
-        ("area", entry.area.as_str()),
+        ("area", entry.area.word()),
         ("why", entry.why),
         ("do", entry.mitigation),
         ("how", entry.how),
@@ -161,7 +161,7 @@ async fn through_gate(
 
 fn finish(report: &ProbeReport, args: &ProbeRunArgs, output: &Output) -> Result<ExitCode> {
     for target in &args.report {
-        let text = render(report, target.format)?;
+        let text = report.render(target.format)?;
         files::write_atomic(&target.path, text.as_bytes(), files::MODE_SHARED)?;
     }
     if output.format() == OutputFormat::Json {
@@ -173,16 +173,6 @@ fn finish(report: &ProbeReport, args: &ProbeRunArgs, output: &Output) -> Result<
     let undecided = report.outcomes.iter().any(|outcome| outcome.observation.is_none());
     let good = !undecided && (report.changes.is_empty() || args.update_expectations);
     Ok(if good { ExitCode::Success } else { ExitCode::Failed })
-}
-
-fn render(report: &ProbeReport, format: ProbeReportFormat) -> Result<String> {
-    match format {
-        ProbeReportFormat::Text => report.render(Format::Text),
-        ProbeReportFormat::Json => report.render(Format::Json),
-        ProbeReportFormat::Junit => report.render(Format::Junit),
-        ProbeReportFormat::Markdown => report.render(Format::Markdown),
-        ProbeReportFormat::Html => report.html(),
-    }
 }
 
 async fn watched(run: &Run<'_>, output: &Output) -> Vec<Outcome> {
@@ -207,9 +197,8 @@ fn chosen(args: &ProbeRunArgs) -> Result<Vec<&'static Probe>> {
     for id in &args.id {
         find(id)?;
     }
-    let areas: Vec<Area> = args.area.iter().map(|area| area_of(*area)).collect();
     let wanted = |probe: &&Probe| {
-        (areas.is_empty() || areas.contains(&probe.area))
+        (args.area.is_empty() || args.area.contains(&probe.area))
             && (args.id.is_empty() || args.id.iter().any(|id| id == probe.id))
     };
     let chosen: Vec<_> = demo_ledger::probes().filter(wanted).collect();
@@ -219,15 +208,4 @@ fn chosen(args: &ProbeRunArgs) -> Result<Vec<&'static Probe>> {
             .into());
     }
     Ok(chosen)
-}
-
-fn area_of(area: AreaArg) -> Area {
-    match area {
-        AreaArg::Security => Area::Security,
-        AreaArg::Lifecycle => Area::Lifecycle,
-        AreaArg::Replication => Area::Replication,
-        AreaArg::HttpAndSql => Area::HttpAndSql,
-        AreaArg::Client => Area::Client,
-        AreaArg::Operations => Area::Operations,
-    }
 }

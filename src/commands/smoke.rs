@@ -3,14 +3,15 @@
 use super::engines;
 use super::signals::run_interruptible;
 use crate::cli::OutputFormat;
-use crate::cli::smoke::{ReportFormat, ReportTarget, SmokeArgs};
+use crate::cli::choice::ReportTarget;
+use crate::cli::smoke::SmokeArgs;
 use crate::output::Output;
 use crate::settings::Settings;
 use demo_base::error::{Fault, Result};
 use demo_base::exit_code::ExitCode;
 use demo_base::files;
 use demo_report::style::{self, paint};
-use demo_report::{Format, Report, counted, text};
+use demo_report::{Report, counted, text};
 use demo_smoke::{Event, Run, Scenario, run as run_scenarios, scenarios};
 use demo_sqld_client::http::loopback_client;
 use demo_stack::engine::ephemeral::{EphemeralStacks, Sweep, sweep};
@@ -91,7 +92,7 @@ async fn watched(run: &Run<'_>, output: &Output) -> Result<Report> {
 
 fn finish(report: &Report, args: &SmokeArgs, output: &Output) -> Result<()> {
     for target in &args.report {
-        let text = report.render(format(target.format))?;
+        let text = report.render(target.format)?;
         files::write_atomic(&target.path, text.as_bytes(), files::MODE_SHARED)?;
     }
     if output.format() == OutputFormat::Json {
@@ -115,15 +116,6 @@ fn chosen(names: &[String]) -> Vec<&'static Scenario> {
 
 fn default_jobs() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from).min(MOST_JOBS)
-}
-
-fn format(asked: ReportFormat) -> Format {
-    match asked {
-        ReportFormat::Text => Format::Text,
-        ReportFormat::Json => Format::Json,
-        ReportFormat::Junit => Format::Junit,
-        ReportFormat::Markdown => Format::Markdown,
-    }
 }
 
 /// Checked before the run, so that a wrong path does not waste it.

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::stack::Stack;
 use super::{namespace, setup, target, token};
 use crate::cli::OutputFormat;
-use crate::cli::credentials::{AccessArg, Ttl};
+use crate::cli::credentials::Ttl;
 use crate::cli::data::Target;
 use crate::cli::tenant::{CreateArgs, DropArgs, TenantCommand, TokenArgs};
 use crate::output::Output;
@@ -170,10 +170,7 @@ async fn print_token(site: &Site<'_>, args: TokenArgs, output: &Output) -> Resul
         }
         Err(error) => return Err(error.into()),
     }
-    let access = match args.access {
-        AccessArg::Rw => Access::ReadWrite,
-        AccessArg::Ro => Access::ReadOnly,
-    };
+    let access = args.access;
     let ttl = match args.ttl {
         Ttl::For(life) => Some(life),
         Ttl::Never => None,

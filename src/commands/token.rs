@@ -7,12 +7,12 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::target;
 use crate::cli::OutputFormat;
-use crate::cli::credentials::{AccessArg, MintArgs, TokenCommand, Ttl};
+use crate::cli::credentials::{MintArgs, TokenCommand, Ttl};
 use crate::output::Output;
 use crate::settings::Settings;
 use demo_base::error::{Fault, Result};
 use demo_base::exit_code::ExitCode;
-use demo_sqld::claims::{Access, Claims, Grant};
+use demo_sqld::claims::{Claims, Grant};
 use demo_sqld::token;
 use demo_stack::credentials::store::Store;
 
@@ -25,10 +25,7 @@ pub fn run(settings: &Settings, command: TokenCommand, output: &Output) -> Resul
 
 fn mint(settings: &Settings, args: MintArgs, output: &Output) -> Result<ExitCode> {
     let grant = Grant {
-        access: match args.access {
-            AccessArg::Rw => Access::ReadWrite,
-            AccessArg::Ro => Access::ReadOnly,
-        },
+        access: args.access,
         namespaces: args.namespace,
         read_namespaces: args.read_namespace,
         attach_namespaces: args.attach_namespace,

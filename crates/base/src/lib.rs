@@ -1,6 +1,7 @@
 //! What every other crate may use: errors, atomic writes, locks, and waiting with a
 //! deadline. Nothing here depends on libSQL.
 
+pub mod choice;
 pub mod error;
 pub mod exit_code;
 pub mod files;

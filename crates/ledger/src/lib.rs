@@ -23,6 +23,7 @@ pub use self::context::{Ended, ProbeContext, within};
 pub use self::entries::probes;
 pub use self::observation::{Observation, Verdict};
 pub use self::runner::{Event, Outcome, Run, run};
+use demo_base::choice::Choice;
 use demo_base::error::Result;
 use demo_stack::state::EngineKind;
 
@@ -79,9 +80,9 @@ pub enum Engines {
     NativeOnly(&'static str),
 }
 
-impl Area {
-    /// All of them, in the order of the report.
-    pub const ALL: [Self; 6] = [
+impl Choice for Area {
+    /// In the order of the report.
+    const ALL: &'static [Self] = &[
         Self::Security,
         Self::Lifecycle,
         Self::Replication,
@@ -90,8 +91,7 @@ impl Area {
         Self::Operations,
     ];
 
-    /// The word on the command line.
-    pub fn as_str(self) -> &'static str {
+    fn word(self) -> &'static str {
         match self {
             Self::Security => "security",
             Self::Lifecycle => "lifecycle",

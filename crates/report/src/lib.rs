@@ -6,6 +6,7 @@ pub use self::markdown::cell;
 pub mod style;
 pub mod text;
 
+use demo_base::choice::Choice;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -81,6 +82,19 @@ pub enum Format {
     Json,
     Junit,
     Markdown,
+}
+
+impl Choice for Format {
+    const ALL: &'static [Self] = &[Self::Text, Self::Json, Self::Junit, Self::Markdown];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Json => "json",
+            Self::Junit => "junit",
+            Self::Markdown => "markdown",
+        }
+    }
 }
 
 /// Version of the JSON format.

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use demo_base::choice::Choice;
 use demo_base::error::{Result, find};
 use demo_report::{Check, Outcome};
 use demo_sqld_client::hrana::Reply;
@@ -16,12 +17,24 @@ use demo_stack::plan::blueprint::Variants;
 const CHECK_DEADLINE: Duration = Duration::from_secs(20);
 
 /// What `EXPECT_NAMESPACE_REPLICA` expects about upstream issue 1804.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum NamespaceReplica {
     /// Record the result without failing.
+    #[default]
     KnownLimitation,
     /// A namespace that does not reach the replica is a failure.
     Pass,
+}
+
+impl Choice for NamespaceReplica {
+    const ALL: &'static [Self] = &[Self::KnownLimitation, Self::Pass];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::KnownLimitation => "known-limitation",
+            Self::Pass => "pass",
+        }
+    }
 }
 
 /// One scenario in progress.

@@ -1,5 +1,6 @@
 //! The claims of a token: made from a grant, and read back from any payload.
 
+use demo_base::choice::Choice;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -17,6 +18,24 @@ pub enum Access {
     ReadWrite,
     /// Read only.
     ReadOnly,
+}
+
+impl Choice for Access {
+    const ALL: &'static [Self] = &[Self::ReadWrite, Self::ReadOnly];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::ReadWrite => "rw",
+            Self::ReadOnly => "ro",
+        }
+    }
+
+    fn help(self) -> Option<&'static str> {
+        Some(match self {
+            Self::ReadWrite => "Read and write",
+            Self::ReadOnly => "Read only",
+        })
+    }
 }
 
 /// The claims that the server's decision depends on.

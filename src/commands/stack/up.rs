@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{status, supervise};
 use crate::cli::OutputFormat;
-use crate::cli::stack::{EngineArg, UpArgs, VariantArg};
+use crate::cli::stack::{UpArgs, VariantArg};
 use crate::commands::signals::interrupted;
 use crate::commands::{engines, setup};
 use crate::output::Output;
@@ -138,7 +138,7 @@ fn variants(asked: &[VariantArg]) -> Result<Variants> {
 
 fn dry_run(
     settings: &Settings,
-    asked: Option<EngineArg>,
+    asked: Option<EngineChoice>,
     plan: &StackPlan,
     output: &Output,
 ) -> Result<()> {

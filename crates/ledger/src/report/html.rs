@@ -4,6 +4,7 @@ use askama::Template;
 
 use super::ProbeReport;
 use crate::{Area, Outcome, Verdict};
+use demo_base::choice::Choice as _;
 use demo_base::error::Result;
 
 #[derive(Template)]
@@ -13,13 +14,13 @@ struct Page<'a> {
     engine: &'a str,
     day: String,
     changed: usize,
-    verdicts: Vec<Choice>,
-    areas: Vec<Choice>,
+    verdicts: Vec<Filter>,
+    areas: Vec<Filter>,
     rows: Vec<Row<'a>>,
 }
 
 /// A value to filter by.
-struct Choice {
+struct Filter {
     value: &'static str,
     text: &'static str,
     count: usize,
@@ -46,15 +47,15 @@ pub(super) fn render(report: &ProbeReport) -> Result<String> {
         Verdict::ALL.iter().flat_map(|v| report.with(*v)).map(|o| row(report, o)).collect();
     let undecided = report.outcomes.iter().filter(|outcome| outcome.observation.is_none());
     rows.splice(0..0, undecided.map(|outcome| row(report, outcome)));
-    let verdicts = Verdict::ALL.map(|verdict| Choice {
+    let verdicts = Verdict::ALL.map(|verdict| Filter {
         value: class(verdict),
         text: verdict.as_str(),
         count: report.with(verdict).count(),
     });
-    let areas = Area::ALL.map(|area| Choice {
-        value: area.as_str(),
-        text: area.as_str(),
-        count: report.outcomes.iter().filter(|outcome| outcome.entry.area == area).count(),
+    let areas = Area::ALL.iter().map(|area| Filter {
+        value: area.word(),
+        text: area.word(),
+        count: report.outcomes.iter().filter(|outcome| outcome.entry.area == *area).count(),
     });
     let page = Page {
         server: &report.server,
@@ -62,7 +63,7 @@ pub(super) fn render(report: &ProbeReport) -> Result<String> {
         day: report.started_at.strftime("%Y-%m-%d").to_string(),
         changed: report.changes.len(),
         verdicts: verdicts.into(),
-        areas: areas.into(),
+        areas: areas.collect(),
         rows,
     };
     Ok(page.render()?)
@@ -75,7 +76,7 @@ fn row<'a>(report: &ProbeReport, outcome: &'a Outcome) -> Row<'a> {
         id: entry.id,
         verdict: seen.map_or("undecided", |seen| class(seen.verdict)),
         verdict_text: seen.map_or("undecided", |seen| seen.verdict.as_str()),
-        area: entry.area.as_str(),
+        area: entry.area.word(),
         claim: marked(entry.claim),
         source: marked(entry.source),
         why: marked(entry.why),

@@ -1,5 +1,6 @@
 //! The published table, worst first.
 
+use demo_base::choice::Choice;
 use std::fmt::Write;
 
 use crate::{Area, Entry, Verdict};
@@ -22,7 +23,7 @@ pub fn page(server: &str, day: &str, probes: &[(&Entry, Verdict, &str)]) -> Stri
     for (verdict, title) in SECTIONS {
         let found: Vec<_> = probes.iter().filter(|(_, seen, _)| *seen == verdict).collect();
         let _infallible = write!(page, "\n## {title} ({})\n", found.len());
-        for area in Area::ALL {
+        for &area in Area::ALL {
             let rows: Vec<_> = found.iter().filter(|(entry, _, _)| entry.area == area).collect();
             if rows.is_empty() {
                 continue;
@@ -31,7 +32,7 @@ pub fn page(server: &str, day: &str, probes: &[(&Entry, Verdict, &str)]) -> Stri
                 page,
                 "\n### {}\n\n| id | claim | source | what the server does | what to do |\n\
                  | --- | --- | --- | --- | --- |\n",
-                area.as_str()
+                area.word()
             );
             for (entry, _, finding) in rows {
                 page.push_str(&row(entry, finding));

@@ -11,9 +11,10 @@ use serde::Serialize;
 
 use super::expectations::Change;
 use super::{Area, Outcome, Verdict};
+use demo_base::choice::Choice;
 use demo_base::error::Result;
+use demo_report::counted;
 use demo_report::style::{self, paint};
-use demo_report::{Format, counted};
 
 /// Everything that a run of probes found.
 #[derive(Debug, Serialize)]
@@ -29,6 +30,31 @@ pub struct ProbeReport {
     /// Probes that make no sense on this engine: id and reason.
     pub left_out: Vec<(String, String)>,
     pub took_seconds: f64,
+}
+
+/// A format of a report file.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Format {
+    Text,
+    Json,
+    Junit,
+    Markdown,
+    /// A page for a browser.
+    Html,
+}
+
+impl Choice for Format {
+    const ALL: &'static [Self] = &[Self::Text, Self::Json, Self::Junit, Self::Markdown, Self::Html];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Json => "json",
+            Self::Junit => "junit",
+            Self::Markdown => "markdown",
+            Self::Html => "html",
+        }
+    }
 }
 
 impl ProbeReport {
@@ -49,15 +75,8 @@ impl ProbeReport {
             Format::Json => Ok(serde_json::to_string_pretty(self)? + "\n"),
             Format::Junit => self.junit(),
             Format::Markdown => Ok(self.markdown()),
+            Format::Html => html::render(self),
         }
-    }
-
-    /// The report as a page for a browser.
-    ///
-    /// # Errors
-    /// When the template cannot be filled.
-    pub fn html(&self) -> Result<String> {
-        html::render(self)
     }
 
     /// For a person, worst first; what is as documented only with `all`.
@@ -117,8 +136,8 @@ impl ProbeReport {
 
     fn junit(&self) -> Result<String> {
         let mut junit = quick_junit::Report::new("demo probe");
-        for area in Area::ALL {
-            let mut suite = TestSuite::new(area.as_str());
+        for &area in Area::ALL {
+            let mut suite = TestSuite::new(area.word());
             for outcome in self.outcomes.iter().filter(|outcome| outcome.entry.area == area) {
                 let changed = self.changes.iter().find(|change| change.id == outcome.entry.id);
                 let status = match changed {

@@ -19,6 +19,7 @@ use tokio::io::AsyncReadExt;
 
 use super::confinement::{self, Confinement};
 use super::pid_file::PidFile;
+use demo_base::choice::Choice;
 use demo_base::error::{Fault, Result};
 
 /// How the server learns that its owner has ended.
@@ -33,13 +34,23 @@ pub enum Lifeline {
 impl Lifeline {
     /// The better choice on this platform.
     pub const HERE: Self = if cfg!(target_os = "linux") { Self::Signal } else { Self::Pipe };
+}
 
-    /// The value on the command line.
-    pub fn as_str(self) -> &'static str {
+impl Choice for Lifeline {
+    const ALL: &'static [Self] = &[Self::Signal, Self::Pipe];
+
+    fn word(self) -> &'static str {
         match self {
             Self::Signal => "signal",
             Self::Pipe => "pipe",
         }
+    }
+
+    fn help(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Signal => "The kernel's parent-death signal (Linux)",
+            Self::Pipe => "A supervisor that holds the read end of a pipe (every platform)",
+        })
     }
 }
 

@@ -26,6 +26,7 @@ use super::{Engine, Instance, ServiceState, Stop};
 use crate::plan::restart::Restart;
 use crate::plan::{ServicePlan, StackPlan, native};
 use crate::state::EngineKind;
+use demo_base::choice::Choice;
 use demo_base::error::{Fault, Result};
 use demo_base::files;
 use demo_base::ready::{Attempt, poll};
@@ -154,7 +155,7 @@ impl NativeEngine {
             .arg("__exec")
             .arg("--pid-file")
             .arg(self.pid_file(name).path())
-            .args(["--lifeline", self.site.lifeline.as_str()]);
+            .args(["--lifeline", self.site.lifeline.word()]);
         if let Some(owner) = self.site.owner {
             command.args(["--owner", &owner.to_string()]);
         }
