@@ -7,6 +7,8 @@
 //! code.
 
 mod base;
+mod compose;
+mod config;
 mod sqld_client;
 
 use std::error::Error as StdError;
@@ -66,7 +68,9 @@ fn advice(cause: &(dyn StdError + 'static)) -> Option<Advice> {
         return Some(Advice { code: fault.code(), hint: fault.hint_text().map(str::to_owned) });
     }
     let base = cause.downcast_ref().map(base::advice);
-    base.or_else(|| cause.downcast_ref().map(sqld_client::advice))
+    base.or_else(|| cause.downcast_ref().map(compose::advice))
+        .or_else(|| cause.downcast_ref().map(config::advice))
+        .or_else(|| cause.downcast_ref().map(sqld_client::advice))
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@
 mod check;
 mod config;
 mod duration;
+mod error;
 mod merge;
 pub mod model;
 mod normalise;
@@ -24,11 +25,12 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value};
 
-use demo_base::error::{Fault, Result};
+use demo_base::error::Result;
 use demo_config::interpolate::{self, Unset};
 use demo_config::place::Place;
 use demo_config::yaml;
 
+pub use error::Error;
 pub use model::{
     Attachment, BindOptions, Condition, Dependency, HealthCheck, Mount, MountKind, NamedVolume,
     Network, Port, PortMode, Project, Protocol, Service, VolumeOptions,
@@ -57,11 +59,12 @@ pub struct Sources {
 /// Reads, merges and checks compose files.
 ///
 /// # Errors
-/// Exit 2 for an invalid file, a missing required variable, an unsupported key, or a reference to
-/// something undeclared. The message names the file, the service and the key.
+/// [`demo_config::Error`] for an invalid file, a missing required variable, an unsupported key, or a
+/// reference to something undeclared; the message names the file, the service and the key.
+/// [`Error`] for what is not at one place in a file.
 pub fn load(sources: &Sources) -> Result<Project> {
     if sources.files.is_empty() {
-        return Err(Fault::input("there is no compose file to read").into());
+        return Err(Error::NoFile.into());
     }
     let mut parsed = Vec::new();
     for file in &sources.files {
@@ -98,7 +101,11 @@ pub fn load(sources: &Sources) -> Result<Project> {
 }
 
 /// The typed project of one normalised file, or of all of them merged.
-fn project_from(normalised: &Map<String, Value>, name: &str, place: &Place) -> Result<Project> {
+fn project_from(
+    normalised: &Map<String, Value>,
+    name: &str,
+    place: &Place,
+) -> Result<Project, demo_config::Error> {
     let mut project = Project { name: name.to_owned(), ..Project::default() };
     for (key, value) in normalised {
         let place = place.key(key);
@@ -116,7 +123,7 @@ fn project_from(normalised: &Map<String, Value>, name: &str, place: &Place) -> R
 }
 
 /// The typed entries of a mapping by name.
-fn entries<T>(value: &Value, place: &Place) -> Result<BTreeMap<String, T>, Fault>
+fn entries<T>(value: &Value, place: &Place) -> Result<BTreeMap<String, T>, demo_config::Error>
 where
     T: serde::de::DeserializeOwned,
 {
@@ -129,9 +136,9 @@ where
             if says.starts_with("unknown field") {
                 place.unknown(&path)
             } else if path == "." {
-                place.fault(says)
+                place.invalid(says)
             } else {
-                place.key(&path).fault(says)
+                place.key(&path).invalid(says)
             }
         })?;
         typed.insert(name.clone(), entry);

@@ -6,8 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{config, duration, order};
-use demo_base::error::Result;
+use super::{Error, config, duration, order};
 
 /// The network of every service that does not list any.
 pub(super) const DEFAULT_NETWORK: &str = "default";
@@ -27,9 +26,9 @@ impl Project {
     /// The services in start order: dependencies first, then by name.
     ///
     /// # Errors
-    /// Exit 2 if the dependencies of services form a cycle.
-    pub fn start_order(&self) -> Result<Vec<&str>> {
-        Ok(order::dependencies_first(&self.services)?)
+    /// [`Error::Circle`] if services depend on each other.
+    pub fn start_order(&self) -> Result<Vec<&str>, Error> {
+        order::dependencies_first(&self.services)
     }
 
     /// The project as `docker compose config --format json` prints it.

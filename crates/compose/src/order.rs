@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::model::Service;
-use demo_base::error::Fault;
+use crate::Error;
 
 /// Dependencies first, then by name. A missing dependency is ignored: either it is optional, or the
 /// check of references has refused it already.
-pub(super) fn dependencies_first(services: &BTreeMap<String, Service>) -> Result<Vec<&str>, Fault> {
+pub(super) fn dependencies_first(services: &BTreeMap<String, Service>) -> Result<Vec<&str>, Error> {
     let mut order: Vec<&str> = Vec::with_capacity(services.len());
     while order.len() < services.len() {
         let next = services.iter().find(|(name, service)| {
@@ -35,7 +35,7 @@ fn waits_for<'a>(
 }
 
 /// Every remaining service waits for another one, so following the dependencies leads into a cycle.
-fn circle(services: &BTreeMap<String, Service>, started: &[&str]) -> Fault {
+fn circle(services: &BTreeMap<String, Service>, started: &[&str]) -> Error {
     let mut path: Vec<&str> = Vec::new();
     let mut current = services.keys().map(String::as_str).find(|name| !started.contains(name));
     while let Some(name) = current {
@@ -47,8 +47,7 @@ fn circle(services: &BTreeMap<String, Service>, started: &[&str]) -> Fault {
         path.push(name);
         current = services.get(name).and_then(|s| waits_for(s, services, started));
     }
-    Fault::input(format!("services depend on each other in a circle: {}", path.join(" -> ")))
-        .hint("remove one of these from `depends_on`")
+    Error::Circle { circle: path.into_iter().map(str::to_owned).collect() }
 }
 
 #[cfg(test)]

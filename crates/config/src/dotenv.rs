@@ -6,19 +6,19 @@
 
 use std::collections::BTreeMap;
 
-use crate::interpolate;
-use demo_base::error::{Fault, Result};
+use crate::place::Place;
+use crate::{Error, interpolate};
 
 /// Reads the text of an env file.
 ///
 /// # Errors
-/// Exit 2 for an invalid line; the message names `file_name` and the line, but never a
+/// [`Error::Invalid`] for an invalid line; the message names `file_name` and the line, but never a
 /// value.
 pub fn parse(
     text: &str,
     file_name: &str,
     environment: &BTreeMap<String, String>,
-) -> Result<BTreeMap<String, String>> {
+) -> Result<BTreeMap<String, String>, Error> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text).replace("\r\n", "\n");
     let mut reader =
         Reader { text: &text, offset: 0, file_name, environment, found: BTreeMap::new() };
@@ -53,7 +53,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn statement(&mut self) -> Result<(), Fault> {
+    fn statement(&mut self) -> Result<(), Error> {
         let start = self.offset;
         let rest = self.rest();
         let exported = rest.strip_prefix("export").filter(|after| after.starts_with(is_blank));
@@ -77,22 +77,24 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn check_key(&self, key: &str, start: usize) -> Result<(), Fault> {
+    fn check_key(&self, key: &str, start: usize) -> Result<(), Error> {
         let of_key = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '-' | '[' | ']');
         if key.is_empty() {
-            return Err(self.fault(start, "there is no name before the value"));
+            return Err(self.place(start).invalid("there is no name before the value"));
         }
         match key.chars().find(|&character| !of_key(character)) {
             // The line is not shown, because it may contain a secret.
             Some(other) => {
                 let says = format!("the name of a variable cannot contain {other:?}");
-                Err(self.fault(start, says).hint("write NAME=value, or # before a comment"))
+                Err(self
+                    .place(start)
+                    .invalid_with_help(says, "write NAME=value, or # before a comment"))
             }
             None => Ok(()),
         }
     }
 
-    fn value(&mut self, key: &str) -> Result<String, Fault> {
+    fn value(&mut self, key: &str) -> Result<String, Error> {
         let start = self.offset;
         let written = self.rest().trim_start_matches(is_blank);
         self.offset = self.text.len() - written.len();
@@ -103,14 +105,16 @@ impl<'a> Reader<'a> {
         if line.starts_with('#') && self.offset > start {
             // Compose takes this as the value, but it is usually meant as a comment.
             let says = format!("`#` starts the value of {key}");
-            return Err(self.fault(start, says).hint("quote the value, or move the comment"));
+            return Err(self
+                .place(start)
+                .invalid_with_help(says, "quote the value, or move the comment"));
         }
         self.offset += line.len();
         let value = line.split_once(" #").map_or(line, |(value, _)| value);
         self.interpolated(value.trim_end(), key, start)
     }
 
-    fn quoted(&mut self, key: &str, quote: char) -> Result<String, Fault> {
+    fn quoted(&mut self, key: &str, quote: char) -> Result<String, Error> {
         let start = self.offset;
         let inside = &self.rest()[1..];
         let mut content = String::new();
@@ -118,7 +122,7 @@ impl<'a> Reader<'a> {
         loop {
             let Some((index, character)) = characters.next() else {
                 let says = format!("the quoted value of {key} has no closing quote");
-                return Err(self.fault(start, says));
+                return Err(self.place(start).invalid(says));
             };
             if character == quote {
                 self.offset += 1 + index + 1;
@@ -137,7 +141,9 @@ impl<'a> Reader<'a> {
         }
         let tail = &self.rest()[..line_length(self.rest())];
         if !matches!(tail.trim_start().chars().next(), None | Some('#')) {
-            return Err(self.fault(start, format!("text follows the quoted value of {key}")));
+            return Err(self
+                .place(start)
+                .invalid(format!("text follows the quoted value of {key}")));
         }
         self.offset += tail.len();
         if quote == '\'' {
@@ -146,16 +152,16 @@ impl<'a> Reader<'a> {
         self.interpolated(&unescape(&content), key, start)
     }
 
-    fn interpolated(&self, value: &str, key: &str, offset: usize) -> Result<String, Fault> {
+    fn interpolated(&self, value: &str, key: &str, offset: usize) -> Result<String, Error> {
         let lookup =
             |name: &str| self.environment.get(name).or_else(|| self.found.get(name)).cloned();
         interpolate::replace(value, &lookup)
-            .map_err(|problem| self.fault(offset, format!("the value of {key}: {problem}")))
+            .map_err(|problem| self.place(offset).invalid(format!("the value of {key}: {problem}")))
     }
 
-    fn fault(&self, offset: usize, says: impl std::fmt::Display) -> Fault {
+    fn place(&self, offset: usize) -> Place {
         let line = self.text[..offset].matches('\n').count() + 1;
-        Fault::input(format!("{}, line {line}: {says}", self.file_name))
+        Place::of_line(self.file_name, line)
     }
 }
 

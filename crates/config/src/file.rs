@@ -6,8 +6,11 @@ use std::path::Path;
 
 use serde::de::DeserializeOwned;
 
-use demo_base::error::{Fault, Result};
+use demo_base::error::Result;
 use demo_base::files;
+
+use crate::Error;
+use crate::place::Place;
 
 /// Reads `path` into the typed configuration `T`, which denies unknown fields.
 ///
@@ -15,28 +18,28 @@ use demo_base::files;
 /// but a variable without a default must be set.
 ///
 /// # Errors
-/// Exit 5 when the file does not exist, exit 2 for anything wrong in it: the message names the file
-/// and the key, never the value.
+/// [`demo_base::Error::Missing`] when the file does not exist, [`demo_base::Error::Unreadable`] when
+/// it cannot be read, and those of [`parse`].
 pub fn load<T: DeserializeOwned>(path: &Path, variables: &BTreeMap<String, String>) -> Result<T> {
     let text = files::read_text(path, "configuration file")?;
-    parse(&path.display().to_string(), &text, variables)
+    Ok(parse(&path.display().to_string(), &text, variables)?)
 }
 
 /// The part of [`load`] without I/O; `name` is the name of the file in messages.
 ///
 /// # Errors
-/// As [`load`].
+/// [`Error`] for anything wrong in the file: the message names the file and the key, never the value.
 pub fn parse<T: DeserializeOwned>(
     name: &str,
     text: &str,
     variables: &BTreeMap<String, String>,
-) -> Result<T> {
+) -> Result<T, Error> {
     let document = crate::document(name, text, variables)?;
     serde_path_to_error::deserialize(serde_json::Value::Object(document)).map_err(|error| {
         let path = error.path().to_string();
-        let place = if path == "." { String::new() } else { format!(": `{path}`") };
-        Fault::input(format!("{name}{place}: {}", without_values(&error.inner().to_string())))
-            .into()
+        let file = Place::of_file(name);
+        let place = if path == "." { file } else { file.key(&path) };
+        place.invalid(without_values(&error.inner().to_string()))
     })
 }
 

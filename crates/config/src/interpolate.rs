@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use crate::Error;
 use crate::place::Place;
-use demo_base::error::Fault;
 
 /// Deeper than anyone nests variables by hand, but bounded against hostile input.
 const MAX_DEPTH: usize = 32;
@@ -14,14 +14,19 @@ const MAX_DEPTH: usize = 32;
 /// text may be a secret.
 #[derive(Debug, PartialEq, thiserror::Error)]
 pub enum Problem {
+    /// A `$` before something else.
     #[error("a `$` is not followed by a variable; write `$$` for a plain `$`")]
     Stray,
+    /// The name of a variable without a closing brace.
     #[error("`${{{0}` has no closing brace")]
     Unclosed(String),
+    /// The name of a variable with an unknown operation.
     #[error("`${{{0}...}}` is not a form that Compose supports")]
     Malformed(String),
+    /// The name of a variable that must be set, and what the file says about it.
     #[error("the variable {name} is required but not set{message}")]
     Missing { name: String, message: String },
+    /// Defaults inside defaults, too many of them.
     #[error("the variables are nested too deeply")]
     TooDeep,
 }
@@ -41,26 +46,19 @@ pub type Lookup<'a> = dyn Fn(&str) -> Option<String> + 'a;
 /// Replaces the variables in every string inside `value`; keys are not changed.
 ///
 /// # Errors
-/// Exit 2 with the place, for a variable that must be set and is not, or for syntax that
-/// Compose does not know.
+/// [`Error::Variable`] for a variable that must be set and is not, or for syntax that Compose does
+/// not know.
 pub fn in_place(
     value: &mut Value,
     variables: &BTreeMap<String, String>,
     unset: Unset,
     place: &Place,
-) -> Result<(), Fault> {
+) -> Result<(), Error> {
     match value {
         Value::String(text) => {
             let lookup: &Lookup = &|name| variables.get(name).cloned();
-            *text = replace_nested(text, lookup, unset, 0).map_err(|problem| {
-                let fault = place.fault(&problem);
-                match problem {
-                    Problem::Missing { name, .. } => {
-                        fault.hint(format!("set {name} in the environment or in .env"))
-                    }
-                    _ => fault,
-                }
-            })?;
+            *text = replace_nested(text, lookup, unset, 0)
+                .map_err(|problem| Error::Variable { place: place.clone(), problem })?;
         }
         Value::Array(items) => {
             for (index, item) in items.iter_mut().enumerate() {

@@ -3,29 +3,32 @@
 
 use std::collections::BTreeMap;
 
-use demo_base::error::Result;
 use serde_json::{Map, Value};
 
 use self::interpolate::Unset;
 use self::place::Place;
 
 pub mod dotenv;
+mod error;
 pub mod file;
 pub mod interpolate;
 pub mod place;
 pub mod scalar;
 pub mod yaml;
 
+pub use error::Error;
+
 /// Reads a YAML file into one value with anchors and variables resolved. A variable that is not set
 /// and has no default is an error.
 ///
 /// # Errors
-/// Exit 2, naming the file and the key.
+/// [`Error::Variable`] for a variable without a value, and those of [`yaml::parse`]; each names the
+/// file and the key.
 pub fn document(
     name: &str,
     text: &str,
     variables: &BTreeMap<String, String>,
-) -> Result<Map<String, Value>> {
+) -> Result<Map<String, Value>, Error> {
     let place = Place::of_file(name);
     let mut document = yaml::parse(text, &place)?;
     for (key, value) in &mut document {

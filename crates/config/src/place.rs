@@ -2,21 +2,24 @@
 
 use std::fmt;
 
-use demo_base::error::Fault;
+use crate::Error;
 
-const UNKNOWN_HINT: &str =
-    "remove it, or run these files with `docker compose`, since demo refuses what it cannot do";
-
-/// A file and the keys that lead to a value in it.
+/// A file, the line if it is known, and the keys that lead to a value.
 #[derive(Clone, Debug)]
 pub struct Place {
     file: String,
+    line: Option<usize>,
     path: Vec<String>,
 }
 
 impl Place {
     pub fn of_file(name: &str) -> Self {
-        Self { file: name.to_owned(), path: Vec::new() }
+        Self { file: name.to_owned(), line: None, path: Vec::new() }
+    }
+
+    /// A line, counted from 1, of a file without keys inside keys.
+    pub fn of_line(name: &str, line: usize) -> Self {
+        Self { line: Some(line), ..Self::of_file(name) }
     }
 
     /// The position of a key in the mapping at this position.
@@ -37,25 +40,38 @@ impl Place {
     }
 
     /// The value at this position is invalid.
-    pub fn fault(&self, says: impl fmt::Display) -> Fault {
-        Fault::input(format!("{self}: {says}"))
+    pub fn invalid(&self, says: impl Into<String>) -> Error {
+        Error::Invalid { place: self.clone(), says: says.into(), help: None }
+    }
+
+    /// The value at this position is invalid, and `help` says how to write it.
+    pub fn invalid_with_help(&self, says: impl Into<String>, help: impl Into<String>) -> Error {
+        Error::Invalid { place: self.clone(), says: says.into(), help: Some(help.into()) }
     }
 
     /// The mapping at this position has an unsupported key.
-    pub fn unknown(&self, key: &str) -> Fault {
-        let (owner, inner) = self.owner();
-        let key = [inner.as_slice(), &[key.to_owned()]].concat().join(".");
-        Fault::input(format!("{owner} has the key `{key}`, which demo does not honour"))
-            .hint(UNKNOWN_HINT)
+    pub fn unknown(&self, key: &str) -> Error {
+        Error::Unknown { place: self.clone(), key: key.to_owned() }
+    }
+
+    /// Says that the mapping at this position has a key.
+    pub(crate) fn having(&self, key: &str) -> String {
+        let (owner, mut inner) = self.owner();
+        inner.push(key.to_owned());
+        format!("{owner} has the key `{}`", inner.join("."))
     }
 
     /// The file or the service, and the keys inside it.
     fn owner(&self) -> (String, Vec<String>) {
+        let file = match self.line {
+            Some(line) => format!("{}, line {line}", self.file),
+            None => self.file.clone(),
+        };
         match self.path.as_slice() {
             [section, service, rest @ ..] if section == "services" => {
-                (format!("{}: service `{service}`", self.file), rest.to_vec())
+                (format!("{file}: service `{service}`"), rest.to_vec())
             }
-            path => (self.file.clone(), path.to_vec()),
+            path => (file, path.to_vec()),
         }
     }
 }
@@ -78,12 +94,14 @@ mod tests {
     #[test]
     fn a_place_reads_as_file_service_and_key() {
         let file = Place::of_file("a.yml");
-        assert_eq!(file.fault("bad").to_string(), "a.yml: bad");
-        assert_eq!(file.key("name").fault("bad").to_string(), "a.yml: `name`: bad");
+        assert_eq!(file.invalid("bad").to_string(), "a.yml: bad");
+        let line = Place::of_line("a.env", 3);
+        assert_eq!(line.invalid("bad").to_string(), "a.env, line 3: bad");
+        assert_eq!(file.key("name").invalid("bad").to_string(), "a.yml: `name`: bad");
         let service = file.key("services").key("s");
-        assert_eq!(service.fault("bad").to_string(), "a.yml: service `s`: bad");
+        assert_eq!(service.invalid("bad").to_string(), "a.yml: service `s`: bad");
         assert_eq!(
-            service.key("ports").item(1).key("target").fault("bad").to_string(),
+            service.key("ports").item(1).key("target").invalid("bad").to_string(),
             "a.yml: service `s`, `ports[1].target`: bad"
         );
     }

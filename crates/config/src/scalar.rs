@@ -2,53 +2,54 @@
 
 use serde_json::{Map, Value};
 
+use crate::Error;
 use crate::place::Place;
-use demo_base::error::Fault;
 
 /// The value as a mapping.
 ///
 /// # Errors
-/// Exit 2 with the place when the value is not a mapping.
-pub fn mapping(value: Value, place: &Place) -> Result<Map<String, Value>, Fault> {
+/// [`Error::Invalid`] when the value is not a mapping.
+pub fn mapping(value: Value, place: &Place) -> Result<Map<String, Value>, Error> {
     match value {
         Value::Object(map) => Ok(map),
-        other => Err(place.fault(format!("must be a mapping, not {}", kind(&other)))),
+        other => Err(place.invalid(format!("must be a mapping, not {}", kind(&other)))),
     }
 }
 
 /// The items of the value as a list, with their positions.
 ///
 /// # Errors
-/// Exit 2 with the place when the value is not a list.
-pub fn list(value: Value, place: &Place) -> Result<Vec<(Value, Place)>, Fault> {
+/// [`Error::Invalid`] when the value is not a list.
+pub fn list(value: Value, place: &Place) -> Result<Vec<(Value, Place)>, Error> {
     match value {
         Value::Array(items) => Ok(items
             .into_iter()
             .enumerate()
             .map(|(index, item)| (item, place.item(index)))
             .collect()),
-        other => Err(place.fault(format!("must be a list, not {}", kind(&other)))),
+        other => Err(place.invalid(format!("must be a list, not {}", kind(&other)))),
     }
 }
 
 /// The value as a string; a scalar that only prints like one is refused.
 ///
 /// # Errors
-/// Exit 2 with the place when the value is not a string.
-pub fn string(value: Value, place: &Place) -> Result<String, Fault> {
+/// [`Error::Invalid`] when the value is not a string.
+pub fn string(value: Value, place: &Place) -> Result<String, Error> {
     match value {
         Value::String(text) => Ok(text),
-        other => Err(place
-            .fault(format!("must be a string, not {}", kind(&other)))
-            .hint("put the value in quotes")),
+        other => Err(place.invalid_with_help(
+            format!("must be a string, not {}", kind(&other)),
+            "put the value in quotes",
+        )),
     }
 }
 
 /// The text of a scalar for keys that also accept numbers and booleans.
 ///
 /// # Errors
-/// Exit 2 with the place when the value is not a string, a whole number or a truth value.
-pub fn text(value: Value, place: &Place) -> Result<String, Fault> {
+/// [`Error::Invalid`] when the value is not a string, a whole number or a truth value.
+pub fn text(value: Value, place: &Place) -> Result<String, Error> {
     match value {
         Value::Bool(truth) => Ok(truth.to_string()),
         // Compose formats other numbers in its own way.
@@ -112,7 +113,7 @@ mod tests {
     #[test]
     fn a_message_never_shows_the_value() {
         let place = Place::of_file("a.yml").key("x");
-        let fault = string(json!(424_242), &place).unwrap_err();
-        assert_eq!(fault.to_string(), "a.yml: `x`: must be a string, not a number");
+        let error = string(json!(424_242), &place).unwrap_err();
+        assert_eq!(error.to_string(), "a.yml: `x`: must be a string, not a number");
     }
 }

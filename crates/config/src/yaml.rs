@@ -3,14 +3,14 @@
 
 use serde_json::{Map, Value};
 
+use crate::Error;
 use crate::place::Place;
-use demo_base::error::Fault;
 
 /// Parses a compose file, whose top level is a mapping.
 ///
 /// # Errors
-/// Exit 2 with the place when the text is not YAML, or its top level is not a mapping.
-pub fn parse(text: &str, place: &Place) -> Result<Map<String, Value>, Fault> {
+/// [`Error::Invalid`] when the text is not YAML, or its top level is not a mapping.
+pub fn parse(text: &str, place: &Place) -> Result<Map<String, Value>, Error> {
     // Compose reads YAML 1.1 numbers, but `y` and `no` as text. Silently dropping a tag would
     // change the meaning of the file.
     let options = serde_saphyr::options! {
@@ -21,12 +21,12 @@ pub fn parse(text: &str, place: &Place) -> Result<Map<String, Value>, Fault> {
     };
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let value: Value = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
-        place.fault(format!("not valid YAML: {}", one_line(&error.to_string())))
+        place.invalid(format!("not valid YAML: {}", one_line(&error.to_string())))
     })?;
     match value {
         Value::Object(map) => Ok(map),
-        Value::Null => Err(place.fault("the file is empty")),
-        _ => Err(place.fault("the top level must be a mapping")),
+        Value::Null => Err(place.invalid("the file is empty")),
+        _ => Err(place.invalid("the top level must be a mapping")),
     }
 }
 
@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<Value, String> {
-        parse(text, &Place::of_file("a.yml")).map(Value::Object).map_err(|fault| fault.to_string())
+        parse(text, &Place::of_file("a.yml")).map(Value::Object).map_err(|error| error.to_string())
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use demo_base::error::Fault;
+use demo_config::Error;
 use demo_config::place::Place;
 use demo_config::scalar;
 
@@ -26,7 +26,7 @@ pub(super) fn file(
     file: Map<String, Value>,
     place: &Place,
     paths: &Paths,
-) -> Result<Map<String, Value>, Fault> {
+) -> Result<Map<String, Value>, Error> {
     let mut result = Map::new();
     for (key, value) in file {
         let here = place.key(&key);
@@ -52,8 +52,8 @@ fn is_extension(key: &str) -> bool {
 fn each(
     section: Value,
     place: &Place,
-    normalise: impl Fn(Value, &Place) -> Result<Value, Fault>,
-) -> Result<Value, Fault> {
+    normalise: impl Fn(Value, &Place) -> Result<Value, Error>,
+) -> Result<Value, Error> {
     if section.is_null() {
         return Ok(json!({}));
     }
@@ -65,7 +65,7 @@ fn each(
 }
 
 /// A top-level network or volume.
-fn resource(value: Value, place: &Place) -> Result<Value, Fault> {
+fn resource(value: Value, place: &Place) -> Result<Value, Error> {
     if value.is_null() {
         return Ok(json!({}));
     }
@@ -75,7 +75,7 @@ fn resource(value: Value, place: &Place) -> Result<Value, Fault> {
     Ok(resource.into())
 }
 
-fn service(value: Value, place: &Place, paths: &Paths) -> Result<Value, Fault> {
+fn service(value: Value, place: &Place, paths: &Paths) -> Result<Value, Error> {
     let mut result = Map::new();
     for (key, value) in scalar::mapping(value, place)? {
         let place = place.key(&key);
@@ -107,13 +107,13 @@ fn service(value: Value, place: &Place, paths: &Paths) -> Result<Value, Fault> {
 fn items(
     value: Value,
     place: &Place,
-    normalise: impl Fn(Value, &Place) -> Result<Value, Fault>,
-) -> Result<Value, Fault> {
+    normalise: impl Fn(Value, &Place) -> Result<Value, Error>,
+) -> Result<Value, Error> {
     scalar::list(value, place)?.into_iter().map(|(item, place)| normalise(item, &place)).collect()
 }
 
 /// Converts `[A=1, B]` to `{A: 1, B: null}`, with the values as text.
-fn pairs(value: Value, place: &Place) -> Result<Value, Fault> {
+fn pairs(value: Value, place: &Place) -> Result<Value, Error> {
     let mut result = Map::new();
     if value.is_array() {
         for (item, place) in scalar::list(value, place)? {
@@ -123,7 +123,7 @@ fn pairs(value: Value, place: &Place) -> Result<Value, Fault> {
                 None => (item.as_str(), Value::Null),
             };
             if name.is_empty() {
-                return Err(place.fault("there is no name before `=`"));
+                return Err(place.invalid("there is no name before `=`"));
             }
             result.insert(name.to_owned(), value);
         }
@@ -138,7 +138,7 @@ fn pairs(value: Value, place: &Place) -> Result<Value, Fault> {
 }
 
 /// Like [`pairs`], but a label without a value gets an empty one.
-fn labels(value: Value, place: &Place) -> Result<Value, Fault> {
+fn labels(value: Value, place: &Place) -> Result<Value, Error> {
     let mut labels = pairs(value, place)?;
     for label in labels.as_object_mut().into_iter().flat_map(Map::values_mut) {
         if label.is_null() {
@@ -153,7 +153,7 @@ fn names_or_mapping(
     value: Value,
     place: &Place,
     entry: impl Fn() -> Value,
-) -> Result<Value, Fault> {
+) -> Result<Value, Error> {
     if !value.is_array() {
         return Ok(scalar::mapping(value, place)?.into());
     }
@@ -161,7 +161,7 @@ fn names_or_mapping(
     names.map(|(name, place)| Ok((scalar::string(name, &place)?, entry()))).collect()
 }
 
-fn dependencies(value: Value, place: &Place) -> Result<Value, Fault> {
+fn dependencies(value: Value, place: &Place) -> Result<Value, Error> {
     let long = || json!({"condition": "service_started", "required": true});
     let mut dependencies = names_or_mapping(value, place, long)?;
     for dependency in dependencies.as_object_mut().into_iter().flat_map(Map::values_mut) {
@@ -173,7 +173,7 @@ fn dependencies(value: Value, place: &Place) -> Result<Value, Fault> {
     Ok(dependencies)
 }
 
-fn health_check(value: Value, place: &Place) -> Result<Value, Fault> {
+fn health_check(value: Value, place: &Place) -> Result<Value, Error> {
     let mut check = scalar::mapping(value, place)?;
     if let Some(test) = check.get_mut("test") {
         let place = place.key("test");
@@ -183,7 +183,7 @@ fn health_check(value: Value, place: &Place) -> Result<Value, Fault> {
         };
         let kind = test[0].as_str().unwrap_or_default();
         if !matches!(kind, "CMD" | "CMD-SHELL" | "NONE") {
-            return Err(place.fault("must start with CMD, CMD-SHELL or NONE"));
+            return Err(place.invalid("must start with CMD, CMD-SHELL or NONE"));
         }
     }
     if let Some(retries) = check.get_mut("retries") {

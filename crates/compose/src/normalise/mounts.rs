@@ -5,39 +5,39 @@ use std::path::{Component, Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::{Paths, is_extension, truths};
-use demo_base::error::Fault;
+use demo_config::Error;
 use demo_config::place::Place;
 use demo_config::scalar;
 
 /// `[source:]target[:options]`, or the long form.
-pub(super) fn mount(value: Value, place: &Place, paths: &Paths) -> Result<Value, Fault> {
+pub(super) fn mount(value: Value, place: &Place, paths: &Paths) -> Result<Value, Error> {
     let mut mount = match value {
         Value::String(text) => short(&text, place)?,
         long => long_form(long, place)?,
     };
     if mount["type"] == "bind" {
         let source = mount["source"].as_str().filter(|source| !source.is_empty());
-        let source = source.ok_or_else(|| place.fault("a bind mount needs a source"))?;
+        let source = source.ok_or_else(|| place.invalid("a bind mount needs a source"))?;
         mount["source"] = host_path(source, place, paths)?.into();
     }
     if let Some(target) = mount["target"].as_str()
         && !target.starts_with('/')
     {
-        return Err(place.fault(format!("the target `{target}` is not an absolute path")));
+        return Err(place.invalid(format!("the target `{target}` is not an absolute path")));
     }
     Ok(mount)
 }
 
-fn short(text: &str, place: &Place) -> Result<Value, Fault> {
+fn short(text: &str, place: &Place) -> Result<Value, Error> {
     let parts: Vec<&str> = text.split(':').collect();
     if parts.iter().any(|part| part.is_empty()) {
-        return Err(place.fault(format!("`{text}` has an empty part")));
+        return Err(place.invalid(format!("`{text}` has an empty part")));
     }
     let (source, target, options) = match parts.as_slice() {
         [target] => return Ok(json!({"type": "volume", "target": target, "volume": {}})),
         [source, target] => (source, target, None),
         [source, target, options] => (source, target, Some(options)),
-        _ => return Err(place.fault(format!("`{text}` is not source:target:options"))),
+        _ => return Err(place.invalid(format!("`{text}` is not source:target:options"))),
     };
     let mut mount = if source.starts_with(['.', '/', '~']) {
         json!({"type": "bind", "source": source, "target": target,
@@ -50,14 +50,14 @@ fn short(text: &str, place: &Place) -> Result<Value, Fault> {
             "ro" => mount["read_only"] = true.into(),
             "rw" => {}
             other => {
-                return Err(place.fault(format!("demo does not honour the option `{other}`")));
+                return Err(place.invalid(format!("demo does not honour the option `{other}`")));
             }
         }
     }
     Ok(mount)
 }
 
-fn long_form(value: Value, place: &Place) -> Result<Value, Fault> {
+fn long_form(value: Value, place: &Place) -> Result<Value, Error> {
     let mut mount = scalar::mapping(value, place)?;
     mount.retain(|key, _| !is_extension(key));
     truths(&mut mount, &["read_only"]);
@@ -68,20 +68,20 @@ fn long_form(value: Value, place: &Place) -> Result<Value, Fault> {
 }
 
 /// Makes the path absolute and removes `.` and `..` lexically, since it need not exist.
-fn host_path(source: &str, place: &Place, paths: &Paths) -> Result<String, Fault> {
+fn host_path(source: &str, place: &Place, paths: &Paths) -> Result<String, Error> {
     let path = match source.strip_prefix('~') {
         Some(rest) if rest.is_empty() || rest.starts_with('/') => {
             let home = paths.variables.get("HOME").filter(|home| !home.is_empty());
-            let home = home.ok_or_else(|| place.fault("`~` needs HOME, which is not set"))?;
+            let home = home.ok_or_else(|| place.invalid("`~` needs HOME, which is not set"))?;
             PathBuf::from(format!("{home}{rest}"))
         }
-        Some(_) => return Err(place.fault("demo does not honour the `~` of another user")),
+        Some(_) => return Err(place.invalid("demo does not honour the `~` of another user")),
         None => paths.project_dir.join(source),
     };
     let path = lexically_normal(&path);
     match path.to_str() {
         Some(text) => Ok(text.to_owned()),
-        None => Err(place.fault("the path is not valid UTF-8")),
+        None => Err(place.invalid("the path is not valid UTF-8")),
     }
 }
 
@@ -107,7 +107,7 @@ mod tests {
     fn read(value: Value) -> Result<Value, String> {
         let variables = BTreeMap::from([("HOME".to_owned(), "/home/me".to_owned())]);
         let paths = Paths { project_dir: Path::new("/project/dir"), variables: &variables };
-        mount(value, &Place::of_file("a.yml"), &paths).map_err(|fault| fault.to_string())
+        mount(value, &Place::of_file("a.yml"), &paths).map_err(|error| error.to_string())
     }
 
     #[test]

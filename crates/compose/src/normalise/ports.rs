@@ -5,12 +5,12 @@ use std::net::IpAddr;
 use serde_json::{Value, json};
 
 use super::is_extension;
-use demo_base::error::Fault;
+use demo_config::Error;
 use demo_config::place::Place;
 use demo_config::scalar;
 
 /// `[[address:]published:]target[/protocol]`, or the long form.
-pub(super) fn port(value: Value, place: &Place) -> Result<Value, Fault> {
+pub(super) fn port(value: Value, place: &Place) -> Result<Value, Error> {
     if !value.is_object() {
         return short(&scalar::text(value, place)?, place);
     }
@@ -29,7 +29,7 @@ pub(super) fn port(value: Value, place: &Place) -> Result<Value, Fault> {
     Ok(port.into())
 }
 
-fn short(text: &str, place: &Place) -> Result<Value, Fault> {
+fn short(text: &str, place: &Place) -> Result<Value, Error> {
     let (numbers, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
     let (host, target) = match numbers.rsplit_once(':') {
         Some((host, target)) => (Some(host), target),
@@ -56,39 +56,40 @@ fn short(text: &str, place: &Place) -> Result<Value, Fault> {
 }
 
 /// `port[/protocol]`, kept as written.
-pub(super) fn expose(value: Value, place: &Place) -> Result<Value, Fault> {
+pub(super) fn expose(value: Value, place: &Place) -> Result<Value, Error> {
     let text = scalar::text(value, place)?;
     let (port, protocol) = text.split_once('/').unwrap_or((&text, "tcp"));
     number(port, true, place)?;
     if !matches!(protocol, "tcp" | "udp") {
-        return Err(place.fault(format!("`{protocol}` is not tcp or udp")));
+        return Err(place.invalid(format!("`{protocol}` is not tcp or udp")));
     }
     Ok(text.into())
 }
 
 /// A port number; only a published port may be 0, which means any free port.
-fn number(text: &str, of_container: bool, place: &Place) -> Result<u16, Fault> {
+fn number(text: &str, of_container: bool, place: &Place) -> Result<u16, Error> {
     let (first, last) = text.split_once('-').unwrap_or((text, text));
     let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     let parsed = [first, last].map(|text| text.parse::<u16>().ok().filter(|_| digits(text)));
     let [Some(first), Some(last)] = parsed else {
-        return Err(place.fault(format!("`{text}` is not a port")));
+        return Err(place.invalid(format!("`{text}` is not a port")));
     };
     if first != last {
-        return Err(place
-            .fault(format!("`{text}` is a range, which demo does not honour"))
-            .hint("write one entry for each port"));
+        return Err(place.invalid_with_help(
+            format!("`{text}` is a range, which demo does not honour"),
+            "write one entry for each port",
+        ));
     }
     if first == 0 && of_container {
-        return Err(place.fault("the port of a container cannot be 0"));
+        return Err(place.invalid("the port of a container cannot be 0"));
     }
     Ok(first)
 }
 
-fn check_address(text: &str, place: &Place) -> Result<(), Fault> {
+fn check_address(text: &str, place: &Place) -> Result<(), Error> {
     match text.parse::<IpAddr>() {
         Ok(_) => Ok(()),
-        Err(_) => Err(place.fault(format!("`{text}` is not an IP address"))),
+        Err(_) => Err(place.invalid(format!("`{text}` is not an IP address"))),
     }
 }
 
@@ -97,7 +98,8 @@ mod tests {
     use super::*;
 
     fn read(value: Value) -> Result<Value, String> {
-        port(value, &Place::of_file("a.yml").key("ports").item(0)).map_err(|f| f.to_string())
+        port(value, &Place::of_file("a.yml").key("ports").item(0))
+            .map_err(|error| error.to_string())
     }
 
     #[test]

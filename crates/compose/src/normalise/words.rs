@@ -3,30 +3,31 @@
 use serde_json::Value;
 
 use super::items;
-use demo_base::error::Fault;
+use demo_config::Error;
 use demo_config::place::Place;
 use demo_config::scalar;
 
 /// The words of a `command` or an `entrypoint`; null stays null.
-pub(super) fn words(value: Value, place: &Place) -> Result<Value, Fault> {
+pub(super) fn words(value: Value, place: &Place) -> Result<Value, Error> {
     let line = match value {
         Value::Null => return Ok(Value::Null),
         Value::String(line) => line,
         list => return self::list(list, place),
     };
     if let Some(operator) = shell_operator(&line) {
-        return Err(place
-            .fault(format!("`{operator}` needs a shell, but no shell runs this command"))
-            .hint("quote it, or write the command as a list"));
+        return Err(place.invalid_with_help(
+            format!("`{operator}` needs a shell, but no shell runs this command"),
+            "quote it, or write the command as a list",
+        ));
     }
     match shell_words::split(&line) {
         Ok(words) => Ok(words.into()),
-        Err(_) => Err(place.fault("a quote is not closed")),
+        Err(_) => Err(place.invalid("a quote is not closed")),
     }
 }
 
 /// A list of words, each of them a string.
-pub(super) fn list(value: Value, place: &Place) -> Result<Value, Fault> {
+pub(super) fn list(value: Value, place: &Place) -> Result<Value, Error> {
     items(value, place, |word, place| Ok(scalar::string(word, place)?.into()))
 }
 

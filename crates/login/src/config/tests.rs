@@ -6,9 +6,9 @@ use super::*;
 
 fn read(text: &str) -> Result<Config, String> {
     let variables = BTreeMap::from([("URL".to_owned(), "http://127.0.0.1:1".to_owned())]);
-    config_file::parse::<Raw>("a.yaml", text, &variables)
-        .and_then(|raw| raw.check("a.yaml", Path::new("/etc/demo")))
-        .map_err(|error| error.to_string())
+    let raw: Raw =
+        config_file::parse("a.yaml", text, &variables).map_err(|error| error.to_string())?;
+    raw.check("a.yaml", Path::new("/etc/demo")).map_err(|error| error.to_string())
 }
 
 #[test]

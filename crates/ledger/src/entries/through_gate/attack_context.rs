@@ -164,7 +164,11 @@ pub fn config(stack: &EphemeralStack) -> Result<Config> {
         "keys": stack.folder().join(".local/jwt/jwt.pub"),
     });
     // JSON is YAML.
-    config_file::parse("the configuration of the gate_audit", &text.to_string(), &BTreeMap::new())
+    Ok(config_file::parse(
+        "the configuration of the gate_audit",
+        &text.to_string(),
+        &BTreeMap::new(),
+    )?)
 }
 
 /// What a token's holder must be able to do through the gate.
