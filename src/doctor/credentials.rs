@@ -6,6 +6,7 @@ use secrecy::ExposeSecret;
 use super::Finding;
 use crate::explain::Diagnosis;
 use crate::settings::Settings;
+use demo_base::error::Result;
 use demo_base::files;
 use demo_sqld::{moment, token};
 use demo_stack::credentials::store::Store;
@@ -40,13 +41,15 @@ fn keys(store: &Store) -> Finding {
 }
 
 fn own_token(settings: &Settings, store: &Store) -> Finding {
-    let text = match &settings.token {
-        Some(token) => Ok(token.expose_secret().to_owned()),
-        None => files::read_text(&settings.token_path, "token file").map_err(Into::into),
-    };
     let now = Timestamp::now();
-    let inspected = text.and_then(|text| token::inspect(text.trim(), &store.key_set()?, now));
-    match inspected {
+    let inspect = || -> Result<token::Inspection> {
+        let text = match &settings.token {
+            Some(token) => token.expose_secret().to_owned(),
+            None => files::read_text(&settings.token_path, "token file")?,
+        };
+        Ok(token::inspect(text.trim(), &store.key_set()?, now)?)
+    };
+    match inspect() {
         Ok(inspection) if inspection.accepted => {
             let life = inspection.expires.map(|end| moment::expiry(end, now));
             let life = life.unwrap_or_else(|| "never expires".to_owned());

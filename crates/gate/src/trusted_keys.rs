@@ -71,7 +71,7 @@ impl TrustedKeys {
 
 fn key_set(path: &Path) -> Result<KeySet> {
     let text = files::read_text(path, "file with public keys")?;
-    KeySet::parse(&text, &path.display().to_string())
+    Ok(KeySet::parse(&text, &path.display().to_string())?)
 }
 
 fn parsed(keys: &KeySet) -> Arc<[Key]> {

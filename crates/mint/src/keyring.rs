@@ -108,9 +108,9 @@ impl Keyring {
 }
 
 fn read(active: &PathBuf, more: &[PathBuf]) -> Result<Keys> {
-    let key = |path: &PathBuf| {
+    let key = |path: &PathBuf| -> Result<SigningKey> {
         let text = Zeroizing::new(files::read_text(path, "private key")?);
-        SigningKey::from_pem(&text, &path.display().to_string())
+        Ok(SigningKey::from_pem(&text, &path.display().to_string())?)
     };
     let signer = key(active)?;
     let mut public = vec![signer.public()];

@@ -10,8 +10,8 @@ use secrecy::SecretString;
 use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::pem::{self, Block};
-use demo_base::error::{Fault, Result};
+use crate::Error;
+use crate::pem::{self, Block, NoBlocks};
 
 /// The DER of a PKCS#8 v1 Ed25519 key up to its 32 secret bytes (RFC 8410). Version 1, because
 /// OpenSSL before 3.5 cannot read version 2.
@@ -38,8 +38,8 @@ impl SigningKey {
     /// Makes a new key from the system's randomness.
     ///
     /// # Errors
-    /// When the system provides no randomness.
-    pub fn generate() -> Result<Self> {
+    /// [`demo_base::Error::NoRandomBytes`] when the system provides none.
+    pub fn generate() -> Result<Self, demo_base::Error> {
         let mut seed = Zeroizing::new([0u8; SECRET_KEY_LENGTH]);
         demo_base::random::fill(seed.as_mut_slice())?;
         Ok(Self(ed25519_dalek::SigningKey::from_bytes(&seed)))
@@ -49,44 +49,24 @@ impl SigningKey {
     /// messages.
     ///
     /// # Errors
-    /// Exit 2, naming what the text contains instead of an Ed25519 private key.
-    pub fn from_pem(text: &str, place: &str) -> Result<Self> {
-        Ok(Self::parse(text, place).map_err(|fault| match fault.hint_text() {
-            Some(_) => fault,
-            None => fault.hint(format!(
-                "an Ed25519 key is needed: run `demo setup --force` to make a new one, or \
-                 `openssl genpkey -algorithm ed25519 -out {place}`"
-            )),
-        })?)
-    }
-
-    fn parse(text: &str, place: &str) -> Result<Self, Fault> {
-        let blocks = pem::blocks(text, place)?;
+    /// [`Error::PrivateKey`], naming what the text contains instead, or [`Error::Passphrase`].
+    pub fn from_pem(text: &str, place: &str) -> Result<Self, Error> {
+        let not = |says: String| Error::PrivateKey { place: place.to_owned(), says };
+        let blocks = pem::split(text).map_err(|why| not(why.to_string()))?;
         let Some(block) = blocks.iter().find(|block| block.is_private()).or(blocks.first()) else {
-            return Err(Fault::input(format!("{place} is empty")));
+            return Err(not(NoBlocks::Empty.to_string()));
         };
         if block.is_encrypted() {
-            return Err(Fault::input(format!(
-                "{place} contains {}, and demo cannot ask for its passphrase",
-                block.describe()
-            ))
-            .hint(format!("run `openssl pkey -in {place}` to print it without a passphrase")));
+            return Err(Error::Passphrase { place: place.to_owned(), found: block.describe() });
         }
-        let wrong =
-            || Fault::input(format!("{place} contains {}, not a private key", block.describe()));
         if !block.is_private() {
-            return Err(wrong());
+            return Err(not(format!("contains {}, not a private key", block.describe())));
         }
-        let other = || {
-            Fault::input(format!(
-                "{place} contains {}; the server accepts only Ed25519",
-                block.describe()
-            ))
-        };
+        let other = || not(of_other_kind(block));
         if block.label != "PRIVATE KEY" {
             return Err(other());
         }
-        let damaged = || Fault::input(format!("{place} contains a damaged private key"));
+        let damaged = || not("contains a damaged private key".to_owned());
         let der = block.der().ok_or_else(damaged)?;
         let info = PrivateKeyInfoRef::try_from(der.as_slice()).map_err(|_| damaged())?;
         if info.algorithm.oid != ed25519() {
@@ -128,35 +108,25 @@ impl PublicKey {
     /// Reads a single SPKI PEM; `place` is its origin, for messages.
     ///
     /// # Errors
-    /// Exit 2, naming what the text contains instead of a single Ed25519 public key.
-    pub fn from_pem(text: &str, place: &str) -> Result<Self> {
-        let blocks = pem::blocks(text, place).map_err(with_public_hint)?;
-        match blocks.as_slice() {
-            [block] => Ok(Self::from_block(block, place).map_err(with_public_hint)?),
-            several => {
-                let fault =
-                    Fault::input(format!("{place} contains {} keys, not one", several.len()));
-                Err(with_public_hint(fault).into())
-            }
+    /// [`Error::PublicKey`], naming what the text contains instead of a single Ed25519 public key.
+    pub fn from_pem(text: &str, place: &str) -> Result<Self, Error> {
+        match public_blocks(text, place)?.as_slice() {
+            [block] => Self::from_block(block, place),
+            several => Err(not_public(place, format!("contains {} keys, not one", several.len()))),
         }
     }
 
-    fn from_block(block: &Block<'_>, place: &str) -> Result<Self, Fault> {
+    fn from_block(block: &Block<'_>, place: &str) -> Result<Self, Error> {
         if block.label != "PUBLIC KEY" {
-            return Err(Fault::input(format!(
-                "{place} contains {}, not a public key",
-                block.describe()
-            )));
+            let says = format!("contains {}, not a public key", block.describe());
+            return Err(not_public(place, says));
         }
-        let damaged = || Fault::input(format!("{place} contains a damaged public key"));
+        let damaged = || not_public(place, "contains a damaged public key".to_owned());
         let der = block.der().ok_or_else(damaged)?;
         let info =
             spki::SubjectPublicKeyInfoRef::try_from(der.as_slice()).map_err(|_| damaged())?;
         if info.algorithm.oid != ed25519() {
-            return Err(Fault::input(format!(
-                "{place} contains {}; the server accepts only Ed25519",
-                block.describe()
-            )));
+            return Err(not_public(place, of_other_kind(block)));
         }
         let bytes = PublicKeyBytes::try_from(info).map_err(|_| damaged())?;
         usable(&bytes.to_bytes()).ok_or_else(damaged)
@@ -192,34 +162,21 @@ impl KeySet {
     /// else. `place` is the origin, for messages.
     ///
     /// # Errors
-    /// Exit 2, naming what the server would reject.
-    pub fn parse(text: &str, place: &str) -> Result<Self> {
-        Ok(Self::parse_text(text, place).map_err(with_public_hint)?)
-    }
-
-    fn parse_text(text: &str, place: &str) -> Result<Self, Fault> {
+    /// [`Error::PublicKey`], [`Error::WhiteSpace`] or [`Error::TextBefore`], naming what the server
+    /// would reject.
+    pub fn parse(text: &str, place: &str) -> Result<Self, Error> {
         if let Some(key) = from_base64(text.trim()) {
             if text.len() != PUBLIC_BASE64_LENGTH {
-                return Err(Fault::input(format!(
-                    "{place} has white space around its key, which the server refuses"
-                ))
-                .hint("write the 43 characters without a newline, for example with `printf %s`"));
+                return Err(Error::WhiteSpace { place: place.to_owned() });
             }
             return Ok(Self(vec![key]));
         }
-        let blocks = pem::blocks(text, place)?;
+        let blocks = public_blocks(text, place)?;
         if !text.starts_with(pem::BEGIN) {
-            return Err(Fault::input(format!(
-                "{place} has text before its first key, which the server refuses"
-            ))
-            .hint(format!("delete the text before `{}PUBLIC KEY-----`", pem::BEGIN)));
+            return Err(Error::TextBefore { place: place.to_owned() });
         }
         let keys = blocks.iter().map(|block| PublicKey::from_block(block, place));
-        let keys: Vec<PublicKey> = keys.collect::<Result<_, _>>()?;
-        if keys.is_empty() {
-            return Err(Fault::input(format!("{place} contains no key")));
-        }
-        Ok(Self(keys))
+        Ok(Self(keys.collect::<Result<_, _>>()?))
     }
 
     /// Concatenated SPKI PEM blocks, as in the key file of a server.
@@ -250,14 +207,17 @@ fn usable(bytes: &[u8; 32]) -> Option<PublicKey> {
     VerifyingKey::from_bytes(bytes).ok().filter(|key| !key.is_weak()).map(PublicKey)
 }
 
-fn with_public_hint(fault: Fault) -> Fault {
-    if fault.hint_text().is_some() {
-        return fault;
-    }
-    fault.hint(
-        "an Ed25519 public key is needed: run `openssl pkey -in KEY -pubout` for that of a \
-         private key, or `demo setup --force` for a new pair",
-    )
+/// The blocks of a text that should have only public keys.
+fn public_blocks<'a>(text: &'a str, place: &str) -> Result<Vec<Block<'a>>, Error> {
+    pem::split(text).map_err(|why| not_public(place, why.to_string()))
+}
+
+fn not_public(place: &str, says: String) -> Error {
+    Error::PublicKey { place: place.to_owned(), says }
+}
+
+fn of_other_kind(block: &Block<'_>) -> String {
+    format!("contains {}; the server accepts only Ed25519", block.describe())
 }
 
 #[cfg(test)]

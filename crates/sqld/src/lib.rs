@@ -2,6 +2,7 @@
 //! connection to it. No function here reads a file or opens a connection.
 
 pub mod claims;
+mod error;
 pub mod jws;
 pub mod keys;
 pub mod moment;
@@ -10,3 +11,5 @@ pub mod pem;
 pub mod strict_json;
 pub mod token;
 pub mod verifier;
+
+pub use error::Error;

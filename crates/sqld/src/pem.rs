@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::pkcs8::{ObjectIdentifier, PrivateKeyInfoRef, spki};
 use zeroize::Zeroizing;
 
-use demo_base::error::Fault;
+use crate::Error;
 
 /// The beginning of every block.
 pub const BEGIN: &str = "-----BEGIN ";
@@ -76,22 +76,40 @@ impl Block<'_> {
     }
 }
 
-/// The blocks of `text` in order, without the text between them.
+/// Why a text has no whole blocks; the end of a sentence.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum NoBlocks {
+    /// It has only white space.
+    #[error("is empty")]
+    Empty,
+    /// It ends inside a block.
+    #[error("is damaged: a PEM block in it has no end")]
+    Endless,
+    /// It has something else.
+    #[error("is not a PEM file: it has no line `{BEGIN}...{DASHES}`")]
+    Missing,
+}
+
+/// The blocks of `text`, which is from `place`, in order and without the text between them.
 ///
 /// # Errors
-/// Exit 2 when `text` is empty, contains no block or ends inside one; `place` is its origin.
-pub fn blocks<'a>(text: &'a str, place: &str) -> Result<Vec<Block<'a>>, Fault> {
+/// [`Error::Pem`] when there is none, or when `text` ends inside one.
+pub fn blocks<'a>(text: &'a str, place: &str) -> Result<Vec<Block<'a>>, Error> {
+    split(text).map_err(|why| Error::Pem { place: place.to_owned(), why })
+}
+
+/// As [`blocks`], for a caller that knows what the text should be.
+pub(crate) fn split(text: &str) -> Result<Vec<Block<'_>>, NoBlocks> {
     if text.trim().is_empty() {
-        return Err(Fault::input(format!("{place} is empty")));
+        return Err(NoBlocks::Empty);
     }
-    let damaged = || Fault::input(format!("{place} is damaged: a PEM block in it has no end"));
     let mut found = Vec::new();
     let mut rest = text;
     while let Some(start) = rest.find(BEGIN) {
         let after = &rest[start + BEGIN.len()..];
-        let (label, after) = after.split_once(DASHES).ok_or_else(damaged)?;
+        let (label, after) = after.split_once(DASHES).ok_or(NoBlocks::Endless)?;
         let end = format!("-----END {label}-----");
-        let (body, after) = after.split_once(end.as_str()).ok_or_else(damaged)?;
+        let (body, after) = after.split_once(end.as_str()).ok_or(NoBlocks::Endless)?;
         // This block names the curve of the key that follows it.
         if label != "EC PARAMETERS" {
             found.push(Block { label, body });
@@ -99,9 +117,7 @@ pub fn blocks<'a>(text: &'a str, place: &str) -> Result<Vec<Block<'a>>, Fault> {
         rest = after;
     }
     if found.is_empty() {
-        return Err(Fault::input(format!(
-            "{place} is not a PEM file: it has no line `{BEGIN}...{DASHES}`"
-        )));
+        return Err(NoBlocks::Missing);
     }
     Ok(found)
 }

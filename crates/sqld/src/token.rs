@@ -3,19 +3,18 @@
 use std::fmt;
 use std::ops::RangeInclusive;
 
-use anyhow::Context;
 use jiff::Timestamp;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use secrecy::SecretString;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::Error;
 use crate::claims::Claims;
 use crate::jws::Jws;
 use crate::keys::{KeySet, PublicKey, SigningKey};
 use crate::moment;
 use crate::verifier::Verifier;
-use demo_base::error::{Fault, Result};
 
 mod allows;
 
@@ -33,13 +32,12 @@ const DATES: RangeInclusive<i64> = -8_334_601_228_800..=8_210_266_876_799;
 /// and ignores the `kid` (measured on sqld 0.24.32).
 ///
 /// # Errors
-/// When the claims cannot be serialised or the key cannot sign; neither happens with the types of
-/// this crate.
-pub fn mint(key: &SigningKey, claims: &impl Serialize) -> Result<SecretString> {
+/// [`Error::Unsigned`] when the claims cannot be serialised or the key cannot sign; neither happens
+/// with the types of this crate.
+pub fn mint(key: &SigningKey, claims: &impl Serialize) -> Result<SecretString, Error> {
     let signer = EncodingKey::from_ed_der(&key.to_der());
     let header = Header { kid: Some(key.public().thumbprint()), ..Header::new(Algorithm::EdDSA) };
-    let token = jsonwebtoken::encode(&header, claims, &signer).context("cannot sign the token")?;
-    Ok(SecretString::from(token))
+    Ok(SecretString::from(jsonwebtoken::encode(&header, claims, &signer)?))
 }
 
 /// A key prepared for signing many tokens, each with its `kid`.
@@ -60,10 +58,8 @@ impl Signer {
     ///
     /// # Errors
     /// As [`mint`].
-    pub fn sign(&self, claims: &impl Serialize) -> Result<SecretString> {
-        let token = jsonwebtoken::encode(&self.header, claims, &self.key)
-            .context("cannot sign the token")?;
-        Ok(SecretString::from(token))
+    pub fn sign(&self, claims: &impl Serialize) -> Result<SecretString, Error> {
+        Ok(SecretString::from(jsonwebtoken::encode(&self.header, claims, &self.key)?))
     }
 }
 
@@ -102,18 +98,18 @@ pub struct Inspection {
 /// Reads a token, finds the key that verifies it, and judges it as sqld 0.24.32 would at `now`.
 ///
 /// # Errors
-/// Exit 2 when it is not a JWT; the message never repeats the text.
-pub fn inspect(token: &str, keys: &KeySet, now: Timestamp) -> Result<Inspection> {
+/// [`Error::NoToken`] when it is not a JWT; the message never repeats the text.
+pub fn inspect(token: &str, keys: &KeySet, now: Timestamp) -> Result<Inspection, Error> {
     let token = token.trim();
     if token.is_empty() {
-        return Err(no_jwt("it is empty").into());
+        return Err(no_token("it is empty"));
     }
     if token.contains(char::is_whitespace) {
         let what = "it contains white space; pass only the token, without `Bearer`";
-        return Err(no_jwt(what).into());
+        return Err(no_token(what));
     }
-    let jws = Jws::parse(token, LONGEST).map_err(|why| no_jwt(&why.to_string()))?;
-    let members = jws.claims().map_err(|why| no_jwt(&why.to_string()))?;
+    let jws = Jws::parse(token, LONGEST).map_err(no_token)?;
+    let members = jws.claims().map_err(no_token)?;
     let algorithm = jws.algorithm.clone();
     let key = keys.0.iter().find(|key| signed_by(&jws, key));
     let claims = Claims::from_map(members);
@@ -195,9 +191,8 @@ impl fmt::Display for Inspection {
     }
 }
 
-fn no_jwt(why: &str) -> Fault {
-    Fault::input(format!("this is not a JWT: {why}"))
-        .hint("pass a token as `demo token mint` prints it: three parts separated by dots")
+fn no_token(why: impl fmt::Display) -> Error {
+    Error::NoToken { why: why.to_string() }
 }
 
 fn signed_by(jws: &Jws<'_>, key: &PublicKey) -> bool {

@@ -196,7 +196,7 @@ impl TenantKey {
 
     /// A token with exactly these claims.
     pub fn token(&self, claims: &Value) -> Result<SecretString> {
-        token::mint(&self.0, claims)
+        Ok(token::mint(&self.0, claims)?)
     }
 }
 

@@ -145,7 +145,7 @@ impl Store {
     pub fn signing_key(&self) -> Result<SigningKey> {
         let path = self.key_path();
         let text = read(&path, "private key")?;
-        SigningKey::from_pem(&text, &path.display().to_string())
+        Ok(SigningKey::from_pem(&text, &path.display().to_string())?)
     }
 
     /// The public keys that the servers trust.
@@ -155,7 +155,7 @@ impl Store {
     pub fn key_set(&self) -> Result<KeySet> {
         let path = self.public_key_path();
         let text = read(&path, "public key")?;
-        KeySet::parse(&text, &path.display().to_string())
+        Ok(KeySet::parse(&text, &path.display().to_string())?)
     }
 
     /// Names and dates of the certificates of the CA, the server and the client.

@@ -51,7 +51,7 @@ impl CertificateInfo {
     }
 
     fn parse(text: &str, file: &str, now: Timestamp) -> Result<Self, Fault> {
-        let blocks = pem::blocks(text, file)?;
+        let blocks = pem::blocks(text, file).map_err(|error| Fault::input(error.to_string()))?;
         let Some(block) = blocks.iter().find(|block| block.label == "CERTIFICATE") else {
             let what = blocks.first().map_or_else(|| "nothing".to_owned(), pem::Block::describe);
             return Err(Fault::input(format!("{file} holds {what}, not a certificate")));

@@ -183,7 +183,7 @@ impl Store {
             return Ok(None);
         }
         let text = read(&path, "next private key")?;
-        SigningKey::from_pem(&text, &path.display().to_string()).map(Some)
+        Ok(SigningKey::from_pem(&text, &path.display().to_string()).map(Some)?)
     }
 
     /// The public keys, after checking that the active one is among them.

@@ -81,7 +81,7 @@ impl EphemeralStack {
     /// # Errors
     /// When it cannot be signed.
     pub fn token_at(&self, grant: &Grant, now: Timestamp) -> Result<SecretString> {
-        token::mint(&self.key, &grant.claims(now))
+        Ok(token::mint(&self.key, &grant.claims(now))?)
     }
 
     /// A token with exactly these claims.
@@ -89,7 +89,7 @@ impl EphemeralStack {
     /// # Errors
     /// When it cannot be signed.
     pub fn token_with(&self, claims: &serde_json::Value) -> Result<SecretString> {
-        token::mint(&self.key, claims)
+        Ok(token::mint(&self.key, claims)?)
     }
 
     /// A token with full access: `{"a":"rw"}`.
