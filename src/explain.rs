@@ -11,6 +11,7 @@ mod compose;
 mod config;
 mod sqld;
 mod sqld_client;
+mod sqld_dist;
 
 use std::error::Error as StdError;
 
@@ -73,6 +74,7 @@ fn advice(cause: &(dyn StdError + 'static)) -> Option<Advice> {
         .or_else(|| cause.downcast_ref().map(config::advice))
         .or_else(|| cause.downcast_ref().map(sqld::advice))
         .or_else(|| cause.downcast_ref().map(sqld_client::advice))
+        .or_else(|| cause.downcast_ref().map(sqld_dist::advice))
 }
 
 #[cfg(test)]

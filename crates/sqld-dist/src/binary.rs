@@ -13,7 +13,8 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
 
 use super::pins::{self, BUILD, Installation, Platform, VERSION};
-use demo_base::error::{Fault, Result};
+use crate::Error;
+use demo_base::error::{Cause, Result};
 use demo_base::files;
 
 /// How long another binary may take to print its version.
@@ -69,11 +70,11 @@ pub struct Search<'a> {
 /// the pinned version on `PATH`; `None` if there is none.
 ///
 /// # Errors
-/// Exit 2 when `DEMO_SQLD_BIN` is not a server binary, exit 1 when the installed one does not have
-/// the pinned digest.
+/// [`Error::Variable`] when `DEMO_SQLD_BIN` is not a server binary, [`Error::Installed`] when the
+/// installed one does not have the pinned digest.
 pub async fn locate(search: &Search<'_>) -> Result<Option<ServerBinary>> {
     if let Some(path) = search.variable {
-        return from_variable(path).await.map(Some);
+        return Ok(Some(from_variable(path).await?));
     }
     // A platform without a pinned build may have a server on its search path.
     if let Ok(platform) = Platform::current() {
@@ -88,11 +89,7 @@ pub async fn locate(search: &Search<'_>) -> Result<Option<ServerBinary>> {
                     note: None,
                 }));
             }
-            Installation::Wrong(what) => {
-                return Err(Fault::failed(format!("{} {what}: refused", path.display()))
-                    .hint("run `demo sqld install --force` to fetch it again")
-                    .into());
-            }
+            Installation::Wrong(says) => return Err(Error::Installed { path, says }.into()),
         }
     }
     Ok(on_search_path(search.search_path).await)
@@ -105,19 +102,19 @@ pub fn installed_path(bin_dir: &Path, platform: Platform) -> PathBuf {
     bin_dir.join(name)
 }
 
-async fn from_variable(path: &Path) -> Result<ServerBinary> {
+async fn from_variable(path: &Path) -> Result<ServerBinary, Error> {
     // A bare file name would be looked up on the search path when it is started.
     let path = absolute(path);
-    let hint = "set DEMO_SQLD_BIN to the path of a server binary, or unset it";
     let refused =
-        |what: &str| Fault::input(format!("DEMO_SQLD_BIN: {} {what}", path.display())).hint(hint);
-    let metadata = fs::metadata(&path).map_err(|error| refused("cannot be used").because(error))?;
+        |says, source: Option<Cause>| Error::Variable { path: path.clone(), says, source };
+    let metadata =
+        fs::metadata(&path).map_err(|error| refused("cannot be used", Some(error.into())))?;
     if !files::is_program(&metadata) {
-        return Err(refused("is not an executable file").into());
+        return Err(refused("is not an executable file", None));
     }
     let said = ask_version(&path, VERSION_DEADLINE)
         .await
-        .map_err(|error| refused("does not answer --version like a server").because(error))?;
+        .map_err(|error| refused("does not answer --version like a server", Some(error.into())))?;
     let note = said.difference().map(|difference| format!("DEMO_SQLD_BIN is {difference}"));
     Ok(ServerBinary { path, version: said.number, source: Source::Variable, note })
 }
@@ -224,8 +221,6 @@ async fn beginning(stream: Option<impl AsyncRead + Unpin>) -> io::Result<String>
 mod tests {
     use super::*;
     use crate::install::testing::program;
-    use demo_base::error::Diagnosis;
-    use demo_base::exit_code::ExitCode;
 
     fn search<'a>(variable: Option<&'a Path>, folder: &'a Path) -> Search<'a> {
         Search { variable, bin_dir: folder, search_path: Some(folder.as_os_str()) }
@@ -265,10 +260,8 @@ mod tests {
         program(&mute, "echo 'no such library' >&2; exit 127");
         fs::write(&plain, "text").unwrap();
         for path in [&mute, &plain, &folder.path().join("absent"), &folder.path().to_owned()] {
-            let diagnosis =
-                Diagnosis::of(&locate(&search(Some(path), folder.path())).await.unwrap_err());
-            assert_eq!(diagnosis.code, ExitCode::Input, "{diagnosis:?}");
-            assert!(diagnosis.hint.unwrap().contains("DEMO_SQLD_BIN"));
+            let error = locate(&search(Some(path), folder.path())).await.unwrap_err();
+            assert!(matches!(error.downcast_ref(), Some(Error::Variable { .. })), "{error:?}");
         }
         let error = ask_version(&mute, VERSION_DEADLINE).await.unwrap_err();
         assert!(error.to_string().contains("no such library"), "{error}");
@@ -305,9 +298,8 @@ mod tests {
             return;
         };
         program(&installed_path(folder.path(), platform), "exit 0");
-        let diagnosis = Diagnosis::of(&locate(&search(None, folder.path())).await.unwrap_err());
-        assert_eq!(diagnosis.code, ExitCode::Failed);
-        assert!(diagnosis.message.contains("has digest sha256"), "{}", diagnosis.message);
-        assert!(diagnosis.hint.unwrap().contains("demo sqld install --force"));
+        let error = locate(&search(None, folder.path())).await.unwrap_err();
+        assert!(matches!(error.downcast_ref(), Some(Error::Installed { .. })), "{error:?}");
+        assert!(error.to_string().contains("has digest sha256"), "{error}");
     }
 }

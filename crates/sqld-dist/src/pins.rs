@@ -11,10 +11,10 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::Context;
 use sha2::{Digest, Sha256};
 
-use demo_base::error::{Fault, Result};
+use crate::Error;
+use demo_base::error::Result;
 use demo_base::files;
 use demo_base::hex;
 
@@ -93,23 +93,19 @@ impl Platform {
     /// The platform that this program runs on.
     ///
     /// # Errors
-    /// Exit 3 if no build is pinned for it.
-    pub fn current() -> Result<Self> {
+    /// [`Error::NoBuild`] if no build is pinned for it.
+    pub fn current() -> Result<Self, Error> {
         Self::of(std::env::consts::OS, std::env::consts::ARCH)
     }
 
     /// `system` and `processor` are named as in the Rust compiler.
-    fn of(system: &str, processor: &str) -> Result<Self> {
+    fn of(system: &str, processor: &str) -> Result<Self, Error> {
         match (system, processor) {
             ("linux", "x86_64") => Ok(Self::LinuxX64),
             ("linux", "aarch64") => Ok(Self::LinuxArm64),
             ("macos", "aarch64") => Ok(Self::DarwinArm64),
             ("macos", "x86_64") => Ok(Self::DarwinX64),
-            _ => {
-                Err(Fault::unreachable(format!("no pinned server build for {system}-{processor}"))
-                    .hint("set DEMO_SQLD_BIN to a server built for it, or use --engine docker")
-                    .into())
-            }
+            _ => Err(Error::NoBuild { system: system.to_owned(), processor: processor.to_owned() }),
         }
     }
 
@@ -157,13 +153,14 @@ pub(crate) enum Installation {
 /// Compares a file with its pinned digest.
 ///
 /// # Errors
-/// Exit 2 when it cannot be read.
+/// [`demo_base::Error::Unreadable`] when it cannot be read.
 pub(crate) async fn inspect(path: PathBuf, sha256: &'static str) -> Result<Installation> {
     let work = move || {
         inspect_at(&path, sha256, SystemTime::now())
             .map_err(|error| files::unreadable(&path, "server binary", error).into())
     };
-    tokio::task::spawn_blocking(work).await.context("checking the server binary was interrupted")?
+    let what = "checking the server binary";
+    tokio::task::spawn_blocking(work).await.map_err(|source| Error::Task { what, source })?
 }
 
 /// Hashing the 45 MB takes tens of milliseconds, too long for every command, so the result is
@@ -236,8 +233,6 @@ mod tests {
 
     use super::*;
     use crate::install::testing::program;
-    use demo_base::error::Diagnosis;
-    use demo_base::exit_code::ExitCode;
 
     #[test]
     fn every_platform_finds_its_own_pin_by_name() {
@@ -261,11 +256,10 @@ mod tests {
     }
 
     #[test]
-    fn another_system_is_told_the_way_out() {
-        let diagnosis = Diagnosis::of(&Platform::of("freebsd", "riscv64").unwrap_err());
-        assert_eq!(diagnosis.code, ExitCode::Unreachable);
-        assert_eq!(diagnosis.message, "no pinned server build for freebsd-riscv64");
-        assert!(diagnosis.hint.unwrap().contains("DEMO_SQLD_BIN"));
+    fn another_system_has_no_build() {
+        let error = Platform::of("freebsd", "riscv64").unwrap_err();
+        assert!(matches!(error, Error::NoBuild { .. }), "{error:?}");
+        assert_eq!(error.to_string(), "no pinned server build for freebsd-riscv64");
     }
 
     #[test]

