@@ -2,6 +2,8 @@
 
 use crate::output::Output;
 use crate::settings::{EngineChoice, Settings};
+use tokio::sync::OnceCell;
+
 use demo_base::error::{Fault, Result};
 use demo_sqld_dist::binary::{Search, ServerBinary, locate};
 use demo_sqld_dist::install::{Request, install};
@@ -10,78 +12,93 @@ use demo_stack::engine::docker::connect::Daemon;
 use demo_stack::engine::docker::image;
 use demo_stack::engine::native::launcher::Lifeline;
 use demo_stack::engine::provider::{NativeProvider, Provider, this_program};
-use demo_stack::plan::blueprint::{Blueprint, Variants};
+use demo_stack::plan::StackPlan;
 use demo_stack::state::{EngineKind, Local};
 
-/// The engine that was asked for, with its server or image fetched if necessary.
-///
-/// # Errors
-/// Exit 3 when no engine works; as [`install`] when the server cannot be fetched.
-pub async fn choose(
-    settings: &Settings,
-    asked: Option<EngineChoice>,
-    output: &Output,
-) -> Result<Provider> {
-    match choice(settings, asked) {
-        EngineChoice::Native => native(settings, output).await,
-        EngineChoice::Docker => docker(settings, output).await,
-        EngineChoice::Auto => auto(settings, output).await,
+/// The engines of this machine, for one command; Docker is connected to at most once.
+pub struct Engines<'a> {
+    settings: &'a Settings,
+    output: &'a Output,
+    daemon: OnceCell<Daemon>,
+}
+
+impl<'a> Engines<'a> {
+    /// Nothing is looked for yet.
+    pub fn new(settings: &'a Settings, output: &'a Output) -> Self {
+        Self { settings, output, daemon: OnceCell::new() }
     }
-}
 
-/// The engine that was asked for: by the flag, else by the setting.
-pub fn choice(settings: &Settings, asked: Option<EngineChoice>) -> EngineChoice {
-    asked.unwrap_or(settings.engine)
-}
-
-/// Native first: it starts in a tenth of the time and needs no daemon.
-async fn auto(settings: &Settings, output: &Output) -> Result<Provider> {
-    let reason = match native(settings, output).await {
-        Ok(provider) => return Ok(provider),
-        Err(error) => error,
-    };
-    match docker(settings, output).await {
-        Ok(provider) => {
-            output.note(format!("engine    docker, since native does not work here: {reason}"));
-            Ok(provider)
+    /// The engine that was asked for, with its server, or the images of `plan`, fetched if
+    /// necessary.
+    ///
+    /// # Errors
+    /// Exit 3 when no engine works; as [`install`] when the server cannot be fetched.
+    pub async fn choose(&self, choice: EngineChoice, plan: &StackPlan) -> Result<Provider> {
+        match choice {
+            EngineChoice::Native => self.native().await,
+            EngineChoice::Docker => self.docker(plan).await,
+            EngineChoice::Auto => self.auto(plan).await,
         }
-        // When both fail, the native failure is reported, because it is easier to fix.
-        Err(error) => Err(reason
-            .context(Fault::unreachable(format!("neither engine works here; docker: {error}")))),
     }
-}
 
-async fn native(settings: &Settings, output: &Output) -> Result<Provider> {
-    native_with(Some(server(settings, output).await?))
+    /// The engine that runs, or ran, a stack of `kind`, for commands that look at it or stop it.
+    ///
+    /// # Errors
+    /// Exit 3 when that engine is not available.
+    pub async fn of(&self, kind: EngineKind) -> Result<Provider> {
+        match kind {
+            EngineKind::Native => native_with(find(self.settings).await?),
+            EngineKind::Docker => Ok(Provider::Docker(self.daemon().await?.clone())),
+        }
+    }
+
+    /// The Docker daemon.
+    ///
+    /// # Errors
+    /// Exit 3 when there is none.
+    pub async fn daemon(&self) -> Result<&Daemon> {
+        self.daemon.get_or_try_init(async || Daemon::connect(&self.settings.docker).await).await
+    }
+
+    /// Native first: it starts in a tenth of the time and needs no daemon.
+    async fn auto(&self, plan: &StackPlan) -> Result<Provider> {
+        let reason = match self.native().await {
+            Ok(provider) => return Ok(provider),
+            Err(error) => error,
+        };
+        match self.docker(plan).await {
+            Ok(provider) => {
+                self.output
+                    .note(format!("engine    docker, since native does not work here: {reason}"));
+                Ok(provider)
+            }
+            // When both fail, the native failure is reported, because it is easier to fix.
+            Err(error) => Err(reason.context(Fault::unreachable(format!(
+                "neither engine works here; docker: {error}"
+            )))),
+        }
+    }
+
+    async fn native(&self) -> Result<Provider> {
+        native_with(Some(server(self.settings, self.output).await?))
+    }
+
+    async fn docker(&self, plan: &StackPlan) -> Result<Provider> {
+        let daemon = self.daemon().await?;
+        let spinner = self.output.spinner_quiet("looking for the image");
+        for service in &plan.services {
+            if let Some(reference) = &service.image {
+                let platform = service.platform.as_deref();
+                image::ensure(&daemon.docker, reference, platform, &spinner).await?;
+            }
+        }
+        Ok(Provider::Docker(daemon.clone()))
+    }
 }
 
 fn native_with(binary: Option<ServerBinary>) -> Result<Provider> {
     let launcher = this_program()?;
     Ok(Provider::Native(NativeProvider { binary, launcher, lifeline: Lifeline::HERE }))
-}
-
-async fn docker(settings: &Settings, output: &Output) -> Result<Provider> {
-    let daemon = Daemon::connect(&settings.docker).await?;
-    let blueprint = Blueprint::new(&settings.project_dir, &settings.plan_variables);
-    let plan = blueprint.standing(Variants::DEFAULT)?;
-    let spinner = output.spinner_quiet("looking for the image");
-    for service in &plan.services {
-        if let Some(reference) = &service.image {
-            image::ensure(&daemon.docker, reference, service.platform.as_deref(), &spinner).await?;
-        }
-    }
-    Ok(Provider::Docker(daemon))
-}
-
-/// The engine that runs, or ran, a stack of `kind`, for commands that look at it or stop it.
-///
-/// # Errors
-/// Exit 3 when that engine is not available.
-pub async fn of(settings: &Settings, kind: EngineKind) -> Result<Provider> {
-    match kind {
-        EngineKind::Native => native_with(find(settings).await?),
-        EngineKind::Docker => Ok(Provider::Docker(Daemon::connect(&settings.docker).await?)),
-    }
 }
 
 /// The server binary, fetched if there is none.

@@ -5,7 +5,7 @@ use std::time::Instant;
 use jiff::Timestamp;
 
 use super::signals::run_interruptible;
-use super::{engines, smoke};
+use super::smoke;
 use crate::cli::OutputFormat;
 use crate::cli::probe::{ProbeArgs, ProbeCommand, ProbeRunArgs};
 use crate::output::Output;
@@ -87,7 +87,8 @@ async fn probe(mut settings: Settings, args: &ProbeRunArgs, output: &Output) -> 
     }
     let chosen = chosen(args)?;
     let expectations = Expectations::load(&settings.project_dir)?;
-    let provider = engines::choose(&settings, args.engine, output).await?;
+    let blueprint = Blueprint::new(&settings.project_dir, &settings.plan_variables);
+    let provider = smoke::provider(&settings, args.engine, &blueprint, output).await?;
     smoke::sweep_abandoned(&settings, &provider, output).await?;
     output.note(format!("engine    {}\n", provider.describe()));
     let (probes, left_out): (Vec<_>, Vec<_>) =
@@ -100,7 +101,7 @@ async fn probe(mut settings: Settings, args: &ProbeRunArgs, output: &Output) -> 
             Some((probe.id.to_owned(), probe.left_out(provider.kind())?.to_owned()))
         })
         .collect();
-    let stacks = stacks(&settings, provider)?;
+    let stacks = stacks(&settings, provider, blueprint)?;
     let run = Run { probes, stacks: &stacks, jobs: args.jobs.unwrap_or(JOBS).into() };
     let started_at = Timestamp::now();
     let since = Instant::now();
@@ -123,10 +124,14 @@ async fn probe(mut settings: Settings, args: &ProbeRunArgs, output: &Output) -> 
     finish(&report, args, output)
 }
 
-fn stacks(settings: &Settings, provider: Provider) -> Result<EphemeralStacks> {
+fn stacks(
+    settings: &Settings,
+    provider: Provider,
+    blueprint: Blueprint,
+) -> Result<EphemeralStacks> {
     Ok(EphemeralStacks::new(
         provider,
-        Blueprint::new(&settings.project_dir, &settings.plan_variables),
+        blueprint,
         Local::new(settings.local_dir()),
         loopback_client()?,
         false,
@@ -148,10 +153,11 @@ async fn through_gate(
             .into());
     }
     let attacks: Vec<_> = gate_audit::attacks().filter(wanted).collect();
-    let provider = engines::choose(settings, args.engine, output).await?;
+    let blueprint = Blueprint::new(&settings.project_dir, &settings.plan_variables);
+    let provider = smoke::provider(settings, args.engine, &blueprint, output).await?;
     smoke::sweep_abandoned(settings, &provider, output).await?;
     output.note(format!("engine    {}\n", provider.describe()));
-    let stacks = stacks(settings, provider)?;
+    let stacks = stacks(settings, provider, blueprint)?;
     let work = Box::pin(gate_audit::run(&attacks, &stacks));
     let (report, _) = run_interruptible(&stacks, work, output).await?;
     output.result(&report)?;

@@ -1,12 +1,12 @@
 //! `smoke`.
 
-use super::engines;
+use super::engines::Engines;
 use super::signals::run_interruptible;
 use crate::cli::OutputFormat;
 use crate::cli::choice::ReportTarget;
 use crate::cli::smoke::SmokeArgs;
 use crate::output::Output;
-use crate::settings::Settings;
+use crate::settings::{EngineChoice, Settings};
 use demo_base::error::{Fault, Result};
 use demo_base::exit_code::ExitCode;
 use demo_base::files;
@@ -16,7 +16,7 @@ use demo_smoke::{Event, Run, Scenario, run as run_scenarios, scenarios};
 use demo_sqld_client::http::loopback_client;
 use demo_stack::engine::ephemeral::{EphemeralStacks, Sweep, sweep};
 use demo_stack::engine::provider::Provider;
-use demo_stack::plan::blueprint::Blueprint;
+use demo_stack::plan::blueprint::{Blueprint, Variants};
 use demo_stack::state::Local;
 
 /// More jobs would only compete for the processors.
@@ -26,16 +26,11 @@ const MOST_JOBS: usize = 4;
 pub async fn run(settings: &Settings, args: &SmokeArgs, output: &Output) -> Result<ExitCode> {
     check_reports(&args.report)?;
     let local = Local::new(settings.local_dir());
-    let provider = engines::choose(settings, args.engine, output).await?;
+    let blueprint = Blueprint::new(&settings.project_dir, &settings.plan_variables);
+    let provider = provider(settings, args.engine, &blueprint, output).await?;
     sweep_abandoned(settings, &provider, output).await?;
     output.note(format!("engine    {}\n", provider.describe()));
-    let stacks = EphemeralStacks::new(
-        provider,
-        Blueprint::new(&settings.project_dir, &settings.plan_variables),
-        local,
-        loopback_client()?,
-        args.keep,
-    );
+    let stacks = EphemeralStacks::new(provider, blueprint, local, loopback_client()?, args.keep);
     let run = Run {
         scenarios: chosen(&args.scenario),
         stacks: &stacks,
@@ -48,6 +43,20 @@ pub async fn run(settings: &Settings, args: &SmokeArgs, output: &Output) -> Resu
         output.note(format!("kept      {}", folder.display()));
     }
     Ok(if report.passed() { ExitCode::Success } else { ExitCode::Failed })
+}
+
+/// The engine for ephemeral stacks of these files.
+///
+/// # Errors
+/// As [`Engines::choose`]; exit 2 for a compose file that is wrong.
+pub async fn provider(
+    settings: &Settings,
+    asked: Option<EngineChoice>,
+    blueprint: &Blueprint,
+    output: &Output,
+) -> Result<Provider> {
+    let plan = blueprint.standing(Variants::DEFAULT)?;
+    Engines::new(settings, output).choose(asked.unwrap_or(settings.engine), &plan).await
 }
 
 /// Removes what a killed run has left behind, and prints what it removed.

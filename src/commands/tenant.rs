@@ -83,8 +83,8 @@ impl<'a> Site<'a> {
     }
 
     /// Removes `name` from every server of the standing stack.
-    async fn remove(&self, name: &NamespaceName) -> Result<Removed> {
-        let stack = Stack::open(self.settings).await?;
+    async fn remove(&self, name: &NamespaceName, output: &Output) -> Result<Removed> {
+        let stack = Stack::open(self.settings, output).await?;
         let plan = self.plan()?;
         let removal = Removal {
             registry: &self.registry,
@@ -129,7 +129,7 @@ async fn create(site: &Site<'_>, args: &CreateArgs, output: &Output) -> Result<(
         Some(schema) => {
             let address = target::address(site.settings, site.standing.as_ref(), Target::Primary);
             let hrana = Hrana::new(site.http.clone(), address).namespace(Some(name)).token(&token);
-            let undo = async || site.remove(name).await.map(|_| ());
+            let undo = async || site.remove(name, output).await.map(|_| ());
             Some(creation.apply(schema, &hrana, &endpoint, made, undo).await?)
         }
     };
@@ -214,7 +214,7 @@ async fn drop_one(site: &Site<'_>, args: &DropArgs, output: &Output) -> Result<(
     }
     let _lock = site.local.lock().await?;
     let spinner = output.spinner_quiet(&format!("dropping {name}"));
-    let removed = site.remove(name).await?;
+    let removed = site.remove(name, output).await?;
     drop(spinner);
     if output.format() == OutputFormat::Json {
         return output.json(&json!({ "tenant": name, "removed": removed }));

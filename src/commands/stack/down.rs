@@ -1,14 +1,13 @@
 //! `down`, `cleanup`.
 
 use crate::cli::stack::{CleanupArgs, DownArgs};
-use crate::commands::engines;
+use crate::commands::engines::Engines;
 use crate::output::Output;
 use crate::settings::Settings;
 use demo_base::error::{Fault, Result};
 use demo_base::files::removal;
 use demo_report::counted;
 use demo_stack::engine::Stop;
-use demo_stack::engine::docker::connect::Daemon;
 use demo_stack::engine::docker::data;
 use demo_stack::engine::ephemeral::{Sweep, end_servers, sweep};
 use demo_stack::engine::provider::Place;
@@ -17,6 +16,7 @@ use demo_stack::state::Local;
 /// Stops the standing stack; the data stays unless `--volumes`.
 pub async fn down(settings: &Settings, args: &DownArgs, output: &Output) -> Result<()> {
     let local = Local::new(settings.local_dir());
+    let engines = Engines::new(settings, output);
     if args.volumes {
         local.refuse_links(&[local.data_dir(), local.embedded_dir(), local.standing_dir()])?;
     }
@@ -25,18 +25,18 @@ pub async fn down(settings: &Settings, args: &DownArgs, output: &Output) -> Resu
         return Ok(());
     }
     let _lock = local.lock().await?;
-    let stopped = stop(settings, &local, output).await?;
+    let stopped = stop(settings, &local, &engines, output).await?;
     if !stopped {
         output.note("no stack is running");
     }
     if args.volumes {
-        let daemon = Daemon::connect(&settings.docker).await.ok();
-        data::remove(daemon.as_ref(), local.project_dir(), &local.data_dir()).await?;
+        let daemon = engines.daemon().await.ok();
+        data::remove(daemon, local.project_dir(), &local.data_dir()).await?;
         output.note("removed   .local/data");
         // The embedded replicas are copies of the removed data; a command that is using one reports
         // an error.
         if local.embedded_dir().exists() {
-            data::remove(daemon.as_ref(), local.project_dir(), &local.embedded_dir()).await?;
+            data::remove(daemon, local.project_dir(), &local.embedded_dir()).await?;
             output.note("removed   .local/embedded");
         }
     } else if stopped {
@@ -48,6 +48,7 @@ pub async fn down(settings: &Settings, args: &DownArgs, output: &Output) -> Resu
 /// Stops everything and removes what `demo` made, except the server binary.
 pub async fn cleanup(settings: &Settings, args: &CleanupArgs, output: &Output) -> Result<()> {
     let local = Local::new(settings.local_dir());
+    let engines = Engines::new(settings, output);
     let names = ["admin", "jwt", "certs", "data", "embedded", "logs"];
     let mut targets: Vec<_> = names.into_iter().map(|name| local.root().join(name)).collect();
     if args.all {
@@ -65,16 +66,16 @@ pub async fn cleanup(settings: &Settings, args: &CleanupArgs, output: &Output) -
         end_servers(&local.standing_dir())?;
         local.forget()?;
     }
-    stop(settings, &local, output).await?;
+    stop(settings, &local, &engines, output).await?;
     end_servers(&local.standing_dir())?;
-    let daemon = Daemon::connect(&settings.docker).await.ok();
-    let swept = sweep(&local, Sweep::KeptToo, daemon.as_ref()).await?;
+    let daemon = engines.daemon().await.ok();
+    let swept = sweep(&local, Sweep::KeptToo, daemon).await?;
     if swept.removed > 0 {
         output.note(format!("removed   {}", counted(swept.removed, "ephemeral stack")));
     }
     let standing = local.standing_dir();
     for target in targets {
-        data::remove(daemon.as_ref(), local.project_dir(), &target).await?;
+        data::remove(daemon, local.project_dir(), &target).await?;
     }
     // A smoke run that is still in progress keeps its folder and its servers.
     if local.ephemeral_dir().is_dir() {
@@ -97,9 +98,14 @@ pub async fn cleanup(settings: &Settings, args: &CleanupArgs, output: &Output) -
     Ok(())
 }
 
-async fn stop(settings: &Settings, local: &Local, output: &Output) -> Result<bool> {
-    let Some(standing) = super::find(settings, local).await? else { return Ok(false) };
-    let provider = engines::of(settings, standing.engine).await?;
+async fn stop(
+    settings: &Settings,
+    local: &Local,
+    engines: &Engines<'_>,
+    output: &Output,
+) -> Result<bool> {
+    let Some(standing) = super::find(settings, local, engines).await? else { return Ok(false) };
+    let provider = engines.of(standing.engine).await?;
     let engine = provider.engine(&Place::standing(local, &standing.project));
     super::supervise::end(engine.as_ref()).await?;
     let mut any = false;

@@ -12,7 +12,7 @@ use demo_base::error::Result;
 
 /// Prints the logs of the servers; with several, each line begins with the name of its service.
 pub async fn run(settings: &Settings, args: &LogsArgs, output: &Output) -> Result<()> {
-    let stack = Stack::open(settings).await?;
+    let stack = Stack::open(settings, output).await?;
     let services = stack.services(args.service.as_deref())?;
     let prefix = |service: &str, line: &str| {
         if services.len() == 1 { line.to_owned() } else { format!("{service:<9} {line}") }

@@ -7,11 +7,11 @@ pub mod status;
 pub mod supervise;
 pub mod up;
 
-use super::engines;
+use super::engines::Engines;
+use crate::output::Output;
 use crate::settings::{EngineChoice, Settings};
 use demo_base::error::{Fault, Result};
 use demo_stack::engine::Engine;
-use demo_stack::engine::docker::connect::Daemon;
 use demo_stack::engine::docker::discover;
 use demo_stack::engine::provider::Place;
 use demo_stack::plan::blueprint::{Blueprint, Variants};
@@ -27,12 +27,13 @@ pub(super) struct Stack {
 impl Stack {
     /// # Errors
     /// Exit 3 when no stack is running.
-    pub async fn open(settings: &Settings) -> Result<Self> {
+    pub async fn open(settings: &Settings, output: &Output) -> Result<Self> {
         let local = Local::new(settings.local_dir());
-        let Some(standing) = find(settings, &local).await? else {
+        let engines = Engines::new(settings, output);
+        let Some(standing) = find(settings, &local, &engines).await? else {
             return Err(no_stack().into());
         };
-        let provider = engines::of(settings, standing.engine).await?;
+        let provider = engines.of(standing.engine).await?;
         let engine = provider.engine(&Place::standing(&local, &standing.project));
         Ok(Self { local, standing, engine })
     }
@@ -58,7 +59,11 @@ impl Stack {
 ///
 /// # Errors
 /// When the record is damaged, or Docker refuses.
-async fn find(settings: &Settings, local: &Local) -> Result<Option<Standing>> {
+async fn find(
+    settings: &Settings,
+    local: &Local,
+    engines: &Engines<'_>,
+) -> Result<Option<Standing>> {
     if let Some(standing) = local.standing()? {
         return Ok(Some(standing));
     }
@@ -66,10 +71,10 @@ async fn find(settings: &Settings, local: &Local) -> Result<Option<Standing>> {
         return Ok(None);
     }
     // Without Docker or a usable compose file, Compose cannot have started a stack.
-    let Ok(daemon) = Daemon::connect(&settings.docker).await else { return Ok(None) };
+    let Ok(daemon) = engines.daemon().await else { return Ok(None) };
     let blueprint = Blueprint::new(&settings.project_dir, &settings.plan_variables);
     let Ok(plan) = blueprint.standing(Variants::DEFAULT) else { return Ok(None) };
-    discover::standing(&daemon, &plan).await
+    discover::standing(daemon, &plan).await
 }
 
 fn no_stack() -> Fault {

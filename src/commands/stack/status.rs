@@ -30,7 +30,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// # Errors
 /// Exit 3 when no service runs.
 pub async fn run(settings: &Settings, args: &StatusArgs, output: &Output) -> Result<()> {
-    let report = collect(settings, args.namespace.as_ref()).await?;
+    let stack = Stack::open(settings, output).await?;
+    let report = collect(settings, stack, args.namespace.as_ref()).await?;
     if report.engine == EngineKind::Native {
         output.detail(confinement::describe());
     }
@@ -80,12 +81,12 @@ pub struct ServiceStatus {
 /// Asks the engine and the servers.
 ///
 /// # Errors
-/// Exit 3 when there is no standing stack.
-pub async fn collect(
+/// When the engine cannot be asked.
+pub(super) async fn collect(
     settings: &Settings,
+    stack: Stack,
     namespace: Option<&NamespaceName>,
 ) -> Result<StatusReport> {
-    let stack = Stack::open(settings).await?;
     let http = loopback_client()?;
     let token = target::own_token(settings).ok();
     let mut services = Vec::new();

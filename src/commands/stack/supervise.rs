@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use tokio::process::{Child, Command};
 
-use super::engines;
+use crate::commands::engines::Engines;
 use crate::output::Output;
 use crate::settings::Settings;
 use demo_base::error::{Fault, Result};
@@ -136,7 +136,7 @@ pub async fn run(settings: &Settings, output: &Output) -> Result<()> {
     // The configuration is read once; changes to the files take effect with the next `demo up`.
     let mut plan = blueprint.standing(standing.variants)?;
     plan.services.retain(|service| standing.services.contains_key(&service.name));
-    let provider = engines::of(settings, standing.engine).await?;
+    let provider = Engines::new(settings, output).of(standing.engine).await?;
     let engine = provider.engine(&Place::standing(&local, &standing.project));
     let mut watched = BTreeMap::new();
     for service in &plan.services {

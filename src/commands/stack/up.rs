@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::{status, supervise};
+use super::{Stack, status, supervise};
 use crate::cli::OutputFormat;
 use crate::cli::stack::{UpArgs, VariantArg};
+use crate::commands::engines::Engines;
+use crate::commands::setup;
 use crate::commands::signals::interrupted;
-use crate::commands::{engines, setup};
 use crate::output::Output;
 use crate::settings::{EngineChoice, Settings};
 use demo_base::error::{Fault, Result};
@@ -21,49 +22,102 @@ use demo_stack::plan::blueprint::{Blueprint, Variants};
 use demo_stack::plan::{Interface, StackPlan, native};
 use demo_stack::state::{EngineKind, Local, Standing};
 
+/// What `up` is about, found out once: what runs, what is to run, and with what.
+struct Resolved {
+    local: Local,
+    recorded: Option<Standing>,
+    variants: Variants,
+    /// Every service of the compose files.
+    whole: StackPlan,
+    /// Those that this command starts.
+    plan: StackPlan,
+}
+
+impl Resolved {
+    /// Reads the record and the files.
+    async fn new(settings: &Settings, args: &UpArgs, engines: &Engines<'_>) -> Result<Self> {
+        let local = Local::new(settings.local_dir());
+        let recorded = super::find(settings, &local, engines).await?;
+        // Without --variant, a running stack keeps its variants.
+        let variants = match (&recorded, args.variant.is_empty()) {
+            (Some(standing), true) => standing.variants,
+            _ => variants(&args.variant)?,
+        };
+        let whole = plan(settings, &settings.plan_variables, variants)?;
+        let plan = cut(&whole, args)?;
+        Ok(Self { local, recorded, variants, whole, plan })
+    }
+
+    /// Takes the Admin key that is stored by now, if another command was faster than this one.
+    fn take_key(&mut self, settings: &Settings, args: &UpArgs) -> Result<()> {
+        let variables = setup::with_admin_key(settings)?;
+        if variables != settings.plan_variables {
+            self.whole = plan(settings, &variables, self.variants)?;
+            self.plan = cut(&self.whole, args)?;
+        }
+        Ok(())
+    }
+
+    async fn provider(&self, choice: EngineChoice, engines: &Engines<'_>) -> Result<Provider> {
+        let provider = match (&self.recorded, choice) {
+            (Some(standing), EngineChoice::Auto) if standing.engine == EngineKind::Docker => {
+                engines.of(standing.engine).await?
+            }
+            _ => engines.choose(choice, &self.plan).await?,
+        };
+        match &self.recorded {
+            Some(standing) if standing.engine != provider.kind() => {
+                Err(Fault::input(format!("the stack runs on the {} engine", standing.engine))
+                    .hint("run `demo down` first")
+                    .into())
+            }
+            _ => Ok(provider),
+        }
+    }
+}
+
+fn plan(
+    settings: &Settings,
+    values: &BTreeMap<String, String>,
+    variants: Variants,
+) -> Result<StackPlan> {
+    Blueprint::new(&settings.project_dir, values).standing(variants)
+}
+
+fn cut(whole: &StackPlan, args: &UpArgs) -> Result<StackPlan> {
+    Ok(match &args.only {
+        Some(service) => whole.clone().only(service)?,
+        None => whole.clone(),
+    })
+}
+
 /// Starts the standing stack and waits until it is ready.
 pub async fn run(settings: &Settings, args: &UpArgs, output: &Output) -> Result<()> {
-    let local = Local::new(settings.local_dir());
-    let recorded = super::find(settings, &local).await?;
-    // Without --variant, a running stack keeps its variants.
-    let variants = match (&recorded, args.variant.is_empty()) {
-        (Some(standing), true) => standing.variants,
-        _ => variants(&args.variant)?,
-    };
-    let planned = |values: &BTreeMap<String, String>| {
-        Blueprint::new(&settings.project_dir, values).standing(variants)
-    };
-    let cut = |plan: StackPlan| match &args.only {
-        Some(service) => plan.only(service),
-        None => Ok(plan),
-    };
-    // Parsed before anything is created, so that errors in the files are reported first.
-    let plan = cut(planned(&settings.plan_variables)?)?;
+    let engines = Engines::new(settings, output);
+    let choice = args.engine.unwrap_or(settings.engine);
+    // Before anything is created, so that errors in the files are reported first.
+    let mut resolved = Resolved::new(settings, args, &engines).await?;
     if args.dry_run {
-        return dry_run(settings, args.engine, &plan, output);
+        return dry_run(choice, &resolved.plan, output);
     }
-    let _lock = local.lock().await?;
-    let provider = match (&recorded, engines::choice(settings, args.engine)) {
-        (Some(standing), EngineChoice::Auto) if standing.engine == EngineKind::Docker => {
-            engines::of(settings, standing.engine).await?
-        }
-        _ => engines::choose(settings, args.engine, output).await?,
-    };
-    let engine = provider.engine(&Place::standing(&local, &plan.project));
-    refuse_other_engine(recorded.as_ref(), &provider)?;
+    let _lock = resolved.local.lock().await?;
+    let provider = resolved.provider(choice, &engines).await?;
     setup::ensure(settings, output)?;
-    let whole = planned(&setup::with_admin_key(settings)?)?;
-    let plan = cut(whole.clone())?;
+    resolved.take_key(settings, args)?;
+    let Resolved { local, recorded, variants, whole, plan } = resolved;
+    let engine = provider.engine(&Place::standing(&local, &plan.project));
     supervise::end(engine.as_ref()).await?;
     let outcome = start(&local, recorded, engine.as_ref(), &plan, variants, output).await;
     // The supervisor watches whatever runs now, even if the start has failed.
-    if let Some(standing) = local.standing()? {
+    let standing = local.standing()?;
+    if let Some(standing) = &standing {
         let mut all = whole;
         all.services.retain(|service| standing.services.contains_key(&service.name));
         supervise::begin(settings, &local, &provider, &all).await?;
     }
     outcome?;
-    let report = status::collect(settings, None).await?;
+    let standing = standing.ok_or_else(super::no_stack)?;
+    let report = status::collect(settings, Stack { local, standing, engine }, None).await?;
     if output.format() == OutputFormat::Json {
         return output.json(&report);
     }
@@ -115,17 +169,6 @@ async fn undo(engine: &dyn Engine, plan: &StackPlan) -> Result<()> {
     engine.remove(&plan.project).await
 }
 
-fn refuse_other_engine(recorded: Option<&Standing>, provider: &Provider) -> Result<()> {
-    match recorded {
-        Some(standing) if standing.engine != provider.kind() => {
-            Err(Fault::input(format!("the stack runs on the {} engine", standing.engine))
-                .hint("run `demo down` first")
-                .into())
-        }
-        _ => Ok(()),
-    }
-}
-
 fn variants(asked: &[VariantArg]) -> Result<Variants> {
     let has = |variant| asked.contains(&variant);
     if has(VariantArg::Default) && asked.iter().any(|variant| *variant != VariantArg::Default) {
@@ -136,13 +179,8 @@ fn variants(asked: &[VariantArg]) -> Result<Variants> {
     Ok(Variants { namespaced: has(VariantArg::Namespaced), tls: has(VariantArg::Tls) })
 }
 
-fn dry_run(
-    settings: &Settings,
-    asked: Option<EngineChoice>,
-    plan: &StackPlan,
-    output: &Output,
-) -> Result<()> {
-    let docker = engines::choice(settings, asked) == EngineChoice::Docker;
+fn dry_run(choice: EngineChoice, plan: &StackPlan, output: &Output) -> Result<()> {
+    let docker = choice == EngineChoice::Docker;
     let document = if docker {
         json!({ "engine": "docker", "plan": plan })
     } else {
