@@ -12,6 +12,7 @@ mod config;
 mod sqld;
 mod sqld_client;
 mod sqld_dist;
+mod stack;
 
 use std::error::Error as StdError;
 
@@ -75,6 +76,7 @@ fn advice(cause: &(dyn StdError + 'static)) -> Option<Advice> {
         .or_else(|| cause.downcast_ref().map(sqld::advice))
         .or_else(|| cause.downcast_ref().map(sqld_client::advice))
         .or_else(|| cause.downcast_ref().map(sqld_dist::advice))
+        .or_else(|| stack::advice(cause))
 }
 
 #[cfg(test)]

@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use anyhow::Context;
 use jiff::Timestamp;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
@@ -12,6 +11,7 @@ use rcgen::{
 use secrecy::SecretString;
 use zeroize::Zeroizing;
 
+use super::Error;
 use demo_base::error::Result;
 
 mod check;
@@ -45,13 +45,14 @@ impl CertificateSet {
     /// are valid for 30 days from `now`.
     ///
     /// # Errors
-    /// When the system has no randomness, or `now` is outside the years that X.509 can express.
+    /// [`demo_base::Error::NoRandomBytes`]; [`Error::ClockBefore1970`] or [`Error::Unmade`] when `now`
+    /// is outside the years that X.509 can express.
     pub fn generate(now: Timestamp) -> Result<Self> {
         let mut params = parameters("demo local CA", &[], now)?;
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let authority = CertifiedIssuer::self_signed(params, new_key()?)
-            .context("cannot make the CA certificate")?;
+            .map_err(unmade("cannot make the CA certificate"))?;
         let server = issue(
             "demo server",
             &SERVER_NAMES,
@@ -87,15 +88,16 @@ fn issue(
     let key = new_key()?;
     let certificate = params
         .signed_by(&key, authority)
-        .with_context(|| format!("cannot make the certificate `{name}`"))?;
+        .map_err(unmade(&format!("cannot make the certificate `{name}`")))?;
     Ok((certificate.pem(), secret_pem(&key)))
 }
 
 fn parameters(name: &str, names: &[&str], now: Timestamp) -> Result<CertificateParams> {
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-    let mut params = CertificateParams::new(names).context("a name of the certificate is wrong")?;
+    let mut params =
+        CertificateParams::new(names).map_err(unmade("a name of the certificate is wrong"))?;
     params.distinguished_name.push(DnType::CommonName, name);
-    let seconds = u64::try_from(now.as_second()).context("the system clock is before 1970")?;
+    let seconds = u64::try_from(now.as_second()).map_err(Error::ClockBefore1970)?;
     let moment = rcgen::date_time_ymd(1970, 1, 1) + Duration::from_secs(seconds);
     params.not_before = moment - BACKDATED;
     params.not_after = moment + LIFE;
@@ -105,15 +107,19 @@ fn parameters(name: &str, names: &[&str], now: Timestamp) -> Result<CertificateP
 
 /// 126 random bits; the two highest bits are fixed, so that the number is positive and always has
 /// the same length.
-fn new_serial() -> Result<SerialNumber> {
+fn new_serial() -> Result<SerialNumber, demo_base::Error> {
     let mut bytes = [0u8; 16];
     demo_base::random::fill(&mut bytes)?;
     bytes[0] = (bytes[0] & 0x3f) | 0x40;
     Ok(SerialNumber::from_slice(&bytes))
 }
 
-fn new_key() -> Result<KeyPair> {
-    KeyPair::generate().context("cannot make a P-256 key")
+fn new_key() -> Result<KeyPair, Error> {
+    KeyPair::generate().map_err(unmade("cannot make a P-256 key"))
+}
+
+fn unmade(problem: &str) -> impl FnOnce(rcgen::Error) -> Error {
+    move |source| Error::Unmade { problem: problem.to_owned(), source }
 }
 
 fn secret_pem(key: &KeyPair) -> SecretString {

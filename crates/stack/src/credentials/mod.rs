@@ -3,4 +3,7 @@
 //! Only [`store`] touches files; everything else here is pure.
 
 pub mod certs;
+mod error;
 pub mod store;
+
+pub use error::Error;

@@ -6,17 +6,18 @@
 
 use std::fmt;
 use std::fs::{self, File, Permissions};
+use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
+use super::Error;
 use super::certs::CertificateInfo;
-use demo_base::error::{Fault, Result};
+use demo_base::error::Result;
 use demo_base::files::{
     self, MODE_SECRET, MODE_SECRET_DIR, MODE_SHARED, MODE_SHARED_DIR, write_atomic,
 };
@@ -112,8 +113,9 @@ impl Store {
     /// expired; with `force` it replaces everything. Returns the changes; a second call makes none.
     ///
     /// # Errors
-    /// Exit 2 when a file cannot be read or written, or when it has unexpected content and must not
-    /// be replaced without `force`.
+    /// [`demo_base::Error`] or [`Error::Refused`] when a file cannot be read or written;
+    /// [`Error::PrivateKeyMissing`], [`Error::Untrusted`], [`Error::Binary`] or an error of
+    /// [`demo_sqld`] when one has unexpected content and must not be replaced without `force`.
     pub fn ensure(&self, now: Timestamp, force: bool) -> Result<Vec<Change>> {
         self.ensure_folders()?;
         let mut changes = Vec::new();
@@ -141,7 +143,8 @@ impl Store {
     /// The private key.
     ///
     /// # Errors
-    /// Exit 5 when there is none, exit 2 when the file contains something else.
+    /// [`Error::Missing`] when there is none; [`Error::Binary`] or an error of [`demo_sqld`] when
+    /// the file contains something else.
     pub fn signing_key(&self) -> Result<SigningKey> {
         let path = self.key_path();
         let text = read(&path, "private key")?;
@@ -151,7 +154,7 @@ impl Store {
     /// The public keys that the servers trust.
     ///
     /// # Errors
-    /// Exit 5 when there is no such file, exit 2 when the file contains something else.
+    /// As [`Store::signing_key`].
     pub fn key_set(&self) -> Result<KeySet> {
         let path = self.public_key_path();
         let text = read(&path, "public key")?;
@@ -161,7 +164,8 @@ impl Store {
     /// Names and dates of the certificates of the CA, the server and the client.
     ///
     /// # Errors
-    /// Exit 5 when one is missing, exit 2 when a file contains something else.
+    /// [`Error::Missing`] when one is missing; as [`CertificateInfo::from_pem`] when a file contains
+    /// something else.
     pub fn certificates(&self) -> Result<Vec<CertificateInfo>> {
         self.read_certificates(Timestamp::now())
     }
@@ -169,7 +173,7 @@ impl Store {
     /// The server in a container runs as a separate user (uid 666), which must be able to enter
     /// these folders. Other users of this machine cannot get past `.local`, which only its owner
     /// can enter.
-    fn ensure_folders(&self) -> Result<()> {
+    fn ensure_folders(&self) -> Result<(), demo_base::Error> {
         files::create_dir(&self.local, MODE_SECRET_DIR)?;
         let data = self.local.join("data");
         let (primary, replica) = (data.join("primary"), data.join("replica"));
@@ -204,13 +208,7 @@ impl Store {
             return Ok(());
         }
         if !had_key {
-            return Err(Fault::input(format!(
-                "{} exists, but the private key {} does not",
-                public.display(),
-                private.display()
-            ))
-            .hint("restore the private key, or run `demo setup --force` to make a new pair")
-            .into());
+            return Err(Error::PrivateKeyMissing { public, private }.into());
         }
         let own = self.signing_key()?.public();
         if !had_public {
@@ -222,30 +220,19 @@ impl Store {
                 why: Some("it was missing, while its private key exists".to_owned()),
             });
         } else if !self.key_set()?.contains(&own) {
-            return Err(Fault::input(format!(
-                "{} does not hold the public key of {}",
-                public.display(),
-                private.display()
-            ))
-            .hint(format!(
-                "add it with `openssl pkey -in {} -pubout >> {}`, or run `demo setup --force` to \
-                 make a new pair",
-                private.display(),
-                public.display()
-            ))
-            .into());
+            return Err(Error::Untrusted { public, private }.into());
         }
         settle_mode(&private, MODE_SECRET, changes)?;
-        settle_mode(&public, MODE_SHARED, changes)
+        Ok(settle_mode(&public, MODE_SHARED, changes)?)
     }
 }
 
 /// Corrects the mode of a file that is kept.
-fn settle_mode(path: &Path, mode: u32, changes: &mut Vec<Change>) -> Result<()> {
-    let cannot = || format!("cannot set the mode of {}", path.display());
-    let found = fs::metadata(path).with_context(cannot)?.permissions().mode() & 0o7777;
+fn settle_mode(path: &Path, mode: u32, changes: &mut Vec<Change>) -> Result<(), Error> {
+    let cannot = |source| refused("set the mode of", path, source);
+    let found = fs::metadata(path).map_err(cannot)?.permissions().mode() & 0o7777;
     if found != mode {
-        fs::set_permissions(path, Permissions::from_mode(mode)).with_context(cannot)?;
+        fs::set_permissions(path, Permissions::from_mode(mode)).map_err(cannot)?;
         changes.push(Change {
             what: "mode".to_owned(),
             path: path.to_owned(),
@@ -258,37 +245,35 @@ fn settle_mode(path: &Path, mode: u32, changes: &mut Vec<Change>) -> Result<()> 
 
 /// Keeps other processes out of `folder` until the lock is dropped: two that make keys at once
 /// would leave halves of different pairs.
-fn lock(folder: &Path) -> Result<File> {
+fn lock(folder: &Path) -> Result<File, Error> {
     let attempt = File::open(folder).and_then(|handle| handle.lock().map(|()| handle));
-    attempt.with_context(|| format!("cannot lock {}", folder.display()))
+    attempt.map_err(|source| refused("lock", folder, source))
 }
 
-fn present(path: &Path) -> Result<bool> {
-    path.try_exists().with_context(|| format!("cannot look at {}", path.display()))
+fn present(path: &Path) -> Result<bool, Error> {
+    path.try_exists().map_err(|source| refused("look at", path, source))
 }
 
-fn remove(path: &Path) -> Result<()> {
-    fs::remove_file(path).with_context(|| format!("cannot remove {}", path.display()))
+fn remove(path: &Path) -> Result<(), Error> {
+    fs::remove_file(path).map_err(|source| refused("remove", path, source))
+}
+
+fn refused(operation: &str, path: &Path, source: io::Error) -> Error {
+    Error::Refused { operation: format!("{operation} {}", path.display()), source }
 }
 
 /// The text of a file in the store; `what` is its name in messages.
 fn read(path: &Path, what: &str) -> Result<Zeroizing<String>> {
     match std::str::from_utf8(&read_bytes(path, what)?) {
         Ok(text) => Ok(Zeroizing::new(text.to_owned())),
-        Err(_) => Err(Fault::input(format!(
-            "{} is not a PEM file: it is binary, perhaps DER",
-            path.display()
-        ))
-        .hint("convert it to PEM with `openssl`, or run `demo setup --force` to make a new one")
-        .into()),
+        Err(_) => Err(Error::Binary { path: path.to_owned() }.into()),
     }
 }
 
 fn read_bytes(path: &Path, what: &str) -> Result<Zeroizing<Vec<u8>>> {
     fs::read(path).map(Zeroizing::new).map_err(|error| {
-        if error.kind() == std::io::ErrorKind::NotFound {
-            let text = format!("there is no {what} at {}", path.display());
-            return anyhow::Error::from(Fault::not_found(text).hint("run `demo setup` to make it"));
+        if error.kind() == io::ErrorKind::NotFound {
+            return Error::Missing { what: what.to_owned(), path: path.to_owned() }.into();
         }
         files::unreadable(path, what, error).into()
     })

@@ -69,7 +69,7 @@ fn in_time(certificate: &CertificateInfo, now: Timestamp) -> Result<(), String> 
 /// The public key that belongs to a private one.
 fn public_half(key: &SecretString, file: &str) -> Result<Vec<u8>, String> {
     let text = key.expose_secret();
-    let blocks = pem::blocks(text, file).map_err(|fault| fault.to_string())?;
+    let blocks = pem::blocks(text, file).map_err(|error| error.to_string())?;
     // The server crashes on the older EC format.
     if !blocks.iter().any(|block| block.label == "PRIVATE KEY") {
         return Err(format!("{file} is not in PKCS#8 format"));

@@ -10,7 +10,7 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer;
 
-use demo_base::error::{Fault, Result};
+use crate::credentials::Error;
 use demo_sqld::{moment, pem};
 
 /// A certificate's names and dates.
@@ -44,25 +44,19 @@ impl CertificateInfo {
     /// time from which "expires in" is counted.
     ///
     /// # Errors
-    /// Exit 2, naming what the file contains instead of a certificate.
-    pub fn from_pem(text: &str, file: &str, now: Timestamp) -> Result<Self> {
-        Ok(Self::parse(text, file, now)
-            .map_err(|fault| fault.hint("run `demo certs generate --force` to make a new set"))?)
-    }
-
-    fn parse(text: &str, file: &str, now: Timestamp) -> Result<Self, Fault> {
-        let blocks = pem::blocks(text, file).map_err(|error| Fault::input(error.to_string()))?;
+    /// [`Error::NotPem`], [`Error::NotACertificate`] or [`Error::DamagedCertificate`].
+    pub fn from_pem(text: &str, file: &str, now: Timestamp) -> Result<Self, Error> {
+        let blocks = pem::blocks(text, file).map_err(Error::NotPem)?;
         let Some(block) = blocks.iter().find(|block| block.label == "CERTIFICATE") else {
-            let what = blocks.first().map_or_else(|| "nothing".to_owned(), pem::Block::describe);
-            return Err(Fault::input(format!("{file} holds {what}, not a certificate")));
+            let found = blocks.first().map_or_else(|| "nothing".to_owned(), pem::Block::describe);
+            return Err(Error::NotACertificate { file: file.to_owned(), found });
         };
-        let damaged = || Fault::input(format!("{file} holds a damaged certificate"));
-        let der = block.der().ok_or_else(damaged)?.to_vec();
-        let (_, certificate) = X509Certificate::from_der(&der).map_err(|_| damaged())?;
+        let damaged = |source| Error::DamagedCertificate { file: file.to_owned(), source };
+        let der = block.der().ok_or_else(|| damaged(None))?.to_vec();
+        let (_, certificate) = X509Certificate::from_der(&der).map_err(|_| damaged(None))?;
         let validity = certificate.validity();
-        let time = |seconds: i64| {
-            Timestamp::from_second(seconds).map_err(|error| damaged().because(error))
-        };
+        let time =
+            |seconds: i64| Timestamp::from_second(seconds).map_err(|error| damaged(Some(error)));
         Ok(Self {
             file: file.to_owned(),
             subject: certificate.subject().to_string(),

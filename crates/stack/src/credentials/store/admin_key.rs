@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{Action, Change, Store, lock, present, read, settle_mode};
-use demo_base::error::{Fault, Result};
+use crate::credentials::Error;
+use demo_base::error::Result;
 use demo_base::files::{self, MODE_SECRET, MODE_SECRET_DIR, write_atomic};
 use demo_base::hex;
 
@@ -15,8 +16,8 @@ const BYTES: usize = 32;
 /// A new key, in hexadecimal, since it is sent in a header unencoded.
 ///
 /// # Errors
-/// When the system provides no random numbers.
-pub fn generate() -> Result<SecretString> {
+/// [`demo_base::Error::NoRandomBytes`].
+pub fn generate() -> Result<SecretString, demo_base::Error> {
     let mut bytes = zeroize::Zeroizing::new([0; BYTES]);
     demo_base::random::fill(bytes.as_mut_slice())?;
     Ok(hex::encode(bytes.as_slice()).into())
@@ -31,7 +32,7 @@ impl Store {
     /// The key of the Admin API, if there is one that this user may read.
     ///
     /// # Errors
-    /// Exit 2 for a file that contains no key.
+    /// [`Error::NoAdminKey`]; as [`Store::signing_key`] for a file that cannot be read.
     pub fn admin_key(&self) -> Result<Option<SecretString>> {
         let path = self.admin_key_path();
         match std::fs::File::open(&path) {
@@ -49,9 +50,7 @@ impl Store {
         let text = read(&path, "Admin key")?;
         let key = text.trim();
         if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(Fault::input(format!("there is no key in {}", path.display()))
-                .hint("remove the file, then run `demo up`, which makes a new key")
-                .into());
+            return Err(Error::NoAdminKey { path }.into());
         }
         Ok(Some(key.into()))
     }
@@ -59,7 +58,7 @@ impl Store {
     /// Stores `key` for the Admin API unless one is stored already; with `force` it is replaced.
     ///
     /// # Errors
-    /// Exit 2 when the file cannot be written.
+    /// [`demo_base::Error`] or [`Error::Refused`] when the file cannot be written.
     pub fn ensure_admin_key(&self, key: &SecretString, force: bool) -> Result<Vec<Change>> {
         let path = self.admin_key_path();
         files::create_dir(&self.local, MODE_SECRET_DIR)?;

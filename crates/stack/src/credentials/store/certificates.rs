@@ -66,10 +66,10 @@ impl Store {
     }
 
     pub(super) fn read_certificates(&self, now: Timestamp) -> Result<Vec<CertificateInfo>> {
-        let information = |name: &str| {
+        let information = |name: &str| -> Result<CertificateInfo> {
             let path = self.cert_path(name);
             let text = read(&path, "certificate")?;
-            CertificateInfo::from_pem(&text, &path.display().to_string(), now)
+            Ok(CertificateInfo::from_pem(&text, &path.display().to_string(), now)?)
         };
         let authority = information("ca_cert")?;
         let mut found =
@@ -99,7 +99,7 @@ impl Store {
 
     /// A crash between the writes leaves files of two sets, which the check of the next run
     /// detects.
-    fn write_set(&self, set: &CertificateSet) -> Result<()> {
+    fn write_set(&self, set: &CertificateSet) -> Result<(), demo_base::Error> {
         let contents = [
             set.ca_cert.as_str(),
             set.ca_key.expose_secret(),

@@ -10,7 +10,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Store, lock, present};
-use demo_base::error::{Fault, Result};
+use crate::credentials::Error;
+use demo_base::error::Result;
 use demo_base::files::{self, MODE_SHARED, write_atomic};
 use demo_sqld::keys::PublicKey;
 
@@ -84,20 +85,14 @@ impl Store {
     /// The records; empty when there is no file.
     ///
     /// # Errors
-    /// Exit 2 for a file that is damaged.
+    /// [`Error::DamagedRecord`]; [`Error::Refused`] or [`demo_base::Error`] when it cannot be read.
     pub(super) fn records(&self) -> Result<Records> {
         let path = self.retired_path();
         if !present(&path)? {
             return Ok(Records::new());
         }
         let text = files::read_text(&path, "record of the keys")?;
-        Ok(serde_json::from_str(&text).map_err(|error| {
-            Fault::input(format!("the record of the keys {} is damaged", path.display()))
-                .because(error)
-                .hint(
-                    "remove it; old public keys then stay until `demo keys prune --key` drops them",
-                )
-        })?)
+        Ok(serde_json::from_str(&text).map_err(|source| Error::DamagedRecord { path, source })?)
     }
 
     pub(super) fn write_records(&self, records: &Records) -> Result<()> {
@@ -113,7 +108,8 @@ impl Store {
     /// prune` waits for its expiry; `None` never expires. Shorter lifetimes need no record.
     ///
     /// # Errors
-    /// Exit 2 when the record is damaged or cannot be written.
+    /// [`Error::DamagedRecord`]; [`Error::Refused`] or [`demo_base::Error`] when the record cannot be
+    /// read or written.
     pub fn note_token(
         &self,
         key: &PublicKey,

@@ -8,14 +8,14 @@
 use std::fs;
 use std::path::PathBuf;
 
-use anyhow::Context;
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
 use serde::Serialize;
 
 use super::retired::Until;
 use super::{Action, Change, Store, lock, present, read};
-use demo_base::error::{Fault, Result};
+use crate::credentials::Error;
+use demo_base::error::Result;
 use demo_base::files::{self, MODE_SECRET, MODE_SECRET_DIR, MODE_SHARED, write_atomic};
 use demo_sqld::keys::{KeySet, PublicKey, SigningKey};
 
@@ -51,7 +51,7 @@ impl Store {
     /// The public keys that the servers trust, with the use of each.
     ///
     /// # Errors
-    /// As [`Store::key_set`]; exit 2 when a file beside it is damaged.
+    /// As [`Store::key_set`]; [`Error::DamagedRecord`].
     pub fn trusted_keys(&self) -> Result<Vec<TrustedKey>> {
         let keys = self.key_set()?;
         let active =
@@ -75,7 +75,8 @@ impl Store {
     /// Returns that half, and whether anything was changed.
     ///
     /// # Errors
-    /// Exit 5 without keys, exit 2 for a file that is damaged or cannot be written.
+    /// As [`Store::signing_key`]; [`Error::UntrustedInRotation`], [`Error::DamagedRecord`];
+    /// [`demo_base::Error`] or [`Error::Refused`] when a file cannot be written.
     pub fn stage_key(&self) -> Result<(PublicKey, bool)> {
         // Without keys there is no folder to lock.
         self.key_set_of_active()?;
@@ -129,7 +130,10 @@ impl Store {
         let (next, path) = (self.next_key_path(), self.key_path());
         fs::rename(&next, &path)
             .and_then(|()| fs::File::open(self.jwt_dir())?.sync_all())
-            .with_context(|| format!("cannot rename {} to {}", next.display(), path.display()))?;
+            .map_err(|source| Error::Refused {
+                operation: format!("rename {} to {}", next.display(), path.display()),
+                source,
+            })?;
         changes.push(Change {
             what: "signing key".to_owned(),
             path,
@@ -144,7 +148,7 @@ impl Store {
     /// stopped signing so long ago that all their tokens have expired. Returns the removed keys.
     ///
     /// # Errors
-    /// Exit 5 for an unknown thumbprint, exit 2 for that of the active key.
+    /// [`Error::UnknownKey`] or [`Error::ActiveKey`]; else as [`Store::stage_key`].
     pub fn prune_keys(&self, now: Timestamp, named: &[String]) -> Result<Vec<PublicKey>> {
         self.key_set_of_active()?;
         let _lock = lock(&self.jwt_dir())?;
@@ -194,22 +198,15 @@ impl Store {
             return Ok(keys);
         }
         let (public, private) = (self.public_key_path(), self.key_path());
-        let text =
-            format!("{} does not hold the public key of {}", public.display(), private.display());
-        Err(Fault::input(text).hint("run `demo setup`, which tells how to fix it").into())
+        Err(Error::UntrustedInRotation { public, private }.into())
     }
 }
 
-fn refuse_needed(trusted: &[TrustedKey], name: &str) -> Result<()> {
+fn refuse_needed(trusted: &[TrustedKey], name: &str) -> Result<(), Error> {
+    let thumbprint = name.to_owned();
     match trusted.iter().find(|trusted| trusted.key.thumbprint() == name) {
-        None => Err(Fault::not_found(format!("no public key has the thumbprint `{name}`"))
-            .hint("run `demo keys show` to list them")
-            .into()),
-        Some(found) if found.state == KeyState::Active => {
-            Err(Fault::input(format!("the key `{name}` is the active signing key"))
-                .hint("run `demo keys rotate` first, then drop it")
-                .into())
-        }
+        None => Err(Error::UnknownKey { thumbprint }),
+        Some(found) if found.state == KeyState::Active => Err(Error::ActiveKey { thumbprint }),
         Some(_) => Ok(()),
     }
 }

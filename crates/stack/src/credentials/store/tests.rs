@@ -5,8 +5,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::*;
-use demo_base::error::Diagnosis;
-use demo_base::exit_code::ExitCode;
+use demo_base::error::find;
 use demo_sqld::claims::Grant;
 use demo_sqld::token::{inspect, mint};
 
@@ -31,10 +30,12 @@ fn summary(changes: &[Change]) -> Vec<(&str, Action)> {
     changes.iter().map(|change| (change.what.as_str(), change.action)).collect()
 }
 
-fn diagnosis<T: fmt::Debug>(result: Result<T>) -> Diagnosis {
-    let diagnosis = Diagnosis::of(&result.unwrap_err());
-    assert!(diagnosis.hint.is_some(), "no hint: {}", diagnosis.message);
-    diagnosis
+/// Asserts that `result` is the error that matches `pattern`.
+macro_rules! assert_fails {
+    ($result:expr, $pattern:pat) => {
+        let error = $result.unwrap_err();
+        assert!(matches!(find(&error), Some($pattern)), "{error:?}");
+    };
 }
 
 fn everything(action: Action) -> Vec<(&'static str, Action)> {
@@ -149,10 +150,7 @@ fn a_public_file_without_the_own_key_is_never_overwritten() {
     store.ensure(now, false).unwrap();
     let foreign = SigningKey::generate().unwrap().public().to_pem();
     fs::write(store.public_key_path(), &foreign).unwrap();
-    let found = diagnosis(store.ensure(now, false));
-    assert_eq!(found.code, ExitCode::Input);
-    assert!(found.message.contains("does not hold the public key of"), "{}", found.message);
-    assert!(found.hint.unwrap().contains("demo setup --force"));
+    assert_fails!(store.ensure(now, false), Error::Untrusted { .. });
     assert_eq!(text(&store.public_key_path()), foreign);
     assert_eq!(summary(&store.ensure(now, true).unwrap()), everything(Action::Replaced));
     assert_eq!(store.ensure(now, false).unwrap(), []);
@@ -218,23 +216,17 @@ fn certificates_are_renewed_as_a_set_before_they_end() {
 #[test]
 fn missing_and_wrong_files_are_told_apart() {
     let (_folder, store) = store();
-    for found in [
-        diagnosis(store.signing_key()),
-        diagnosis(store.key_set()),
-        diagnosis(store.certificates()),
-    ] {
-        assert_eq!(found.code, ExitCode::NotFound);
-        assert_eq!(found.hint.as_deref(), Some("run `demo setup` to make it"));
-    }
+    assert_fails!(store.signing_key(), Error::Missing { .. });
+    assert_fails!(store.key_set(), Error::Missing { .. });
+    assert_fails!(store.certificates(), Error::Missing { .. });
     store.ensure_folders().unwrap();
     fs::write(store.key_path(), [0x30, 0x82, 0xff]).unwrap();
-    let found = diagnosis(store.signing_key());
-    assert!(found.message.ends_with("it is binary, perhaps DER"), "{}", found.message);
-    assert_eq!(diagnosis(store.ensure_keys(false)).code, ExitCode::Input);
+    assert_fails!(store.signing_key(), Error::Binary { .. });
+    assert_fails!(store.ensure_keys(false), Error::Binary { .. });
     // A public key alone may belong to tokens that are made elsewhere.
     fs::remove_file(store.key_path()).unwrap();
     fs::write(store.public_key_path(), SigningKey::generate().unwrap().public().to_pem()).unwrap();
-    assert!(diagnosis(store.ensure_keys(false)).message.contains("the private key"));
+    assert_fails!(store.ensure_keys(false), Error::PrivateKeyMissing { .. });
     // With `force`, even unreadable files are replaced.
     fs::write(store.key_path(), "").unwrap();
     assert_eq!(summary(&store.ensure_keys(true).unwrap()), [("keys", Action::Replaced)]);

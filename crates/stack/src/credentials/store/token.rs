@@ -33,7 +33,7 @@ impl Store {
             (false, ..) => Action::Created,
             (true, true, _) => Action::Replaced,
             (true, false, Some(_)) => Action::Renewed,
-            (true, false, None) => return settle_mode(&path, MODE_SECRET, changes),
+            (true, false, None) => return Ok(settle_mode(&path, MODE_SECRET, changes)?),
         };
         let token = mint(&self.signing_key()?, &Grant::full(LIFE).claims(now))?;
         write_atomic(&path, token.expose_secret().as_bytes(), MODE_SECRET)?;
