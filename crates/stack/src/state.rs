@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::plan::blueprint::Variants;
 use crate::plan::{Interface, StackPlan};
-use demo_base::error::{Fault, Result};
+use demo_base::error::Result;
 use demo_base::files::{self, lock::try_lock};
 use demo_base::ready::{Attempt, poll};
 
@@ -20,6 +20,30 @@ const SCHEMA: u32 = 1;
 
 /// How long one command waits for another that is changing the stack.
 const LOCK_DEADLINE: Duration = Duration::from_secs(60);
+
+/// What is wrong with the record of the standing stack.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It cannot be parsed.
+    #[error("the state file {} is damaged", path.display())]
+    Damaged {
+        /// Where it is.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+    /// Another version of `demo` wrote it.
+    #[error(
+        "the state file {} has version {version}, but this demo supports {SCHEMA}",
+        path.display()
+    )]
+    Version {
+        /// Where it is.
+        path: PathBuf,
+        /// The version of its format.
+        version: u32,
+    },
+}
 
 /// The folder `.local` of a project.
 #[derive(Clone, Debug)]
@@ -48,11 +72,9 @@ impl Local {
     /// Call it before anything is stopped or removed.
     ///
     /// # Errors
-    /// Exit 2, naming the link.
-    pub fn refuse_links(&self, paths: &[PathBuf]) -> Result<()> {
-        Ok(paths
-            .iter()
-            .try_for_each(|path| files::removal::refuse_links(self.project_dir(), path))?)
+    /// As [`files::removal::refuse_links`].
+    pub fn refuse_links(&self, paths: &[PathBuf]) -> Result<(), demo_base::Error> {
+        paths.iter().try_for_each(|path| files::removal::refuse_links(self.project_dir(), path))
     }
 
     /// Server binaries.
@@ -88,8 +110,8 @@ impl Local {
     /// Prevents other processes from changing the standing stack until the lock is dropped.
     ///
     /// # Errors
-    /// Exit 2 when the folder cannot be written, exit 1 when another command
-    /// holds the lock for longer than a minute.
+    /// [`demo_base::Error::Unwritable`] or [`demo_base::Error::Unlockable`];
+    /// [`demo_base::Error::Deadline`] when another command holds the lock for longer than a minute.
     pub async fn lock(&self) -> Result<StateLock> {
         files::create_dir(&self.0, files::MODE_SECRET_DIR)?;
         files::create_dir(&self.standing_dir(), files::MODE_SHARED_DIR)?;
@@ -108,7 +130,7 @@ impl Local {
     /// The record of the standing stack, if one was started.
     ///
     /// # Errors
-    /// Exit 2 for a record that cannot be read or has a newer version.
+    /// [`demo_base::Error::Unreadable`], [`Error::Damaged`] or [`Error::Version`].
     pub fn standing(&self) -> Result<Option<Standing>> {
         let path = self.standing_path();
         let text = match fs::read_to_string(&path) {
@@ -116,20 +138,10 @@ impl Local {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(files::unreadable(&path, "state file", error).into()),
         };
-        let damaged = |error: serde_json::Error| {
-            Fault::input(format!("the state file {} is damaged", path.display()))
-                .because(error)
-                .hint("run `demo cleanup` to stop what runs and remove the state")
-        };
-        let version: Version = serde_json::from_str(&text).map_err(damaged)?;
-        if version.schema != SCHEMA {
-            return Err(Fault::input(format!(
-                "the state file {} has version {}, but this demo supports {SCHEMA}",
-                path.display(),
-                version.schema
-            ))
-            .hint("use the demo that started the stack, or run `demo cleanup`")
-            .into());
+        let damaged = |source| Error::Damaged { path: path.clone(), source };
+        let Version { schema } = serde_json::from_str(&text).map_err(damaged)?;
+        if schema != SCHEMA {
+            return Err(Error::Version { path, version: schema }.into());
         }
         Ok(Some(serde_json::from_str(&text).map_err(damaged)?))
     }
@@ -137,7 +149,7 @@ impl Local {
     /// Writes the record.
     ///
     /// # Errors
-    /// Exit 2 when it cannot be written.
+    /// [`demo_base::Error::Unwritable`].
     pub fn save(&self, standing: &Standing) -> Result<()> {
         let text = serde_json::to_string_pretty(standing)?;
         Ok(files::write_atomic(&self.standing_path(), text.as_bytes(), files::MODE_SHARED)?)
@@ -152,10 +164,10 @@ impl Local {
     /// Records how often a service was restarted; stopping the service clears the count.
     ///
     /// # Errors
-    /// Exit 2 when it cannot be written.
-    pub fn save_restarts(&self, service: &str, count: u32) -> Result<()> {
+    /// [`demo_base::Error::Unwritable`].
+    pub fn save_restarts(&self, service: &str, count: u32) -> Result<(), demo_base::Error> {
         let text = format!("{count}\n");
-        Ok(files::write_atomic(&self.restarts_path(service), text.as_bytes(), files::MODE_SHARED)?)
+        files::write_atomic(&self.restarts_path(service), text.as_bytes(), files::MODE_SHARED)
     }
 
     fn restarts_path(&self, service: &str) -> PathBuf {
@@ -165,9 +177,9 @@ impl Local {
     /// Removes the record.
     ///
     /// # Errors
-    /// Exit 2 when it cannot be removed.
-    pub fn forget(&self) -> Result<()> {
-        Ok(files::remove(&self.standing_path())?)
+    /// [`demo_base::Error::Unwritable`].
+    pub fn forget(&self) -> Result<(), demo_base::Error> {
+        files::remove(&self.standing_path())
     }
 
     fn standing_path(&self) -> PathBuf {
@@ -256,11 +268,13 @@ mod tests {
         let local = Local::new(folder.path());
         fs::create_dir_all(local.standing_dir()).unwrap();
         let path = local.standing_dir().join("state.json");
-        for (text, said) in [("{\"schema\":99}", "has version 99"), ("{\"sch", "is damaged")] {
+        let error_for = |text| {
             fs::write(&path, text).unwrap();
-            let error = local.standing().unwrap_err().to_string();
-            assert!(error.contains(said), "{error}");
+            let error = local.standing().unwrap_err().downcast().unwrap();
             assert_eq!(fs::read_to_string(&path).unwrap(), text);
-        }
+            error
+        };
+        assert!(matches!(error_for("{\"schema\":99}"), Error::Version { version: 99, .. }));
+        assert!(matches!(error_for("{\"sch"), Error::Damaged { .. }));
     }
 }

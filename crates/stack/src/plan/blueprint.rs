@@ -80,7 +80,8 @@ impl Blueprint {
     /// The plan of the standing stack.
     ///
     /// # Errors
-    /// Exit 2 for a compose file that is wrong or uses what the engines do not support.
+    /// [`demo_base::Error`] for a compose file that cannot be read, an error of [`demo_compose`] for
+    /// one that is wrong; as [`StackPlan::build`].
     pub fn standing(&self, variants: Variants) -> Result<StackPlan> {
         self.plan(variants, &self.project_dir, None)
     }

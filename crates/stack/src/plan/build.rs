@@ -4,25 +4,27 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
-use super::{Condition, HealthPlan, MountPlan, PortPlan, Role, SCHEMA, ServicePlan, StackPlan};
-use demo_base::error::{Fault, Result};
+use super::{
+    Condition, Error, HealthPlan, MountPlan, PortPlan, Role, SCHEMA, ServicePlan, StackPlan,
+};
 use demo_compose::model::{self, Project, Service};
 
 impl StackPlan {
     /// Makes the plan of `project`.
     ///
     /// # Errors
-    /// Exit 2, naming service and key, for what the engines do not support.
+    /// [`Error::Unsupported`] or [`Error::OpenPort`] for what the engines do not support; an error of
+    /// [`demo_compose`] when services depend on each other in a circle.
     pub fn build(
         project: &Project,
         working_dir: PathBuf,
         config_files: Vec<PathBuf>,
-    ) -> Result<Self> {
+    ) -> demo_base::error::Result<Self> {
         let services = project
             .start_order()?
             .into_iter()
             .map(|name| service_plan(name, &project.services[name]))
-            .collect::<Result<_>>()?;
+            .collect::<Result<_, Error>>()?;
         Ok(Self {
             schema: SCHEMA,
             project: project.name.clone(),
@@ -33,7 +35,7 @@ impl StackPlan {
     }
 }
 
-fn service_plan(name: &str, service: &Service) -> Result<ServicePlan> {
+fn service_plan(name: &str, service: &Service) -> Result<ServicePlan, Error> {
     let environment: BTreeMap<String, String> = service
         .environment
         .iter()
@@ -48,27 +50,25 @@ fn service_plan(name: &str, service: &Service) -> Result<ServicePlan> {
         command: service.command.clone().unwrap_or_default(),
         environment,
         labels: service.labels.clone(),
-        ports: service.ports.iter().map(|port| port_plan(name, port)).collect::<Result<_>>()?,
-        mounts: service.volumes.iter().map(|m| mount_plan(name, m)).collect::<Result<_>>()?,
+        ports: service.ports.iter().map(|port| port_plan(name, port)).collect::<Result<_, _>>()?,
+        mounts: service.volumes.iter().map(|m| mount_plan(name, m)).collect::<Result<_, _>>()?,
         depends_on: service
             .depends_on
             .iter()
             .map(|(other, dependency)| Ok((other.clone(), condition(name, dependency)?)))
-            .collect::<Result<_>>()?,
+            .collect::<Result<_, Error>>()?,
         health: service.healthcheck.as_ref().and_then(health_plan),
         restart: service.restart.clone(),
     })
 }
 
-fn unsupported(service: &str, key: &str, what: &str) -> anyhow::Error {
-    Fault::input(format!("service `{service}`, `{key}`: {what}"))
-        .hint("change the compose file; docs/architecture.md lists what the engines support")
-        .into()
+fn unsupported(service: &str, key: &'static str, problem: impl Into<String>) -> Error {
+    Error::Unsupported { service: service.to_owned(), key, problem: problem.into() }
 }
 
 /// The image compares case-sensitively and silently runs anything else as a standalone server, so a
 /// typo must be refused here.
-fn role(service: &str, environment: &BTreeMap<String, String>) -> Result<Role> {
+fn role(service: &str, environment: &BTreeMap<String, String>) -> Result<Role, Error> {
     match environment.get("SQLD_NODE").map(String::as_str) {
         Some("primary") => Ok(Role::Primary),
         Some("replica") => Ok(Role::Replica),
@@ -76,34 +76,32 @@ fn role(service: &str, environment: &BTreeMap<String, String>) -> Result<Role> {
         Some(other) => Err(unsupported(
             service,
             "environment.SQLD_NODE",
-            &format!("`{other}` is not one of primary, replica, standalone"),
+            format!("`{other}` is not one of primary, replica, standalone"),
         )),
     }
 }
 
-fn port_plan(service: &str, port: &model::Port) -> Result<PortPlan> {
+fn port_plan(service: &str, port: &model::Port) -> Result<PortPlan, Error> {
     if port.protocol != model::Protocol::Tcp {
         return Err(unsupported(service, "ports", "the server speaks TCP only"));
     }
     let Some(published) = port.published else {
         let what = format!("{} must be published on a port of the host", port.target);
-        return Err(unsupported(service, "ports", &what));
+        return Err(unsupported(service, "ports", what));
     };
     let host_ip = port.host_ip.as_deref().unwrap_or("0.0.0.0");
     let ip: IpAddr = host_ip
         .parse()
-        .map_err(|_| unsupported(service, "ports", &format!("`{host_ip}` is not an IP address")))?;
+        .map_err(|_| unsupported(service, "ports", format!("`{host_ip}` is not an IP address")))?;
     if ip != IpAddr::V4(Ipv4Addr::LOCALHOST) {
         // Anyone who can reach the gRPC port can read and write every namespace.
-        let what = format!("{published} would be open to the network on {ip}");
-        return Err(Fault::input(format!("service `{service}`, `ports`: {what}"))
-            .hint(format!("write 127.0.0.1:{published}:{}", port.target))
-            .into());
+        let (service, target) = (service.to_owned(), port.target);
+        return Err(Error::OpenPort { service, ip, published, target });
     }
     Ok(PortPlan { host: SocketAddr::new(ip, published), target: port.target })
 }
 
-fn mount_plan(service: &str, mount: &model::Mount) -> Result<MountPlan> {
+fn mount_plan(service: &str, mount: &model::Mount) -> Result<MountPlan, Error> {
     match (mount.kind, &mount.source) {
         (model::MountKind::Bind, Some(source)) => Ok(MountPlan {
             source: PathBuf::from(source),
@@ -113,12 +111,12 @@ fn mount_plan(service: &str, mount: &model::Mount) -> Result<MountPlan> {
         _ => Err(unsupported(
             service,
             "volumes",
-            &format!("{} is not a host folder; mount one, such as ./.local/data", mount.target),
+            format!("{} is not a host folder; mount one, such as ./.local/data", mount.target),
         )),
     }
 }
 
-fn condition(service: &str, dependency: &model::Dependency) -> Result<Condition> {
+fn condition(service: &str, dependency: &model::Dependency) -> Result<Condition, Error> {
     match dependency.condition {
         model::Condition::ServiceStarted => Ok(Condition::ServiceStarted),
         model::Condition::ServiceHealthy => Ok(Condition::ServiceHealthy),

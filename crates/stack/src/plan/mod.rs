@@ -5,6 +5,7 @@
 
 pub mod blueprint;
 mod build;
+mod error;
 pub mod native;
 pub mod restart;
 mod secrets;
@@ -20,7 +21,8 @@ use std::time::Duration;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use demo_base::error::{Fault, Result};
+pub use error::Error;
+
 use demo_base::hex;
 
 /// Version of the JSON format of a plan.
@@ -142,21 +144,19 @@ impl StackPlan {
     /// The service called `name`.
     ///
     /// # Errors
-    /// Exit 5, listing the names of the services.
-    pub fn service(&self, name: &str) -> Result<&ServicePlan> {
+    /// [`Error::NoService`].
+    pub fn service(&self, name: &str) -> Result<&ServicePlan, Error> {
         self.services.iter().find(|service| service.name == name).ok_or_else(|| {
-            let names: Vec<&str> = self.services.iter().map(|s| s.name.as_str()).collect();
-            Fault::not_found(format!("there is no service `{name}`"))
-                .hint(format!("the compose files have: {}", names.join(", ")))
-                .into()
+            let services = self.services.iter().map(|service| service.name.clone()).collect();
+            Error::NoService { name: name.to_owned(), services }
         })
     }
 
     /// The plan reduced to `name` and what it depends on.
     ///
     /// # Errors
-    /// Exit 5 when there is no such service.
-    pub fn only(mut self, name: &str) -> Result<Self> {
+    /// [`Error::NoService`].
+    pub fn only(mut self, name: &str) -> Result<Self, Error> {
         let mut wanted = vec![self.service(name)?.name.clone()];
         let mut next = 0;
         while next < wanted.len() {

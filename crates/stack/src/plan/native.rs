@@ -11,8 +11,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::{MountPlan, Role, ServicePlan, StackPlan, secrets};
-use demo_base::error::{Fault, Result};
+use super::{Error, MountPlan, Role, ServicePlan, StackPlan, secrets};
 
 /// One server as a process.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -28,8 +27,8 @@ pub struct ProcessPlan {
 /// Translates every service of `plan`.
 ///
 /// # Errors
-/// Exit 2, naming service and value, for what cannot run without a container.
-pub fn translate(plan: &StackPlan) -> Result<Vec<ProcessPlan>> {
+/// [`Error::NeedsContainer`].
+pub fn translate(plan: &StackPlan) -> Result<Vec<ProcessPlan>, Error> {
     plan.services.iter().map(|service| process(plan, service)).collect()
 }
 
@@ -37,12 +36,8 @@ pub fn translate(plan: &StackPlan) -> Result<Vec<ProcessPlan>> {
 ///
 /// # Errors
 /// As [`translate`].
-pub fn process(plan: &StackPlan, service: &ServicePlan) -> Result<ProcessPlan> {
-    let refuse = |what: String| -> anyhow::Error {
-        Fault::input(format!("service `{}`: {what}", service.name))
-            .hint("the native engine runs only sqld; `--engine docker` runs any image")
-            .into()
-    };
+pub fn process(plan: &StackPlan, service: &ServicePlan) -> Result<ProcessPlan, Error> {
+    let refuse = |problem: String| Error::NeedsContainer { service: service.name.clone(), problem };
     if service.entrypoint.as_ref().is_some_and(|words| !words.is_empty()) {
         return Err(refuse("`entrypoint` needs a container".to_owned()));
     }

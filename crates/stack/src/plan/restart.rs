@@ -1,7 +1,6 @@
 //! What the compose key `restart` means for a server that has ended.
 
-use super::ServicePlan;
-use demo_base::error::{Fault, Result};
+use super::{Error, ServicePlan};
 
 /// When a server that ended by itself is restarted.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -19,12 +18,12 @@ impl Restart {
     /// The restart policy of `service`; `no` where it has none.
     ///
     /// # Errors
-    /// Exit 2 for a policy that Compose does not know.
-    pub fn of(service: &ServicePlan) -> Result<Self> {
+    /// [`Error::NotARestartPolicy`] for a policy that Compose does not know.
+    pub fn of(service: &ServicePlan) -> Result<Self, Error> {
         let policy = service.restart.as_deref().unwrap_or("no");
-        let wrong = || {
-            Fault::input(format!("service `{}`: `{policy}` is not a restart policy", service.name))
-                .hint("write no, always, unless-stopped, on-failure or on-failure:NUMBER")
+        let wrong = || Error::NotARestartPolicy {
+            service: service.name.clone(),
+            policy: policy.to_owned(),
         };
         Ok(match policy.split_once(':') {
             None => match policy {
@@ -32,12 +31,12 @@ impl Restart {
                 "always" => Self::Always,
                 "unless-stopped" => Self::UnlessStopped,
                 "on-failure" => Self::OnFailure(None),
-                _ => return Err(wrong().into()),
+                _ => return Err(wrong()),
             },
             Some(("on-failure", count)) => {
                 Self::OnFailure(Some(count.parse().map_err(|_| wrong())?))
             }
-            Some(_) => return Err(wrong().into()),
+            Some(_) => return Err(wrong()),
         })
     }
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::blueprint::{Blueprint, Variants};
-use super::{Interface, Role, StackPlan, native};
-use demo_base::error::Result;
+use super::{Error, Interface, Role, StackPlan, native};
+use demo_base::error::{Result, find};
 use demo_compose::{SourceFile, Sources, load};
 
 fn standing(variants: Variants) -> StackPlan {
@@ -33,7 +33,7 @@ fn build(text: &str) -> Result<StackPlan> {
 }
 
 fn translate(service: &str) -> Result<Vec<native::ProcessPlan>> {
-    native::translate(&build(&format!("services:\n  s:\n    image: x\n{service}"))?)
+    Ok(native::translate(&build(&format!("services:\n  s:\n    image: x\n{service}"))?)?)
 }
 
 #[test]
@@ -92,7 +92,8 @@ fn only_takes_what_the_service_needs() {
     };
     assert_eq!(names("primary"), ["primary"]);
     assert_eq!(names("replica"), ["primary", "replica"]);
-    assert!(standing(Variants::DEFAULT).only("third").is_err());
+    let error = standing(Variants::DEFAULT).only("third").unwrap_err();
+    assert!(matches!(error, Error::NoService { services, .. } if services.len() == 2));
 }
 
 #[test]
@@ -105,7 +106,9 @@ fn what_needs_a_container_is_refused_by_name() {
         ("    command: [/bin/sqld, --db-path, /elsewhere]\n", "/elsewhere is not under a mount"),
     ];
     for (service, said) in table {
-        let error = translate(service).unwrap_err().to_string();
+        let error = translate(service).unwrap_err();
+        assert!(matches!(find(&error), Some(Error::NeedsContainer { .. })), "{error:?}");
+        let error = error.to_string();
         assert!(error.starts_with("service `s`:") && error.contains(said), "{error}");
     }
 }

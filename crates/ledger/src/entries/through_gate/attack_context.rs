@@ -80,7 +80,7 @@ impl<'a> AttackContext<'a> {
         interface: Interface,
     ) -> Result<SocketAddr> {
         match target {
-            Target::Server => self.stack.address(service, interface),
+            Target::Server => Ok(self.stack.address(service, interface)?),
             Target::Gate => Ok(self.gate),
         }
     }

@@ -10,19 +10,18 @@ use bollard::models::{
 
 use super::labels;
 use crate::plan::restart::Restart;
-use crate::plan::{HealthPlan, PortPlan, ServicePlan, StackPlan};
-use demo_base::error::Result;
+use crate::plan::{self, HealthPlan, PortPlan, ServicePlan, StackPlan};
 
 /// The container of `service`.
 ///
 /// # Errors
-/// Exit 2 for a restart policy that Docker does not know.
+/// [`plan::Error::NotARestartPolicy`].
 pub(super) fn container(
     plan: &StackPlan,
     service: &ServicePlan,
     image_id: &str,
     digest: &str,
-) -> Result<ContainerCreateBody> {
+) -> Result<ContainerCreateBody, plan::Error> {
     let network = labels::network_name(&plan.project);
     let endpoint = EndpointSettings {
         aliases: Some(vec![
@@ -94,7 +93,7 @@ fn health(plan: &HealthPlan) -> HealthConfig {
     }
 }
 
-fn restart(service: &ServicePlan) -> Result<RestartPolicy> {
+fn restart(service: &ServicePlan) -> Result<RestartPolicy, plan::Error> {
     let (name, maximum) = match Restart::of(service)? {
         Restart::No => (RestartPolicyNameEnum::NO, None),
         Restart::Always => (RestartPolicyNameEnum::ALWAYS, None),

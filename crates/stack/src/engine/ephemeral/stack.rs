@@ -11,8 +11,8 @@ use secrecy::SecretString;
 use crate::engine::sidecars::Sidecars;
 use crate::engine::start::until_ready;
 use crate::engine::{Engine, Stop, last_words};
-use crate::plan::{Interface, ServicePlan, StackPlan};
-use demo_base::error::{Fault, Result};
+use crate::plan::{self, Interface, ServicePlan, StackPlan};
+use demo_base::error::Result;
 use demo_sqld::claims::Grant;
 use demo_sqld::keys::SigningKey;
 use demo_sqld::namespace::NamespaceName;
@@ -53,19 +53,19 @@ impl EphemeralStack {
     /// The service called `name`.
     ///
     /// # Errors
-    /// Exit 5 when the plan has no such service.
-    pub fn service(&self, name: &str) -> Result<&ServicePlan> {
+    /// [`plan::Error::NoService`].
+    pub fn service(&self, name: &str) -> Result<&ServicePlan, plan::Error> {
         self.plan.service(name)
     }
 
     /// The address of an interface of a service on the host.
     ///
     /// # Errors
-    /// Exit 2 when the compose files do not publish the interface.
-    pub fn address(&self, service: &str, interface: Interface) -> Result<SocketAddr> {
-        self.service(service)?.endpoint(interface).ok_or_else(|| {
-            Fault::input(format!("service `{service}` publishes no {interface} port")).into()
-        })
+    /// [`plan::Error::NoService`]; [`plan::Error::Unpublished`] when the compose files do not publish
+    /// the interface.
+    pub fn address(&self, service: &str, interface: Interface) -> Result<SocketAddr, plan::Error> {
+        let unpublished = || plan::Error::Unpublished { service: service.to_owned(), interface };
+        self.service(service)?.endpoint(interface).ok_or_else(unpublished)
     }
 
     /// A token that the stack's servers accept.
@@ -152,8 +152,12 @@ impl EphemeralStack {
     /// A client for the HTTP interface of a service, without a token.
     ///
     /// # Errors
-    /// Exit 2 when the compose files do not publish it.
-    pub fn anonymous(&self, service: &str, namespace: Option<&NamespaceName>) -> Result<Hrana> {
+    /// As [`EphemeralStack::address`].
+    pub fn anonymous(
+        &self,
+        service: &str,
+        namespace: Option<&NamespaceName>,
+    ) -> Result<Hrana, plan::Error> {
         let address = self.address(service, Interface::Http)?;
         Ok(Hrana::new(self.http.clone(), address).namespace(namespace))
     }
