@@ -183,7 +183,7 @@ impl EphemeralStacks {
                 return Ok(free);
             }
         }
-        ports::free(count)
+        Ok(ports::free(count)?)
     }
 
     /// Stops a stack and removes its folder.

@@ -6,6 +6,7 @@
 
 pub mod docker;
 pub mod ephemeral;
+mod error;
 pub mod native;
 pub mod provider;
 pub mod sidecars;
@@ -19,6 +20,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+pub use self::error::{Error, PortInUse};
 use crate::plan::{ServicePlan, StackPlan};
 use crate::state::EngineKind;
 use demo_base::error::Result;
@@ -126,7 +128,7 @@ pub async fn last_words(engine: &dyn Engine, service: &str) -> String {
 
 /// A digest of the files that are mounted read-only. The server reads its keys only at start, so a
 /// service whose files have changed must be restarted.
-fn mounted_digest(service: &ServicePlan) -> Result<String> {
+fn mounted_digest(service: &ServicePlan) -> Result<String, demo_base::Error> {
     let mut hasher = Sha256::new();
     for mount in service.mounts.iter().filter(|mount| mount.read_only && mount.source.is_file()) {
         let bytes = std::fs::read(&mount.source)

@@ -2,14 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Engine;
 use super::docker::DockerEngine;
 use super::docker::connect::Daemon;
 use super::native::launcher::Lifeline;
 use super::native::{NativeEngine, Site};
 use super::sidecars::Sidecars;
+use super::{Engine, Error};
 use crate::state::{EngineKind, Local};
-use demo_base::error::{Fault, Result};
 use demo_sqld_dist::binary::{ServerBinary, Source};
 
 /// Makes engines of one kind.
@@ -74,10 +73,9 @@ impl Place {
 /// The path of this program, which becomes what it starts.
 ///
 /// # Errors
-/// When the system does not reveal it.
-pub fn this_program() -> Result<PathBuf> {
-    Ok(std::env::current_exe()
-        .map_err(|error| Fault::failed("demo cannot find its own executable").because(error))?)
+/// [`Error::NoExecutable`].
+pub fn this_program() -> Result<PathBuf, Error> {
+    std::env::current_exe().map_err(Error::NoExecutable)
 }
 
 impl Provider {
@@ -120,8 +118,8 @@ impl Provider {
     /// The sidecars of the stack at `place`, which are processes of this machine on every engine.
     ///
     /// # Errors
-    /// When this program cannot find its own executable.
-    pub fn sidecars(&self, place: &Place) -> Result<Sidecars> {
+    /// [`Error::NoExecutable`].
+    pub fn sidecars(&self, place: &Place) -> Result<Sidecars, Error> {
         let (program, lifeline) = match self {
             Self::Native(native) => (native.launcher.clone(), native.lifeline),
             Self::Docker(_) => (this_program()?, Lifeline::HERE),

@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::{Engine, ServiceState, Stop, last_words};
+use super::{Engine, Error, PortInUse, ServiceState, Stop, last_words};
 use crate::plan::{Condition, Interface, ServicePlan, StackPlan};
-use demo_base::error::{Fault, Result};
+use demo_base::error::{Cause, Result};
 use demo_base::ready::{Attempt, poll};
 
 /// For a service without a health check. A server is up within 50 ms; a container of an image that
@@ -55,8 +55,8 @@ impl Observer for Unobserved {
 /// waits until all are ready.
 ///
 /// # Errors
-/// Exit 5 for a mounted file that does not exist, 2 for a port that is in use, 1 for a service that
-/// does not come up, with its last log lines.
+/// [`Error::MountMissing`]; [`Error::PortInUse`] or another error of the engine when a service cannot
+/// be started; as [`until_ready`] for one that does not come up.
 pub async fn bring_up(
     engine: &dyn Engine,
     plan: &StackPlan,
@@ -118,21 +118,20 @@ async fn start_one(engine: &dyn Engine, plan: &StackPlan, service: &ServicePlan)
 /// service is still alive after that.
 ///
 /// # Errors
-/// Exit 1 with the last log lines when it ends or does not come up in time.
+/// [`Error::NoHealthPort`]; with its last log lines, [`Error::PortInUse`] or [`Error::NotReady`] when
+/// it ends or does not come up in time.
 pub async fn until_ready(
     engine: &dyn Engine,
     service: &ServicePlan,
     http: &reqwest::Client,
-) -> Result<()> {
+) -> Result<(), Error> {
     let Some(address) = service.endpoint(Interface::Http) else {
-        return Err(Fault::input(format!("service `{}` publishes no HTTP port", service.name))
-            .hint("publish it, since demo asks /health there whether the service is ready")
-            .into());
+        return Err(Error::NoHealthPort { service: service.name.clone() });
     };
     let what = format!("{} is ready at http://{address}", service.name);
     let waited = poll(&what, deadline(service), async || {
         if engine.state(&service.name).await? == ServiceState::Stopped {
-            return Err(Fault::failed(format!("{} ended before it was ready", service.name)).into());
+            return Err(Error::Ended { service: service.name.clone() }.into());
         }
         match http.get(format!("http://{address}/health")).send().await {
             Ok(answer) if answer.status().is_success() => {}
@@ -150,8 +149,16 @@ pub async fn until_ready(
         Err(error) => {
             let seen: Vec<String> = error.chain().skip(1).map(ToString::to_string).collect();
             let words = last_words(engine, &service.name).await;
-            let beneath = seen.into_iter().chain([words]).collect::<Vec<_>>().join("; ");
-            Err(Fault::failed(error.to_string()).because(beneath).into())
+            // So ends the server's message for a port that it cannot bind, on every platform.
+            let clash = words.contains(" in use");
+            let problem = error.to_string();
+            let source =
+                Cause::from(seen.into_iter().chain([words]).collect::<Vec<_>>().join("; "));
+            Err(if clash {
+                PortInUse::Server { problem, source }.into()
+            } else {
+                Error::NotReady { problem, source }
+            })
         }
     }
 }
@@ -167,7 +174,7 @@ fn deadline(service: &ServicePlan) -> Duration {
 }
 
 /// A mounted file must exist, because Docker would create a folder in its place.
-fn check_mounts(plan: &StackPlan) -> Result<()> {
+fn check_mounts(plan: &StackPlan) -> Result<(), Error> {
     let mounts = plan.services.iter().flat_map(|service| &service.mounts);
     let missing: Option<&Path> = mounts
         .filter(|mount| mount.read_only && !mount.source.exists())
@@ -175,8 +182,6 @@ fn check_mounts(plan: &StackPlan) -> Result<()> {
         .next();
     match missing {
         None => Ok(()),
-        Some(path) => Err(Fault::not_found(format!("the mounted {} is missing", path.display()))
-            .hint("run `demo setup` to make keys and certificates")
-            .into()),
+        Some(path) => Err(Error::MountMissing { path: path.to_owned() }),
     }
 }

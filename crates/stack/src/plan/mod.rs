@@ -210,6 +210,12 @@ impl ServicePlan {
         self.published(self.listen_port(interface)?)
     }
 
+    /// The interface that the host reaches at `address`.
+    pub fn interface_at(&self, address: SocketAddr) -> Option<Interface> {
+        let interfaces = [Interface::Http, Interface::Grpc, Interface::Admin];
+        interfaces.into_iter().find(|interface| self.endpoint(*interface) == Some(address))
+    }
+
     /// The port inside the container on which the server listens.
     ///
     /// The defaults are those of the image's entrypoint: 8080 for HTTP and 5001 for the gRPC of a

@@ -36,7 +36,7 @@ use jiff::Timestamp;
 
 use self::connect::{Daemon, fault, refusal};
 use super::native::ports;
-use super::{Engine, Instance, ServiceState, Stop};
+use super::{Engine, Error, Instance, PortInUse, ServiceState, Stop};
 use crate::plan::{ServicePlan, StackPlan};
 use crate::state::EngineKind;
 use demo_base::error::{Fault, Result};
@@ -154,16 +154,19 @@ impl DockerEngine {
             };
             if let Some(holder) = holders.iter().find(|container| holds(container)) {
                 let name = holder.names.iter().flatten().next().map_or("?", String::as_str);
-                let name = name.trim_start_matches('/');
-                return Err(Fault::input(format!("port {number} is in use by container `{name}`"))
-                    .hint(format!(
-                        "run `docker stop {name}`, or {}",
-                        ports::variable(service, port.host)
-                    ))
-                    .into());
+                return Err(Error::from(PortInUse::Container {
+                    port: number,
+                    container: name.trim_start_matches('/').to_owned(),
+                    service: service.name.clone(),
+                    interface: service.interface_at(port.host),
+                })
+                .into());
             }
         }
-        if self.daemon.is_local() { ports::check_free(service) } else { Ok(()) }
+        if self.daemon.is_local() {
+            ports::check_free(service)?;
+        }
+        Ok(())
     }
 
     async fn remove_containers(&self, service: &str) -> Result<bool> {

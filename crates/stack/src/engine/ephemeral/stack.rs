@@ -146,7 +146,7 @@ impl EphemeralStack {
     pub async fn resume(&self, service: &str) -> Result<()> {
         let planned = self.service(service)?;
         self.engine.start(&self.plan, planned).await?;
-        until_ready(self.engine.as_ref(), planned, &self.http).await
+        Ok(until_ready(self.engine.as_ref(), planned, &self.http).await?)
     }
 
     /// A client for the HTTP interface of a service, without a token.

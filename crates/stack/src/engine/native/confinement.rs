@@ -12,8 +12,8 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use crate::engine::Error;
 use crate::plan::{ServicePlan, StackPlan};
-use demo_base::error::Result;
 
 /// The user and the group of the server in the upstream image.
 pub const SERVER_USER: u32 = 666;
@@ -100,8 +100,8 @@ pub fn describe() -> String {
 /// in it.
 ///
 /// # Errors
-/// Exit 2 with the folder when the system refuses.
-pub fn hand_over(folder: &Path, user: u32) -> Result<()> {
+/// [`Error::NoAccess`] with the folder when the system refuses.
+pub fn hand_over(folder: &Path, user: u32) -> Result<(), Error> {
     system::hand_over(folder, user)
 }
 
@@ -110,8 +110,8 @@ pub fn hand_over(folder: &Path, user: u32) -> Result<()> {
 /// must be the one that executes.
 ///
 /// # Errors
-/// When the system refuses; nothing may be executed then.
-pub fn enter(confinement: &Confinement, program: &Path) -> Result<()> {
+/// [`Error::Unconfined`] when the system refuses; nothing may be executed then.
+pub fn enter(confinement: &Confinement, program: &Path) -> Result<(), Error> {
     system::enter(confinement, program)
 }
 
@@ -135,8 +135,7 @@ mod system {
         set_thread_res_gid, set_thread_res_uid,
     };
 
-    use super::Confinement;
-    use demo_base::error::{Fault, Result};
+    use super::{Confinement, Error};
 
     pub fn available() -> bool {
         let needed = CapabilitySet::SYS_ADMIN
@@ -148,15 +147,14 @@ mod system {
             && capabilities(None).is_ok_and(|sets| sets.effective.contains(needed))
     }
 
-    pub fn hand_over(folder: &Path, user: u32) -> Result<()> {
+    pub fn hand_over(folder: &Path, user: u32) -> Result<(), Error> {
         let attempt = || -> rustix::io::Result<()> {
             let opened = openat(CWD, folder, FOLDER, Mode::empty())?;
             give(opened.as_fd(), user)
         };
-        attempt().map_err(|error| {
-            Fault::input(format!("cannot give {} to the server's user", folder.display()))
-                .because(error)
-                .into()
+        attempt().map_err(|error| Error::NoAccess {
+            operation: format!("give {} to the server's user", folder.display()),
+            source: error.into(),
         })
     }
 
@@ -181,7 +179,7 @@ mod system {
         fchown(folder, owner, group)
     }
 
-    pub fn enter(confinement: &Confinement, program: &Path) -> Result<()> {
+    pub fn enter(confinement: &Confinement, program: &Path) -> Result<(), Error> {
         let attempt = || -> io::Result<()> {
             hide(confinement, program)?;
             std::env::set_current_dir(confinement.own.first().map_or(Path::new("/"), |own| own))?;
@@ -191,12 +189,7 @@ mod system {
             set_thread_res_uid(user, user, user)?;
             Ok(set_no_new_privs(true)?)
         };
-        attempt().map_err(|error| {
-            Fault::failed(format!("cannot run the server as user {}", confinement.user))
-                .because(error)
-                .hint("run demo as a user other than root; its servers then run as that user")
-                .into()
-        })
+        attempt().map_err(|source| Error::Unconfined { user: confinement.user, source })
     }
 
     /// A file or folder that stays visible.
@@ -335,19 +328,18 @@ mod system {
 mod system {
     use std::path::Path;
 
-    use super::Confinement;
-    use demo_base::error::{Fault, Result};
+    use super::{Confinement, Error};
 
     pub fn available() -> bool {
         false
     }
 
-    pub fn hand_over(_folder: &Path, _user: u32) -> Result<()> {
+    pub fn hand_over(_folder: &Path, _user: u32) -> Result<(), Error> {
         Ok(())
     }
 
-    pub fn enter(_confinement: &Confinement, _program: &Path) -> Result<()> {
-        Err(Fault::input("running servers as a separate user requires Linux").into())
+    pub fn enter(_confinement: &Confinement, _program: &Path) -> Result<(), Error> {
+        Err(Error::NotOnThisPlatform("running servers as a separate user requires Linux"))
     }
 }
 

@@ -19,8 +19,9 @@ use tokio::io::AsyncReadExt;
 
 use super::confinement::{self, Confinement};
 use super::pid_file::PidFile;
+use crate::engine::Error;
 use demo_base::choice::Choice;
-use demo_base::error::{Fault, Result};
+use demo_base::error::Result;
 
 /// How the server learns that its owner has ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -71,10 +72,12 @@ pub struct Launch<'a> {
 /// has ended.
 ///
 /// # Errors
-/// When a running server holds the pid file, or the program cannot be run.
+/// [`Error::NoProgram`]; [`Error::PidFileHeld`]; [`Error::Unconfined`]; [`Error::OwnerEnded`]; another
+/// [`Error`] or an error of the system when the program cannot be run. A supervisor ends with
+/// [`demo_base::Error::Interrupted`].
 pub async fn launch(launch: Launch<'_>) -> Result<()> {
     let Some((program, arguments)) = launch.command.split_first() else {
-        return Err(Fault::input("there is no program to run").into());
+        return Err(Error::NoProgram.into());
     };
     // Ctrl-C on a terminal is meant for the owner, which then stops its servers in order.
     let _leads_already = rustix::process::setsid();
@@ -97,7 +100,7 @@ fn become_server(launch: &Launch<'_>, program: &OsStr, arguments: &[OsString]) -
         tie_to(owner)?;
     }
     let error = std::process::Command::new(program).args(arguments).exec();
-    Err(Fault::failed(format!("cannot run {}", program.display())).because(error).into())
+    Err(Error::Refused { operation: format!("run {}", program.display()), source: error }.into())
 }
 
 #[cfg(target_os = "linux")]
@@ -109,12 +112,13 @@ fn tie_to(owner: u32) -> Result<()> {
     if parent == Some(owner) {
         return Ok(());
     }
-    Err(Fault::failed("the process that started this server has ended").into())
+    Err(Error::OwnerEnded.into())
 }
 
 #[cfg(not(target_os = "linux"))]
-fn tie_to(_owner: u32) -> Result<()> {
-    Err(Fault::input("this platform has no parent-death signal; use --lifeline pipe").into())
+fn tie_to(_owner: u32) -> Result<(), Error> {
+    let missing = "this platform has no parent-death signal; use --lifeline pipe";
+    Err(Error::NotOnThisPlatform(missing))
 }
 
 async fn supervise(launch: &Launch<'_>, program: &OsStr, arguments: &[OsString]) -> Result<()> {

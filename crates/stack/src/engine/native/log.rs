@@ -9,7 +9,8 @@ use futures::StreamExt;
 use futures::stream::{self, LocalBoxStream};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
-use demo_base::error::{Fault, Result};
+use crate::engine::Error;
+use demo_base::error::Result;
 
 /// The interval between two checks of a followed log, since nothing announces that a file has
 /// grown.
@@ -18,13 +19,13 @@ const LOOK: Duration = Duration::from_millis(100);
 /// The last `tail` lines of the file, or all of it; empty when the file does not exist.
 ///
 /// # Errors
-/// When it cannot be read.
-pub fn read(path: &Path, tail: Option<usize>) -> Result<String> {
+/// [`Error::NoAccess`] when it cannot be read.
+pub fn read(path: &Path, tail: Option<usize>) -> Result<String, Error> {
     let mut bytes = Vec::new();
     match File::open(path) {
         Ok(mut file) => file.read_to_end(&mut bytes).map_err(|error| unreadable(path, error))?,
         Err(error) if error.kind() == ErrorKind::NotFound => 0,
-        Err(error) => return Err(unreadable(path, error).into()),
+        Err(error) => return Err(unreadable(path, error)),
     };
     let text = String::from_utf8_lossy(&bytes);
     let Some(tail) = tail else {
@@ -87,8 +88,8 @@ impl Follower {
     }
 }
 
-fn unreadable(path: &Path, error: std::io::Error) -> Fault {
-    Fault::input(format!("cannot read the log {}", path.display())).because(error)
+fn unreadable(path: &Path, source: std::io::Error) -> Error {
+    Error::NoAccess { operation: format!("read the log {}", path.display()), source }
 }
 
 #[cfg(test)]

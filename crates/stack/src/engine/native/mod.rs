@@ -22,12 +22,12 @@ use tokio::process::{Child, Command};
 use self::confinement::Confinement;
 use self::launcher::Lifeline;
 use self::pid_file::PidFile;
-use super::{Engine, Instance, ServiceState, Stop};
+use super::{Engine, Error, Instance, ServiceState, Stop};
 use crate::plan::restart::Restart;
 use crate::plan::{ServicePlan, StackPlan, native};
 use crate::state::EngineKind;
 use demo_base::choice::Choice;
-use demo_base::error::{Fault, Result};
+use demo_base::error::Result;
 use demo_base::files;
 use demo_base::ready::{Attempt, poll};
 use demo_sqld_dist::binary::ServerBinary;
@@ -75,11 +75,8 @@ impl NativeEngine {
         Self { site, binary, launcher, children: RefCell::default() }
     }
 
-    fn program(&self) -> Result<&Path> {
-        let binary = self.binary.as_ref().ok_or_else(|| {
-            Fault::not_found("there is no server binary").hint("run `demo sqld install`")
-        })?;
-        Ok(&binary.path)
+    fn program(&self) -> Result<&Path, Error> {
+        Ok(&self.binary.as_ref().ok_or(Error::NoServer)?.path)
     }
 
     fn pid_file(&self, service: &str) -> PidFile {
@@ -126,17 +123,12 @@ impl NativeEngine {
     }
 
     /// Gives the folders that the server writes to its user, as the entrypoint of the image does.
-    fn hand_over(&self, service: &ServicePlan, confinement: &Confinement) -> Result<()> {
+    fn hand_over(&self, service: &ServicePlan, confinement: &Confinement) -> Result<(), Error> {
         for folder in &confinement.own {
             // If the folder contained files of `demo`, the server's user would get the keys.
             if self.site.run_dir.starts_with(folder) {
-                return Err(Fault::input(format!(
-                    "service `{}` would write to {}, in which demo keeps its own files",
-                    service.name,
-                    folder.display()
-                ))
-                .hint("mount a separate folder, such as ./.local/data/primary")
-                .into());
+                let (service, folder) = (service.name.clone(), folder.clone());
+                return Err(Error::NotSeparate { service, folder });
             }
             confinement::hand_over(folder, confinement.user)?;
         }
@@ -147,7 +139,8 @@ impl NativeEngine {
     /// with only the given environment.
     ///
     /// # Errors
-    /// When the log cannot be written or the launcher cannot be run.
+    /// [`Error::NoAccess`] when the log cannot be written, [`Error::Refused`] when the launcher cannot
+    /// be run.
     pub fn launch(&self, name: &str, program: Program<'_>) -> Result<()> {
         let log = self.open_log(name)?;
         let mut command = Command::new(&self.launcher);
@@ -172,8 +165,9 @@ impl NativeEngine {
             .stdin(self.stdin())
             // A supervisor is not killed: it ends its server when its pipe closes.
             .kill_on_drop(self.site.owner.is_some() && self.site.lifeline == Lifeline::Signal);
-        let child = command.spawn().map_err(|error| {
-            Fault::failed(format!("cannot start {}", self.launcher.display())).because(error)
+        let child = command.spawn().map_err(|source| Error::Refused {
+            operation: format!("start {}", self.launcher.display()),
+            source,
         })?;
         self.keep(name, child);
         Ok(())
@@ -182,10 +176,10 @@ impl NativeEngine {
     /// Makes the folders of `site`.
     ///
     /// # Errors
-    /// When they cannot be made.
-    pub fn make_folders(&self) -> Result<()> {
+    /// [`demo_base::Error::Unwritable`].
+    pub fn make_folders(&self) -> Result<(), demo_base::Error> {
         files::create_dir(&self.site.run_dir, files::MODE_SHARED_DIR)?;
-        Ok(files::create_dir(&self.site.logs_dir, files::MODE_SHARED_DIR)?)
+        files::create_dir(&self.site.logs_dir, files::MODE_SHARED_DIR)
     }
 
     fn stdin(&self) -> Stdio {
@@ -195,15 +189,16 @@ impl NativeEngine {
         }
     }
 
-    fn open_log(&self, service: &str) -> Result<File> {
+    fn open_log(&self, service: &str) -> Result<File, Error> {
         let path = self.log_path(service);
         let opened = File::options().append(true).create(true).open(&path);
-        Ok(opened.map_err(|error| {
-            Fault::input(format!("cannot write {}", path.display())).because(error)
-        })?)
+        opened.map_err(|source| {
+            let operation = format!("write {}", path.display());
+            Error::NoAccess { operation, source }
+        })
     }
 
-    fn state_of(&self, service: &str) -> Result<ServiceState> {
+    fn state_of(&self, service: &str) -> Result<ServiceState, Error> {
         // Between the start of the launcher and its lock, the pid file is free.
         if let Some(mut child) = self.child(service)
             && let Ok(None) = child.try_wait()
@@ -241,7 +236,7 @@ impl NativeEngine {
             }
             drop(child.stdin.take());
             let waited = tokio::time::timeout(KILL, child.wait()).await;
-            waited.map_err(|_| Fault::failed(format!("{service} has not ended")))??;
+            waited.map_err(|_| Error::StillRuns { service: service.to_owned() })??;
         }
         files::remove(&self.digest_path(service))?;
         files::remove(&self.site.run_dir.join(format!("{service}.restarts")))?;
@@ -267,7 +262,7 @@ impl NativeEngine {
 }
 
 /// Data written by a server that root or a container has run belongs to another user.
-fn check_writable(service: &ServicePlan) -> Result<()> {
+fn check_writable(service: &ServicePlan) -> Result<(), Error> {
     use rustix::fs::{Access, access};
     let needed = Access::READ_OK | Access::WRITE_OK;
     for mount in service.mounts.iter().filter(|mount| !mount.read_only) {
@@ -275,16 +270,8 @@ fn check_writable(service: &ServicePlan) -> Result<()> {
         let inside = std::fs::read_dir(folder).into_iter().flatten().flatten();
         let mut paths = inside.map(|entry| entry.path()).chain([folder.clone()]);
         let Some(error) = paths.find_map(|path| access(&path, needed).err()) else { continue };
-        let said = format!("service `{}` cannot write {}", service.name, folder.display());
-        return Err(Fault::input(said)
-            .because(error)
-            .hint(format!(
-                "a server started by root or Docker wrote it as user {}; run `sudo chown -R \
-                 $(id -u):$(id -g) {}` to get it back",
-                confinement::SERVER_USER,
-                folder.display()
-            ))
-            .into());
+        let (service, folder) = (service.name.clone(), folder.clone());
+        return Err(Error::Unwritable { service, folder, source: error.into() });
     }
     Ok(())
 }
@@ -314,7 +301,7 @@ impl Engine for NativeEngine {
             for service in &plan.services {
                 Restart::of(service)?;
             }
-            self.make_folders()
+            Ok(self.make_folders()?)
         }
         .boxed_local()
     }
@@ -328,7 +315,7 @@ impl Engine for NativeEngine {
     }
 
     fn state<'a>(&'a self, service: &'a str) -> LocalBoxFuture<'a, Result<ServiceState>> {
-        async move { self.state_of(service) }.boxed_local()
+        async move { Ok(self.state_of(service)?) }.boxed_local()
     }
 
     fn matches<'a>(
@@ -368,7 +355,7 @@ impl Engine for NativeEngine {
         service: &'a str,
         tail: Option<usize>,
     ) -> LocalBoxFuture<'a, Result<String>> {
-        async move { log::read(&self.log_path(service), tail) }.boxed_local()
+        async move { Ok(log::read(&self.log_path(service), tail)?) }.boxed_local()
     }
 
     fn follow<'a>(&'a self, service: &'a str) -> LocalBoxStream<'a, Result<String>> {

@@ -5,14 +5,14 @@
 //! whichever process has that number now.
 
 use std::fs::{self, File, TryLockError};
-use std::io::{Seek, Write};
+use std::io::{self, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use rustix::process::{Pid, Signal};
 
-use demo_base::error::{Fault, Result};
+use crate::engine::Error;
 
 /// How long a launcher waits for a process that is only checking the lock.
 const LOOKERS: Duration = Duration::from_secs(2);
@@ -42,17 +42,16 @@ impl PidFile {
     /// Locks the file for this process and writes its pid into it.
     ///
     /// # Errors
-    /// When it cannot be written, or when a running server holds it.
-    pub fn take(&self) -> Result<File> {
-        let fault =
-            |error| Fault::input(format!("cannot write {}", self.0.display())).because(error);
+    /// [`Error::NoAccess`] when it cannot be written; [`Error::PidFileHeld`].
+    pub fn take(&self) -> Result<File, Error> {
+        let no_access = |source| self.no_access("write", source);
         let mut file = File::options()
             .read(true)
             .write(true)
             .create(true)
             .truncate(false)
             .open(&self.0)
-            .map_err(fault)?;
+            .map_err(no_access)?;
         let started = Instant::now();
         loop {
             match file.try_lock() {
@@ -62,40 +61,35 @@ impl PidFile {
                     std::thread::yield_now();
                 }
                 Err(TryLockError::WouldBlock) => {
-                    return Err(Fault::failed(format!(
-                        "a running server holds {}",
-                        self.0.display()
-                    ))
-                    .into());
+                    return Err(Error::PidFileHeld { path: self.0.clone() });
                 }
-                Err(TryLockError::Error(error)) => return Err(fault(error).into()),
+                Err(TryLockError::Error(error)) => return Err(no_access(error)),
             }
         }
-        file.set_len(0).map_err(fault)?;
-        file.rewind().map_err(fault)?;
-        writeln!(file, "{}", std::process::id()).map_err(fault)?;
+        file.set_len(0).map_err(no_access)?;
+        file.rewind().map_err(no_access)?;
+        writeln!(file, "{}", std::process::id()).map_err(no_access)?;
         Ok(file)
     }
 
     /// The process that holds the file, if there is one.
     ///
     /// # Errors
-    /// When the file exists and cannot be read.
-    pub fn holder(&self) -> Result<Option<Holder>> {
-        let fault =
-            |error| Fault::input(format!("cannot read {}", self.0.display())).because(error);
+    /// [`Error::NoAccess`] when the file exists and cannot be read.
+    pub fn holder(&self) -> Result<Option<Holder>, Error> {
+        let no_access = |source| self.no_access("read", source);
         let file = match File::open(&self.0) {
             Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(fault(error).into()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(no_access(error)),
         };
         match file.try_lock_shared() {
             // The lock is free, or shared with another check: no server holds it.
             Ok(()) => return Ok(None),
             Err(TryLockError::WouldBlock) => {}
-            Err(TryLockError::Error(error)) => return Err(fault(error).into()),
+            Err(TryLockError::Error(error)) => return Err(no_access(error)),
         }
-        let text = fs::read_to_string(&self.0).map_err(fault)?;
+        let text = fs::read_to_string(&self.0).map_err(no_access)?;
         // Between locking the file and writing its pid, the launcher is not the server yet.
         let pid = text.trim().parse().ok().and_then(Pid::from_raw);
         let modified = file.metadata().and_then(|metadata| metadata.modified()).ok();
@@ -106,24 +100,26 @@ impl PidFile {
     /// Sends `signal` to `holder`, if it still holds the file.
     ///
     /// # Errors
-    /// When the system refuses.
-    pub fn signal(&self, holder: Holder, signal: Signal) -> Result<()> {
+    /// [`Error::Refused`] when the system refuses; as [`PidFile::holder`].
+    pub fn signal(&self, holder: Holder, signal: Signal) -> Result<(), Error> {
         let sent = self.send(holder, signal)?;
         match sent {
             Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
-            Err(error) => Err(Fault::failed(format!(
-                "cannot stop the server with pid {}",
-                holder.pid.as_raw_nonzero()
-            ))
-            .because(error)
-            .into()),
+            Err(error) => Err(Error::Refused {
+                operation: format!("stop the server with pid {}", holder.pid.as_raw_nonzero()),
+                source: error.into(),
+            }),
         }
+    }
+
+    fn no_access(&self, verb: &str, source: io::Error) -> Error {
+        Error::NoAccess { operation: format!("{verb} {}", self.0.display()), source }
     }
 
     /// An open descriptor pins the process behind the number. If that process still holds the file
     /// afterwards, the signal reaches the right one.
     #[cfg(target_os = "linux")]
-    fn send(&self, holder: Holder, signal: Signal) -> Result<rustix::io::Result<()>> {
+    fn send(&self, holder: Holder, signal: Signal) -> Result<rustix::io::Result<()>, Error> {
         use rustix::process::{PidfdFlags, pidfd_open, pidfd_send_signal};
         let descriptor = match pidfd_open(holder.pid, PidfdFlags::empty()) {
             Ok(descriptor) => descriptor,
@@ -136,7 +132,7 @@ impl PidFile {
     }
 
     #[cfg(not(target_os = "linux"))]
-    fn send(&self, holder: Holder, signal: Signal) -> Result<rustix::io::Result<()>> {
+    fn send(&self, holder: Holder, signal: Signal) -> Result<rustix::io::Result<()>, Error> {
         if self.holder()? != Some(holder) {
             return Ok(Ok(()));
         }

@@ -1,46 +1,36 @@
 //! Who listens on a port of this machine.
 
+use std::io;
 use std::net::{SocketAddr, TcpListener};
 
-use crate::plan::{Interface, ServicePlan};
-use demo_base::error::{Fault, Result};
+use crate::engine::{Error, PortInUse};
+use crate::plan::ServicePlan;
 
 /// Fails when another program has one of the service's ports.
 ///
 /// # Errors
-/// Exit 2 with the name and pid of the program, where the system shows them.
-pub fn check_free(service: &ServicePlan) -> Result<()> {
+/// [`Error::PortInUse`] with the name and pid of the program, where the system shows them;
+/// [`Error::NoAccess`] when the port cannot be used for another reason.
+pub fn check_free(service: &ServicePlan) -> Result<(), Error> {
     for port in &service.ports {
         if let Err(error) = TcpListener::bind(port.host) {
-            return Err(taken(service, port.host, error).into());
+            return Err(taken(service, port.host, error));
         }
     }
     Ok(())
 }
 
-fn taken(service: &ServicePlan, address: SocketAddr, error: std::io::Error) -> Fault {
-    let port = address.port();
-    if error.kind() != std::io::ErrorKind::AddrInUse {
-        return Fault::input(format!("cannot listen on {address}")).because(error);
+fn taken(service: &ServicePlan, address: SocketAddr, source: io::Error) -> Error {
+    if source.kind() != io::ErrorKind::AddrInUse {
+        return Error::NoAccess { operation: format!("listen on {address}"), source };
     }
-    let by = match listeners::get_process_by_port(port, listeners::Protocol::TCP) {
+    let port = address.port();
+    let program = match listeners::get_process_by_port(port, listeners::Protocol::TCP) {
         Ok(process) => format!("`{}` (pid {})", process.name, process.pid),
         Err(_) => "another program".to_owned(),
     };
-    Fault::input(format!("port {port} is in use by {by}"))
-        .hint(format!("stop it, or {}", variable(service, address)))
-}
-
-/// How to make a service publish another port than `address`.
-pub fn variable(service: &ServicePlan, address: SocketAddr) -> String {
-    let interfaces = [Interface::Http, Interface::Grpc, Interface::Admin];
-    match interfaces.into_iter().find(|i| service.endpoint(*i) == Some(address)) {
-        Some(interface) => {
-            let variable = format!("{}_{interface}_PORT", service.name).to_uppercase();
-            format!("set {variable} in .env")
-        }
-        None => "publish another port in the compose file".to_owned(),
-    }
+    let (interface, service) = (service.interface_at(address), service.name.clone());
+    PortInUse::Program { port, program, service, interface }.into()
 }
 
 /// The pid of the process that listens on `address`.
@@ -55,12 +45,12 @@ pub fn listener(address: SocketAddr) -> Option<u32> {
 /// again.
 ///
 /// # Errors
-/// When the system has none.
-pub fn free(count: usize) -> Result<Vec<u16>> {
-    let fault = |error| Fault::failed("there is no free port on 127.0.0.1").because(error);
-    let all: std::io::Result<Vec<TcpListener>> =
-        (0..count).map(|_| TcpListener::bind(("127.0.0.1", 0))).collect();
-    let ports: std::io::Result<Vec<u16>> =
-        all.map_err(fault)?.iter().map(|held| Ok(held.local_addr()?.port())).collect();
-    Ok(ports.map_err(fault)?)
+/// [`Error::NoFreePort`].
+pub fn free(count: usize) -> Result<Vec<u16>, Error> {
+    let attempt = || -> io::Result<Vec<u16>> {
+        let bind = |_| TcpListener::bind(("127.0.0.1", 0));
+        let all: Vec<TcpListener> = (0..count).map(bind).collect::<io::Result<_>>()?;
+        all.iter().map(|held| Ok(held.local_addr()?.port())).collect()
+    };
+    attempt().map_err(Error::NoFreePort)
 }
