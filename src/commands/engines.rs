@@ -57,7 +57,8 @@ impl<'a> Engines<'a> {
     /// # Errors
     /// Exit 3 when there is none.
     pub async fn daemon(&self) -> Result<&Daemon> {
-        self.daemon.get_or_try_init(async || Daemon::connect(&self.settings.docker).await).await
+        let connect = async || Daemon::connect(&self.settings.docker).await;
+        Ok(self.daemon.get_or_try_init(connect).await?)
     }
 
     /// Native first: it starts in a tenth of the time and needs no daemon.

@@ -18,7 +18,7 @@ pub(super) async fn findings(settings: &Settings) -> Vec<Finding> {
     let daemon = match Daemon::connect(&settings.docker).await {
         Ok(daemon) => daemon,
         Err(error) => {
-            let diagnosis = Diagnosis::of(&error);
+            let diagnosis = Diagnosis::of(&error.into());
             let cause = diagnosis.causes.first().map(|c| format!(": {c}")).unwrap_or_default();
             let fix = diagnosis.hint.unwrap_or_default();
             return vec![Finding::problem(AREA, format!("{}{cause}", diagnosis.message), &fix)];

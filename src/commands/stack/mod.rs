@@ -74,7 +74,7 @@ async fn find(
     let Ok(daemon) = engines.daemon().await else { return Ok(None) };
     let blueprint = Blueprint::new(&settings.project_dir, &settings.plan_variables);
     let Ok(plan) = blueprint.standing(Variants::DEFAULT) else { return Ok(None) };
-    discover::standing(daemon, &plan).await
+    Ok(discover::standing(daemon, &plan).await?)
 }
 
 fn no_stack() -> Fault {

@@ -10,10 +10,10 @@ use bollard::body_full;
 use bollard::query_parameters::BuildImageOptionsBuilder;
 use futures::StreamExt;
 
-use super::connect::{Daemon, fault};
-use super::image;
+use super::connect::{Daemon, failure};
+use super::{Error, image};
 use crate::assets;
-use demo_base::error::{Fault, Result};
+use demo_base::error::Result;
 use demo_base::files;
 use demo_base::progress::Progress;
 use demo_sqld_dist::pins::{Platform, VERSION};
@@ -32,7 +32,9 @@ pub struct Build<'a> {
 /// Builds the image and returns its name and its id.
 ///
 /// # Errors
-/// Exit 2 for a base that is a tag and not present; 1 when the build fails.
+/// [`Error::NoContainersOf`], [`Error::BasePlatform`]; [`Error::Refused`] or [`Error::Contradiction`]
+/// when the build fails; as [`image::ensure`] for the base; [`demo_base::Error`] when the binary
+/// cannot be read.
 pub async fn build(
     daemon: &Daemon,
     build: &Build<'_>,
@@ -43,10 +45,8 @@ pub async fn build(
     if let Some(base) = image::find(docker, build.base).await? {
         let found = image::platform_of(&base);
         if found != platform {
-            let what = format!("the base {} is for {found}, not for {platform}", build.base);
-            return Err(Fault::input(what)
-                .hint(format!("pass a base image for {platform}"))
-                .into());
+            let base = build.base.to_owned();
+            return Err(Error::BasePlatform { base, found, wanted: platform }.into());
         }
     }
     image::ensure(docker, build.base, Some(platform), progress).await?;
@@ -63,34 +63,29 @@ pub async fn build(
     let context = bytes::Bytes::from(context(build.binary)?);
     let mut steps = std::pin::pin!(docker.build_image(options, None, Some(body_full(context))));
     while let Some(step) = steps.next().await {
-        let step = step.map_err(|error| fault(&format!("build {name}"), &error))?;
+        let step = step.map_err(|error| failure(&format!("build {name}"), &error))?;
         if let Some(detail) = step.error_detail {
-            let message = detail.message.unwrap_or_default();
-            return Err(Fault::failed(format!("Docker cannot build {name}"))
-                .because(message)
-                .into());
+            let source = detail.message.unwrap_or_default().into();
+            return Err(Error::Refused { request: format!("build {name}"), source }.into());
         }
     }
     let found = image::find(docker, &name).await?;
     let id = found.and_then(|image| image.id);
-    let missing = || Fault::failed(format!("{name} was built, but Docker returned no id"));
-    let id = id.ok_or_else(missing)?;
+    let id = id.ok_or_else(|| Error::Contradiction {
+        problem: format!("{name} was built, but Docker returned no id"),
+    })?;
     Ok((name, id))
 }
 
 /// `linux/arm64` for `linux-arm64`.
 ///
 /// # Errors
-/// Exit 2 for a platform that no container runs.
-pub fn docker_platform(platform: Platform) -> Result<&'static str> {
+/// [`Error::NoContainersOf`].
+pub fn docker_platform(platform: Platform) -> Result<&'static str, Error> {
     match platform {
         Platform::LinuxX64 => Ok("linux/amd64"),
         Platform::LinuxArm64 => Ok("linux/arm64"),
-        Platform::DarwinArm64 | Platform::DarwinX64 => {
-            Err(Fault::input(format!("containers cannot run {platform}"))
-                .hint("use --platform linux-arm64 or --platform linux-x64")
-                .into())
-        }
+        Platform::DarwinArm64 | Platform::DarwinX64 => Err(Error::NoContainersOf { platform }),
     }
 }
 

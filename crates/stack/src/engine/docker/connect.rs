@@ -4,13 +4,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use bollard::Docker;
-use bollard::errors::Error;
 /// How a daemon describes itself.
 pub use bollard::models::SystemInfo;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use demo_base::error::{Fault, Result};
+use super::{Error, Unreachable};
 use demo_base::hex;
 
 const DEFAULT: &str = "unix:///var/run/docker.sock";
@@ -40,8 +39,8 @@ impl Whereabouts {
     /// context, the default socket.
     ///
     /// # Errors
-    /// Exit 2 for a context that does not exist.
-    pub fn address(&self) -> Result<Address> {
+    /// [`Error::NoContext`].
+    pub fn address(&self) -> Result<Address, Error> {
         if let Some(host) = &self.host {
             return Ok(Address { url: host.clone(), named_by: "DOCKER_HOST".to_owned() });
         }
@@ -51,10 +50,8 @@ impl Whereabouts {
                 Ok(Address { url: DEFAULT.to_owned(), named_by: "the default".to_owned() })
             }
             (Some(name), Some(folder)) => {
-                let url = context_host(folder, name).ok_or_else(|| {
-                    Fault::input(format!("there is no Docker context `{name}`"))
-                        .hint("run `docker context ls` to list them, or set DOCKER_HOST")
-                })?;
+                let url = context_host(folder, name)
+                    .ok_or_else(|| Error::NoContext { name: name.to_owned() })?;
                 Ok(Address { url, named_by: format!("the Docker context `{name}`") })
             }
         }
@@ -90,17 +87,15 @@ impl Daemon {
     /// Connects and agrees on an API version.
     ///
     /// # Errors
-    /// Exit 3 when no daemon answers, or when this user may not use it.
-    pub async fn connect(whereabouts: &Whereabouts) -> Result<Self> {
+    /// [`Error::NoContext`]; [`Error::Unreachable`] or [`Error::Silent`] when no daemon answers, or
+    /// when this user may not use it.
+    pub async fn connect(whereabouts: &Whereabouts) -> Result<Self, Error> {
         let address = whereabouts.address()?;
         let docker = Docker::connect_with_host(&address.url)
             .map_err(|error| unreachable(&address, &error))?;
         let negotiated = tokio::time::timeout(FIRST_ANSWER, docker.negotiate_version()).await;
         let docker = negotiated
-            .map_err(|_| {
-                Fault::unreachable(format!("Docker at {} does not answer", address.url))
-                    .hint("restart the daemon, or use `--engine native`")
-            })?
+            .map_err(|_| Error::Silent { url: address.url.clone() })?
             .map_err(|error| unreachable(&address, &error))?;
         let said = docker.version().await.map_err(|error| unreachable(&address, &error))?;
         let version = said.version.unwrap_or_default();
@@ -114,25 +109,21 @@ impl Daemon {
     }
 }
 
-fn unreachable(address: &Address, error: &Error) -> Fault {
+fn unreachable(address: &Address, error: &bollard::errors::Error) -> Error {
     let text = root(error);
-    let fault = Fault::unreachable(format!(
-        "no Docker engine at {} (named by {})",
-        address.url, address.named_by
-    ));
-    let hint = if text.contains("ermission denied") {
-        "join the group `docker` (`sudo usermod -aG docker $USER`, then log in again), \
-         or use `--engine native`"
-    } else if matches!(error, Error::UnsupportedURISchemeError { .. }) {
-        "demo supports unix:// and tcp://; forward the socket, or use `--engine native`"
+    let reason = if text.contains("ermission denied") {
+        Unreachable::Permission
+    } else if matches!(error, bollard::errors::Error::UnsupportedURISchemeError { .. }) {
+        Unreachable::Scheme
     } else {
-        "start Docker, or use `--engine native`"
+        Unreachable::Absent
     };
-    fault.because(text).hint(hint)
+    let Address { url, named_by } = address.clone();
+    Error::Unreachable { url, named_by, reason, source: text.into() }
 }
 
 /// The innermost cause of an error.
-pub(super) fn root(error: &Error) -> String {
+pub(super) fn root(error: &bollard::errors::Error) -> String {
     let mut inner: &dyn std::error::Error = error;
     while let Some(source) = inner.source() {
         inner = source;
@@ -141,31 +132,24 @@ pub(super) fn root(error: &Error) -> String {
 }
 
 /// The status and message of an error response.
-pub(super) fn refusal(error: &Error) -> Option<(u16, &str)> {
+pub(super) fn refusal(error: &bollard::errors::Error) -> Option<(u16, &str)> {
     match error {
-        Error::DockerResponseServerError { status_code, message } => {
+        bollard::errors::Error::DockerResponseServerError { status_code, message } => {
             Some((*status_code, message.as_str()))
         }
         _ => None,
     }
 }
 
-/// The fault for a request that failed on a connected daemon.
-pub(super) fn fault(what: &str, error: &Error) -> Fault {
+/// The error for a request that failed on a connected daemon.
+pub(super) fn failure(request: &str, error: &bollard::errors::Error) -> Error {
+    let request = request.to_owned();
     match refusal(error) {
         Some((_, message)) if message.contains("no space left") => {
-            Fault::failed(format!("Docker cannot {what}: its disk is full"))
-                .because(message.to_owned())
-                .hint("run `docker system df` to see what uses the space")
+            Error::DiskFull { request, source: message.into() }
         }
-        Some((_, message)) => {
-            Fault::failed(format!("Docker cannot {what}")).because(message.to_owned())
-        }
-        None => {
-            Fault::unreachable(format!("lost the connection to Docker; it was asked to {what}"))
-                .because(root(error))
-                .hint("restart the daemon, then run `demo cleanup` to remove what is left")
-        }
+        Some((_, message)) => Error::Refused { request, source: message.into() },
+        None => Error::Lost { request, source: root(error).into() },
     }
 }
 
@@ -186,7 +170,8 @@ mod tests {
             Whereabouts { config_dir: Some(folder.path().to_path_buf()), ..Default::default() };
         assert_eq!(whereabouts.address().unwrap().url, "unix:///colima.sock");
         whereabouts.context = Some("gone".to_owned());
-        assert!(whereabouts.address().unwrap_err().to_string().contains("`gone`"));
+        let error = whereabouts.address().unwrap_err();
+        assert!(matches!(error, Error::NoContext { name } if name == "gone"));
         whereabouts.host = Some("tcp://127.0.0.1:2375".to_owned());
         assert_eq!(whereabouts.address().unwrap().url, "tcp://127.0.0.1:2375");
         assert_eq!(Whereabouts::default().address().unwrap().url, DEFAULT);

@@ -9,9 +9,9 @@ use bollard::query_parameters::{
 };
 use futures::StreamExt;
 
-use super::connect::{Daemon, fault};
-use super::{labels, list};
-use demo_base::error::{Fault, Result};
+use super::connect::{Daemon, failure};
+use super::{Error, labels, list};
+use demo_base::error::Result;
 use demo_base::files::{self, removal};
 
 /// The image of upstream and that of `demo image build`.
@@ -22,7 +22,9 @@ const SERVER_IMAGES: [&str; 2] = ["libsql-server", "libsql-demo/sqld"];
 /// project's folder, below which no link may lead to `folder`.
 ///
 /// # Errors
-/// Exit 2 when the folder is a link or behind one; also when neither way works.
+/// [`demo_base::Error::SymbolicLink`] or [`Error::BehindLink`] when the folder is a link or behind
+/// one; [`demo_base::Error::Unwritable`], [`Error::NoServerImage`] or another error of Docker when
+/// neither way works.
 pub async fn remove(daemon: Option<&Daemon>, within: &Path, folder: &Path) -> Result<()> {
     removal::refuse_links(within, folder)?;
     match removal::attempt(within, folder) {
@@ -34,43 +36,34 @@ pub async fn remove(daemon: Option<&Daemon>, within: &Path, folder: &Path) -> Re
     // Docker resolves links in the source of a mount, which could then be another folder.
     let real = folder.canonicalize().map_err(|e| files::unreadable(folder, "folder", e))?;
     if real != absolute(folder)? {
-        return Err(Fault::input(format!(
-            "the path {} contains a symbolic link",
-            folder.display()
-        ))
-        .hint("remove it by hand, since demo does not follow links out of its folder")
-        .into());
+        return Err(Error::BehindLink { path: folder.to_owned() }.into());
     }
     let image = image(daemon).await?;
     through_container(daemon, &image, &real).await?;
     Ok(removal::remove(within, folder)?)
 }
 
-fn absolute(path: &Path) -> Result<PathBuf> {
-    std::path::absolute(path).map_err(|e| files::unreadable(path, "folder", e).into())
+fn absolute(path: &Path) -> Result<PathBuf, demo_base::Error> {
+    std::path::absolute(path).map_err(|e| files::unreadable(path, "folder", e))
 }
 
 /// The image of the containers that wrote the files: it is present, and has `rm`.
-async fn image(daemon: &Daemon) -> Result<String> {
+async fn image(daemon: &Daemon) -> Result<String, Error> {
     let ours = list(&daemon.docker, &[labels::DIGEST.to_owned()]).await?;
     if let Some(image) = ours.into_iter().find_map(|container| container.image_id) {
         return Ok(image);
     }
     let images = daemon.docker.list_images(None::<ListImagesOptions>).await;
-    let images = images.map_err(|error| fault("list its images", &error))?;
+    let images = images.map_err(|error| failure("list its images", &error))?;
     // Only a server image is used, since the container runs as root.
     let serves = |image: &ImageSummary| {
         let mut names = image.repo_tags.iter().chain(&image.repo_digests);
         names.any(|name| SERVER_IMAGES.iter().any(|known| name.contains(known)))
     };
-    images.into_iter().find(serves).map(|image| image.id).ok_or_else(|| {
-        Fault::failed("no server image is present to remove the files of a container with")
-            .hint("remove .local/data as root")
-            .into()
-    })
+    images.into_iter().find(serves).map(|image| image.id).ok_or(Error::NoServerImage)
 }
 
-async fn through_container(daemon: &Daemon, image: &str, folder: &Path) -> Result<()> {
+async fn through_container(daemon: &Daemon, image: &str, folder: &Path) -> Result<(), Error> {
     let body = ContainerCreateBody {
         image: Some(image.to_owned()),
         entrypoint: Some(vec!["/bin/rm".to_owned()]),
@@ -87,7 +80,7 @@ async fn through_container(daemon: &Daemon, image: &str, folder: &Path) -> Resul
         ..Default::default()
     };
     let docker = &daemon.docker;
-    let removing = |error| fault("remove the files of a container", &error);
+    let removing = |error| failure("remove the files of a container", &error);
     let none = None::<bollard::query_parameters::CreateContainerOptions>;
     let id = docker.create_container(none, body).await.map_err(removing)?.id;
     let ran = async {
@@ -99,5 +92,5 @@ async fn through_container(daemon: &Daemon, image: &str, folder: &Path) -> Resul
     .await;
     let options = RemoveContainerOptionsBuilder::new().force(true).build();
     docker.remove_container(&id, Some(options)).await.map_err(removing)?;
-    Ok(ran.map_err(removing)?)
+    ran.map_err(removing)
 }

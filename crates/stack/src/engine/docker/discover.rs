@@ -8,17 +8,16 @@ use bollard::models::ContainerSummary;
 use jiff::Timestamp;
 
 use super::connect::Daemon;
-use super::{labels, list};
+use super::{Error, labels, list};
 use crate::plan::blueprint::Variants;
 use crate::plan::{Interface, StackPlan};
 use crate::state::{Addresses, EngineKind, Standing};
-use demo_base::error::Result;
 
 /// The stack of `plan`'s project in this folder, if its containers exist.
 ///
 /// # Errors
 /// When the daemon refuses.
-pub async fn standing(daemon: &Daemon, plan: &StackPlan) -> Result<Option<Standing>> {
+pub async fn standing(daemon: &Daemon, plan: &StackPlan) -> Result<Option<Standing>, Error> {
     let label = format!("{}={}", labels::PROJECT, plan.project);
     let found = list(&daemon.docker, &[label]).await?;
     let ours: Vec<_> = found.into_iter().filter(|c| is_of_folder(c, &plan.working_dir)).collect();

@@ -6,36 +6,38 @@
 use bollard::exec::{CreateExecOptions, StartExecOptions, StartExecResults};
 use futures::StreamExt;
 
-use super::DockerEngine;
-use super::connect::fault;
+use super::connect::failure;
+use super::{DockerEngine, Error};
 use crate::plan::ServicePlan;
-use demo_base::error::Result;
 
 impl DockerEngine {
     /// `None` when it passes or there is none, else its output.
-    pub(super) async fn run_health_check(&self, service: &ServicePlan) -> Result<Option<String>> {
+    pub(super) async fn run_health_check(
+        &self,
+        service: &ServicePlan,
+    ) -> Result<Option<String>, Error> {
         let Some(command) = service.health.as_ref().and_then(|health| command(&health.test)) else {
             return Ok(None);
         };
         let Some(id) = self.containers(&service.name).await?.into_iter().find_map(|c| c.id) else {
             return Ok(Some("there is no container".to_owned()));
         };
-        let fault = |error| fault(&format!("run the health check of {}", service.name), &error);
+        let failure = |error| failure(&format!("run the health check of {}", service.name), &error);
         let options = CreateExecOptions {
             cmd: Some(command),
             attach_stdout: Some(true),
             attach_stderr: Some(true),
             ..Default::default()
         };
-        let exec = self.docker().create_exec(&id, options).await.map_err(fault)?.id;
+        let exec = self.docker().create_exec(&id, options).await.map_err(failure)?.id;
         let started = self.docker().start_exec(&exec, None::<StartExecOptions>).await;
         let mut said = String::new();
-        if let StartExecResults::Attached { mut output, .. } = started.map_err(fault)? {
+        if let StartExecResults::Attached { mut output, .. } = started.map_err(failure)? {
             while let Some(chunk) = output.next().await {
-                said.push_str(&String::from_utf8_lossy(&chunk.map_err(fault)?.into_bytes()));
+                said.push_str(&String::from_utf8_lossy(&chunk.map_err(failure)?.into_bytes()));
             }
         }
-        let code = self.docker().inspect_exec(&exec).await.map_err(fault)?.exit_code;
+        let code = self.docker().inspect_exec(&exec).await.map_err(failure)?.exit_code;
         Ok(match code {
             Some(0) => None,
             _ => Some(format!("its health check fails: {}", said.trim())),

@@ -9,31 +9,28 @@ use bollard::query_parameters::CreateImageOptionsBuilder;
 use docker_credential::DockerCredential;
 use futures::StreamExt;
 
-use super::connect::{fault, refusal, root};
-use demo_base::error::{Fault, Result};
+use super::Error;
+use super::connect::{failure, refusal, root};
 use demo_base::progress::Progress;
-
-const BUILD: &str =
-    "build one with `demo image build --base BASE`, or set LIBSQL_IMAGE to another image";
 
 /// Ensures that `reference` is present and returns the id of the image.
 ///
 /// # Errors
-/// Exit 2 for a reference without a digest that is not present, or an image for another platform;
-/// exit 3 when it cannot be pulled.
+/// [`Error::Unpinned`] for a reference without a digest that is not present, [`Error::ImagePlatform`]
+/// for an image for another platform, [`Error::NotPulled`]; as [`find`].
 pub async fn ensure(
     docker: &Docker,
     reference: &str,
     platform: Option<&str>,
     progress: &dyn Progress,
-) -> Result<String> {
+) -> Result<String, Error> {
     let mut found = find(docker, reference).await?;
     if found.is_none() {
         pull(docker, reference, platform, progress).await?;
         found = find(docker, reference).await?;
     }
-    let image = found.ok_or_else(|| {
-        Fault::failed(format!("the image {reference} was pulled, but Docker does not list it"))
+    let image = found.ok_or_else(|| Error::Contradiction {
+        problem: format!("the image {reference} was pulled, but Docker does not list it"),
     })?;
     check_platform(reference, &image, platform)?;
     Ok(image.id.unwrap_or_default())
@@ -42,12 +39,12 @@ pub async fn ensure(
 /// The image, if the daemon has it.
 ///
 /// # Errors
-/// When the daemon does not answer.
-pub async fn find(docker: &Docker, reference: &str) -> Result<Option<ImageInspect>> {
+/// [`Error::Lost`], [`Error::Refused`] or [`Error::DiskFull`].
+pub async fn find(docker: &Docker, reference: &str) -> Result<Option<ImageInspect>, Error> {
     match docker.inspect_image(reference).await {
         Ok(image) => Ok(Some(image)),
         Err(error) if refusal(&error).is_some_and(|(status, _)| status == 404) => Ok(None),
-        Err(error) => Err(fault(&format!("look for the image {reference}"), &error).into()),
+        Err(error) => Err(failure(&format!("look for the image {reference}"), &error)),
     }
 }
 
@@ -57,16 +54,18 @@ pub fn platform_of(image: &ImageInspect) -> String {
     format!("{}/{}", word(&image.os), word(&image.architecture))
 }
 
-fn check_platform(reference: &str, image: &ImageInspect, wanted: Option<&str>) -> Result<()> {
+fn check_platform(
+    reference: &str,
+    image: &ImageInspect,
+    wanted: Option<&str>,
+) -> Result<(), Error> {
     let Some(wanted) = wanted else { return Ok(()) };
     let found = platform_of(image);
     // `linux/arm64/v8` is `linux/arm64` with a variant.
     if wanted == found || wanted.starts_with(&format!("{found}/")) {
         return Ok(());
     }
-    Err(Fault::input(format!("the image {reference} is for {found}, not for {wanted}"))
-        .hint(format!("set LIBSQL_PLATFORM={found}, or use an image for {wanted}"))
-        .into())
+    Err(Error::ImagePlatform { image: reference.to_owned(), found, wanted: wanted.to_owned() })
 }
 
 async fn pull(
@@ -74,13 +73,9 @@ async fn pull(
     reference: &str,
     platform: Option<&str>,
     progress: &dyn Progress,
-) -> Result<()> {
+) -> Result<(), Error> {
     if !reference.contains("@sha256:") {
-        return Err(Fault::input(format!(
-            "the image {reference} is not present, and a tag without a digest is never pulled"
-        ))
-        .hint(BUILD)
-        .into());
+        return Err(Error::Unpinned { image: reference.to_owned() });
     }
     progress.phase(&format!("pulling {}", short(reference)));
     let options = CreateImageOptionsBuilder::new()
@@ -92,9 +87,8 @@ async fn pull(
         std::pin::pin!(docker.create_image(Some(options), None, credentials(reference)));
     while let Some(event) = events.next().await {
         let event = event.map_err(|error| {
-            Fault::unreachable(format!("the image {} cannot be pulled", short(reference)))
-                .because(refusal(&error).map_or_else(|| root(&error), |(_, m)| m.to_owned()))
-                .hint(BUILD)
+            let said = refusal(&error).map_or_else(|| root(&error), |(_, m)| m.to_owned());
+            Error::NotPulled { image: short(reference), source: said.into() }
         })?;
         layers.hear(&event);
         let (done, total) = layers.bytes();

@@ -4,9 +4,9 @@ use bollard::query_parameters::LogsOptionsBuilder;
 use futures::stream::{self, LocalBoxStream};
 use futures::{StreamExt, TryStreamExt};
 
-use super::DockerEngine;
-use super::connect::fault;
-use demo_base::error::{Fault, Result};
+use super::connect::failure;
+use super::{DockerEngine, Error};
+use demo_base::error::Result;
 
 /// The lines that a service writes from now on.
 pub(super) fn follow<'a>(
@@ -15,7 +15,7 @@ pub(super) fn follow<'a>(
 ) -> LocalBoxStream<'a, Result<String>> {
     let opened = async move {
         let found = engine.containers(service).await?.into_iter().find_map(|c| c.id);
-        let id = found.ok_or_else(|| Fault::not_found(format!("{service} has no container")))?;
+        let id = found.ok_or_else(|| Error::NoContainer { service: service.to_owned() })?;
         let options =
             LogsOptionsBuilder::new().stdout(true).stderr(true).follow(true).tail("0").build();
         let mut rest = Vec::new();
@@ -25,7 +25,7 @@ pub(super) fn follow<'a>(
                     whole_lines(&mut rest, &chunk.into_bytes()).into_iter().map(Ok).collect()
                 }
                 Err(error) => {
-                    vec![Err(fault(&format!("read the log of {service}"), &error).into())]
+                    vec![Err(failure(&format!("read the log of {service}"), &error).into())]
                 }
             };
             stream::iter::<Vec<Result<String>>>(lines)

@@ -9,6 +9,7 @@ pub mod connect;
 pub mod data;
 pub mod discover;
 pub mod emulation;
+mod error;
 mod health;
 pub mod image;
 mod labels;
@@ -34,12 +35,13 @@ use futures::stream::LocalBoxStream;
 use futures::{FutureExt, StreamExt};
 use jiff::Timestamp;
 
-use self::connect::{Daemon, fault, refusal};
+use self::connect::{Daemon, failure, refusal};
+pub use self::error::{Error, Unreachable};
 use super::native::ports;
-use super::{Engine, Error, Instance, PortInUse, ServiceState, Stop};
+use super::{Engine, Instance, PortInUse, ServiceState, Stop};
 use crate::plan::{ServicePlan, StackPlan};
 use crate::state::EngineKind;
-use demo_base::error::{Fault, Result};
+use demo_base::error::Result;
 use demo_base::files;
 use demo_base::progress::Progress;
 
@@ -74,7 +76,7 @@ impl DockerEngine {
     }
 
     /// The containers of a service, running or not.
-    async fn containers(&self, service: &str) -> Result<Vec<ContainerSummary>> {
+    async fn containers(&self, service: &str) -> Result<Vec<ContainerSummary>, Error> {
         let wanted = [
             format!("{}={}", labels::PROJECT, self.project),
             format!("{}={service}", labels::SERVICE),
@@ -82,22 +84,22 @@ impl DockerEngine {
         list(self.docker(), &wanted).await
     }
 
-    async fn inspect(&self, service: &str) -> Result<Option<ContainerInspectResponse>> {
+    async fn inspect(&self, service: &str) -> Result<Option<ContainerInspectResponse>, Error> {
         let Some(id) = self.containers(service).await?.into_iter().find_map(|c| c.id) else {
             return Ok(None);
         };
         match self.docker().inspect_container(&id, None).await {
             Ok(found) => Ok(Some(found)),
             Err(error) if is_gone(&error) => Ok(None),
-            Err(error) => Err(fault(&format!("look at {service}"), &error).into()),
+            Err(error) => Err(failure(&format!("look at {service}"), &error)),
         }
     }
 
     async fn digest(&self, plan: &StackPlan, service: &ServicePlan) -> Result<(String, String)> {
-        let reference = service.image.as_deref().ok_or_else(|| {
-            Fault::input(format!("service `{}` has no `image`", service.name))
-                .hint("add one, or use `--engine native`, which needs no image")
-        })?;
+        let reference = service
+            .image
+            .as_deref()
+            .ok_or_else(|| Error::NoImage { service: service.name.clone() })?;
         let image =
             image::ensure(self.docker(), reference, service.platform.as_deref(), &Unwatched)
                 .await?;
@@ -125,18 +127,15 @@ impl DockerEngine {
         self.asked.replace(None);
         let id = created
             .map_err(|error| match refusal(&error) {
-                Some((409, _)) => Fault::input(format!(
-                    "a container `{name}` exists that is not part of this stack"
-                ))
-                .hint(format!("inspect it with `docker inspect {name}`, then rename or remove it")),
-                _ => fault(&format!("make a container for {}", service.name), &error),
+                Some((409, _)) => Error::ForeignContainer { name },
+                _ => failure(&format!("make a container for {}", service.name), &error),
             })?
             .id;
         if let Err(error) = self.docker().start_container(&id, None).await {
-            let fault = fault(&format!("start {}", service.name), &error);
+            let failed = start_failure(&service.name, &error);
             // A container that cannot be started is removed, so that it does not hold the name.
             self.remove_containers(&service.name).await.ok();
-            return Err(fault.into());
+            return Err(failed);
         }
         Ok(())
     }
@@ -147,14 +146,14 @@ impl DockerEngine {
             let filters = HashMap::from([("publish", vec![number.to_string()])]);
             let options = ListContainersOptionsBuilder::new().filters(&filters).build();
             let holders = self.docker().list_containers(Some(options)).await;
-            let holders = holders.map_err(|error| fault("list its containers", &error))?;
+            let holders = holders.map_err(|error| failure("list its containers", &error))?;
             // The filter matches only port numbers; the port may be free on another address.
             let holds = |c: &ContainerSummary| {
                 c.ports.iter().flatten().any(|p| p.public_port == Some(number))
             };
             if let Some(holder) = holders.iter().find(|container| holds(container)) {
                 let name = holder.names.iter().flatten().next().map_or("?", String::as_str);
-                return Err(Error::from(PortInUse::Container {
+                return Err(super::Error::from(PortInUse::Container {
                     port: number,
                     container: name.trim_start_matches('/').to_owned(),
                     service: service.name.clone(),
@@ -169,7 +168,7 @@ impl DockerEngine {
         Ok(())
     }
 
-    async fn remove_containers(&self, service: &str) -> Result<bool> {
+    async fn remove_containers(&self, service: &str) -> Result<bool, Error> {
         let mut any = false;
         for container in self.containers(service).await? {
             let Some(id) = container.id else { continue };
@@ -178,14 +177,14 @@ impl DockerEngine {
                 Ok(()) => any = true,
                 Err(error) if is_gone(&error) => {}
                 Err(error) => {
-                    return Err(fault(&format!("remove the container of {service}"), &error).into());
+                    return Err(failure(&format!("remove the container of {service}"), &error));
                 }
             }
         }
         Ok(any)
     }
 
-    async fn stop_one(&self, service: &str, how: Stop) -> Result<bool> {
+    async fn stop_one(&self, service: &str, how: Stop) -> Result<bool, Error> {
         let running = self.inspect(service).await?.is_some_and(|found| is_running(&found));
         if running && how == Stop::Graceful {
             for container in self.containers(service).await? {
@@ -194,7 +193,7 @@ impl DockerEngine {
                 match self.docker().stop_container(&id, Some(options)).await {
                     Ok(()) => {}
                     Err(error) if is_gone(&error) => {}
-                    Err(error) => return Err(fault(&format!("stop {service}"), &error).into()),
+                    Err(error) => return Err(failure(&format!("stop {service}"), &error)),
                 }
             }
         }
@@ -202,7 +201,7 @@ impl DockerEngine {
         Ok(running)
     }
 
-    async fn state_of(&self, service: &str) -> Result<ServiceState> {
+    async fn state_of(&self, service: &str) -> Result<ServiceState, Error> {
         let Some(found) = self.inspect(service).await?.filter(is_running) else {
             return Ok(ServiceState::Stopped);
         };
@@ -225,7 +224,7 @@ impl DockerEngine {
         }
     }
 
-    async fn read_logs(&self, service: &str, tail: Option<usize>) -> Result<String> {
+    async fn read_logs(&self, service: &str, tail: Option<usize>) -> Result<String, Error> {
         let Some(id) = self.containers(service).await?.into_iter().find_map(|c| c.id) else {
             return Ok(String::new());
         };
@@ -235,7 +234,7 @@ impl DockerEngine {
         let mut text = String::new();
         while let Some(chunk) = chunks.next().await {
             let chunk =
-                chunk.map_err(|error| fault(&format!("read the log of {service}"), &error))?;
+                chunk.map_err(|error| failure(&format!("read the log of {service}"), &error))?;
             text.push_str(&String::from_utf8_lossy(&chunk.into_bytes()));
         }
         Ok(text)
@@ -243,11 +242,25 @@ impl DockerEngine {
 }
 
 /// Containers with all of these labels, running or not.
-async fn list(docker: &Docker, wanted: &[String]) -> Result<Vec<ContainerSummary>> {
+async fn list(docker: &Docker, wanted: &[String]) -> Result<Vec<ContainerSummary>, Error> {
     let filters = HashMap::from([("label", wanted.to_vec())]);
     let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
     let found = docker.list_containers(Some(options)).await;
-    Ok(found.map_err(|error| fault("list its containers", &error))?)
+    found.map_err(|error| failure("list its containers", &error))
+}
+
+/// The error for a container that Docker did not start.
+fn start_failure(service: &str, error: &bollard::errors::Error) -> anyhow::Error {
+    let request = format!("start {service}");
+    match refusal(error) {
+        // Docker's own words for a port of which it knows, and the system's for any other.
+        Some((_, message))
+            if [" in use", "already allocated"].iter().any(|w| message.contains(w)) =>
+        {
+            super::Error::from(PortInUse::Docker { request, source: message.into() }).into()
+        }
+        _ => failure(&request, error).into(),
+    }
 }
 
 fn is_running(found: &ContainerInspectResponse) -> bool {
@@ -270,7 +283,7 @@ impl Engine for DockerEngine {
     }
 
     fn prepare<'a>(&'a self, plan: &'a StackPlan) -> LocalBoxFuture<'a, Result<()>> {
-        network::ensure(self.docker(), plan).boxed_local()
+        async move { Ok(network::ensure(self.docker(), plan).await?) }.boxed_local()
     }
 
     fn start<'a>(
@@ -282,7 +295,7 @@ impl Engine for DockerEngine {
     }
 
     fn state<'a>(&'a self, service: &'a str) -> LocalBoxFuture<'a, Result<ServiceState>> {
-        self.state_of(service).boxed_local()
+        async move { Ok(self.state_of(service).await?) }.boxed_local()
     }
 
     fn matches<'a>(
@@ -299,11 +312,11 @@ impl Engine for DockerEngine {
         &'a self,
         service: &'a ServicePlan,
     ) -> LocalBoxFuture<'a, Result<Option<String>>> {
-        self.run_health_check(service).boxed_local()
+        async move { Ok(self.run_health_check(service).await?) }.boxed_local()
     }
 
     fn stop<'a>(&'a self, service: &'a str, how: Stop) -> LocalBoxFuture<'a, Result<bool>> {
-        self.stop_one(service, how).boxed_local()
+        async move { Ok(self.stop_one(service, how).await?) }.boxed_local()
     }
 
     fn logs<'a>(
@@ -311,7 +324,7 @@ impl Engine for DockerEngine {
         service: &'a str,
         tail: Option<usize>,
     ) -> LocalBoxFuture<'a, Result<String>> {
-        self.read_logs(service, tail).boxed_local()
+        async move { Ok(self.read_logs(service, tail).await?) }.boxed_local()
     }
 
     fn follow<'a>(&'a self, service: &'a str) -> LocalBoxStream<'a, Result<String>> {
@@ -324,7 +337,7 @@ impl Engine for DockerEngine {
             if let Some(folder) = asked {
                 sweep::remove_stack(&self.daemon, &folder).await?;
             }
-            network::remove(self.docker(), project).await
+            Ok(network::remove(self.docker(), project).await?)
         }
         .boxed_local()
     }

@@ -3,25 +3,22 @@
 use bollard::Docker;
 use bollard::models::NetworkCreateRequest;
 
-use super::connect::{fault, refusal};
-use super::labels;
+use super::connect::{failure, refusal};
+use super::{Error, labels};
 use crate::plan::StackPlan;
-use demo_base::error::{Fault, Result};
 
 /// Creates the network of `plan`'s project, unless it exists.
 ///
 /// # Errors
-/// Exit 2 when a network of that name does not belong to the project.
-pub(super) async fn ensure(docker: &Docker, plan: &StackPlan) -> Result<()> {
+/// [`Error::ForeignNetwork`] when a network of that name does not belong to the project; another
+/// [`Error`] when the daemon refuses.
+pub(super) async fn ensure(docker: &Docker, plan: &StackPlan) -> Result<(), Error> {
     let name = labels::network_name(&plan.project);
     if let Some(project) = owner(docker, &name).await? {
         if project.as_deref() == Some(plan.project.as_str()) {
             return Ok(());
         }
-        let text = format!("a network `{name}` exists that is not part of this stack");
-        return Err(Fault::input(text)
-            .hint(format!("run `docker network rm {name}`, or change `name:` in the compose file"))
-            .into());
+        return Err(Error::ForeignNetwork { name });
     }
     let request = NetworkCreateRequest {
         name: name.clone(),
@@ -30,7 +27,7 @@ pub(super) async fn ensure(docker: &Docker, plan: &StackPlan) -> Result<()> {
         ..Default::default()
     };
     let made = docker.create_network(request).await;
-    made.map_err(|error| fault(&format!("make the network `{name}`"), &error))?;
+    made.map_err(|error| failure(&format!("make the network `{name}`"), &error))?;
     Ok(())
 }
 
@@ -38,7 +35,7 @@ pub(super) async fn ensure(docker: &Docker, plan: &StackPlan) -> Result<()> {
 ///
 /// # Errors
 /// When the daemon refuses.
-pub(super) async fn remove(docker: &Docker, project: &str) -> Result<()> {
+pub(super) async fn remove(docker: &Docker, project: &str) -> Result<(), Error> {
     let name = labels::network_name(project);
     if owner(docker, &name).await? != Some(Some(project.to_owned())) {
         return Ok(());
@@ -48,18 +45,18 @@ pub(super) async fn remove(docker: &Docker, project: &str) -> Result<()> {
         Err(error) => match refusal(&error) {
             // A foreign container is connected to the network, which therefore stays.
             Some((403 | 404 | 409, _)) => Ok(()),
-            _ => Err(fault(&format!("remove the network `{name}`"), &error).into()),
+            _ => Err(failure(&format!("remove the network `{name}`"), &error)),
         },
     }
 }
 
 /// The project of the network called `name`; `None` when there is no such network.
-async fn owner(docker: &Docker, name: &str) -> Result<Option<Option<String>>> {
+async fn owner(docker: &Docker, name: &str) -> Result<Option<Option<String>>, Error> {
     match docker.inspect_network(name, None).await {
         Ok(network) => {
             Ok(Some(network.labels.and_then(|labels| labels.get(labels::PROJECT).cloned())))
         }
         Err(error) if refusal(&error).is_some_and(|(status, _)| status == 404) => Ok(None),
-        Err(error) => Err(fault(&format!("look for the network `{name}`"), &error).into()),
+        Err(error) => Err(failure(&format!("look for the network `{name}`"), &error)),
     }
 }

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use bollard::models::ContainerSummary;
 use bollard::query_parameters::{ListNetworksOptionsBuilder, RemoveContainerOptionsBuilder};
 
-use super::connect::{Daemon, fault};
-use super::{is_gone, labels, list};
+use super::connect::{Daemon, failure};
+use super::{Error, is_gone, labels, list};
 use demo_base::error::Result;
 use demo_base::ready::{Attempt, poll};
 
@@ -16,7 +16,7 @@ use demo_base::ready::{Attempt, poll};
 ///
 /// # Errors
 /// When the daemon refuses.
-pub async fn folders(daemon: &Daemon) -> Result<BTreeSet<PathBuf>> {
+pub async fn folders(daemon: &Daemon) -> Result<BTreeSet<PathBuf>, Error> {
     let found = list(&daemon.docker, &[labels::FOLDER.to_owned()]).await?;
     let folder = |container: ContainerSummary| container.labels?.remove(labels::FOLDER);
     Ok(found.into_iter().filter_map(folder).map(PathBuf::from).collect())
@@ -46,10 +46,10 @@ pub async fn remove_stack(daemon: &Daemon, folder: &Path) -> Result<()> {
         })
     })
     .await?;
-    remove_networks(daemon, label).await
+    Ok(remove_networks(daemon, label).await?)
 }
 
-async fn remove_containers(daemon: &Daemon, label: &str) -> Result<usize> {
+async fn remove_containers(daemon: &Daemon, label: &str) -> Result<usize, Error> {
     let found = list(&daemon.docker, &[label.to_owned()]).await?;
     let count = found.len();
     for id in found.into_iter().filter_map(|container| container.id) {
@@ -57,22 +57,22 @@ async fn remove_containers(daemon: &Daemon, label: &str) -> Result<usize> {
         match daemon.docker.remove_container(&id, Some(options)).await {
             Ok(()) => {}
             Err(error) if is_gone(&error) => {}
-            Err(error) => return Err(fault("remove a container", &error).into()),
+            Err(error) => return Err(failure("remove a container", &error)),
         }
     }
     Ok(count)
 }
 
-async fn remove_networks(daemon: &Daemon, label: String) -> Result<()> {
+async fn remove_networks(daemon: &Daemon, label: String) -> Result<(), Error> {
     let filters = HashMap::from([("label", vec![label])]);
     let options = ListNetworksOptionsBuilder::new().filters(&filters).build();
     let networks = daemon.docker.list_networks(Some(options)).await;
-    for network in networks.map_err(|error| fault("list its networks", &error))? {
+    for network in networks.map_err(|error| failure("list its networks", &error))? {
         let Some(id) = network.id else { continue };
         match daemon.docker.remove_network(&id).await {
             Ok(()) => {}
             Err(error) if is_gone(&error) => {}
-            Err(error) => return Err(fault("remove a network", &error).into()),
+            Err(error) => return Err(failure("remove a network", &error)),
         }
     }
     Ok(())
