@@ -16,6 +16,7 @@ use jiff::Timestamp;
 use secrecy::ExposeSecret;
 
 pub use self::stack::EphemeralStack;
+use super::Error;
 use super::docker;
 use super::docker::connect::Daemon;
 use super::native::pid_file::PidFile;
@@ -26,7 +27,7 @@ use crate::credentials::store::{Store, admin_key};
 use crate::plan::StackPlan;
 use crate::plan::blueprint::{Blueprint, LIBSQL_ADMIN_AUTH_KEY, Variants};
 use crate::state::{EngineKind, Local};
-use demo_base::error::{Fault, Result};
+use demo_base::error::{Result, find};
 use demo_base::files;
 use demo_base::files::lock::try_lock;
 
@@ -128,8 +129,7 @@ impl EphemeralStacks {
         gate.lock_shared()?;
         files::create_dir(folder, files::MODE_SHARED_DIR)?;
         let owned = try_lock(&folder.join("owner.lock"))?;
-        let folder = folder.display();
-        Ok(owned.ok_or_else(|| Fault::failed(format!("{folder} belongs to another run")))?)
+        Ok(owned.ok_or_else(|| Error::Owned { folder: folder.to_owned() })?)
     }
 
     async fn bring_up(
@@ -157,9 +157,7 @@ impl EphemeralStacks {
             else {
                 return Ok(stack);
             };
-            let text = format!("{error:#}");
-            let clash = ["in use", "already allocated"];
-            let clash = clash.iter().any(|words| text.contains(words));
+            let clash = matches!(find(&error), Some(Error::PortInUse(_)));
             if !clash || attempt == ATTEMPTS {
                 if !self.keep {
                     self.close(&stack).await?;
@@ -174,7 +172,7 @@ impl EphemeralStacks {
     }
 
     /// Free ports that no stack of this run has had.
-    fn fresh_ports(&self, count: usize) -> Result<Vec<u16>> {
+    fn fresh_ports(&self, count: usize) -> Result<Vec<u16>, Error> {
         let mut given = self.given.borrow_mut();
         for _ in 0..TRIES_FOR_PORTS {
             let free = ports::free(count)?;
@@ -183,7 +181,7 @@ impl EphemeralStacks {
                 return Ok(free);
             }
         }
-        Ok(ports::free(count)?)
+        ports::free(count)
     }
 
     /// Stops a stack and removes its folder.
@@ -291,11 +289,10 @@ const ENGINE: &str = "engine";
 /// The file that marks a stack as kept on purpose.
 const KEPT: &str = "kept";
 
-fn open_gate(local: &Local) -> Result<File> {
+fn open_gate(local: &Local) -> Result<File, demo_base::Error> {
     let path = local.ephemeral_dir().join("gate.lock");
     let opened = File::options().create(true).truncate(false).write(true).open(&path);
-    Ok(opened
-        .map_err(|error| Fault::input(format!("cannot lock {}", path.display())).because(error))?)
+    opened.map_err(|source| demo_base::Error::Unlockable { path, source })
 }
 
 /// Ends every server whose pid file is in `run_dir`.
@@ -318,7 +315,7 @@ pub fn end_servers(run_dir: &Path) -> Result<()> {
     Ok(())
 }
 
-fn random() -> Result<u32> {
+fn random() -> Result<u32, demo_base::Error> {
     let mut bytes = [0; 4];
     demo_base::random::fill(&mut bytes)?;
     Ok(u32::from_ne_bytes(bytes))

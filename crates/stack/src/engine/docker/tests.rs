@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::spec;
+use super::{Error, spec, start_failure};
+use crate::engine::{self, PortInUse};
 use crate::plan::StackPlan;
 use crate::plan::blueprint::{Blueprint, Variants};
+use demo_base::error::find;
 
 fn plan(variants: Variants) -> StackPlan {
     let nowhere = Path::new("/project");
@@ -37,4 +39,27 @@ fn a_restart_policy_that_docker_does_not_know_is_refused() {
     plan.services[0].restart = Some("sometimes".to_owned());
     let error = spec::container(&plan, &plan.services[0], "i", "d").unwrap_err();
     assert!(error.to_string().contains("`sometimes`"), "{error}");
+}
+
+#[test]
+fn a_port_that_docker_cannot_bind_is_in_use() {
+    let refused = |message: &str| {
+        let message = message.to_owned();
+        let status_code = 500;
+        let error = bollard::errors::Error::DockerResponseServerError { status_code, message };
+        start_failure("primary", &error)
+    };
+    for message in [
+        "driver failed: Bind for 127.0.0.1:18080 failed: port is already allocated",
+        "listen tcp4 127.0.0.1:18080: bind: address already in use",
+    ] {
+        let error = refused(message);
+        let found = find(&error);
+        let Some(engine::Error::PortInUse(PortInUse::Docker { .. })) = found else {
+            panic!("{error:?}");
+        };
+        assert_eq!(format!("{error:#}"), format!("Docker cannot start primary: {message}"));
+    }
+    assert!(matches!(find(&refused("no such image")), Some(Error::Refused { .. })));
+    assert!(matches!(find(&refused("no space left on device")), Some(Error::DiskFull { .. })));
 }
