@@ -13,6 +13,7 @@ mod sqld;
 mod sqld_client;
 mod sqld_dist;
 mod stack;
+mod tenant;
 
 use std::error::Error as StdError;
 
@@ -77,6 +78,7 @@ fn advice(cause: &(dyn StdError + 'static)) -> Option<Advice> {
         .or_else(|| cause.downcast_ref().map(sqld_client::advice))
         .or_else(|| cause.downcast_ref().map(sqld_dist::advice))
         .or_else(|| stack::advice(cause))
+        .or_else(|| cause.downcast_ref().map(tenant::advice))
 }
 
 #[cfg(test)]

@@ -129,8 +129,10 @@ async fn create(site: &Site<'_>, args: &CreateArgs, output: &Output) -> Result<(
         Some(schema) => {
             let address = target::address(site.settings, site.standing.as_ref(), Target::Primary);
             let hrana = Hrana::new(site.http.clone(), address).namespace(Some(name)).token(&token);
-            let undo = async || site.remove(name, output).await.map(|_| ());
-            Some(creation.apply(schema, &hrana, &endpoint, made, undo).await?)
+            match schema.apply(&hrana, &endpoint).await {
+                Ok(applied) => Some(applied),
+                Err(error) => return Err(not_applied(site, name, made, error, output).await),
+            }
         }
     };
     let (url, replica) = (endpoint.url(), site.endpoint(Target::Replica, name).url());
@@ -153,6 +155,25 @@ async fn create(site: &Site<'_>, args: &CreateArgs, output: &Output) -> Result<(
     output.note(format!("replica   {replica}"));
     output.note(format!("token     {how}"));
     Ok(())
+}
+
+/// The error of a schema that was not applied, with the state of the tenant. One that was just
+/// `made` is removed; one that existed before has not changed.
+async fn not_applied(
+    site: &Site<'_>,
+    name: &NamespaceName,
+    made: bool,
+    error: demo_sqld_client::Error,
+    output: &Output,
+) -> anyhow::Error {
+    let fate = if !made {
+        format!("`{name}` has not changed")
+    } else if let Err(trouble) = site.remove(name, output).await {
+        format!("an empty tenant `{name}` remains ({trouble}): run `demo tenant drop {name} --yes`")
+    } else {
+        format!("there is no tenant `{name}`")
+    };
+    anyhow::Error::from(error).context(format!("the schema was not applied, and {fate}"))
 }
 
 async fn print_token(site: &Site<'_>, args: TokenArgs, output: &Output) -> Result<()> {

@@ -11,11 +11,12 @@ use std::error::Error as StdError;
 use super::Advice;
 
 pub(super) fn advice(cause: &(dyn StdError + 'static)) -> Option<Advice> {
-    let known = cause.downcast_ref().map(credentials::advice);
-    let known = known.or_else(|| cause.downcast_ref().map(plan::advice));
-    let known = known.or_else(|| cause.downcast_ref().map(state::advice));
-    let known = known.or_else(|| cause.downcast_ref().map(engine::advice));
-    known.or_else(|| cause.downcast_ref().map(docker::advice))
+    let credentials = cause.downcast_ref().map(credentials::advice);
+    credentials
+        .or_else(|| cause.downcast_ref().map(plan::advice))
+        .or_else(|| cause.downcast_ref().map(state::advice))
+        .or_else(|| cause.downcast_ref().map(engine::advice))
+        .or_else(|| cause.downcast_ref().map(docker::advice))
 }
 
 #[cfg(test)]

@@ -6,6 +6,9 @@
 //!
 //! An engine reads the plan and nothing else. [`state`] and [`credentials`] manage what is kept
 //! under `.local`.
+//!
+//! Each of these modules has an `Error` of its own, and [`engine::docker`] has another one. A
+//! function that passes on errors of several returns [`demo_base::error::Result`].
 
 pub mod assets;
 pub mod credentials;

@@ -1,7 +1,7 @@
-//! Tenants: creates, lists and removes namespaces with their schema and tokens.
+//! Tenants: creates, lists and removes namespaces.
 //!
 //! ```text
-//! create   registry entry -> Admin API -> schema in one transaction
+//! create   registry entry -> Admin API
 //! list     names from registry, data folders and metrics; the Admin API says which exist
 //! removal  registry entry -> replicas down -> Admin API -> files -> replicas up -> checks
 //! ```
@@ -10,6 +10,9 @@
 //! running the same command again finishes the work.
 
 pub mod create;
+mod error;
 pub mod list;
 pub mod registry;
 pub mod removal;
+
+pub use error::Error;

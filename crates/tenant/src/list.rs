@@ -14,7 +14,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::registry::Records;
-use demo_base::error::{Fault, Result};
+use crate::Error;
+use demo_base::error::Result;
 use demo_sqld::namespace::NamespaceName;
 use demo_sqld_client::admin::Admin;
 use demo_stack::plan::{Role, ServicePlan, StackPlan};
@@ -60,8 +61,8 @@ pub struct Tenant {
 /// Finds all tenants.
 ///
 /// # Errors
-/// Exit 3, 4 or 1, depending on the answer of the Admin API; exit 2 for a folder that cannot
-/// be read.
+/// [`Error::KeyRefused`], [`Error::NoMetrics`] or an error of [`demo_sqld_client`], depending on the
+/// answer of the Admin API; [`demo_base::Error::Unreadable`] for a folder.
 pub async fn collect(admin: &Admin, records: &Records, plan: &StackPlan) -> Result<Vec<Tenant>> {
     let mut found: BTreeMap<NamespaceName, BTreeSet<Source>> = BTreeMap::new();
     let mut add = |text: &str, source: Source| {
@@ -106,13 +107,13 @@ pub fn has_followed(folder: &Path) -> bool {
     folder.join("stats.json").exists()
 }
 
-fn folders(service: &ServicePlan) -> Result<Vec<String>> {
+fn folders(service: &ServicePlan) -> Result<Vec<String>, demo_base::Error> {
     let Some(folder) = service.namespaces_dir() else { return Ok(Vec::new()) };
     let entries = match std::fs::read_dir(&folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => {
-            return Err(demo_base::files::unreadable(&folder, "data folder", error).into());
+            return Err(demo_base::files::unreadable(&folder, "data folder", error));
         }
     };
     let counts = |path: &Path| service.role != Role::Replica || has_followed(path);
@@ -124,10 +125,8 @@ async fn metrics(admin: &Admin) -> Result<BTreeSet<String>> {
     let answer = admin.raw(reqwest::Method::GET, "/metrics", None).await?;
     match answer.status {
         200 => Ok(labels(&answer.body)),
-        401 | 403 => Err(Fault::rejected("the Admin API refused the key")
-            .hint("set LIBSQL_ADMIN_AUTH_KEY to the key that the server was started with")
-            .into()),
-        status => Err(Fault::failed(format!("/metrics of the Admin API answered {status}")).into()),
+        401 | 403 => Err(Error::KeyRefused.into()),
+        status => Err(Error::NoMetrics { status }.into()),
     }
 }
 

@@ -10,7 +10,8 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use demo_base::error::{Fault, Result};
+use crate::Error;
+use demo_base::error::Result;
 use demo_base::files;
 use demo_sqld::namespace::NamespaceName;
 use demo_stack::state::Local;
@@ -50,21 +51,19 @@ impl Registry {
     /// All records; empty if there is no file.
     ///
     /// # Errors
-    /// Exit 2 for a file that is damaged or of another version.
+    /// [`Error::DamagedRegistry`] for a file that is damaged or of another version;
+    /// [`demo_base::Error::Unreadable`].
     pub fn load(&self) -> Result<Records> {
         if !self.0.exists() {
             return Ok(Records::new());
         }
         let text = files::read_text(&self.0, "registry of tenants")?;
-        let damaged = || {
-            Fault::input(format!("the registry of tenants {} is damaged", self.0.display()))
-                .hint("remove the file: it only has names for `demo tenant list`")
-        };
+        let damaged = |source| Error::DamagedRegistry { path: self.0.clone(), source };
         let document: Document =
-            serde_json::from_str(&text).map_err(|error| damaged().because(error))?;
+            serde_json::from_str(&text).map_err(|error| damaged(Some(error)))?;
         let named = |name: &String| name.parse::<NamespaceName>().is_ok();
         if document.schema != SCHEMA || !document.tenants.keys().all(named) {
-            return Err(damaged().into());
+            return Err(damaged(None).into());
         }
         Ok(document.tenants)
     }
@@ -80,7 +79,7 @@ impl Registry {
     /// Records that `name` is being created, unless there is a record already.
     ///
     /// # Errors
-    /// As [`Registry::load`]; exit 2 when it cannot be written.
+    /// As [`Registry::load`]; [`demo_base::Error::Unwritable`].
     pub fn add(&self, name: &NamespaceName, now: Timestamp) -> Result<()> {
         self.change(|records| {
             let record = Record { created_at: now, dropping: false };
@@ -126,6 +125,8 @@ impl Registry {
 
 #[cfg(test)]
 mod tests {
+    use demo_base::error::find;
+
     use super::*;
 
     #[test]
@@ -147,8 +148,8 @@ mod tests {
             r#"{"schema":1,"tenants":{"..":{"createdAt":"2026-01-01T00:00:00Z"}}}"#,
         ] {
             std::fs::write(&registry.0, text).unwrap();
-            let error = registry.load().unwrap_err().to_string();
-            assert!(error.contains("is damaged"), "{text}: {error}");
+            let error = registry.load().unwrap_err();
+            assert!(matches!(find(&error), Some(Error::DamagedRegistry { .. })), "{text}: {error}");
         }
     }
 }

@@ -14,7 +14,8 @@ use jiff::Timestamp;
 
 use super::list::has_followed;
 use super::registry::Registry;
-use demo_base::error::{Fault, Result};
+use crate::Error;
+use demo_base::error::Result;
 use demo_base::files;
 use demo_base::ready::{Attempt, poll};
 use demo_sqld::namespace::NamespaceName;
@@ -60,14 +61,13 @@ impl Removal<'_> {
     /// Removes the tenant, or what an earlier run has left of it.
     ///
     /// # Errors
-    /// Exit 5 when there is no trace of it; 3 or 4, depending on the answer of the Admin
-    /// API; exit 1 when a server does not start again, or a replica still has it.
+    /// [`Error::Missing`] when there is no trace of it; an error of [`demo_sqld_client`], depending
+    /// on the answer of the Admin API; an error of [`demo_stack::engine`] when a server does not
+    /// start again; [`Error::Followed`] or [`demo_base::Error::Deadline`] when a replica still has it.
     pub async fn run(&self) -> Result<Removed> {
         let lives = self.admin.exists(self.name).await?;
         if !lives && !self.has_traces()? {
-            return Err(Fault::not_found(format!("there is no tenant `{}`", self.name))
-                .hint("list the existing tenants with `demo tenant list`")
-                .into());
+            return Err(Error::Missing { name: self.name.to_string() }.into());
         }
         for folder in self.plan.services.iter().filter_map(|service| folder(service, self.name)) {
             files::removal::refuse_links(&self.plan.working_dir, &folder)?;
@@ -144,11 +144,9 @@ impl Removal<'_> {
         if new <= MANY {
             return Ok(());
         }
-        let service = &replica.name;
-        Err(Fault::failed(format!("{service} keeps asking its primary for `{}`", self.name))
-            .because(format!("it wrote {new} lines to its log in {} ms", WATCH.as_millis()))
-            .hint(format!("run `demo restart {service}`, then the same command again"))
-            .into())
+        let (replica, name) = (replica.name.clone(), self.name.to_string());
+        let written = format!("it wrote {new} lines to its log in {} ms", WATCH.as_millis());
+        Err(Error::Followed { replica, name, source: written.into() }.into())
     }
 
     fn has_traces(&self) -> Result<bool> {
