@@ -31,6 +31,7 @@ mod tests {
     #[test]
     fn every_error_type_of_a_stack_has_advice() {
         let public = "jwt.pub".into();
+        let no_pem = demo_sqld::pem::blocks("", "c.pem").err().unwrap();
         let port = |interface| PortInUse::Program {
             port: 7,
             program: "another program".to_owned(),
@@ -49,7 +50,7 @@ mod tests {
                 "demo keys show",
             ),
             (
-                credentials::Error::NotPem("c.pem is empty".into()).into(),
+                credentials::Error::NotPem(no_pem).into(),
                 ExitCode::Input,
                 "demo certs generate --force",
             ),
