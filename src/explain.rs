@@ -9,6 +9,7 @@
 mod base;
 mod compose;
 mod config;
+mod service;
 mod sqld;
 mod sqld_client;
 mod sqld_dist;
@@ -74,6 +75,7 @@ fn advice(cause: &(dyn StdError + 'static)) -> Option<Advice> {
     let base = cause.downcast_ref().map(base::advice);
     base.or_else(|| cause.downcast_ref().map(compose::advice))
         .or_else(|| cause.downcast_ref().map(config::advice))
+        .or_else(|| cause.downcast_ref().map(service::advice))
         .or_else(|| cause.downcast_ref().map(sqld::advice))
         .or_else(|| cause.downcast_ref().map(sqld_client::advice))
         .or_else(|| cause.downcast_ref().map(sqld_dist::advice))

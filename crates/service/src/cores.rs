@@ -37,7 +37,7 @@ impl Cores {
     /// One thread for each core that this process may use.
     ///
     /// # Errors
-    /// Exit 1 when a thread cannot be started.
+    /// When a thread cannot be started.
     pub fn start() -> Result<Self> {
         let count = std::thread::available_parallelism().map_or(1, usize::from);
         let ending = CancellationToken::new();

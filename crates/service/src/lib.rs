@@ -8,6 +8,7 @@
 pub mod connections;
 pub mod cores;
 pub mod descriptors;
+pub mod error;
 pub mod file_watch;
 pub mod limits;
 pub mod listen;
@@ -18,3 +19,5 @@ pub mod runtime;
 pub mod seldom;
 pub mod server;
 pub mod tls;
+
+pub use error::Error;

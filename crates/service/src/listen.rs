@@ -12,7 +12,8 @@ use super::descriptors;
 use super::observe::{self, Metrics};
 use super::server::{self, Answers};
 use super::tls::{Files, Tls};
-use demo_base::error::{Fault, Result};
+use crate::Error;
+use demo_base::error::Result;
 
 /// Connections for scrapers and health checks, all of which are short.
 const ADMIN_CONNECTIONS: usize = 64;
@@ -33,33 +34,17 @@ impl Listen {
     /// Refuses to send secrets over a network in plain text.
     ///
     /// # Errors
-    /// Exit 2, with a hint on what to change.
-    pub fn check(&self) -> Result<()> {
+    /// [`Error::Plaintext`] or [`Error::PlaintextAdmin`].
+    pub fn check(&self) -> Result<(), Error> {
         if self.plaintext {
             return Ok(());
         }
         let loopback = |address: SocketAddr| address.ip().to_canonical().is_loopback();
         if self.tls.is_none() && !loopback(self.address) {
-            let what =
-                format!("{} is not a loopback address, and TLS is not configured", self.address);
-            return Err(Fault::input(what)
-                .hint(
-                    "add `tls: {certificate: FILE, key: FILE}` to the configuration file, or \
-                     `plaintext: true` if a proxy in front of the service provides TLS",
-                )
-                .into());
+            return Err(Error::Plaintext { address: self.address });
         }
         match self.admin.filter(|admin| !loopback(*admin)) {
-            Some(admin) => {
-                let what =
-                    format!("the admin address {admin} is not a loopback address and has no TLS");
-                Err(Fault::input(what)
-                    .hint(
-                        "use 127.0.0.1, or add `plaintext: true` to the configuration file if \
-                         only trusted machines can connect to it",
-                    )
-                    .into())
-            }
+            Some(address) => Err(Error::PlaintextAdmin { address }),
             None => Ok(()),
         }
     }
@@ -67,7 +52,7 @@ impl Listen {
     /// Binds the listeners. Needs a runtime.
     ///
     /// # Errors
-    /// As [`Listen::check`]; exit 2 for an address or a certificate that cannot be used.
+    /// As [`Listen::check`]; [`Error::AddressUnusable`]; as [`Tls::open`].
     pub fn bind(self) -> Result<Listening> {
         self.check()?;
         let listener = server::bind(self.address)?;
@@ -168,10 +153,6 @@ mod tests {
         ] {
             let checked = listen(address, admin, plaintext, tls).check();
             assert_eq!(checked.is_ok(), good, "{address} {admin:?} {plaintext} {tls}");
-            if let Err(error) = checked {
-                let diagnosis = demo_base::error::Diagnosis::of(&error);
-                assert_eq!(diagnosis.code, demo_base::exit_code::ExitCode::Input);
-            }
         }
     }
 }

@@ -4,7 +4,8 @@ use std::future::Future;
 
 use tokio::sync::oneshot;
 
-use demo_base::error::{Fault, Result};
+use crate::Error;
+use demo_base::error::Result;
 
 /// Runs `service` on a runtime with a thread for each core, and waits until it ends.
 ///
@@ -12,7 +13,8 @@ use demo_base::error::{Fault, Result};
 /// ends with the thread that started it. A service starts no such servers.
 ///
 /// # Errors
-/// Those of the service; exit 1 when its threads cannot be started or it panics.
+/// Those of the service; [`Error::Panicked`] when it panics; the system's error when its
+/// threads cannot be started.
 pub async fn on_all_cores<T: Send + 'static>(
     service: impl Future<Output = Result<T>> + Send + 'static,
 ) -> Result<T> {
@@ -22,7 +24,7 @@ pub async fn on_all_cores<T: Send + 'static>(
         // Sending fails if `main` was interrupted and no longer waits.
         let _ = done.send(runtime.block_on(service));
     })?;
-    outcome.await.map_err(|_| Fault::failed("the service panicked"))?
+    outcome.await.map_err(|_| Error::Panicked)?
 }
 
 #[cfg(test)]

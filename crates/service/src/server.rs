@@ -28,7 +28,8 @@ use super::connections::stream::{Arriving, Leaving, Stream};
 use super::connections::{ConnectionLimits, Entry, Table};
 use super::cores::Cores;
 use super::seldom::Seldom;
-use demo_base::error::{Fault, Result};
+use crate::Error;
+use demo_base::error::Result;
 
 /// The address of the peer, as the handlers see it.
 pub type Peer = ConnectInfo<SocketAddr>;
@@ -54,20 +55,15 @@ const LOCAL_RESETS: usize = 128;
 /// Listens on `address`. Needs a runtime.
 ///
 /// # Errors
-/// Exit 2 when the address is in use or does not belong to this machine.
-pub fn bind(address: SocketAddr) -> Result<TcpListener> {
+/// [`Error::AddressUnusable`].
+pub fn bind(address: SocketAddr) -> Result<TcpListener, Error> {
     let listen = || {
         let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
         socket.set_reuseaddr(true)?;
         socket.bind(address)?;
         socket.listen(BACKLOG)
     };
-    listen().map_err(|error: io::Error| {
-        Fault::input(format!("cannot listen on {address}"))
-            .because(error)
-            .hint("choose another address with --listen")
-            .into()
-    })
+    listen().map_err(|source: io::Error| Error::AddressUnusable { address, source })
 }
 
 /// Something that answers requests: a router or another service.
@@ -391,10 +387,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_address_that_is_in_use_is_bad_input() {
+    async fn an_address_that_is_in_use_is_refused() {
         let first = bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let error = bind(first.local_addr().unwrap()).unwrap_err();
-        let diagnosis = demo_base::error::Diagnosis::of(&error);
-        assert_eq!(diagnosis.code, demo_base::exit_code::ExitCode::Input);
+        assert!(matches!(error, Error::AddressUnusable { .. }), "{error}");
     }
 }

@@ -14,7 +14,8 @@ use serde::Deserialize;
 use tokio_rustls::TlsAcceptor;
 
 use super::file_watch::follow_all;
-use demo_base::error::{Fault, Result};
+use crate::Error;
+use demo_base::error::Result;
 
 /// The files of the certificate and its key, as named in a configuration file.
 #[derive(Clone, Debug, Deserialize)]
@@ -47,8 +48,8 @@ impl Tls {
     /// Reads the files, for HTTP/1.1 and HTTP/2.
     ///
     /// # Errors
-    /// Exit 2 with the path for a file that cannot be read or holds something else, and for
-    /// a key that does not belong to the certificate.
+    /// [`Error::NoPem`] for a file that cannot be read or holds something else,
+    /// [`Error::Mismatched`] for a key that does not belong to the certificate.
     pub fn open(files: Files) -> Result<Self> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let pair = pair(&files, &provider)?;
@@ -98,23 +99,21 @@ impl ResolvesServerCert for Current {
     }
 }
 
-fn pair(files: &Files, provider: &CryptoProvider) -> Result<CertifiedKey> {
+fn pair(files: &Files, provider: &CryptoProvider) -> Result<CertifiedKey, Error> {
     let Files { certificate, key } = files;
-    let unreadable = |path: &Path, what: &str| {
-        Fault::input(format!("{} holds no {what} in PEM form", path.display()))
-    };
+    let unreadable = |path: &Path, what, source| Error::NoPem { path: path.into(), what, source };
     let chain = CertificateDer::pem_file_iter(certificate)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| unreadable(certificate, "certificate").because(error))?;
+        .map_err(|error| unreadable(certificate, "certificate", Some(error)))?;
     if chain.is_empty() {
-        return Err(unreadable(certificate, "certificate").into());
+        return Err(unreadable(certificate, "certificate", None));
     }
     let secret = PrivateKeyDer::from_pem_file(key)
-        .map_err(|error| unreadable(key, "private key").because(error))?;
-    CertifiedKey::from_der(chain, secret, provider).map_err(|error| {
-        let (certificate, key) = (certificate.display(), key.display());
-        let what = format!("{certificate} and {key} do not belong together");
-        Fault::input(what).because(error).into()
+        .map_err(|error| unreadable(key, "private key", Some(error)))?;
+    CertifiedKey::from_der(chain, secret, provider).map_err(|source| Error::Mismatched {
+        certificate: certificate.clone(),
+        key: key.clone(),
+        source,
     })
 }
 
