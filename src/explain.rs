@@ -9,6 +9,7 @@
 mod base;
 mod compose;
 mod config;
+mod gate;
 mod service;
 mod sqld;
 mod sqld_client;
@@ -75,6 +76,7 @@ fn advice(cause: &(dyn StdError + 'static)) -> Option<Advice> {
     let base = cause.downcast_ref().map(base::advice);
     base.or_else(|| cause.downcast_ref().map(compose::advice))
         .or_else(|| cause.downcast_ref().map(config::advice))
+        .or_else(|| cause.downcast_ref().map(gate::advice))
         .or_else(|| cause.downcast_ref().map(service::advice))
         .or_else(|| cause.downcast_ref().map(sqld::advice))
         .or_else(|| cause.downcast_ref().map(sqld_client::advice))

@@ -10,7 +10,8 @@ use axum::http::uri::{Authority, Scheme};
 use axum::http::{HeaderValue, Uri};
 use serde::{Deserialize, Deserializer, de};
 
-use demo_base::error::{Fault, Result};
+use crate::Error;
+use demo_base::error::Result;
 use demo_config::file as config_file;
 use demo_service::connections::{ConnectionLimits, IdleTime};
 use demo_service::listen::Listen;
@@ -169,12 +170,12 @@ impl Config {
     /// Relative paths in the file are relative to its folder.
     ///
     /// # Errors
-    /// Exit 5 when the file does not exist, exit 2 with file and key when it is invalid.
+    /// When the file does not exist, with file and key when it is invalid, and
+    /// [`Error::EmptyName`].
     pub fn load(path: &Path, variables: &BTreeMap<String, String>) -> Result<Self> {
         let mut config: Self = config_file::load(path, variables)?;
         if config.issuer.as_deref() == Some("") || config.operators.iter().any(String::is_empty) {
-            let what = "an `issuer` or one of the `operators` is empty";
-            return Err(Fault::input(format!("{}: {what}", path.display())).into());
+            return Err(Error::EmptyName { path: path.to_owned() }.into());
         }
         let folder = path.parent().unwrap_or(Path::new(""));
         for file in std::iter::once(&mut config.keys).chain(&mut config.revoked) {

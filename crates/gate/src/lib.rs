@@ -24,6 +24,7 @@ mod answer;
 mod body;
 mod body_tap;
 mod compression;
+mod error;
 mod forward;
 mod grpc;
 mod inspect;
@@ -40,6 +41,8 @@ mod token;
 mod trusted_keys;
 mod upstream;
 mod websocket;
+
+pub use self::error::Error;
 
 use std::future::Future;
 use std::sync::Arc;
