@@ -10,7 +10,8 @@ use serde::Deserialize;
 use super::mapping::ClaimMapping;
 use super::template::{DatabaseUrl, NamespaceTemplate};
 use super::values::{IssuerUrl, Lifetime, Origin, ReservedName, Secret, ServerUrl, SharedSecret};
-use demo_base::error::{Fault, Result};
+use crate::Error;
+use demo_base::error::Result;
 use demo_config::file as config_file;
 use demo_service::connections::{ConnectionLimits, IdleTime};
 use demo_service::listen::Listen;
@@ -152,7 +153,8 @@ impl Config {
     /// Relative paths in the file are relative to its folder.
     ///
     /// # Errors
-    /// Exit 5 when the file does not exist, exit 2 with file and key when it is invalid.
+    /// When the file does not exist, with file and key when it is invalid, and
+    /// [`Error::Setting`].
     pub fn load(path: &Path, variables: &BTreeMap<String, String>) -> Result<Self> {
         let mut config: Self = config_file::load(path, variables)?;
         config.check(path)?;
@@ -179,10 +181,8 @@ impl Config {
         }
     }
 
-    fn check(&self, path: &Path) -> Result<()> {
-        let wrong = |key: &str, what: &str| {
-            Err(Fault::input(format!("{}: `{key}`: {what}", path.display())).into())
-        };
+    fn check(&self, path: &Path) -> Result<(), Error> {
+        let wrong = |key, reason| Err(Error::Setting { path: path.to_owned(), key, reason });
         let login = &self.login;
         let sources = [login.jwks.is_some(), login.secret.is_some(), login.user_endpoint.is_some()];
         if sources.into_iter().filter(|given| *given).count() > 1 {

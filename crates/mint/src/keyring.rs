@@ -42,8 +42,7 @@ impl Keyring {
     /// Reads the keys.
     ///
     /// # Errors
-    /// Exit 5 for a file that does not exist, exit 2 for one without an Ed25519
-    /// private key, with its path.
+    /// For a file that does not exist or has no Ed25519 private key, with its path.
     pub fn open(config: &KeysConfig) -> Result<Self> {
         let (active, more) = (config.active.clone(), config.more.clone());
         let keys = RwLock::new(Arc::new(read(&active, &more)?));

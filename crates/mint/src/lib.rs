@@ -13,6 +13,7 @@
 //! run side by side.
 
 pub mod config;
+mod error;
 mod keyring;
 mod login;
 mod token_issuer;
@@ -25,6 +26,8 @@ mod routes;
 mod schema;
 mod template;
 mod values;
+
+pub use self::error::Error;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -61,7 +64,8 @@ impl Service {
     /// Reads the files that the configuration names; sends no requests.
     ///
     /// # Errors
-    /// Exit 2 or 5 for a key or a schema that cannot be used, with its path.
+    /// [`Error::Schema`] and [`Error::IssuerAddress`]; when a key or the schema cannot be read,
+    /// with its path.
     pub async fn new(config: Config) -> Result<Self> {
         let metrics = Metrics::new("mint");
         let keys = Arc::new(Keyring::open(&config.keys)?);
@@ -80,8 +84,9 @@ impl Service {
     /// Fetches the issuer's keys, if it publishes any.
     ///
     /// # Errors
-    /// Exit 3 when it does not answer, exit 2 when its answer has no usable key.
-    pub async fn check(&self) -> Result<()> {
+    /// [`Error::IssuerAway`] when it does not answer, [`Error::NoIssuerKeys`] when its answer
+    /// has no usable key.
+    pub async fn check(&self) -> Result<(), Error> {
         self.token_issuer.check().await
     }
 

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 
 use super::keyring::Keyring;
 use super::refusal::Refusal;
-use demo_base::error::{Fault, Result};
+use crate::Error;
 use demo_sqld::claims::Grant;
 use demo_sqld::namespace::NamespaceName;
 use demo_sqld_client::hrana::Hrana;
@@ -32,13 +32,11 @@ impl Schema {
     /// A schema from `text`; `place` is where it comes from.
     ///
     /// # Errors
-    /// Exit 2 when the text does not run on an empty database, or ends the
+    /// [`Error::Schema`] when the text does not run on an empty database, or ends the
     /// transaction that it runs in.
-    pub async fn new(text: &str, place: &str, server: Hrana) -> Result<Self> {
-        try_out(text).await.map_err(|reason| {
-            Fault::input(format!("{place} is not a valid schema: {reason}"))
-                .hint("use statements that create tables, without BEGIN and COMMIT")
-        })?;
+    pub async fn new(text: &str, place: &str, server: Hrana) -> Result<Self, Error> {
+        let unusable = |reason| Error::Schema { place: place.to_owned(), reason };
+        try_out(text).await.map_err(unusable)?;
         Ok(Self { script: schema::script(text), server })
     }
 

@@ -15,7 +15,7 @@ use super::login::{Logins, jwt};
 use super::mapping::Extras;
 use super::namespaces::Namespaces;
 use super::refusal::Refusal;
-use demo_base::error::Result;
+use crate::Error;
 use demo_base::hex;
 use demo_service::limits::Limiter;
 use demo_sqld::claims::Grant;
@@ -92,7 +92,7 @@ impl TokenIssuer {
     ///
     /// # Errors
     /// See [`Logins::check`].
-    pub async fn check(&self) -> Result<()> {
+    pub async fn check(&self) -> Result<(), Error> {
         self.logins.check().await
     }
 

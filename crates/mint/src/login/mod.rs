@@ -20,7 +20,8 @@ use self::user_endpoint::UserEndpoint;
 use super::config::LoginConfig;
 use super::refusal::Refusal;
 use super::values::IssuerUrl;
-use demo_base::error::{Fault, Result};
+use crate::Error;
+use demo_base::error::Result;
 use demo_service::observe::Metrics;
 use demo_sqld::verifier::Verifier;
 
@@ -51,7 +52,7 @@ impl Logins {
     /// sends no requests yet.
     ///
     /// # Errors
-    /// When the TLS backend cannot be set up.
+    /// When the TLS backend cannot be set up, and [`Error::IssuerAddress`].
     pub fn new(config: &LoginConfig, metrics: &Metrics) -> Result<Self> {
         let source = if let Some(secret) = &config.secret {
             Source::Secret(Verifier::hs256(secret.bytes()))
@@ -62,7 +63,7 @@ impl Logins {
             Source::Jwks(Jwks::at(url.0.clone())?)
         } else {
             let url = format!("{}{CONFIGURATION}", config.issuer.trim_end_matches('/'));
-            let url = IssuerUrl::try_from(url).map_err(Fault::input)?;
+            let url = IssuerUrl::try_from(url).map_err(|reason| Error::IssuerAddress { reason })?;
             Source::Jwks(Jwks::of_issuer(url.0, config.issuer.clone())?)
         };
         if let Source::Jwks(jwks) = &source {
@@ -126,33 +127,28 @@ impl Logins {
     /// Fetches the issuer's keys, if it publishes any.
     ///
     /// # Errors
-    /// Exit 3 when the issuer does not answer, exit 2 when its answer has no usable key.
-    pub async fn check(&self) -> Result<()> {
+    /// [`Error::IssuerAway`] when the issuer does not answer, [`Error::NoIssuerKeys`] when its
+    /// answer has no usable key.
+    pub async fn check(&self) -> Result<(), Error> {
         let Source::Jwks(jwks) = &self.source else { return Ok(()) };
-        let fault = match jwks.ask().await {
+        let problem = match jwks.ask().await {
             Ok(_) => return Ok(()),
-            Err(NoKeys::NoAnswer(NoAnswer::Away(why))) => {
-                Fault::unreachable(format!("cannot fetch the issuer's keys: {why}"))
-                    .hint("`demo mint check --offline` checks only the files")
+            Err(NoKeys::NoAnswer(NoAnswer::Away(reason))) => {
+                return Err(Error::IssuerAway { reason });
             }
             Err(NoKeys::NoAnswer(NoAnswer::Status(status))) => {
-                Fault::input(format!("the issuer answers {status} to the request for its keys"))
+                format!("the issuer answers {status} to the request for its keys")
             }
             Err(NoKeys::NoAnswer(NoAnswer::TooLong)) => {
-                Fault::input("the issuer's answer is too long for a JWKS document")
+                "the issuer's answer is too long for a JWKS document".to_owned()
             }
-            Err(NoKeys::Configuration) => Fault::input(
-                "the issuer's OpenID configuration is not valid, or is that of another issuer",
-            ),
-            Err(NoKeys::Unusable(why)) => {
-                Fault::input(format!("the issuer's keys cannot be used: {why}"))
+            Err(NoKeys::Configuration) => {
+                "the issuer's OpenID configuration is not valid, or is that of another issuer"
+                    .to_owned()
             }
+            Err(NoKeys::Unusable(why)) => format!("the issuer's keys cannot be used: {why}"),
         };
-        Err(match fault.hint_text() {
-            Some(_) => fault,
-            None => fault.hint("correct `login` in the file: without a key, every login fails"),
-        }
-        .into())
+        Err(Error::NoIssuerKeys { problem })
     }
 
     /// The background work beside the service; never returns.

@@ -1,0 +1,23 @@
+//! The token mint.
+
+use demo_base::exit_code::ExitCode;
+use demo_mint::Error;
+
+use super::Advice;
+
+pub(super) fn advice(error: &Error) -> Advice {
+    match error {
+        Error::Setting { .. } | Error::IssuerAddress { .. } => ExitCode::Input.into(),
+        Error::IssuerAway { .. } => {
+            Advice::hint(ExitCode::Unreachable, "`demo mint check --offline` checks only the files")
+        }
+        Error::NoIssuerKeys { .. } => Advice::hint(
+            ExitCode::Input,
+            "correct `login` in the file: without a key, every login fails",
+        ),
+        Error::Schema { .. } => Advice::hint(
+            ExitCode::Input,
+            "use statements that create tables, without BEGIN and COMMIT",
+        ),
+    }
+}
