@@ -10,6 +10,7 @@ mod base;
 mod compose;
 mod config;
 mod gate;
+mod login;
 mod mint;
 mod service;
 mod sqld;
@@ -78,6 +79,7 @@ fn advice(cause: &(dyn StdError + 'static)) -> Option<Advice> {
     base.or_else(|| cause.downcast_ref().map(compose::advice))
         .or_else(|| cause.downcast_ref().map(config::advice))
         .or_else(|| cause.downcast_ref().map(gate::advice))
+        .or_else(|| cause.downcast_ref().map(login::advice))
         .or_else(|| cause.downcast_ref().map(mint::advice))
         .or_else(|| cause.downcast_ref().map(service::advice))
         .or_else(|| cause.downcast_ref().map(sqld::advice))

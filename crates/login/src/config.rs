@@ -14,7 +14,8 @@ use secrecy::SecretString;
 use serde::{Deserialize, Deserializer};
 
 use super::limits::{self, Limits, Registrations, TokenLimits};
-use demo_base::error::{Fault, Result};
+use crate::Error;
+use demo_base::error::Result;
 use demo_config::file as config_file;
 use demo_service::connections::ConnectionLimits;
 use demo_service::listen::Listen;
@@ -127,12 +128,13 @@ impl Config {
     /// Reads `path`; relative paths in it are relative to its folder.
     ///
     /// # Errors
-    /// Exit 5 when the file does not exist, exit 2 with the key when it is invalid.
+    /// When the file does not exist, and with the key when it is invalid:
+    /// [`Error::NoDatabase`], [`Error::UrlScheme`] and others.
     pub fn load(path: &Path, variables: &BTreeMap<String, String>) -> Result<Self> {
         let raw: Raw = config_file::load(path, variables)?;
         let absolute = std::path::absolute(path)?;
         let folder = absolute.parent().unwrap_or(&absolute).to_path_buf();
-        raw.check(&path.display().to_string(), &folder)
+        Ok(raw.check(&path.display().to_string(), &folder)?)
     }
 }
 
@@ -214,7 +216,7 @@ fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<RawBackend>, D::
 }
 
 impl Raw {
-    fn check(self, file: &str, folder: &Path) -> Result<Config> {
+    fn check(self, file: &str, folder: &Path) -> Result<Config, Error> {
         let storage = folder.join(self.storage.as_deref().unwrap_or(Path::new(STORAGE)));
         let backend = match self.backend {
             Some(backend) => backend.check(file, folder)?,
@@ -256,8 +258,8 @@ fn place(given: Option<PathBuf>, folder: &Path, storage: &Path, name: &str) -> P
 impl RawBackend {
     const NONE: Self = Self { libsql: None, postgres: None, postgresql: None, mysql: None };
 
-    fn check(self, file: &str, folder: &Path) -> Result<Backend> {
-        let named: Vec<&str> = [
+    fn check(self, file: &str, folder: &Path) -> Result<Backend, Error> {
+        let named: Vec<&'static str> = [
             ("libsql", self.libsql.is_some()),
             ("postgres", self.postgres.is_some()),
             ("postgresql", self.postgresql.is_some()),
@@ -269,10 +271,7 @@ impl RawBackend {
         let Self { libsql, postgres, postgresql, mysql } = self;
         match (libsql, postgres.or(postgresql), mysql) {
             _ if named.len() > 1 => {
-                let all = named.join(", ");
-                Err(Fault::input(format!("{file}: `backend` names more than one: {all}"))
-                    .hint("keep one of them, or remove `backend` to use local files")
-                    .into())
+                Err(Error::ManyDatabases { file: file.to_owned(), named: named.join(", ") })
             }
             (Some(libsql), None, None) => Ok(Backend::Libsql(libsql.check(file, folder)?)),
             (None, Some(sql), None) => {
@@ -284,32 +283,24 @@ impl RawBackend {
                 built(cfg!(feature = "backend-mysql"), file, "mysql", "mysql")?;
                 Ok(Backend::Mysql(sql.check(file, "mysql", &["mysql://", "mariadb://"])?))
             }
-            _ => Err(Fault::input(format!("{file}: `backend` names no database"))
-                .hint("name one of libsql, postgres, mysql, or remove `backend` to use local files")
-                .into()),
+            _ => Err(Error::NoDatabase { file: file.to_owned() }),
         }
     }
 }
 
-fn built(there: bool, file: &str, key: &str, feature: &str) -> Result<()> {
+fn built(there: bool, file: &str, key: &'static str, database: &'static str) -> Result<(), Error> {
     if there {
         return Ok(());
     }
-    let what = format!("{file}: `backend.{key}`: this `demo` was built without backend-{feature}");
-    Err(Fault::input(what)
-        .hint(format!("build it with `cargo build --release --features backend-{feature}`"))
-        .into())
+    Err(Error::NotBuilt { file: file.to_owned(), key, database })
 }
 
 impl RawLibsql {
-    fn check(self, file: &str, folder: &Path) -> Result<Libsql> {
+    fn check(self, file: &str, folder: &Path) -> Result<Libsql, Error> {
         schemed(file, "libsql", &self.url, &["http://", "https://", "libsql://"])?;
         let serve_stale = self.serve_stale_secs.unwrap_or(0);
         if self.replica_path.is_none() && serve_stale > 0 {
-            let what = format!("{file}: `backend.libsql.serveStaleSecs` needs `replicaPath`");
-            return Err(Fault::input(what)
-                .hint("name the file of the embedded replica, or remove the key")
-                .into());
+            return Err(Error::StaleWithoutReplica { file: file.to_owned() });
         }
         let interval = self.sync_interval_secs.unwrap_or(SYNC_INTERVAL.as_secs());
         let replica = self.replica_path.map(|path| Replica {
@@ -323,7 +314,7 @@ impl RawLibsql {
 }
 
 impl RawSql {
-    fn check(self, file: &str, key: &str, schemes: &[&str]) -> Result<Sql> {
+    fn check(self, file: &str, key: &'static str, schemes: &[&str]) -> Result<Sql, Error> {
         schemed(file, key, &self.url, schemes)?;
         let connections = self.max_connections.unwrap_or(CONNECTIONS);
         Ok(Sql { url: self.url.into(), connections })
@@ -331,12 +322,11 @@ impl RawSql {
 }
 
 /// Checks the scheme of a URL. The message does not repeat the URL, which may have a password.
-fn schemed(file: &str, key: &str, url: &str, schemes: &[&str]) -> Result<()> {
+fn schemed(file: &str, key: &'static str, url: &str, schemes: &[&str]) -> Result<(), Error> {
     if schemes.iter().any(|scheme| url.starts_with(scheme)) {
         return Ok(());
     }
-    let expected = schemes.join(" or ");
-    Err(Fault::input(format!("{file}: `backend.{key}.url`: it must begin with {expected}")).into())
+    Err(Error::UrlScheme { file: file.to_owned(), key, expected: schemes.join(" or ") })
 }
 
 #[cfg(test)]

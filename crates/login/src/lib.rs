@@ -12,6 +12,7 @@
 
 pub mod bench;
 pub mod config;
+mod error;
 pub mod limits;
 pub mod migrate;
 pub mod name;
@@ -22,6 +23,8 @@ pub mod store;
 pub mod throttle;
 pub mod tokens;
 mod turns;
+
+pub use self::error::Error;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -34,8 +37,7 @@ use demo_service::observe::Metrics;
 /// Serves logins until `end` completes.
 ///
 /// # Errors
-/// Exit 2 when the address is in use or the files are damaged, 3 when the database
-/// does not answer, 4 when it refuses the token. It does not wait for the database, because
+/// When the address is in use; as [`Store::open`]. It does not wait for the database, because
 /// a wrong URL is far more often the reason than an outage, and a supervisor starts the
 /// instance again.
 pub async fn serve(config: Config, end: impl Future<Output = ()> + Send) -> Result<()> {

@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use libsql::{Connection, TransactionBehavior, Value};
 
+use crate::Error;
 use crate::tokens;
-use demo_base::error::{Fault, Result};
+use demo_base::error::Result;
 
 /// The statements that lead from one version to the next, without comments.
 const SQLITE: [&[&str]; 1] = [&[
@@ -51,7 +52,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// Upgrades the tables behind `connection` to the newest version.
 ///
 /// # Errors
-/// Exit 2 when a newer `demo` has created them; the database's own errors.
+/// [`Error::NewerTables`]; the database's own errors.
 pub async fn sqlite(connection: &Connection) -> Result<()> {
     let mut ticks = tokio::time::interval(PAUSE);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -78,7 +79,7 @@ async fn attempt(connection: &Connection) -> Result<()> {
     let have = version(&transaction).await?;
     if have > SQLITE.len() {
         transaction.rollback().await?;
-        return Err(newer(have));
+        return Err(Error::NewerTables { found: have, supported: SQLITE.len() }.into());
     }
     for (number, statements) in SQLITE.iter().enumerate().skip(have) {
         for statement in *statements {
@@ -100,15 +101,11 @@ async fn version(connection: &Connection) -> Result<usize> {
     }
 }
 
-fn newer(have: usize) -> anyhow::Error {
-    let known = SQLITE.len();
-    let what = format!("the login tables have version {have}, but this `demo` supports {known}");
-    Fault::input(what).hint("use the newer `demo` that created them").into()
-}
-
+/// The database says so only in words.
 fn is_busy(error: &anyhow::Error) -> bool {
     let text = format!("{error:#}").to_lowercase();
-    ["locked", "busy", "already exists"].iter().any(|word| text.contains(word))
+    error.is::<libsql::Error>()
+        && ["locked", "busy", "already exists"].iter().any(|word| text.contains(word))
 }
 
 #[cfg(test)]
@@ -157,7 +154,8 @@ mod tests {
         let connection = open(&folder.path().join("a.db")).await;
         sqlite(&connection).await.unwrap();
         connection.execute("INSERT INTO auth_schema VALUES (99, 0)", ()).await.unwrap();
-        let error = sqlite(&connection).await.unwrap_err().to_string();
-        assert!(error.contains("version 99"), "{error}");
+        let error = sqlite(&connection).await.unwrap_err();
+        let found = error.downcast_ref();
+        assert!(matches!(found, Some(Error::NewerTables { found: 99, supported: 1 })), "{error}");
     }
 }

@@ -16,7 +16,8 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::name::Username;
-use demo_base::error::{Fault, Result};
+use crate::Error;
+use demo_base::error::Result;
 use demo_base::hex;
 
 const PREFIX: &str = "demo_";
@@ -86,7 +87,7 @@ impl TokenRecord {
     /// A new token for `user`, and its record to store.
     ///
     /// # Errors
-    /// Exit 1 when the system has no random bytes.
+    /// When the system has no random bytes.
     pub fn issue(user: &Username, terms: Terms) -> Result<(Presented, Self)> {
         let mut bytes = [0; ID_BYTES + SECRET_BYTES];
         demo_base::random::fill(&mut bytes)?;
@@ -135,16 +136,11 @@ impl TokenRecord {
 /// The reverse of [`TokenRecord::cidrs_text`].
 ///
 /// # Errors
-/// Exit 1 for an invalid network: its token must not become valid everywhere.
-pub fn parse_cidrs(text: &str) -> Result<Vec<IpNet>> {
+/// [`Error::DamagedNetworks`] for an invalid network: its token must not become valid
+/// everywhere.
+pub fn parse_cidrs(text: &str) -> Result<Vec<IpNet>, Error> {
     let parts = text.split(',').filter(|part| !part.is_empty());
-    parts
-        .map(|part| {
-            part.parse().map_err(|error| {
-                Fault::failed("the database has a damaged list of networks").because(error).into()
-            })
-        })
-        .collect()
+    parts.map(|part| part.parse().map_err(Error::DamagedNetworks)).collect()
 }
 
 /// Milliseconds since 1970.

@@ -3,11 +3,12 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::Error;
 use crate::name::Username;
 use crate::profile::Profile;
-use crate::store::{Registered, Store, StoreError};
+use crate::store::{Registered, Store};
 use crate::tokens::{Presented, Terms, TokenRecord};
-use demo_base::error::{Fault, Result};
+use demo_base::error::Result;
 use demo_base::random;
 
 /// The prefix of all their names.
@@ -33,7 +34,7 @@ impl Guests {
     /// benchmark.
     ///
     /// # Errors
-    /// Exit 1 when the user cannot be registered, exit 3 when the database does not answer.
+    /// [`Error::NotRegistered`]; [`Error::StoppedAnswering`].
     pub async fn enter(&self, store: Arc<Store>) -> Result<BenchUser> {
         let bench_user = BenchUser { store, name: random_name()? };
         // Noted before the call: if the call is cancelled, the user may exist.
@@ -42,11 +43,10 @@ impl Guests {
             .store
             .register(&bench_user.name, NO_HASH, &Profile::default(), u64::MAX)
             .await;
-        match registered.map_err(away)? {
+        match registered.map_err(Error::StoppedAnswering)? {
             Registered::Done => Ok(bench_user),
             Registered::Taken | Registered::Full => {
-                Err(Fault::failed(format!("the user {} was not registered", bench_user.name))
-                    .into())
+                Err(Error::NotRegistered { user: bench_user.name }.into())
             }
         }
     }
@@ -54,14 +54,12 @@ impl Guests {
     /// Removes all bench users, with their tokens.
     ///
     /// # Errors
-    /// Exit 3 with the name of a user that could not be removed.
-    pub async fn leave(self) -> Result<()> {
+    /// [`Error::NotRemoved`] with the name of a user that is left.
+    pub async fn leave(self) -> Result<(), Error> {
         let mut outcome = Ok(());
         for bench_user in self.0.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            if let Err(error) = bench_user.store.remove(&bench_user.name).await {
-                let what = format!("the user {} is still in the database", bench_user.name);
-                let hint = "delete the user from `auth_users`, and its tokens from `auth_tokens`";
-                outcome = Err(Fault::unreachable(what).because(error).hint(hint).into());
+            if let Err(source) = bench_user.store.remove(&bench_user.name).await {
+                outcome = Err(Error::NotRemoved { user: bench_user.name, source });
             }
         }
         outcome
@@ -72,7 +70,7 @@ impl BenchUser {
     /// Creates `count` new tokens.
     ///
     /// # Errors
-    /// Exit 3 when the database does not answer.
+    /// [`Error::StoppedAnswering`].
     pub async fn tokens(&self, count: usize) -> Result<Vec<Presented>> {
         let mut tokens = Vec::with_capacity(count);
         // One after another: on a busy machine, several writers at once may get
@@ -86,17 +84,9 @@ impl BenchUser {
     async fn token(&self) -> Result<Presented> {
         let terms = Terms { lifetime: Some(LIFETIME), ..Terms::default() };
         let (token, record) = TokenRecord::issue(&self.name, terms)?;
-        self.store.add_token(&record).await.map_err(away)?;
+        self.store.add_token(&record).await.map_err(Error::StoppedAnswering)?;
         Ok(token)
     }
-}
-
-/// The error when a database stops answering during the measurement.
-pub fn away(error: StoreError) -> anyhow::Error {
-    Fault::unreachable("the database stopped answering during the measurement")
-        .because(error)
-        .hint("check that it is running, then measure again")
-        .into()
 }
 
 fn random_name() -> Result<Username> {

@@ -7,10 +7,10 @@ use hdrhistogram::Histogram;
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
-use super::bench_user::away;
+use crate::Error;
 use crate::store::Store;
 use crate::tokens::Presented;
-use demo_base::error::{Fault, Result};
+use demo_base::error::Result;
 
 /// Lookups of each client before the measurement, to open connections and read pages.
 const WARM_UP: usize = 32;
@@ -37,7 +37,7 @@ impl Lookups {
 /// another.
 ///
 /// # Errors
-/// Exit 3 when the database stops answering, exit 1 when it does not know a token.
+/// [`Error::StoppedAnswering`]; [`Error::NewTokenMissing`].
 pub async fn measure(
     store: &Arc<Store>,
     tokens: &Arc<[Presented]>,
@@ -103,12 +103,12 @@ impl Client {
         }
     }
 
-    async fn look_up(&mut self) -> Result<()> {
+    async fn look_up(&mut self) -> Result<(), Error> {
         let token = &self.tokens[self.next];
         self.next = (self.next + 1) % self.tokens.len();
-        match self.store.look_up(token).await.map_err(away)? {
+        match self.store.look_up(token).await.map_err(Error::StoppedAnswering)? {
             Some(_) => Ok(()),
-            None => Err(Fault::failed("a token that was just created is not found").into()),
+            None => Err(Error::NewTokenMissing),
         }
     }
 }

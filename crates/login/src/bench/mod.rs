@@ -55,8 +55,9 @@ pub type Say<'a> = &'a (dyn Fn(&str) + Send + Sync);
 /// either case, the users and tokens of the benchmark are removed afterwards.
 ///
 /// # Errors
-/// As [`super::store::Store::open`]; exit 3 when a database stops answering meanwhile,
-/// exit 1 when a new token is not found, or a revoked one stays valid.
+/// As [`super::store::Store::open`]; [`crate::Error::StoppedAnswering`];
+/// [`crate::Error::NewTokenMissing`] when a new token is not found,
+/// [`crate::Error::StillAccepted`] when a revoked one stays valid.
 pub async fn run(
     sources: &[Source],
     plan: &Plan,
@@ -69,14 +70,14 @@ pub async fn run(
         () = end => Ok(None),
         report = measure::all(sources, plan, &guests, say) => report.map(Some),
     };
-    both(outcome, guests.leave().await)
+    both(outcome, guests.leave().await.map_err(Into::into))
 }
 
 /// Combines the outcomes of a measurement and of the cleanup after it. If both failed, the
 /// message begins with what was left behind.
 ///
 /// # Errors
-/// If either failed; the exit code is that of the measurement if both did.
+/// If either failed; if both did, that of the measurement is the cause.
 pub fn both<T>(measured: Result<T>, cleaned: Result<()>) -> Result<T> {
     match (measured, cleaned) {
         (Err(error), Err(left)) => Err(error.context(left.to_string())),

@@ -7,7 +7,7 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::report::{LookupRow, Report, RevocationRow};
-use demo_base::error::{Fault, Result};
+use crate::Error;
 
 type Drawn = std::result::Result<(), Box<dyn StdError>>;
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
@@ -25,11 +25,10 @@ const BOUND: RGBColor = RGBColor(0xb5, 0x40, 0x35);
 /// has a panel with the lags if an embedded replica was measured.
 ///
 /// # Errors
-/// Exit 1 when it cannot be drawn.
-pub fn svg(report: &Report) -> Result<String> {
+/// [`Error::Undrawable`].
+pub fn svg(report: &Report) -> Result<String, Error> {
     let mut text = String::new();
-    draw(report, &mut text)
-        .map_err(|error| Fault::failed("cannot draw the figures").because(error.to_string()))?;
+    draw(report, &mut text).map_err(|error| Error::Undrawable(error.to_string().into()))?;
     Ok(text)
 }
 

@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::bench_user::{BenchUser, away};
+use super::bench_user::BenchUser;
+use crate::Error;
 use crate::store::Store;
 use crate::tokens::Presented;
-use demo_base::error::{Fault, Result};
+use demo_base::error::Result;
 
 /// The time between two lookups of a token, which is also the largest error of a lag.
 const PAUSE: Duration = Duration::from_millis(2);
@@ -22,8 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// in the order in which they were measured.
 ///
 /// # Errors
-/// Exit 3 when the database stops answering; exit 1 when the watcher does not find a token
-/// before the revocation, or still finds it long after `bound`.
+/// [`Error::StoppedAnswering`]; [`Error::NewTokenMissing`] when the watcher does not find a token
+/// before the revocation, [`Error::StillAccepted`] when it finds it long after `bound`.
 pub async fn measure(
     bench_user: &BenchUser,
     watcher: &Arc<Store>,
@@ -37,10 +38,14 @@ pub async fn measure(
     let mut running = JoinSet::new();
     for token in tokens {
         ticks.tick().await;
-        if watcher.look_up(&token).await.map_err(away)?.is_none() {
-            return Err(Fault::failed("a token that was just created is not found").into());
+        if watcher.look_up(&token).await.map_err(Error::StoppedAnswering)?.is_none() {
+            return Err(Error::NewTokenMissing.into());
         }
-        bench_user.store.revoke(&bench_user.name, token.id()).await.map_err(away)?;
+        bench_user
+            .store
+            .revoke(&bench_user.name, token.id())
+            .await
+            .map_err(Error::StoppedAnswering)?;
         running.spawn(taken_for(watcher.clone(), token, bound + PATIENCE));
     }
     let mut lags = Vec::new();
@@ -52,7 +57,11 @@ pub async fn measure(
 
 /// How long `store` still finds a revoked token. `ready::poll` does not work here: the future
 /// of its async closure may not be `Send`.
-async fn taken_for(store: Arc<Store>, token: Presented, deadline: Duration) -> Result<Duration> {
+async fn taken_for(
+    store: Arc<Store>,
+    token: Presented,
+    deadline: Duration,
+) -> Result<Duration, Error> {
     let revoked = Instant::now();
     let mut ticks = interval(PAUSE);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -60,13 +69,10 @@ async fn taken_for(store: Arc<Store>, token: Presented, deadline: Duration) -> R
     while last < deadline {
         ticks.tick().await;
         let began = revoked.elapsed();
-        if store.look_up(&token).await.map_err(away)?.is_none() {
+        if store.look_up(&token).await.map_err(Error::StoppedAnswering)?.is_none() {
             return Ok(last);
         }
         last = began;
     }
-    let seconds = deadline.as_secs();
-    Err(Fault::failed(format!("a revoked token is still accepted after {seconds} s"))
-        .hint("the instance does not sync: check that the primary's gRPC routes answer")
-        .into())
+    Err(Error::StillAccepted { seconds: deadline.as_secs() })
 }

@@ -10,10 +10,11 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::Error;
 use crate::name::Username;
 use crate::password::{is_bcrypt, is_whole_bcrypt};
 use crate::store::Registered;
-use demo_base::error::{Fault, Result};
+use demo_base::error::Result;
 use demo_base::files;
 
 /// The file, and the content that was last read from it.
@@ -38,7 +39,7 @@ impl Htpasswd {
     /// Reads the file, if it exists.
     ///
     /// # Errors
-    /// Exit 2 when the file exists but cannot be read.
+    /// As [`Htpasswd::users`].
     pub fn open(path: &Path) -> Result<Self> {
         let htpasswd = Self { path: path.to_owned(), last: Mutex::default() };
         htpasswd.users()?;
@@ -48,7 +49,7 @@ impl Htpasswd {
     /// The users in the file; it is read again when it has changed.
     ///
     /// # Errors
-    /// Exit 2 with path and line when it is not a valid htpasswd file.
+    /// [`Error::UserFileMalformed`]; when the file exists but cannot be read.
     pub fn users(&self) -> Result<Arc<Users>> {
         let stamp = match fs::metadata(&self.path) {
             Ok(metadata) => Stamp::of(&metadata),
@@ -70,7 +71,7 @@ impl Htpasswd {
     /// the same file.
     ///
     /// # Errors
-    /// Exit 2 when the file cannot be read completely, or cannot be written.
+    /// As [`Htpasswd::users`]; [`Error::UserFileUnlockable`]; when the file cannot be written.
     pub fn add(&self, user: &Username, hash: &str, most: u64) -> Result<Registered> {
         let _lock = self.lock()?;
         let users = self.read()?;
@@ -121,11 +122,8 @@ impl Htpasswd {
 
     fn read(&self) -> Result<Users> {
         match fs::read(&self.path) {
-            Ok(bytes) => Users::parse(bytes).map_err(|(line, why)| {
-                let path = self.path.display();
-                Fault::input(format!("{path}: line {line}: {why}"))
-                    .hint("correct or remove the line; the file was not changed")
-                    .into()
+            Ok(bytes) => Users::parse(bytes).map_err(|(line, reason)| {
+                Error::UserFileMalformed { path: self.path.clone(), line, reason }.into()
             }),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(Users::default()),
             Err(error) => Err(files::unreadable(&self.path, "user file", error).into()),
@@ -142,19 +140,14 @@ impl Htpasswd {
     }
 
     /// Takes the lock, which is on a separate file, because a rename replaces the file itself.
-    fn lock(&self) -> Result<File> {
+    fn lock(&self) -> Result<File, Error> {
         let mut name = self.path.clone().into_os_string();
         name.push(".lock");
         let attempt = || {
             let lock = File::options().create(true).truncate(false).write(true).open(&name)?;
             lock.lock().map(|()| lock)
         };
-        attempt().map_err(|error| {
-            Fault::input(format!("cannot lock {}", Path::new(&name).display()))
-                .because(error)
-                .hint("make its folder writable")
-                .into()
-        })
+        attempt().map_err(|source| Error::UserFileUnlockable { path: PathBuf::from(&name), source })
     }
 }
 

@@ -11,12 +11,13 @@ use secrecy::ExposeSecret;
 use super::replica::{Found, LocalReplica};
 use super::sqlite;
 use super::{DEADLINE, Registered, ReplicaCounters, StoreError, Stored};
+use crate::Error;
 use crate::config::Libsql;
 use crate::migrate;
 use crate::name::Username;
 use crate::profile::Profile;
 use crate::tokens::TokenRecord;
-use demo_base::error::{Fault, Result};
+use demo_base::error::Result;
 use demo_sqld_client::connector::Connector;
 use demo_sqld_client::endpoint::Endpoint;
 
@@ -51,8 +52,8 @@ impl LibsqlStore {
     /// Connects to the server and upgrades the tables.
     ///
     /// # Errors
-    /// Exit 3 when the server does not answer, 4 when it refuses the token, 5 when
-    /// it has no such namespace.
+    /// [`Error::ServerSilent`]; [`Error::Server`] when it refuses the token, has no such
+    /// namespace or cannot be reached; as [`LocalReplica::open`].
     pub async fn open(config: &Libsql) -> Result<Self> {
         let endpoint = Endpoint::parse(config.url.expose_secret(), None)?;
         let token = config.token.as_ref().map_or("", |token| token.expose_secret());
@@ -80,14 +81,14 @@ impl LibsqlStore {
     }
 
     async fn at_start(&self, call: impl Future<Output = Result<()>>) -> Result<()> {
-        let server = self.endpoint.describe();
-        let silent = || Fault::unreachable(format!("{server} does not answer"));
         let Ok(outcome) = tokio::time::timeout(3 * DEADLINE, call).await else {
-            let hint = "check that the database of the configuration file is running";
-            return Err(silent().hint(hint).into());
+            return Err(Error::ServerSilent { server: self.endpoint.describe() }.into());
         };
         outcome.map_err(|error| match error.downcast_ref::<::libsql::Error>() {
-            Some(cause) => explained(cause, &self.endpoint),
+            Some(cause) => {
+                let explained = demo_sqld_client::Error::of_crate(cause, &self.endpoint);
+                Error::Server(explained).into()
+            }
             None => error,
         })
     }
@@ -228,9 +229,4 @@ impl LibsqlStore {
     pub fn replica_counters(&self) -> Option<&ReplicaCounters> {
         self.replica.as_ref().map(|replica| &replica.counters)
     }
-}
-
-/// The client's explanation of an error.
-fn explained(cause: &::libsql::Error, endpoint: &Endpoint) -> anyhow::Error {
-    demo_sqld_client::Error::of_crate(cause, endpoint).into()
 }

@@ -11,12 +11,13 @@ use super::htpasswd::Htpasswd;
 use super::lookups::{BUSY, Lookups};
 use super::sqlite;
 use super::{Registered, StoreError, Stored};
+use crate::Error;
 use crate::config::Files;
 use crate::migrate;
 use crate::name::Username;
 use crate::profile::Profile;
 use crate::tokens::{self, TokenRecord};
-use demo_base::error::{Fault, Result};
+use demo_base::error::Result;
 use demo_base::files;
 
 /// Files on one machine, which several of its processes may have open.
@@ -33,7 +34,8 @@ impl LocalStore {
     /// Opens the files, and creates missing ones.
     ///
     /// # Errors
-    /// Exit 2 when a file is damaged or cannot be created.
+    /// [`Error::TokenFileDamaged`], [`Error::UserFileMalformed`], [`Error::NewerTables`]; when a
+    /// file cannot be created.
     pub async fn open(places: &Files) -> Result<Self> {
         for file in [&places.htpasswd, &places.tokens] {
             // An existing folder keeps its mode.
@@ -44,12 +46,12 @@ impl LocalStore {
         let users = Arc::new(Htpasswd::open(&places.htpasswd)?);
         let path = &places.tokens;
         let (database, reader, writer) = tables(path).await.map_err(|error| {
-            let known = error.downcast_ref::<Fault>().is_some();
-            let damaged = Fault::input(format!("the token file {} is damaged", path.display()));
-            let damaged = damaged
-                .because(format!("{error:#}"))
-                .hint("restore it, or move it away, after which all users must log in again");
-            if known { error } else { damaged.into() }
+            // Any other error is what SQLite says about the file.
+            if error.is::<Error>() || error.is::<demo_base::Error>() {
+                return error;
+            }
+            let source = format!("{error:#}").into();
+            Error::TokenFileDamaged { path: path.clone(), source }.into()
         })?;
         let lookups = Lookups::open(path, false).await?;
         Ok(Self { users, lookups, reader, writer: Mutex::new(writer), _database: database })

@@ -12,8 +12,9 @@ use std::time::Duration;
 use ::libsql::{Builder, Connection, Database, OpenFlags, Statement, params};
 
 use super::sqlite;
+use crate::Error;
 use crate::tokens::TokenRecord;
-use demo_base::error::{Fault, Result};
+use demo_base::error::Result;
 
 /// How many idle connections are kept. A lookup never yields, so that there are at most as
 /// many at once as threads.
@@ -58,7 +59,7 @@ impl Lookups {
     /// The token with this id.
     ///
     /// # Errors
-    /// When the file cannot be read.
+    /// When the file cannot be read, and [`Error::WrongToken`].
     pub async fn find(&self, id: &str) -> Result<Option<TokenRecord>> {
         let (epoch, idle) = {
             let mut idle = self.idle();
@@ -72,7 +73,7 @@ impl Lookups {
         // A statement that is not reset would silently keep its old parameter.
         lookup.statement.reset();
         if found.as_ref().is_some_and(|found| found.id != id) {
-            return Err(Fault::failed("the lookup returned a different token").into());
+            return Err(Error::WrongToken.into());
         }
         let mut idle = self.idle();
         if idle.epoch == epoch && idle.lookups.len() < MOST_IDLE {

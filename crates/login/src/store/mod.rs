@@ -19,6 +19,7 @@ use super::config::{Backend, Config};
 use super::name::Username;
 use super::profile::Profile;
 use super::tokens::{Presented, TokenRecord};
+use crate::Error;
 use demo_base::error::Result;
 
 /// Time for every call to a database, since the `libsql` crate may wait forever.
@@ -76,7 +77,9 @@ impl Store {
     /// Opens the database of `config` and upgrades its tables.
     ///
     /// # Errors
-    /// Exit 3 when it does not answer, 4 when it refuses, 2 when its data cannot be used.
+    /// When it does not answer, refuses, or has data that cannot be used: [`Error::ServerSilent`],
+    /// [`Error::DatabaseRefuses`], [`Error::NewerTables`] and others;
+    /// [`Error::Unsupported`].
     pub async fn open(config: &Config) -> Result<Self> {
         match &config.backend {
             Backend::Local(files) => {
@@ -95,10 +98,7 @@ impl Store {
                 unreachable_patterns,
                 reason = "with every feature on, nothing is left; Config::load names the feature"
             )]
-            other => {
-                let what = format!("this `demo` was built without {other}");
-                Err(demo_base::error::Fault::input(what).into())
-            }
+            other => Err(Error::Unsupported { backend: other.to_string() }.into()),
         }
     }
 

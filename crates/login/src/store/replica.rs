@@ -16,9 +16,10 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::ReplicaCounters;
 use super::lookups::Lookups;
+use crate::Error;
 use crate::config::Replica;
 use crate::tokens::{self, TokenRecord};
-use demo_base::error::{Fault, Result};
+use demo_base::error::Result;
 use demo_base::files;
 use demo_sqld_client::connector::Connector;
 use demo_sqld_client::endpoint::Endpoint;
@@ -60,17 +61,14 @@ impl LocalReplica {
     /// Opens the file, which is created if it is missing, and syncs it once.
     ///
     /// # Errors
-    /// Exit 2 when the file cannot be used, 3 when it cannot be synced with the primary.
+    /// [`Error::ReplicaUnusable`] when the file cannot be used, [`Error::ReplicaNotServed`] or
+    /// [`Error::ReplicaLate`] when it cannot be synced with the primary.
     pub async fn open(config: &Replica, endpoint: &Endpoint, token: &str) -> Result<Self> {
         if let Some(folder) = config.path.parent().filter(|folder| !folder.exists()) {
             files::create_dir(folder, files::MODE_SECRET_DIR)?;
         }
-        let path = config.path.display();
-        let unusable = |error: ::libsql::Error| {
-            Fault::input(format!("cannot use the embedded replica {path}"))
-                .because(error)
-                .hint("remove the file and those that belong to it: it is only a copy")
-        };
+        let path = || config.path.clone();
+        let unusable = |source| Error::ReplicaUnusable { path: path(), source };
         let builder = Builder::new_remote_replica(&config.path, endpoint.url(), token.to_owned())
             .connector(Connector::new(endpoint)?)
             .read_your_writes(false);
@@ -81,14 +79,13 @@ impl LocalReplica {
             Ok(Err(error)) if error.to_string().contains("handshake") => {
                 // A refused token gives the same error, but the server has accepted it over
                 // HTTP.
-                let what = format!("{} does not sync embedded replicas", endpoint.describe());
-                let hint = "check that the gRPC routes of the server are reachable over HTTP";
-                return Err(Fault::unreachable(what).because(error).hint(hint).into());
+                let server = endpoint.describe();
+                return Err(Error::ReplicaNotServed { server, source: error }.into());
             }
             Ok(Err(error)) => return Err(unusable(error).into()),
             Err(_elapsed) => {
-                let what = format!("{} did not sync {path} in time", endpoint.describe());
-                return Err(Fault::unreachable(what).into());
+                let server = endpoint.describe();
+                return Err(Error::ReplicaLate { server, path: path() }.into());
             }
         }
         let lookups = Lookups::open(&config.path, true).await?;

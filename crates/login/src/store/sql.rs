@@ -13,11 +13,12 @@ use sqlx::error::ErrorKind;
 use sqlx::migrate::MigrateError;
 
 use super::{DEADLINE, Registered, StoreError, Stored};
+use crate::Error;
 use crate::config::Sql;
 use crate::name::Username;
 use crate::profile::Profile;
 use crate::tokens::{self, TokenRecord};
-use demo_base::error::{Fault, Result};
+use demo_base::error::Result;
 
 /// Time for the first connection.
 const START: Duration = Duration::from_secs(10);
@@ -37,24 +38,18 @@ async fn within<T>(call: impl Future<Output = Result<T>> + Send) -> Stored<T> {
 
 /// Why there is no connection at startup. The message does not repeat the URL, which may
 /// have a password.
-fn unusable(name: &str, error: sqlx::Error) -> anyhow::Error {
-    let hint = format!("correct `backend.{name}.url`, or start the database");
-    let fault = match &error {
-        sqlx::Error::Configuration(_) => {
-            // The error's own message may repeat the URL.
-            return Fault::input(format!("`backend.{name}.url` is not a database URL"))
-                .hint(hint)
-                .into();
-        }
+fn unusable(key: &'static str, error: sqlx::Error) -> Error {
+    match &error {
+        // The error's own message may repeat the URL.
+        sqlx::Error::Configuration(_) => Error::DatabaseUrl { key },
         sqlx::Error::Database(refusal) if is_refusal(refusal.code().as_deref()) => {
-            Fault::rejected("the database refuses the user or the password")
+            Error::DatabaseRefuses { key, source: error.into() }
         }
         sqlx::Error::Database(refusal) if is_missing(refusal.code().as_deref()) => {
-            Fault::not_found("the database does not exist")
+            Error::DatabaseMissing { key, source: error.into() }
         }
-        _ => Fault::unreachable("the database does not answer"),
-    };
-    fault.because(error).hint(hint).into()
+        _ => Error::DatabaseSilent { key, source: error.into() },
+    }
 }
 
 /// Postgres' class 28, `MySQL`'s 28000 and 42000 (access denied to the database).
@@ -89,8 +84,8 @@ macro_rules! store {
 
             impl $store {
                 /// # Errors
-                /// Exit 2 for an invalid URL, 3 when the database does not answer, 4 when it
-                /// refuses the user, 5 when it does not exist.
+                /// [`Error::DatabaseUrl`], [`Error::DatabaseSilent`], [`Error::DatabaseRefuses`]
+                /// and [`Error::DatabaseMissing`]; what the driver says about the tables.
                 pub async fn open(config: &Sql) -> Result<Self> {
                     let options = sqlx::pool::PoolOptions::<$driver>::new()
                         .max_connections(config.connections.get())

@@ -3,11 +3,12 @@
 
 use ::libsql::{Connection, Row, Rows, Value, params};
 
+use crate::Error;
 use crate::name::Username;
 use crate::profile::Profile;
 use crate::store::Registered;
 use crate::tokens::{self, TokenRecord};
-use demo_base::error::{Fault, Result};
+use demo_base::error::Result;
 
 const TOKEN: &str = "SELECT t.id, t.user_name, t.digest, t.label, t.readonly, t.cidrs, t.created, \
                      t.expires FROM auth_tokens t";
@@ -192,7 +193,7 @@ fn token(row: &Row) -> Result<TokenRecord> {
 fn text(row: &Row, column: i32) -> Result<String> {
     match row.get_value(column)? {
         Value::Text(text) => Ok(text),
-        _ => Err(odd(column)),
+        _ => Err(Error::WrongType { column }.into()),
     }
 }
 
@@ -200,10 +201,6 @@ fn integer(row: &Row, column: i32) -> Result<Option<i64>> {
     match row.get_value(column)? {
         Value::Integer(integer) => Ok(Some(integer)),
         Value::Null => Ok(None),
-        _ => Err(odd(column)),
+        _ => Err(Error::WrongType { column }.into()),
     }
-}
-
-fn odd(column: i32) -> anyhow::Error {
-    Fault::failed(format!("column {column} of a login table has a value of the wrong type")).into()
 }
