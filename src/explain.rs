@@ -13,6 +13,7 @@ mod gate;
 mod login;
 mod mint;
 mod service;
+mod smoke;
 mod sqld;
 mod sqld_client;
 mod sqld_dist;
@@ -82,6 +83,7 @@ fn advice(cause: &(dyn StdError + 'static)) -> Option<Advice> {
         .or_else(|| cause.downcast_ref().map(login::advice))
         .or_else(|| cause.downcast_ref().map(mint::advice))
         .or_else(|| cause.downcast_ref().map(service::advice))
+        .or_else(|| cause.downcast_ref().map(smoke::advice))
         .or_else(|| cause.downcast_ref().map(sqld::advice))
         .or_else(|| cause.downcast_ref().map(sqld_client::advice))
         .or_else(|| cause.downcast_ref().map(sqld_dist::advice))

@@ -5,12 +5,14 @@
 //! answer that it expects; anything else, including a server that is down, is a failed check.
 
 mod context;
+mod error;
 mod runner;
 mod scenarios;
 
 use futures::future::LocalBoxFuture;
 
 pub use self::context::{Context, NamespaceReplica, Seen};
+pub use self::error::Error;
 pub use self::runner::{Event, Run, run};
 use demo_base::error::Result;
 

@@ -11,12 +11,11 @@ use futures::FutureExt;
 use libsql::{Database, Value};
 use secrecy::SecretString;
 
-use crate::{Context, Scenario, Seen};
-use demo_base::error::{Fault, Result, find};
+use crate::{Context, Error, Scenario, Seen};
+use demo_base::error::{Result, find};
 use demo_base::ready::{Attempt, poll};
 use demo_sqld::claims::Grant;
 use demo_sqld::namespace::NamespaceName;
-use demo_sqld_client::Error;
 use demo_sqld_client::embedded::{Freshness, Notice, Replica, Source, pull};
 use demo_sqld_client::endpoint::Endpoint;
 use demo_sqld_client::hrana::Hrana;
@@ -145,7 +144,7 @@ impl Bench<'_> {
                         let outcome = replica.sync().await;
                         outcomes.push(match &outcome {
                             Ok(_) => "a sync",
-                            Err(error) => match find::<Error>(error) {
+                            Err(error) => match find::<demo_sqld_client::Error>(error) {
                                 Some(refusal) if refusal.is_refusal() => "refused",
                                 _ => "another error",
                             },
@@ -284,7 +283,7 @@ impl Bench<'_> {
         replica.freshen(Freshness::Latest).await?;
         let text = "SELECT count(*) FROM t";
         let table = replica.read(async |client| Ok(client.look(text).await?)).await?;
-        table.integer().ok_or_else(|| Fault::failed("the copy counted nothing").into())
+        table.integer().ok_or_else(|| Error::experiment("the copy counted nothing").into())
     }
 }
 
@@ -314,7 +313,7 @@ async fn number(replica: &Database, sql: &str) -> Result<i64> {
     let row = rows.next().await?;
     match row.map(|row| row.get_value(0)).transpose()? {
         Some(Value::Integer(number)) => Ok(number),
-        other => Err(Fault::failed(format!("not a number: {other:?}")).into()),
+        other => Err(Error::experiment(format!("not a number: {other:?}")).into()),
     }
 }
 
@@ -323,5 +322,5 @@ async fn write(server: &Hrana, sql: &str) -> Result<()> {
     if reply.succeeded() {
         return Ok(());
     }
-    Err(Fault::failed(format!("`{sql}` failed")).because(reply.describe()).into())
+    Err(Error::experiment_saw(format!("`{sql}` failed"), reply.describe()).into())
 }

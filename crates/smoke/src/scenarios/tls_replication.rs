@@ -10,8 +10,8 @@ use std::time::Duration;
 use futures::FutureExt;
 use jiff::Timestamp;
 
-use crate::{Context, Scenario, Seen};
-use demo_base::error::{Fault, Result};
+use crate::{Context, Error, Scenario, Seen};
+use demo_base::error::Result;
 use demo_base::ready::{Attempt, poll};
 use demo_sqld_client::replication::catch_up;
 use demo_stack::credentials::store::Store;
@@ -171,12 +171,9 @@ async fn gets_nothing(stack: &EphemeralStack, service: &str) -> Result<Seen> {
     Ok(Seen::when(health.is_success() && !found, saw))
 }
 
-fn data_dir(service: &ServicePlan) -> Result<std::path::PathBuf> {
+fn data_dir(service: &ServicePlan) -> Result<std::path::PathBuf, Error> {
     let mount = service.mounts.iter().find(|mount| !mount.read_only);
-    let mount = mount.ok_or_else(|| {
-        let name = &service.name;
-        Fault::input(format!("service `{name}` does not keep its data in a host folder"))
-    })?;
+    let mount = mount.ok_or_else(|| Error::NoHostFolder { service: service.name.clone() })?;
     Ok(mount.source.clone())
 }
 

@@ -10,7 +10,8 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
-use demo_base::error::{Fault, Result};
+use crate::Error;
+use demo_base::error::Result;
 use demo_base::files;
 use demo_base::ready::{Attempt, poll};
 use demo_sqld_client::http::Answer;
@@ -53,10 +54,10 @@ impl Said {
     ///
     /// # Errors
     /// When there was no login.
-    pub fn token(&self) -> Result<String> {
+    pub fn token(&self) -> Result<String, Error> {
         match (self.status, self.body["token"].as_str()) {
             (201, Some(token)) => Ok(token.to_owned()),
-            _ => Err(Fault::failed(format!("the login was answered {}", self.text())).into()),
+            _ => Err(Error::experiment(format!("the login was answered {}", self.text()))),
         }
     }
 }
@@ -116,7 +117,7 @@ impl<'a> Instance<'a> {
             match listens_on(&sidecars.log(self.name).await?) {
                 Some(addresses) if lives => Ok(Attempt::Done(addresses)),
                 _ if lives => Ok(Attempt::Again("its log has no address yet".to_owned())),
-                _ => Err(Fault::failed(format!("{} ended early", self.name)).into()),
+                _ => Err(Error::experiment(format!("{} ended early", self.name)).into()),
             }
         })
         .await?;
@@ -154,7 +155,7 @@ impl<'a> Instance<'a> {
         let counter = "demo_auth_replica_lookups_total ";
         let value = answer.body.lines().find_map(|line| line.strip_prefix(counter));
         let value = value.and_then(|value| value.trim().parse().ok());
-        value.ok_or_else(|| Fault::failed(format!("{} reports no lookups", self.name)).into())
+        value.ok_or_else(|| Error::experiment(format!("{} reports no lookups", self.name)).into())
     }
 
     async fn ask(&self, request: reqwest::RequestBuilder) -> Result<Said> {

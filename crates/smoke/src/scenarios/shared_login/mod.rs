@@ -14,8 +14,8 @@ use secrecy::ExposeSecret;
 use serde_json::json;
 
 use self::instance::{Instance, Said};
-use crate::{Context, Scenario, Seen};
-use demo_base::error::{Fault, Result};
+use crate::{Context, Error, Scenario, Seen};
+use demo_base::error::Result;
 use demo_base::ready::{Attempt, poll};
 use demo_sqld::claims::Grant;
 use demo_sqld::namespace::NamespaceName;
@@ -130,7 +130,7 @@ impl State<'_> {
             .check(&name, &bound, async || {
                 let revoked = revoked.borrow_mut().take();
                 let (token, since) =
-                    revoked.ok_or_else(|| Fault::failed("no token was revoked"))?;
+                    revoked.ok_or_else(|| Error::experiment("no token was revoked"))?;
                 let (known, unknown) = self.until_forgotten(&token, since).await?;
                 let text =
                     format!("known for {} ms, 401 at {}", known.as_millis(), unknown.as_millis());
@@ -286,11 +286,11 @@ impl State<'_> {
     }
 }
 
-fn ended(revocation: &Said) -> Result<()> {
+fn ended(revocation: &Said) -> Result<(), Error> {
     if revocation.status == 200 {
         return Ok(());
     }
-    Err(Fault::failed(format!("the revocation was answered {}", revocation.text())).into())
+    Err(Error::experiment(format!("the revocation was answered {}", revocation.text())))
 }
 
 fn statuses(said: &[Said; 2], expected: [u16; 2]) -> Seen {
