@@ -10,6 +10,7 @@ mod base;
 mod compose;
 mod config;
 mod gate;
+mod ledger;
 mod login;
 mod mint;
 mod service;
@@ -80,6 +81,7 @@ fn advice(cause: &(dyn StdError + 'static)) -> Option<Advice> {
     base.or_else(|| cause.downcast_ref().map(compose::advice))
         .or_else(|| cause.downcast_ref().map(config::advice))
         .or_else(|| cause.downcast_ref().map(gate::advice))
+        .or_else(|| cause.downcast_ref().map(ledger::advice))
         .or_else(|| cause.downcast_ref().map(login::advice))
         .or_else(|| cause.downcast_ref().map(mint::advice))
         .or_else(|| cause.downcast_ref().map(service::advice))

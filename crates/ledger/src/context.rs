@@ -9,7 +9,8 @@ use std::time::Duration;
 use tokio::process::Command;
 use tokio::sync::OnceCell;
 
-use demo_base::error::{Fault, Result};
+use crate::Error;
+use demo_base::error::Result;
 use demo_sqld::namespace::NamespaceName;
 use demo_stack::engine::ephemeral::{EphemeralStack, EphemeralStacks};
 use demo_stack::plan::StackPlan;
@@ -131,9 +132,7 @@ impl<'a> ProbeContext<'a> {
         arguments: &[&str],
         variables: &[(&str, &str)],
     ) -> Result<Ended> {
-        let binary = self.stacks.provider.server_binary().ok_or_else(|| {
-            Fault::input("this probe runs the server binary itself").hint("use --engine native")
-        })?;
+        let binary = self.stacks.provider.server_binary().ok_or(Error::NoBinary)?;
         let child = Command::new(&binary.path)
             .args(arguments)
             .env_clear()

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{Outcome, Verdict};
-use demo_base::error::{Fault, Result};
+use crate::Error;
+use demo_base::error::Result;
 use demo_base::files;
 
 const BUILT_IN: &str = include_str!("../assets/expectations.json");
@@ -49,7 +50,8 @@ impl Expectations {
     /// The project's own, else the ones that are built in.
     ///
     /// # Errors
-    /// Exit 2 for a file that cannot be read.
+    /// [`Error::ExpectationsUnreadable`], [`Error::ExpectationsVersion`]; when the file cannot be
+    /// read.
     pub fn load(project_dir: &Path) -> Result<Self> {
         let path = path(project_dir);
         let (text, place) = if path.is_file() {
@@ -57,20 +59,13 @@ impl Expectations {
         } else {
             (BUILT_IN.to_owned(), "the built-in expectations".to_owned())
         };
-        let read: Self = serde_json::from_str(&text).map_err(|error| {
-            Fault::input(format!("{place} cannot be read"))
-                .because(error)
-                .hint("`demo probe --update-expectations` writes it anew")
-        })?;
+        let unreadable = |source| Error::ExpectationsUnreadable { place: place.clone(), source };
+        let read: Self = serde_json::from_str(&text).map_err(unreadable)?;
         if read.schema == SCHEMA {
             return Ok(read);
         }
-        Err(Fault::input(format!(
-            "{place} is of version {}, this demo knows {SCHEMA}",
-            read.schema
-        ))
-        .hint("`demo probe --update-expectations` writes it anew")
-        .into())
+        let found = read.schema;
+        Err(Error::ExpectationsVersion { place, found, known: SCHEMA }.into())
     }
 
     /// These expectations, updated with what was seen; probes that did not run keep theirs.
@@ -90,7 +85,7 @@ impl Expectations {
     /// Writes them to the project.
     ///
     /// # Errors
-    /// Exit 2 when they cannot be written.
+    /// When they cannot be written.
     pub fn save(&self, project_dir: &Path) -> Result<()> {
         let path = path(project_dir);
         if let Some(folder) = path.parent() {

@@ -16,7 +16,8 @@ use tokio::task::JoinHandle;
 
 use super::entries::through_gate::{self, AttackContext};
 use super::{ProbeContext, entries};
-use demo_base::error::{Fault, Result};
+use crate::Error;
+use demo_base::error::Result;
 use demo_stack::engine::ephemeral::{EphemeralStack, EphemeralStacks};
 
 /// An attack that takes longer is undecided.
@@ -230,7 +231,7 @@ impl OpenGate {
     /// What it ended with.
     pub async fn close(self) -> Result<()> {
         let _ = self.stop.send(());
-        self.task.await.map_err(|error| Fault::failed("the gate ended badly").because(error))?
+        self.task.await.map_err(|error| Error::experiment_saw("the gate ended badly", error))?
     }
 }
 
@@ -267,7 +268,7 @@ async fn attempt(attack: &Attack, context: &AttackContext<'_>, target: Target) -
     match tokio::time::timeout(DEADLINE, attack.run.run(context, target)).await {
         Ok(attempt) => attempt,
         Err(_elapsed) => {
-            Err(Fault::failed(format!("not decided after {} s", DEADLINE.as_secs())).into())
+            Err(Error::experiment(format!("not decided after {} s", DEADLINE.as_secs())).into())
         }
     }
 }

@@ -10,6 +10,7 @@
 
 mod context;
 mod entries;
+mod error;
 pub mod expectations;
 pub mod gate_audit;
 mod observation;
@@ -21,6 +22,7 @@ use serde::Serialize;
 
 pub use self::context::{Ended, ProbeContext, within};
 pub use self::entries::probes;
+pub use self::error::Error;
 pub use self::observation::{Observation, Verdict};
 pub use self::runner::{Event, Outcome, Run, run};
 use demo_base::choice::Choice;

@@ -7,8 +7,8 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::tokens::answers::judge;
-use crate::{Area, Engines, Observation, Probe, ProbeContext, Verdict};
-use demo_base::error::{Fault, Result};
+use crate::{Area, Engines, Error, Observation, Probe, ProbeContext, Verdict};
+use demo_base::error::Result;
 use demo_sqld_client::http::Answer;
 use demo_stack::engine::ephemeral::EphemeralStack;
 use demo_stack::plan::{Interface, StackPlan};
@@ -266,7 +266,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
                 }
                 observation = Some(seen.answered(format!("{method} {path}"), &answer));
             }
-            Ok(observation.ok_or_else(|| Fault::failed("nothing was asked"))?)
+            Ok(observation.ok_or_else(|| Error::experiment("nothing was asked"))?)
         }),
     },
     Probe {
@@ -415,9 +415,9 @@ async fn ask(
     Ok(Answer::to(request, &base).await?)
 }
 
-fn key(stack: &EphemeralStack) -> Result<String> {
+fn key(stack: &EphemeralStack) -> Result<String, Error> {
     let key = stack.plan.admin_key().map(str::to_owned);
-    Ok(key.ok_or_else(|| Fault::failed("the stack has no key for the Admin API"))?)
+    key.ok_or_else(|| Error::experiment("the stack has no key for the Admin API"))
 }
 
 /// An answer in two words: the status, and whether anything was said.

@@ -14,8 +14,8 @@ use tokio::net::TcpListener;
 use super::embedded::support::{
     Opening, by_name, filled, is, read, rows, run, says, sync, told, write,
 };
-use crate::{Area, Engines, Observation, Probe, Verdict};
-use demo_base::error::{Fault, Result};
+use crate::{Area, Engines, Error, Observation, Probe, Verdict};
+use demo_base::error::Result;
 use demo_sqld::claims::{Access, Grant};
 
 pub(in crate::entries) const PROBES: &[Probe] = &[
@@ -261,7 +261,8 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
             let remote = Opening::of(&stack, url)?.remote().await?;
             let text = read(&remote, "SELECT typeof(1)").await;
             let mut answer = remote.connect()?.query("SELECT 1", ()).await?;
-            let row = answer.next().await?.ok_or_else(|| Fault::failed("SELECT 1 has no row"))?;
+            let row =
+                answer.next().await?.ok_or_else(|| Error::experiment("SELECT 1 has no row"))?;
             let is_integer = matches!(row.get_value(0)?, Value::Integer(1));
             let got = caught(|| row.get::<String>(0));
             let observation = match &got {
@@ -317,7 +318,7 @@ async fn namespace_header(listener: &TcpListener) -> Result<String> {
 
 async fn count(database: &libsql::Database) -> Result<i64> {
     let text = read(database, "SELECT count(*) FROM t").await?;
-    text.parse().map_err(|_| Fault::failed(format!("a count of rows is `{text}`")).into())
+    text.parse().map_err(|_| Error::experiment(format!("a count of rows is `{text}`")).into())
 }
 
 fn without_connector() -> Result<Observation> {
@@ -337,7 +338,7 @@ fn without_connector() -> Result<Observation> {
             let finding = format!("without the feature `tls`, build() is an error: {error}");
             (Observation::new(Verdict::Undocumented, finding), error.to_string())
         }
-        Ok(None) => return Err(Fault::failed("build() waits for something").into()),
+        Ok(None) => return Err(Error::experiment("build() waits for something").into()),
     };
     Ok(observation.saw("new_remote(..).build() without `.connector()`", told))
 }

@@ -6,8 +6,8 @@ use std::rc::Rc;
 use serde_json::json;
 
 use super::recovery::fixtures::{ask, create, default_name, get, given, outcome};
-use crate::{Area, Engines, Observation, Probe, ProbeContext, Verdict};
-use demo_base::error::{Fault, Result};
+use crate::{Area, Engines, Error, Observation, Probe, ProbeContext, Verdict};
+use demo_base::error::Result;
 use demo_base::files;
 use demo_sqld::namespace::NamespaceName;
 use demo_sqld_client::hrana::Reply;
@@ -227,7 +227,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
                 EngineKind::Native => Some(address.port()),
                 EngineKind::Docker => stack.service("primary")?.listen_port(Interface::Http),
             };
-            let port = port.ok_or_else(|| Fault::input("the primary has no HTTP port"))?;
+            let port = port.ok_or_else(|| Error::layout("the primary has no HTTP port"))?;
             let url = json!({ "dump_url": format!("http://127.0.0.1:{port}/nope") });
             let created = create(&stack, &name, &url).await?;
             let tables = ask(&stack, &name, "SELECT count(*) FROM sqlite_schema").await?;
@@ -235,7 +235,9 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
                 stack.admin()?.delete(&name).await?;
             }
             if missing.status != 404 {
-                return Err(Fault::failed(format!("/nope is answered {}", missing.status)).into());
+                return Err(
+                    Error::experiment(format!("/nope is answered {}", missing.status)).into()
+                );
             }
             let observation = match (created.status, tables.scalar()) {
                 (200, Some("0")) => Observation::new(
@@ -395,7 +397,7 @@ async fn again(
     let dump = get(stack, from, path).await?;
     if dump.status != 200 {
         let said = format!("{} {}", dump.status, dump.excerpt());
-        return Err(Fault::failed(format!("GET {path} gave no dump")).because(said).into());
+        return Err(Error::experiment_saw(format!("GET {path} gave no dump"), said).into());
     }
     load(stack, to, &dump.body).await
 }

@@ -11,8 +11,8 @@ pub(super) mod wire;
 use serde_json::json;
 
 use self::wire::{Caller, Reply};
-use crate::{Area, Engines, Observation, Probe, ProbeContext, Verdict};
-use demo_base::error::{Fault, Result};
+use crate::{Area, Engines, Error, Observation, Probe, ProbeContext, Verdict};
+use demo_base::error::Result;
 use demo_sqld::namespace::NamespaceName;
 use demo_stack::engine::ephemeral::EphemeralStack;
 
@@ -211,11 +211,11 @@ async fn filled(context: &ProbeContext<'_>, stack: &EphemeralStack) -> Result<Na
 }
 
 /// The preparation of a probe has to work.
-fn must(reply: &demo_sqld_client::hrana::Reply) -> Result<()> {
+fn must(reply: &demo_sqld_client::hrana::Reply) -> Result<(), Error> {
     if reply.succeeded() {
         return Ok(());
     }
-    Err(Fault::failed("the server refused a statement").because(reply.describe()).into())
+    Err(Error::experiment_saw("the server refused a statement", reply.describe()))
 }
 
 /// Whether a row with `text` is there, as an administrator sees it.

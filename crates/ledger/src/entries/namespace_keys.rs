@@ -8,8 +8,8 @@ use reqwest::header::{AUTHORIZATION, HOST};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value, json};
 
-use crate::{Area, Engines, Observation, Probe, ProbeContext, Verdict};
-use demo_base::error::{Fault, Result};
+use crate::{Area, Engines, Error, Observation, Probe, ProbeContext, Verdict};
+use demo_base::error::Result;
 use demo_sqld::keys::SigningKey;
 use demo_sqld::namespace::NamespaceName;
 use demo_sqld::token;
@@ -208,11 +208,11 @@ async fn with_table(context: &ProbeContext<'_>, stack: &EphemeralStack) -> Resul
 }
 
 /// The preparation of a probe has to work.
-fn must(reply: &Reply) -> Result<()> {
+fn must(reply: &Reply) -> Result<(), Error> {
     if reply.succeeded() {
         return Ok(());
     }
-    Err(Fault::failed("the server refused a statement").because(reply.describe()).into())
+    Err(Error::experiment_saw("the server refused a statement", reply.describe()))
 }
 
 /// A primary without a key.

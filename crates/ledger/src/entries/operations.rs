@@ -6,8 +6,8 @@ use reqwest::Method;
 
 use super::http_api::wire::{Wire, scalar, verdict_of};
 use super::recovery::fixtures::{ask, data_dir, given};
-use crate::{Area, Ended, Engines, Observation, Probe, ProbeContext, Verdict};
-use demo_base::error::{Fault, Result};
+use crate::{Area, Ended, Engines, Error, Observation, Probe, ProbeContext, Verdict};
+use demo_base::error::Result;
 use demo_base::ready::{Attempt, poll};
 use demo_stack::engine::ephemeral::EphemeralStack;
 use demo_stack::engine::{ServiceState, Stop};
@@ -73,9 +73,9 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
             let replica = Wire::new(&stack, "replica")?;
             let before = replica.execute("SELECT 1").await?;
             if verdict_of(&before) != "ok" {
-                return Err(Fault::failed("the replica does not follow")
-                    .because(before.body)
-                    .into());
+                return Err(
+                    Error::experiment_saw("the replica does not follow", before.body).into()
+                );
             }
             stack.engine.stop("primary", Stop::Kill).await?;
             let health = replica.get("/health").await?;
@@ -129,9 +129,10 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
             let (by_default, pages) = interval(context, false).await?;
             let (with_variable, _) = interval(context, true).await?;
             if !with_variable {
-                return Err(
-                    Fault::failed("the log does not name the interval when there is one").into()
-                );
+                return Err(Error::experiment(
+                    "the log does not name the interval when there is one",
+                )
+                .into());
             }
             let finding = if by_default {
                 "an interval is set by default".to_owned()
@@ -323,7 +324,7 @@ async fn help(context: &ProbeContext<'_>) -> Result<String> {
     let ended = context.run_binary(folder.path(), &["--help"], &[]).await?;
     match ended.code {
         Some(0) => Ok(ended.text),
-        _ => Err(Fault::failed("sqld --help failed").because(ended.text).into()),
+        _ => Err(Error::experiment_saw("sqld --help failed", ended.text).into()),
     }
 }
 
@@ -372,12 +373,12 @@ fn outcome(ended: &Ended) -> String {
 
 async fn open_files(stack: &EphemeralStack) -> Result<usize> {
     let ServiceState::Running(instance) = stack.engine.state("primary").await? else {
-        return Err(Fault::failed("the primary does not run").into());
+        return Err(Error::experiment("the primary does not run").into());
     };
     let process = instance.id.trim_start_matches("pid ").to_owned();
     let folder = format!("/proc/{process}/fd");
     let entries = std::fs::read_dir(&folder)
-        .map_err(|error| Fault::failed(format!("cannot read {folder}")).because(error))?;
+        .map_err(|error| Error::experiment_saw(format!("cannot read {folder}"), error))?;
     Ok(entries.count())
 }
 

@@ -8,8 +8,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::http_api::wire::{Wire, execute, scalar, verdict_of};
-use crate::{Area, Engines, Observation, Probe, ProbeContext, Verdict};
-use demo_base::error::{Fault, Result};
+use crate::{Area, Engines, Error, Observation, Probe, ProbeContext, Verdict};
+use demo_base::error::Result;
 use demo_sqld::namespace::NamespaceName;
 use demo_sqld_client::http::Answer;
 use demo_stack::engine::ephemeral::EphemeralStack;
@@ -419,7 +419,7 @@ async fn sign(wire: &Wire, name: &str) -> Result<()> {
     for sql in ["CREATE TABLE who (name)", &format!("INSERT INTO who VALUES ('{name}')")] {
         let answer = wire.execute(sql).await?;
         if verdict_of(&answer) != "ok" {
-            return Err(Fault::failed(format!("cannot sign `{name}`: {}", answer.body)).into());
+            return Err(Error::experiment(format!("cannot sign `{name}`: {}", answer.body)).into());
         }
     }
     Ok(())

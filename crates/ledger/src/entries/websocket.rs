@@ -9,11 +9,11 @@ use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::http::{Request, StatusCode};
-use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
 
-use crate::within;
-use demo_base::error::{Fault, Result};
+use crate::{Error, within};
+use demo_base::error::Result;
 use demo_sqld::namespace::NamespaceName;
 
 /// For the handshake, and for each answer.
@@ -52,9 +52,9 @@ impl Socket {
             .body(())?;
         match within(DEADLINE, client_async(request, stream)).await {
             Some(Ok((socket, _response))) => Ok(Ok(Self(socket))),
-            Some(Err(Error::Http(response))) => Ok(Err(response.status())),
-            Some(Err(error)) => Err(Fault::failed("no WebSocket handshake").because(error).into()),
-            None => Err(Fault::failed("the WebSocket handshake is not answered").into()),
+            Some(Err(tungstenite::Error::Http(response))) => Ok(Err(response.status())),
+            Some(Err(error)) => Err(Error::experiment_saw("no WebSocket handshake", error).into()),
+            None => Err(Error::experiment("the WebSocket handshake is not answered").into()),
         }
     }
 
@@ -108,7 +108,7 @@ impl Received {
         match self {
             Self::Message(message) => Ok(message),
             other => {
-                Err(Fault::failed("no answer over WebSocket").because(other.describe()).into())
+                Err(Error::experiment_saw("no answer over WebSocket", other.describe()).into())
             }
         }
     }
@@ -130,12 +130,12 @@ impl Session {
     ) -> Result<Self> {
         let host = format!("{namespace}.localhost:{}", address.port());
         let mut socket = Socket::open(address, &host, "hrana2").await?.map_err(|status| {
-            Fault::failed("the server does not switch to WebSocket").because(status.to_string())
+            Error::experiment_saw("the server does not switch to WebSocket", status.to_string())
         })?;
         let hello = json!({ "type": "hello", "jwt": token.expose_secret() });
         let answer = socket.ask(&hello).await.message()?;
         if answer["type"] != "hello_ok" {
-            return Err(Fault::failed("the hello was refused").because(answer.to_string()).into());
+            return Err(Error::experiment_saw("the hello was refused", answer.to_string()).into());
         }
         let mut session = Self { socket, requests: 0 };
         session.request(json!({ "type": "open_stream", "stream_id": 1 })).await.message()?;

@@ -6,8 +6,8 @@ use secrecy::ExposeSecret;
 use serde_json::{Map, Value, json};
 
 use super::super::tokens::answers::{judge, outcome};
-use crate::{Area, Engines, Observation, Probe, Verdict};
-use demo_base::error::{Fault, Result};
+use crate::{Area, Engines, Error, Observation, Probe, Verdict};
+use demo_base::error::Result;
 use demo_sqld::keys::SigningKey;
 use demo_sqld::namespace::NamespaceName;
 use demo_sqld_client::http::Answer;
@@ -244,5 +244,5 @@ async fn set(stack: &EphemeralStack, name: &NamespaceName, config: &Value) -> Re
         return Ok(());
     }
     let why = format!("{} {}", answer.status, answer.excerpt());
-    Err(Fault::failed("the server refuses the configuration").because(why).into())
+    Err(Error::experiment_saw("the server refuses the configuration", why).into())
 }

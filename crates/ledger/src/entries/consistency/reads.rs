@@ -6,8 +6,8 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 use crate::entries::following::support::{PATIENCE, eventually, run, shows};
-use crate::{Area, Engines, Observation, Probe, ProbeContext, Verdict};
-use demo_base::error::{Fault, Result};
+use crate::{Area, Engines, Error, Observation, Probe, ProbeContext, Verdict};
+use demo_base::error::Result;
 use demo_stack::engine::ephemeral::EphemeralStack;
 use demo_stack::plan::Interface;
 
@@ -139,7 +139,9 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
                     .first()
                     .map(|result| &result["response"]["result"]["replication_index"]);
                 let Some(index) = index.filter(|index| !index.is_null()) else {
-                    return Err(Fault::failed("the INSERT returned no replication_index").into());
+                    return Err(
+                        Error::experiment("the INSERT returned no replication_index").into()
+                    );
                 };
                 select["replication_index"] = index.clone();
                 let results = once(context, &stack, &[select]).await?;
@@ -273,7 +275,7 @@ async fn table(context: &ProbeContext<'_>, stack: &EphemeralStack) -> Result<Str
     run(&stack.hrana("primary", None)?, &[&format!("CREATE TABLE {table} (x)")]).await?;
     let read = format!("SELECT count(*) FROM {table}");
     if !shows(&stack.hrana("replica", None)?, &read, "0").await {
-        return Err(Fault::failed("the replica does not show a new table").into());
+        return Err(Error::experiment("the replica does not show a new table").into());
     }
     Ok(table)
 }
@@ -311,7 +313,7 @@ impl<'a> Stream<'a> {
         self.baton = answer["baton"].take();
         let results = answer["results"].as_array().cloned().unwrap_or_default();
         if let Some(error) = results.iter().find_map(|result| result.get("error")) {
-            return Err(Fault::failed("a statement failed").because(error.to_string()).into());
+            return Err(Error::experiment_saw("a statement failed", error.to_string()).into());
         }
         Ok(results)
     }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use libsql::{Builder, Database, Value};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::ProbeContext;
-use demo_base::error::{Fault, Result};
+use crate::{Error, ProbeContext};
+use demo_base::error::Result;
 use demo_sqld::namespace::NamespaceName;
 use demo_sqld_client::connector::Connector;
 use demo_sqld_client::endpoint::Endpoint;
@@ -108,7 +108,7 @@ pub async fn run(server: &Hrana, sql: &str) -> Result<()> {
     if reply.succeeded() {
         return Ok(());
     }
-    Err(Fault::failed(format!("`{sql}` did not work")).because(reply.describe()).into())
+    Err(Error::experiment_saw(format!("`{sql}` did not work"), reply.describe()).into())
 }
 
 /// All values of the first column, in their order: `first, second`.

@@ -9,8 +9,8 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
 use super::support::{run, shows};
-use crate::{Area, Engines, Observation, Probe, ProbeContext, Verdict, within};
-use demo_base::error::{Fault, Result};
+use crate::{Area, Engines, Error, Observation, Probe, ProbeContext, Verdict, within};
+use demo_base::error::Result;
 use demo_sqld::namespace::NamespaceName;
 use demo_sqld_client::admin::Admin;
 use demo_stack::engine::ephemeral::EphemeralStack;
@@ -79,7 +79,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
             run(&primary, &[&format!("CREATE TABLE {table} (x)")]).await?;
             let replica = stack.hrana("replica", None)?;
             if !shows(&replica, &format!("SELECT count(*) FROM {table}"), "0").await {
-                return Err(Fault::failed("the replica does not show the table").into());
+                return Err(Error::experiment("the replica does not show the table").into());
             }
             let mut streams = Vec::new();
             for service in ["primary", "replica"] {
@@ -190,7 +190,7 @@ async fn with_admin_replica(
     let statements = ["CREATE TABLE t (x)", "INSERT INTO t VALUES (7)"];
     run(&stack.hrana("primary", Some(&name))?, &statements).await?;
     if !shows(&stack.hrana("replica", Some(&name))?, READ, "7").await {
-        return Err(Fault::failed("the replica does not show the namespace").into());
+        return Err(Error::experiment("the replica does not show the namespace").into());
     }
     Ok((stack, name))
 }

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::within;
-use demo_base::error::{Fault, Result};
+use crate::{Error, within};
+use demo_base::error::Result;
 use demo_base::ready::{Attempt, poll};
 use demo_sqld_client::hrana::{Hrana, Reply};
 use demo_sqld_client::replication::catch_up;
@@ -84,7 +84,7 @@ pub async fn replicated(primary: &Hrana, replica: &Hrana, row: &str) -> Result<(
     if loaded && shows(replica, "SELECT max(x) FROM t", row).await {
         return Ok(());
     }
-    Err(Fault::failed("the replica does not show the row").into())
+    Err(Error::experiment("the replica does not show the row").into())
 }
 
 /// Runs what must succeed for the probe to make sense.
@@ -95,7 +95,7 @@ pub async fn run(server: &Hrana, statements: &[&str]) -> Result<()> {
     for sql in statements {
         let reply = server.execute(sql).await?;
         if !reply.succeeded() {
-            return Err(Fault::failed(format!("`{sql}` failed")).because(reply.describe()).into());
+            return Err(Error::experiment_saw(format!("`{sql}` failed"), reply.describe()).into());
         }
     }
     Ok(())
@@ -105,9 +105,9 @@ pub async fn run(server: &Hrana, statements: &[&str]) -> Result<()> {
 ///
 /// # Errors
 /// When the service keeps its data in no folder of the host.
-pub fn database(service: &ServicePlan, namespace: &str) -> Result<PathBuf> {
+pub fn database(service: &ServicePlan, namespace: &str) -> Result<PathBuf, Error> {
     let root = service.namespaces_dir().ok_or_else(|| {
-        Fault::input(format!("service `{}` keeps its data in no folder here", service.name))
+        Error::layout(format!("service `{}` keeps its data in no folder here", service.name))
     })?;
     Ok(root.join(namespace))
 }

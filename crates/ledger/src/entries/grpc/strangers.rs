@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use super::wire::Caller;
 use super::{filled, is_there};
-use crate::{Area, Engines, Observation, Probe, Verdict, within};
-use demo_base::error::Fault;
+use crate::{Area, Engines, Error, Observation, Probe, Verdict, within};
 use demo_stack::plan::Interface;
 use demo_stack::plan::blueprint::Variants;
 
@@ -90,8 +89,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
             for target in ["client_key.pem", "client_cert.pem"] {
                 let mounts = &stack.service("replica")?.mounts;
                 let mount = mounts.iter().find(|mount| mount.target.ends_with(target));
-                let mount =
-                    mount.ok_or_else(|| Fault::not_found(format!("no {target} is mounted")))?;
+                let mount = mount.ok_or_else(|| Error::NotMounted { target: target.to_owned() })?;
                 pem.extend(std::fs::read(&mount.source)?);
             }
             let identity = reqwest::Identity::from_pem(&pem)?;

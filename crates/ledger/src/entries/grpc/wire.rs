@@ -12,8 +12,8 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::ProbeContext;
-use demo_base::error::{Fault, Result};
+use crate::{Error, ProbeContext};
+use demo_base::error::Result;
 use demo_base::hex;
 use demo_sqld::namespace::NamespaceName;
 use demo_stack::engine::ephemeral::EphemeralStack;
@@ -245,9 +245,9 @@ impl Reply {
     ///
     /// # Errors
     /// When the handshake was refused.
-    pub fn log_id(&self) -> Result<String> {
+    pub fn log_id(&self) -> Result<String, Error> {
         let id = self.text(3).filter(|_| self.granted());
-        Ok(id.ok_or_else(|| Fault::failed("no handshake").because(self.describe()))?)
+        id.ok_or_else(|| Error::experiment_saw("no handshake", self.describe()))
     }
 
     /// The status in a word that is the same in every run.

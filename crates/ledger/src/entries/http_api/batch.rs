@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::wire::{Wire, execute, scalar, verdict_of};
-use crate::{Area, Engines, Observation, Probe, ProbeContext, Verdict};
-use demo_base::error::{Fault, Result};
+use crate::{Area, Engines, Error, Observation, Probe, ProbeContext, Verdict};
+use demo_base::error::Result;
 use demo_base::ready::{Attempt, poll};
 use demo_sqld_client::http::Answer;
 
@@ -221,7 +221,7 @@ async fn table(context: &ProbeContext<'_>) -> Result<Wire> {
     let wire = Wire::new(&stack, "primary")?.namespace(&name);
     let made = wire.execute("CREATE TABLE t (x)").await?;
     if verdict_of(&made) != "ok" {
-        return Err(Fault::failed("cannot make the table").because(made.body).into());
+        return Err(Error::experiment_saw("cannot make the table", made.body).into());
     }
     Ok(wire)
 }
@@ -230,5 +230,5 @@ async fn table(context: &ProbeContext<'_>) -> Result<Wire> {
 async fn stored(wire: &Wire) -> Result<String> {
     let answer = wire.execute("SELECT ifnull(group_concat(x), 'nothing') FROM t").await?;
     scalar(&answer)
-        .ok_or_else(|| Fault::failed("cannot read the table").because(answer.body).into())
+        .ok_or_else(|| Error::experiment_saw("cannot read the table", answer.body).into())
 }

@@ -7,8 +7,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::wire::{Wire, baton, execute, result, verdict_of};
-use crate::{Area, Engines, Observation, Probe, ProbeContext, Verdict};
-use demo_base::error::{Fault, Result};
+use crate::{Area, Engines, Error, Observation, Probe, ProbeContext, Verdict};
+use demo_base::error::Result;
 use demo_base::ready::{Attempt, poll};
 use demo_sqld_client::http::Answer;
 use demo_stack::engine::ephemeral::EphemeralStack;
@@ -61,7 +61,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
                 json!({ "batch": { "steps": [{ "stmt": { "sql": "CREATE TABLE t (x)" } }] } });
             let pipeline = wire.execute("CREATE TABLE t (x)").await?;
             let response = wire.request(Method::POST, "/v3/cursor").json(&steps).send().await;
-            let response = response.map_err(|error| Fault::failed("no answer").because(error))?;
+            let response = response.map_err(|error| Error::experiment_saw("no answer", error))?;
             let status = response.status().as_u16();
             // The body itself is what may fail here, in the middle.
             let (verdict, body) = match response.text().await {
@@ -129,7 +129,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
             let wire = Wire::new(&stack, "primary")?;
             let made = wire.clone().namespace(&victim).execute("CREATE TABLE secret (x)").await?;
             if verdict_of(&made) != "ok" {
-                return Err(Fault::failed("cannot make the table").because(made.body).into());
+                return Err(Error::experiment_saw("cannot make the table", made.body).into());
             }
             let found = open(&wire.clone().namespace(&victim), "BEGIN").await?;
             let token = stack.token_with(&json!({ "a": "rw", "id": other.as_str() }))?;
@@ -275,7 +275,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
                 let answer =
                     replica.pipeline(json!([create, describe, { "type": "close" }])).await?;
                 if verdict_of(&answer) != "ok" {
-                    return Err(Fault::failed("CREATE TABLE failed").because(answer.body).into());
+                    return Err(Error::experiment_saw("CREATE TABLE failed", answer.body).into());
                 }
                 missed += usize::from(result(&answer, 1)["type"] == "error");
                 last = Some(answer);
@@ -310,7 +310,7 @@ async fn own(context: &ProbeContext<'_>, word: &str) -> Result<Wire> {
 /// Opens a stream with one statement; its baton.
 async fn open(wire: &Wire, sql: &str) -> Result<String> {
     let answer = wire.pipeline(json!([execute(sql)])).await?;
-    baton(&answer).ok_or_else(|| Fault::failed("no stream was opened").because(answer.body).into())
+    baton(&answer).ok_or_else(|| Error::experiment_saw("no stream was opened", answer.body).into())
 }
 
 /// Continues a stream with one statement.

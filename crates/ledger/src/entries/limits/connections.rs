@@ -5,8 +5,8 @@ use serde_json::json;
 
 use crate::entries::http_api::wire::{Wire, execute, verdict_of};
 use crate::entries::sql::deadly::reader;
-use crate::{Area, Engines, Observation, Probe, Verdict};
-use demo_base::error::{Fault, Result};
+use crate::{Area, Engines, Error, Observation, Probe, Verdict};
+use demo_base::error::Result;
 use demo_sqld_client::http::Answer;
 
 pub(in crate::entries) const PROBES: &[Probe] = &[Probe {
@@ -60,12 +60,12 @@ pub(in crate::entries) async fn open(wire: &Wire, count: usize) -> usize {
     good.count().await
 }
 
-async fn must_open(wire: &Wire, count: usize) -> Result<()> {
+async fn must_open(wire: &Wire, count: usize) -> Result<(), Error> {
     let opened = open(wire, count).await;
     if opened == count {
         return Ok(());
     }
-    Err(Fault::failed(format!("only {opened} of {count} streams were opened")).into())
+    Err(Error::experiment(format!("only {opened} of {count} streams were opened")))
 }
 
 fn said(answer: &Answer) -> String {

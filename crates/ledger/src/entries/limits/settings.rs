@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use super::super::recovery::fixtures::{
     Stream, ask, create, folder_of, given, outcome, post, primary_with,
 };
-use crate::{Area, Engines, Observation, Probe, ProbeContext, Verdict};
-use demo_base::error::{Fault, Result};
+use crate::{Area, Engines, Error, Observation, Probe, ProbeContext, Verdict};
+use demo_base::error::Result;
 use demo_base::ready::{Attempt, poll};
 use demo_sqld::namespace::NamespaceName;
 use demo_sqld_client::http::Answer;
@@ -296,7 +296,7 @@ async fn contest(stack: &EphemeralStack, name: &NamespaceName) -> Result<Contest
     first.execute("BEGIN IMMEDIATE").await?;
     let (word, opened) = first.execute("INSERT INTO t VALUES ('first')").await?;
     if word != "ok" {
-        return Err(Fault::failed("no open transaction").because(opened.excerpt()).into());
+        return Err(Error::experiment_saw("no open transaction", opened.excerpt()).into());
     }
     let since = Instant::now();
     let second = ask(stack, name, "INSERT INTO t VALUES ('second')").await?;
@@ -314,7 +314,7 @@ async fn with_timeout(
     let name = context.name("timeout")?;
     let made = create(stack, &name, &json!({ "txn_timeout_s": seconds })).await?;
     if made.status != 200 {
-        return Err(Fault::failed("txn_timeout_s was refused").because(made.excerpt()).into());
+        return Err(Error::experiment_saw("txn_timeout_s was refused", made.excerpt()).into());
     }
     given(stack, &name, &["CREATE TABLE t (x)"]).await?;
     Ok(name)

@@ -13,8 +13,8 @@ use serde_json::json;
 
 use super::super::tokens::answers::judge;
 use super::select;
-use crate::{Area, Engines, Probe, Verdict};
-use demo_base::error::{Fault, Result};
+use crate::{Area, Engines, Error, Probe, Verdict};
+use demo_base::error::Result;
 use demo_base::files;
 use demo_sqld_client::http::Answer;
 use demo_stack::engine::ephemeral::EphemeralStack;
@@ -247,7 +247,7 @@ fn mount(stack: &EphemeralStack, service: &str) -> Result<PathBuf> {
     let mounts = &stack.service(service)?.mounts;
     let mount = mounts.iter().find(|mount| !mount.read_only);
     let own = mount.filter(|mount| mount.source.starts_with(stack.folder()));
-    let own = own.ok_or_else(|| Fault::failed("the data is not in the stack's own folder"))?;
+    let own = own.ok_or_else(|| Error::experiment("the data is not in the stack's own folder"))?;
     Ok(own.source.clone())
 }
 

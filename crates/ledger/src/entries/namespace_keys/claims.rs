@@ -4,8 +4,8 @@ use reqwest::Method;
 use serde_json::json;
 
 use super::{COUNT, TenantKey, must, open_primary, outcome, with_table};
-use crate::{Area, Engines, Observation, Probe, Verdict};
-use demo_base::error::{Fault, Result};
+use crate::{Area, Engines, Error, Observation, Probe, Verdict};
+use demo_base::error::Result;
 use demo_sqld_client::http::Answer;
 use demo_stack::plan::StackPlan;
 
@@ -196,7 +196,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
             }
             context.discard(&stack).await?;
             let [right, wrong] = replies.as_slice() else {
-                return Err(Fault::failed("two tags were tried").into());
+                return Err(Error::experiment("two tags were tried").into());
             };
             let verdict = if right.succeeded() { Verdict::Weakness } else { Verdict::AsDocumented };
             let finding = format!(
@@ -263,10 +263,10 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
     },
 ];
 
-fn made(answer: &Answer) -> Result<()> {
+fn made(answer: &Answer) -> Result<(), Error> {
     if answer.status == 200 {
         return Ok(());
     }
     let seen = format!("{} {}", answer.status, answer.excerpt());
-    Err(Fault::failed("the namespace cannot be made").because(seen).into())
+    Err(Error::experiment_saw("the namespace cannot be made", seen))
 }

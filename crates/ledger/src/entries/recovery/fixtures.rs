@@ -9,8 +9,8 @@ use reqwest::{Method, header};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
-use crate::{Engines, ProbeContext};
-use demo_base::error::{Fault, Result};
+use crate::{Engines, Error, ProbeContext};
+use demo_base::error::Result;
 use demo_base::ready::{Attempt, poll};
 use demo_sqld::namespace::NamespaceName;
 use demo_sqld_client::hrana::Reply;
@@ -78,7 +78,7 @@ pub fn data_dir(stack: &EphemeralStack) -> Result<PathBuf> {
     let service = stack.service("primary")?;
     let inside = service.environment.get("SQLD_DB_PATH").map(String::as_str).unwrap_or_default();
     let mount = service.mounts.iter().find(|mount| inside.starts_with(&mount.target));
-    let mount = mount.ok_or_else(|| Fault::input("the primary keeps its data in no mount"))?;
+    let mount = mount.ok_or_else(|| Error::layout("the primary keeps its data in no mount"))?;
     let rest = inside[mount.target.len()..].trim_start_matches('/');
     Ok(mount.source.join(rest))
 }
@@ -173,9 +173,11 @@ pub async fn given(stack: &EphemeralStack, name: &NamespaceName, sql: &[&str]) -
     for statement in sql {
         let reply = hrana.execute(statement).await?;
         if !reply.succeeded() {
-            return Err(Fault::failed(format!("`{statement}` did not run"))
-                .because(reply.describe())
-                .into());
+            return Err(Error::experiment_saw(
+                format!("`{statement}` did not run"),
+                reply.describe(),
+            )
+            .into());
         }
     }
     Ok(())

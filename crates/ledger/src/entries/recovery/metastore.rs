@@ -8,8 +8,8 @@ use serde_json::json;
 use super::fixtures::{
     Boot, ON_FILES, ask, boot, boot_with, create, data_dir, folder_of, given, log_line, outcome,
 };
-use crate::{Area, Observation, Probe, ProbeContext, Verdict};
-use demo_base::error::{Fault, Result};
+use crate::{Area, Error, Observation, Probe, ProbeContext, Verdict};
+use demo_base::error::Result;
 use demo_sqld::keys::SigningKey;
 use demo_sqld::namespace::NamespaceName;
 use demo_sqld::token;
@@ -78,7 +78,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
             lose(&stack).await?;
             let flag = "--allow-metastore-recovery".to_owned();
             if boot_with(&stack, |service| service.command.push(flag)).await? == Boot::Ended {
-                return Err(Fault::failed("the primary does not start with the flag").into());
+                return Err(Error::experiment("the primary does not start with the flag").into());
             }
             let [server, tenant] = both(&stack, &name, &token).await?;
             context.discard(&stack).await?;
@@ -182,7 +182,7 @@ async fn with_key(
         let reply = tenant.execute(sql).await?;
         if !reply.succeeded() {
             let said = format!("{} {}, {}", made.status, made.excerpt(), reply.describe());
-            return Err(Fault::failed("a namespace with a key of its own").because(said).into());
+            return Err(Error::experiment_saw("a namespace with a key of its own", said).into());
         }
     }
     Ok((stack, name, token))

@@ -9,8 +9,8 @@ use std::rc::Rc;
 use serde_json::json;
 
 use crate::entries::http_api::wire::{Wire, result, scalar, verdict_of};
-use crate::{Area, Engines, Observation, Probe, ProbeContext, Verdict};
-use demo_base::error::{Fault, Result};
+use crate::{Area, Engines, Error, Observation, Probe, ProbeContext, Verdict};
+use demo_base::error::Result;
 use demo_sqld::namespace::NamespaceName;
 use demo_stack::engine::ephemeral::EphemeralStack;
 
@@ -169,7 +169,7 @@ impl Tenants {
         let insert = format!("CREATE TABLE secret AS SELECT '{MARKER}' AS x");
         let made = wire.clone().namespace(&victim).execute(&insert).await?;
         if verdict_of(&made) != "ok" {
-            return Err(Fault::failed("cannot make the secret").because(made.body).into());
+            return Err(Error::experiment_saw("cannot make the secret", made.body).into());
         }
         let claims = json!({ "p": { "ro": { "ns": [reader.as_str()] } } });
         let token = stack.token_with(&claims)?;

@@ -9,8 +9,8 @@ use super::deadly::reader;
 use super::files::{MARKER, Tenants};
 use crate::entries::http_api::wire::{Wire, execute, result, scalar, verdict_of};
 use crate::entries::recovery::fixtures::{ask, create, given};
-use crate::{Area, Engines, Observation, Probe, Verdict};
-use demo_base::error::{Fault, Result};
+use crate::{Area, Engines, Error, Observation, Probe, Verdict};
+use demo_base::error::Result;
 use demo_gate::sql::capabilities::{Class, Entry, entries};
 
 pub(in crate::entries) const PROBES: &[Probe] = &[
@@ -92,9 +92,9 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
             let name = context.name("locked")?;
             let made = create(&stack, &name, &json!({ "txn_timeout_s": 1 })).await?;
             if made.status != 200 {
-                return Err(Fault::failed("the namespace was not made")
-                    .because(made.excerpt())
-                    .into());
+                return Err(
+                    Error::experiment_saw("the namespace was not made", made.excerpt()).into()
+                );
             }
             given(&stack, &name, &["CREATE TABLE t (x)"]).await?;
             let wire = reader(&stack, &name)?;
@@ -324,6 +324,6 @@ pub(in crate::entries) const READING_TABLE: &str =
 async fn names(wire: &Wire, sql: &str) -> Result<BTreeSet<String>> {
     let answer = wire.execute(sql).await?;
     let rows = result(&answer, 0)["response"]["result"]["rows"].as_array().cloned();
-    let rows = rows.ok_or_else(|| Fault::failed(format!("`{sql}`")).because(answer.excerpt()))?;
+    let rows = rows.ok_or_else(|| Error::experiment_saw(format!("`{sql}`"), answer.excerpt()))?;
     Ok(rows.iter().filter_map(|row| row[0]["value"].as_str()).map(str::to_owned).collect())
 }

@@ -8,13 +8,13 @@ use std::rc::Rc;
 use secrecy::SecretString;
 use serde_json::json;
 
-use crate::ProbeContext;
 use crate::entries::embedded::support::{self, Opening};
 use crate::entries::grpc::wire::Caller;
 use crate::entries::http_api::wire::{Wire, scalar, verdict_of};
 use crate::entries::websocket::Session;
 use crate::gate_audit::Target;
-use demo_base::error::{Fault, Result};
+use crate::{Error, ProbeContext};
+use demo_base::error::Result;
 use demo_base::files;
 use demo_config::file as config_file;
 use demo_gate::config::Config;
@@ -143,7 +143,8 @@ impl<'a> AttackContext<'a> {
         let mounts = &self.stack.service("replica")?.mounts;
         let mount = mounts.iter().find(|mount| !mount.read_only);
         let own = mount.filter(|mount| mount.source.starts_with(self.stack.folder()));
-        let own = own.ok_or_else(|| Fault::failed("the data is not in the stack's own folder"))?;
+        let own =
+            own.ok_or_else(|| Error::experiment("the data is not in the stack's own folder"))?;
         Ok(own.source.join(OUTER).join(below))
     }
 }
@@ -207,11 +208,10 @@ pub async fn rightful(context: &AttackContext<'_>) -> Result<Vec<String>> {
     Ok(done)
 }
 
-fn must(what: &str, verdict: String) -> Result<()> {
+fn must(what: &str, verdict: String) -> Result<(), Error> {
     if verdict == "ok" {
         return Ok(());
     }
-    Err(Fault::failed(format!("the gate keeps a token's holder from this: {what}"))
-        .because(verdict)
-        .into())
+    let what = format!("the gate keeps a token's holder from this: {what}");
+    Err(Error::experiment_saw(what, verdict))
 }

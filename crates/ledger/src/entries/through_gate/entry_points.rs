@@ -6,9 +6,10 @@ use reqwest::Method;
 use serde_json::{Map, Value, json};
 
 use super::attack_context::{SECRET, Tenants};
+use crate::Error;
 use crate::entries::http_api::wire::{Wire, baton, execute, scalar};
 use crate::gate_audit::{Attack, Attempt};
-use demo_base::error::{Fault, Result};
+use demo_base::error::Result;
 use demo_sqld::keys::SigningKey;
 use demo_sqld::namespace::NamespaceName;
 use demo_sqld::token;
@@ -83,7 +84,7 @@ pub(super) const ATTACKS: &[Attack] = &[
             };
             let opened = begin(&other)?.pipeline(json!([execute("BEGIN")])).await?;
             let baton = baton(&opened).ok_or_else(|| {
-                Fault::failed("no stream was opened").because(opened.body.clone())
+                Error::experiment_saw("no stream was opened", opened.body.clone())
             })?;
             let sql = format!("SELECT x FROM t WHERE x = '{SECRET}'");
             let request = json!({ "baton": baton, "requests": [execute(&sql)] });

@@ -8,7 +8,8 @@ use rcgen::{
     KeyPair,
 };
 
-use demo_base::error::{Fault, Result};
+use crate::Error;
+use demo_base::error::Result;
 use demo_base::files::{self, MODE_SHARED};
 
 /// What the certificates are like.
@@ -64,7 +65,7 @@ pub fn sec1_key() -> Result<String> {
     use base64::Engine;
     let whole = KeyPair::generate()?.serialize_der();
     let info = PrivateKeyInfoRef::try_from(whole.as_slice())
-        .map_err(|error| Fault::failed("a new key is not in PKCS#8 form").because(error))?;
+        .map_err(|error| Error::experiment_saw("a new key is not in PKCS#8 form", error))?;
     let body = base64::engine::general_purpose::STANDARD.encode(info.private_key.as_bytes());
     let lines: Vec<&str> = (0..body.len())
         .step_by(64)

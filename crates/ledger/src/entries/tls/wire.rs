@@ -2,8 +2,8 @@
 
 use super::relay::Relay;
 use crate::entries::following::support::{run, shows};
-use crate::{Area, Engines, Observation, Probe, ProbeContext, Verdict};
-use demo_base::error::{Fault, Result};
+use crate::{Area, Engines, Error, Observation, Probe, ProbeContext, Verdict};
+use demo_base::error::Result;
 use demo_stack::plan::Interface;
 use demo_stack::plan::blueprint::Variants;
 
@@ -74,7 +74,7 @@ async fn overheard(context: &ProbeContext<'_>, variants: Variants) -> Result<(us
     let seen = relay.saw(MARKER);
     context.discard(&stack).await?;
     if !shown || seen.0 == 0 {
-        return Err(Fault::failed("the replica did not get the row through the relay").into());
+        return Err(Error::experiment("the replica did not get the row through the relay").into());
     }
     Ok(seen)
 }

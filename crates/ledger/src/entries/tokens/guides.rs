@@ -9,8 +9,8 @@ use serde_json::json;
 
 use super::answers::{judge, outcome};
 use super::{READ, WRITE, with_claims};
-use crate::{Area, Engines, Probe, Verdict};
-use demo_base::error::{Fault, Result};
+use crate::{Area, Engines, Error, Probe, Verdict};
+use demo_base::error::Result;
 use demo_base::files;
 use demo_sqld::keys::SigningKey;
 use demo_sqld::token;
@@ -175,7 +175,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
             let secret = EncodingKey::from_secret(public.as_bytes());
             let claims = json!({ "a": "rw" });
             let confused = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &secret);
-            let confused = confused.map_err(|error| Fault::failed("cannot sign").because(error))?;
+            let confused = confused.map_err(|error| Error::experiment_saw("cannot sign", error))?;
             let confused = ask(confused).await?;
 
             let known = [
@@ -280,6 +280,6 @@ fn public_key_file(stack: &EphemeralStack) -> Result<String> {
     let primary = stack.service("primary")?;
     let target = primary.environment.get("SQLD_AUTH_JWT_KEY_FILE");
     let mount = primary.mounts.iter().find(|mount| Some(&mount.target) == target);
-    let mount = mount.ok_or_else(|| Fault::failed("the primary is given no key"))?;
+    let mount = mount.ok_or_else(|| Error::experiment("the primary is given no key"))?;
     Ok(files::read_text(&mount.source, "public key")?)
 }

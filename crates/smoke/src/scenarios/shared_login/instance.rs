@@ -129,7 +129,7 @@ impl<'a> Instance<'a> {
     /// Registers a user, or logs in one that exists.
     ///
     /// # Errors
-    /// Exit 3 when the instance does not answer; the same holds for the methods below.
+    /// When the instance does not answer; the same holds for the methods below.
     pub async fn log_in(&self, user: &str, password: &str) -> Result<Said> {
         let url = format!("{}/-/user/org.couchdb.user:{user}", self.base);
         let body = json!({ "name": user, "password": password, "type": "user" });
