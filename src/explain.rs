@@ -23,8 +23,9 @@ mod tenant;
 
 use std::error::Error as StdError;
 
-use demo_base::error::{Fault, messages};
-use demo_base::exit_code::ExitCode;
+use crate::exit_code::ExitCode;
+use crate::fault::Fault;
+use demo_base::error::messages;
 
 /// An error, ready to print.
 #[derive(Debug, Eq, PartialEq)]
@@ -73,24 +74,33 @@ impl From<ExitCode> for Advice {
     }
 }
 
+type Explain = fn(&(dyn StdError + 'static)) -> Option<Advice>;
+
+/// One for each crate; an error has exactly one type, so their order does not matter.
+const CRATES: &[Explain] = &[
+    |cause| cause.downcast_ref().map(own),
+    |cause| cause.downcast_ref().map(base::advice),
+    |cause| cause.downcast_ref().map(compose::advice),
+    |cause| cause.downcast_ref().map(config::advice),
+    |cause| cause.downcast_ref().map(gate::advice),
+    |cause| cause.downcast_ref().map(ledger::advice),
+    |cause| cause.downcast_ref().map(login::advice),
+    |cause| cause.downcast_ref().map(mint::advice),
+    |cause| cause.downcast_ref().map(service::advice),
+    |cause| cause.downcast_ref().map(smoke::advice),
+    |cause| cause.downcast_ref().map(sqld::advice),
+    |cause| cause.downcast_ref().map(sqld_client::advice),
+    |cause| cause.downcast_ref().map(sqld_dist::advice),
+    stack::advice,
+    |cause| cause.downcast_ref().map(tenant::advice),
+];
+
+fn own(fault: &Fault) -> Advice {
+    Advice { code: fault.code(), hint: fault.hint_text().map(str::to_owned) }
+}
+
 fn advice(cause: &(dyn StdError + 'static)) -> Option<Advice> {
-    if let Some(fault) = cause.downcast_ref::<Fault>() {
-        return Some(Advice { code: fault.code(), hint: fault.hint_text().map(str::to_owned) });
-    }
-    let base = cause.downcast_ref().map(base::advice);
-    base.or_else(|| cause.downcast_ref().map(compose::advice))
-        .or_else(|| cause.downcast_ref().map(config::advice))
-        .or_else(|| cause.downcast_ref().map(gate::advice))
-        .or_else(|| cause.downcast_ref().map(ledger::advice))
-        .or_else(|| cause.downcast_ref().map(login::advice))
-        .or_else(|| cause.downcast_ref().map(mint::advice))
-        .or_else(|| cause.downcast_ref().map(service::advice))
-        .or_else(|| cause.downcast_ref().map(smoke::advice))
-        .or_else(|| cause.downcast_ref().map(sqld::advice))
-        .or_else(|| cause.downcast_ref().map(sqld_client::advice))
-        .or_else(|| cause.downcast_ref().map(sqld_dist::advice))
-        .or_else(|| stack::advice(cause))
-        .or_else(|| cause.downcast_ref().map(tenant::advice))
+    CRATES.iter().find_map(|explain| explain(cause))
 }
 
 #[cfg(test)]

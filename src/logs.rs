@@ -8,7 +8,8 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use demo_base::error::{Fault, Result};
+use crate::fault::Fault;
+use demo_base::error::Result;
 
 /// The format of a log line.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, clap::ValueEnum)]

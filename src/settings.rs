@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::env_vars;
+use crate::fault::Fault;
 use demo_base::choice::Choice;
-use demo_base::error::{Fault, Result};
+use demo_base::error::Result;
 use demo_base::files;
 use demo_config::dotenv;
 use demo_smoke::NamespaceReplica;

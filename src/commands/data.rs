@@ -10,10 +10,11 @@ use super::session::Session;
 use super::target;
 use crate::cli::OutputFormat;
 use crate::cli::data::{InsertArgs, Target, TargetArgs};
+use crate::exit_code::ExitCode;
+use crate::fault::Fault;
 use crate::output::Output;
 use crate::settings::Settings;
-use demo_base::error::{Fault, Result};
-use demo_base::exit_code::ExitCode;
+use demo_base::error::Result;
 use demo_sqld_client::endpoint::Endpoint;
 use demo_sqld_client::hrana::Reply;
 

@@ -2,10 +2,10 @@
 
 use crate::cli::OutputFormat;
 use crate::doctor::{Severity, examine};
+use crate::exit_code::ExitCode;
 use crate::output::Output;
 use crate::settings::Settings;
 use demo_base::error::Result;
-use demo_base::exit_code::ExitCode;
 use demo_report::counted;
 use demo_report::style::{self, paint};
 

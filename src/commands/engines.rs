@@ -4,7 +4,8 @@ use crate::output::Output;
 use crate::settings::{EngineChoice, Settings};
 use tokio::sync::OnceCell;
 
-use demo_base::error::{Fault, Result};
+use crate::fault::Fault;
+use demo_base::error::Result;
 use demo_sqld_dist::binary::{Search, ServerBinary, locate};
 use demo_sqld_dist::install::{Request, install};
 use demo_sqld_dist::pins::Platform;

@@ -2,9 +2,9 @@
 
 use super::service;
 use crate::cli::gate::{GateCommand, GateServeArgs};
+use crate::exit_code::ExitCode;
 use crate::settings::Settings;
 use demo_base::error::Result;
-use demo_base::exit_code::ExitCode;
 use demo_gate;
 use demo_gate::config::Config;
 

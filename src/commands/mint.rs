@@ -7,10 +7,11 @@ use serde_json::json;
 use super::service;
 use crate::cli::OutputFormat;
 use crate::cli::mint::{CheckArgs, ConfigArgs, MintCommand, ServeArgs};
+use crate::exit_code::ExitCode;
+use crate::fault::Fault;
 use crate::output::Output;
 use crate::settings::Settings;
-use demo_base::error::{Fault, Result};
-use demo_base::exit_code::ExitCode;
+use demo_base::error::Result;
 use demo_mint::Service;
 use demo_mint::config::Config;
 

@@ -26,10 +26,11 @@ mod token;
 use clap::CommandFactory;
 
 use crate::cli::{App, Command, ExecArgs, OutputFormat};
+use crate::exit_code::ExitCode;
+use crate::fault::Fault;
 use crate::output::Output;
 use crate::settings::Settings;
-use demo_base::error::{Fault, Result};
-use demo_base::exit_code::ExitCode;
+use demo_base::error::Result;
 use demo_stack::engine::native::confinement::Confinement;
 use demo_stack::engine::native::launcher::{self, Launch};
 

@@ -7,9 +7,9 @@ use futures::future::BoxFuture;
 use tokio::sync::oneshot;
 
 use super::signals;
+use crate::exit_code::ExitCode;
 use crate::logs::{self, LogFormat};
 use demo_base::error::Result;
-use demo_base::exit_code::ExitCode;
 use demo_service::runtime;
 
 /// Completes when the service is to end.

@@ -6,9 +6,10 @@ use jiff::Timestamp;
 
 use super::target::{self, TargetServer};
 use crate::cli::data::{Target, TargetArgs};
+use crate::fault::Fault;
 use crate::output::Output;
 use crate::settings::Settings;
-use demo_base::error::{Fault, Result};
+use demo_base::error::Result;
 use demo_sqld::moment::relative;
 use demo_sqld_client::Client;
 use demo_sqld_client::embedded::{Freshness, Notice, Outcome, Replica};

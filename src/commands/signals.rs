@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::exit_code::ExitCode;
 use crate::output::Output;
 use demo_base::error::Result;
-use demo_base::exit_code::ExitCode;
 use demo_stack::engine::ephemeral::EphemeralStacks;
 
 /// Completes when the user or the system wants the run to end.

@@ -8,9 +8,10 @@ use super::session::Session;
 use super::target::refuse_stdin_twice;
 use crate::cli::OutputFormat;
 use crate::cli::data::SqlArgs;
+use crate::fault::Fault;
 use crate::output::Output;
 use crate::settings::Settings;
-use demo_base::error::{Fault, Result};
+use demo_base::error::Result;
 use demo_sqld_client::table::Table;
 
 /// Runs the SQL and prints a table on a terminal, tab-separated lines in a pipe, or JSON.

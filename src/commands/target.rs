@@ -10,8 +10,9 @@ use zeroize::Zeroizing;
 
 use crate::cli::data::{Target, TargetArgs};
 use crate::env_vars;
+use crate::fault::Fault;
 use crate::settings::Settings;
-use demo_base::error::{Fault, Result};
+use demo_base::error::Result;
 use demo_base::files;
 use demo_sqld::namespace::NamespaceName;
 use demo_sqld::token;

@@ -7,8 +7,9 @@ use jiff::Timestamp;
 
 use super::Finding;
 use crate::env_vars;
+use crate::fault::Fault;
 use crate::settings::Settings;
-use demo_base::error::{Fault, Result};
+use demo_base::error::Result;
 use demo_stack::state::Local;
 
 const AREA: &str = "machine";

@@ -1,7 +1,7 @@
 //! Files, locks and waiting.
 
+use crate::exit_code::ExitCode;
 use demo_base::Error;
-use demo_base::exit_code::ExitCode;
 
 use super::Advice;
 

@@ -1,6 +1,6 @@
 //! What a set of compose files says together.
 
-use demo_base::exit_code::ExitCode;
+use crate::exit_code::ExitCode;
 use demo_compose::Error;
 
 use super::Advice;

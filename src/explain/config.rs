@@ -1,6 +1,6 @@
 //! Compose files, the configuration of services, and `.env`.
 
-use demo_base::exit_code::ExitCode;
+use crate::exit_code::ExitCode;
 use demo_config::Error;
 use demo_config::interpolate::Problem;
 

@@ -1,6 +1,6 @@
 //! The configuration of the gate.
 
-use demo_base::exit_code::ExitCode;
+use crate::exit_code::ExitCode;
 use demo_gate::Error;
 
 use super::Advice;

@@ -1,6 +1,6 @@
 //! The probes.
 
-use demo_base::exit_code::ExitCode;
+use crate::exit_code::ExitCode;
 use demo_ledger::Error;
 
 use super::Advice;

@@ -1,6 +1,6 @@
 //! The login service and its benchmark.
 
-use demo_base::exit_code::ExitCode;
+use crate::exit_code::ExitCode;
 use demo_login::Error;
 
 use super::{Advice, sqld_client};

@@ -1,6 +1,6 @@
 //! The token mint.
 
-use demo_base::exit_code::ExitCode;
+use crate::exit_code::ExitCode;
 use demo_mint::Error;
 
 use super::Advice;

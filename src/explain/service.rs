@@ -1,6 +1,6 @@
 //! The listeners of the services.
 
-use demo_base::exit_code::ExitCode;
+use crate::exit_code::ExitCode;
 use demo_service::Error;
 
 use super::Advice;

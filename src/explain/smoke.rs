@@ -1,6 +1,6 @@
 //! The scenarios.
 
-use demo_base::exit_code::ExitCode;
+use crate::exit_code::ExitCode;
 use demo_smoke::Error;
 
 use super::Advice;

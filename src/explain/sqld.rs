@@ -1,6 +1,6 @@
 //! Keys and tokens.
 
-use demo_base::exit_code::ExitCode;
+use crate::exit_code::ExitCode;
 use demo_sqld::{Error, pem};
 
 use super::Advice;

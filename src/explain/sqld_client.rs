@@ -1,6 +1,6 @@
 //! What a server answers, and copies of its databases.
 
-use demo_base::exit_code::ExitCode;
+use crate::exit_code::ExitCode;
 use demo_sqld_client::Error;
 
 use super::Advice;

@@ -1,6 +1,6 @@
 //! The server binary: where it is, and where it is fetched from.
 
-use demo_base::exit_code::ExitCode;
+use crate::exit_code::ExitCode;
 use demo_sqld_dist::Error;
 
 use super::{Advice, base};

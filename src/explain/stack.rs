@@ -21,7 +21,7 @@ pub(super) fn advice(cause: &(dyn StdError + 'static)) -> Option<Advice> {
 
 #[cfg(test)]
 mod tests {
-    use demo_base::exit_code::ExitCode;
+    use crate::exit_code::ExitCode;
     use demo_stack::engine::{self, PortInUse, docker};
     use demo_stack::plan::{self, Interface};
     use demo_stack::{credentials, state};

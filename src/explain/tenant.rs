@@ -1,6 +1,6 @@
 //! Tenants.
 
-use demo_base::exit_code::ExitCode;
+use crate::exit_code::ExitCode;
 use demo_tenant::Error;
 
 use super::Advice;

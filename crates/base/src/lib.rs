@@ -3,7 +3,6 @@
 
 pub mod choice;
 pub mod error;
-pub mod exit_code;
 pub mod files;
 pub mod hex;
 pub mod progress;

@@ -5,10 +5,10 @@ mod scratch;
 
 use super::service;
 use crate::cli::auth::{AuthCommand, AuthServeArgs};
+use crate::exit_code::ExitCode;
 use crate::output::Output;
 use crate::settings::Settings;
 use demo_base::error::Result;
-use demo_base::exit_code::ExitCode;
 use demo_login;
 use demo_login::config::Config;
 

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use crate::cli::data::Target;
 use crate::commands::{namespace, target, token};
+use crate::fault::Fault;
 use crate::settings::Settings;
-use demo_base::error::{Fault, Result, find, joined};
+use demo_base::error::{Result, find, joined};
 use demo_base::random;
 use demo_login::config::{Backend, Libsql};
 use demo_login::migrate;

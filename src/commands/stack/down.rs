@@ -2,9 +2,10 @@
 
 use crate::cli::stack::{CleanupArgs, DownArgs};
 use crate::commands::engines::Engines;
+use crate::fault::Fault;
 use crate::output::Output;
 use crate::settings::Settings;
-use demo_base::error::{Fault, Result};
+use demo_base::error::Result;
 use demo_base::files::removal;
 use demo_report::counted;
 use demo_stack::engine::Stop;

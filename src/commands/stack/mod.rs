@@ -8,9 +8,10 @@ pub mod supervise;
 pub mod up;
 
 use super::engines::Engines;
+use crate::fault::Fault;
 use crate::output::Output;
 use crate::settings::{EngineChoice, Settings};
-use demo_base::error::{Fault, Result};
+use demo_base::error::Result;
 use demo_stack::engine::Engine;
 use demo_stack::engine::docker::discover;
 use demo_stack::engine::provider::Place;

@@ -15,9 +15,10 @@ use std::time::{Duration, Instant};
 use tokio::process::{Child, Command};
 
 use crate::commands::engines::Engines;
+use crate::fault::Fault;
 use crate::output::Output;
 use crate::settings::Settings;
-use demo_base::error::{Fault, Result};
+use demo_base::error::Result;
 use demo_base::ready::{Attempt, poll};
 use demo_stack::engine::native::pid_file::PidFile;
 use demo_stack::engine::provider::{Place, Provider};

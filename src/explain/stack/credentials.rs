@@ -1,6 +1,6 @@
 //! Keys, tokens and certificates.
 
-use demo_base::exit_code::ExitCode;
+use crate::exit_code::ExitCode;
 use demo_stack::credentials::Error;
 
 use crate::explain::Advice;

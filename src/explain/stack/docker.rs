@@ -1,6 +1,6 @@
 //! The Docker engine.
 
-use demo_base::exit_code::ExitCode;
+use crate::exit_code::ExitCode;
 use demo_stack::engine::docker::{Error, Unreachable};
 
 use crate::explain::Advice;

@@ -1,6 +1,6 @@
 //! Engines, and the servers that they run.
 
-use demo_base::exit_code::ExitCode;
+use crate::exit_code::ExitCode;
 use demo_stack::engine::native::confinement::SERVER_USER;
 use demo_stack::engine::{Error, PortInUse};
 use demo_stack::plan::Interface;

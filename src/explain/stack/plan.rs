@@ -1,6 +1,6 @@
 //! Plans of a stack.
 
-use demo_base::exit_code::ExitCode;
+use crate::exit_code::ExitCode;
 use demo_stack::plan::Error;
 
 use crate::explain::Advice;

@@ -1,6 +1,6 @@
 //! The record of the standing stack.
 
-use demo_base::exit_code::ExitCode;
+use crate::exit_code::ExitCode;
 use demo_stack::state::Error;
 
 use crate::explain::Advice;
