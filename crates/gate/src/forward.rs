@@ -130,10 +130,11 @@ fn bearer<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a st
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::paths::Encoding;
+    use super::super::paths::{Encoding, ProxyCall};
     use super::*;
 
     const PIPELINE: Endpoint = Endpoint::Pipeline(Encoding::Json);
+    const PROXY: Endpoint = Endpoint::Proxy(ProxyCall::Execute);
 
     fn head(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
         let mut headers = HeaderMap::new();
@@ -209,10 +210,10 @@ mod tests {
         let two = head(&[("authorization", "Bearer x"), ("authorization", "Bearer x")]);
         assert!(token(&two, PIPELINE).is_err());
         let grpc = head(&[("authorization", "Bearer x"), ("x-authorization", "Bearer y")]);
-        assert!(token(&grpc, Endpoint::Proxy).is_err());
+        assert!(token(&grpc, PROXY).is_err());
         assert_eq!(token(&grpc, PIPELINE), Ok(Some("x")));
         let grpc = head(&[("x-authorization", "Bearer y")]);
-        assert_eq!(token(&grpc, Endpoint::Proxy), Ok(Some("y")));
+        assert_eq!(token(&grpc, PROXY), Ok(Some("y")));
         assert_eq!(token(&grpc, PIPELINE), Ok(None));
     }
 
@@ -225,7 +226,7 @@ mod tests {
                 let name: HeaderName = name.parse().unwrap();
                 client.append(name, HeaderValue::from_static("x"));
             }
-            let sent = request(&client, Endpoint::Proxy, &"a".parse().unwrap(), "t");
+            let sent = request(&client, PROXY, &"a".parse().unwrap(), "t");
             for name in sent.keys() {
                 let ours = [header::AUTHORIZATION, GRPC_TOKEN, namespace_selector::BINARY].contains(name);
                 prop_assert!(ours || PASSED.contains(name), "{name}");

@@ -2,20 +2,20 @@
 //! does.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
-use bytes::Bytes;
 use libsql_sqlite3_parser::dialect::TokenType;
 use libsql_sqlite3_parser::lexer::Scanner;
 use libsql_sqlite3_parser::lexer::sql::Tokenizer;
 
-use super::paths::{self, Encoding};
+use super::message::{Content, Message};
+use super::paths::{self, Encoding, Endpoint, ProxyCall};
 use super::rights::Right;
 use super::routing::{classify, scan};
 use super::sql::capabilities::{Class, known};
-use super::streams::{self, Sniffer};
+use super::streams::Sniffer;
 use super::token::{Required, Verifier};
 use super::trusted_keys::TrustedKeys;
 use super::websocket::{hello, messages};
-use super::{grpc, inspect, namespace_selector, sql};
+use super::{grpc, namespace_selector, sql};
 use crate::revoked::Revoked;
 use demo_sqld::keys::KeySet;
 
@@ -66,24 +66,27 @@ fn unquoted(name: &[u8]) -> &[u8] {
     }
 }
 
-/// Bodies and messages in JSON.
+/// Bodies of every endpoint that takes JSON.
 pub fn hrana_json(data: &[u8]) {
-    let reader = inspect::json(data, Right::Read).is_ok();
-    let writer = inspect::json(data, Right::Write).is_ok();
-    assert!(writer || !reader);
-    let _ = streams::asked(Encoding::Json, data);
-    if let classify::Class::Replica(reads) = classify::pipeline(data) {
-        assert!(reads.waiting_for(7).is_ok());
+    for endpoint in
+        [Endpoint::Stateless, Endpoint::Pipeline(Encoding::Json), Endpoint::Cursor(Encoding::Json)]
+    {
+        let reader = Message::parse(endpoint, data, Right::Read, 0).is_ok();
+        let writer = Message::parse(endpoint, data, Right::Write, data.len());
+        assert!(writer.is_ok() || !reader);
+        if let Ok(message) = writer
+            && let classify::Class::Replica(reads) = classify::class(&message.content)
+        {
+            assert!(reads.waiting_for(7).is_ok());
+        }
     }
-    classify::cursor(data);
     scan::Scanner::default().take(data);
 }
 
 /// Bodies in protobuf.
 pub fn hrana_protobuf(data: &[u8]) {
-    let _ = inspect::pipeline(data, Right::Write);
-    let _ = inspect::cursor(data, Right::Read);
-    let _ = streams::asked(Encoding::Protobuf, data);
+    let _ = Message::parse(Endpoint::Pipeline(Encoding::Protobuf), data, Right::Write, 0);
+    let _ = Message::parse(Endpoint::Cursor(Encoding::Protobuf), data, Right::Read, 0);
 }
 
 /// Messages of a WebSocket, in both directions.
@@ -104,17 +107,15 @@ pub fn hello(data: &[u8]) {
 
 /// Calls of embedded replicas.
 pub fn grpc_frames(data: &[u8]) {
-    let body = Bytes::copy_from_slice(data);
-    if let Some(message) = grpc::message(&body) {
-        let _ = inspect::call(inspect::Call::Execute, &message, Right::Write);
-        let _ = inspect::call(inspect::Call::Describe, &message, Right::Read);
-    }
-    if let (Ok(a), Ok(b)) = ("a".parse(), "b".parse())
-        && let Some((own, client)) = grpc::own_client(&body, &a)
-    {
-        assert!(grpc::message(&own).is_some());
-        let other = grpc::own_client(&body, &b).map(|(_, client)| client);
-        assert_ne!(Some(client), other, "two namespaces share a client id");
+    for call in [ProxyCall::Execute, ProxyCall::Describe] {
+        if let Ok(message) = Message::parse(Endpoint::Proxy(call), data, Right::Write, 0)
+            && let Content::Call(call) = message.content
+            && let (Ok(a), Ok(b)) = ("a".parse(), "b".parse())
+        {
+            let (own, client) = call.within(&a);
+            assert!(grpc::message(&own).is_ok());
+            assert_ne!(client, call.within(&b).1, "two namespaces share a client id");
+        }
     }
 }
 
@@ -122,7 +123,7 @@ pub fn grpc_frames(data: &[u8]) {
 pub fn batons(data: &[u8]) {
     let Some((size, body)) = data.split_first() else { return };
     for encoding in [Encoding::Json, Encoding::Protobuf] {
-        let _ = streams::asked(encoding, body);
+        let _ = Message::parse(Endpoint::Pipeline(encoding), body, Right::Write, 0);
         for is_cursor in [false, true] {
             let mut sniffer = Sniffer::default();
             for part in body.chunks(usize::from(*size).max(1)) {

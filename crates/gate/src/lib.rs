@@ -5,7 +5,7 @@
 //! request --> paths: may it pass? --> namespace_selector: which namespace?
 //!         --> token: is it valid now? --> rights: does it cover the namespace?
 //!         --> tenants: limits --> body: read whole, within limits
-//!         --> inspect, sql: does its SQL stay in the database, and within the right?
+//!         --> message: what does it ask for? sql: may its SQL run with this right?
 //!         --> streams, grpc: does the stream or client id belong to the namespace?
 //!         --> forward: a new head --> upstream --> routing: primary or replica?
 //! ```
@@ -27,7 +27,7 @@ mod compression;
 mod error;
 mod forward;
 mod grpc;
-mod inspect;
+mod message;
 mod namespace_selector;
 mod paths;
 mod protobuf;

@@ -29,13 +29,20 @@ pub enum Endpoint {
         follows: bool,
     },
     /// A call of an embedded replica that runs statements on the primary.
-    Proxy,
+    Proxy(ProxyCall),
+}
+
+/// The calls that the official client makes. The gate refuses the others of the service.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ProxyCall {
+    Execute,
+    Describe,
 }
 
 impl Endpoint {
     /// Whether requests, answers and errors are gRPC.
     pub fn is_grpc(self) -> bool {
-        matches!(self, Self::Replication { .. } | Self::Proxy)
+        matches!(self, Self::Replication { .. } | Self::Proxy(_))
     }
 
     /// Whether the endpoint supports `method`.
@@ -77,8 +84,8 @@ const PASSED: [(&str, Endpoint); 17] = [
     ("/wal_log.ReplicationLog/BatchLogEntries", Endpoint::Replication { follows: false }),
     ("/wal_log.ReplicationLog/Snapshot", Endpoint::Replication { follows: false }),
     ("/wal_log.ReplicationLog/LogEntries", Endpoint::Replication { follows: true }),
-    ("/proxy.Proxy/Execute", Endpoint::Proxy),
-    ("/proxy.Proxy/Describe", Endpoint::Proxy),
+    ("/proxy.Proxy/Execute", Endpoint::Proxy(ProxyCall::Execute)),
+    ("/proxy.Proxy/Describe", Endpoint::Proxy(ProxyCall::Describe)),
 ];
 
 /// Where a request for `path` goes; `None` if it may not pass. The path is compared as it

@@ -11,18 +11,17 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use bytes::Bytes;
 use tower::util::option_layer;
 use tower::{Layer, ServiceExt, service_fn};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use super::config::Config;
-use super::inspect::{self, Judged, Refusal, SQL_FORBIDDEN};
-use super::paths::{self, Encoding, Endpoint, Place};
+use super::message::{Content, Message};
+use super::paths::{self, Endpoint, Place};
 use super::response_body::{self, Rules, Watch};
 use super::rights::Right;
-use super::streams::{self, Asked, Sniffer, StreamId};
-use super::upstream::Outgoing;
+use super::routing::Call;
+use super::streams::{Sniffer, StreamId};
 use super::{
     Gate, answer, compression, forward, grpc, namespace_selector, problem, token, websocket,
 };
@@ -180,54 +179,51 @@ async fn forward_call(
     let (verified, right) = gate.authorise(token, &namespace)?;
     let tenant = gate.tenants.of(&namespace);
     tenant.admit(1).await?;
-    let mut body = gate.reader.read(&tenant, &parts.headers, body).await?;
-    let Judged { statements } = inspected(place, &body, right)?;
+    let body = gate.reader.read(&tenant, &parts.headers, body).await?;
+    let Message { statements, content } =
+        Message::parse(endpoint, &body, right, gate.upstream.kept())?;
     if statements > 1 {
         tenant.admit(statements - 1).await?;
     }
-    let mut watch = None;
-    match endpoint {
-        Endpoint::Pipeline(encoding) | Endpoint::Cursor(encoding) => {
-            let stream = own_stream(gate, streams::asked(encoding, &body), &namespace)?;
+    let (mut watch, mut connects) = (None, false);
+    let mut sent_body = body.clone();
+    match &content {
+        Content::Stream(stream) => {
             watch = Some(Watch {
-                encoding,
-                cursor: matches!(endpoint, Endpoint::Cursor(_)),
+                encoding: stream.encoding,
+                cursor: stream.cursor,
                 streams: gate.streams.clone(),
                 namespace: namespace.clone(),
-                slot: tenant.stream(stream).await?,
+                slot: tenant.stream(own_stream(gate, stream.id, &namespace)?).await?,
                 sniffer: Sniffer::default(),
             });
         }
-        Endpoint::Proxy => {
-            let (own, client) = grpc::own_client(&body, &namespace).ok_or_else(no_call)?;
-            body = own;
+        Content::Call(call) => {
+            let (own, client) = call.within(&namespace);
+            sent_body = own;
             tenant.client(client).await?;
         }
-        Endpoint::Replication { .. } => {
-            grpc::message(&body).ok_or_else(no_call)?;
-        }
-        Endpoint::Root | Endpoint::Stateless | Endpoint::Version => {}
+        Content::Stateless => connects = true,
+        Content::Inert => {}
     }
     let follows = endpoint == Endpoint::Replication { follows: true };
     let executing = if follows { None } else { Some(tenant.execute().await?) };
-    let connection = match endpoint {
-        Endpoint::Root | Endpoint::Stateless => Some(tenant.connect().await?),
-        _ => None,
-    };
+    let connection = if connects { Some(tenant.connect().await?) } else { None };
     // The token may have expired while the body arrived.
     gate.verifier.recheck(&verified, token::now()).map_err(problem)?;
-    let outgoing = Outgoing {
+    let cursor = watch.as_ref().is_some_and(|watch| watch.cursor);
+    let call = Call {
         headers: forward::request(&parts.headers, endpoint, &namespace, token),
         may_write: right == Right::Write,
         namespace,
-        endpoint,
+        content,
         path: place.path,
-        body,
+        body: sent_body,
     };
     if let Some(watch) = &mut watch {
         watch.slot.sent();
     }
-    let sent = gate.upstream.send(outgoing).await;
+    let sent = gate.upstream.send(call).await;
     if sent.is_err()
         && let Some(watch) = &mut watch
     {
@@ -244,7 +240,7 @@ async fn forward_call(
     let rules = Rules {
         watch,
         // The statements of a cursor run while its answer is sent; all others have ended.
-        executing: executing.filter(|_| matches!(endpoint, Endpoint::Cursor(_))),
+        executing: executing.filter(|_| cursor),
         grpc: endpoint.is_grpc(),
         follows,
         gzip: compression::accepted(&parts.headers),
@@ -256,47 +252,19 @@ async fn forward_call(
     Ok(Response::from_parts(head, body))
 }
 
-/// The stream that a request continues, which must belong to its namespace.
+/// The stream that a request continues, if any, which must belong to its namespace.
 fn own_stream(
     gate: &Gate,
-    asked: Result<Asked, streams::Unreadable>,
+    stream: Option<StreamId>,
     namespace: &NamespaceName,
 ) -> Result<Option<StreamId>, Problem> {
-    match asked {
-        Ok(Asked::New) => Ok(None),
-        Ok(Asked::Goes(stream)) if gate.streams.belongs(stream, namespace) => Ok(Some(stream)),
-        // The answer is the same for a stream that has expired, one that another gate has
-        // opened and one of another namespace: the client has no right to know more.
-        Ok(Asked::Goes(_)) => Err(Problem::bad_request(
-            "STREAM_EXPIRED",
-            "the stream has expired, or was not opened in this namespace",
-        )),
-        Err(unreadable) => Err(Problem::bad_request("body-invalid", unreadable.to_string())),
+    if stream.is_none_or(|stream| gate.streams.belongs(stream, namespace)) {
+        return Ok(stream);
     }
-}
-
-/// Refuses SQL that reaches beyond the namespace, or beyond `right`.
-fn inspected(place: Place<'_>, body: &Bytes, right: Right) -> Result<Judged, Problem> {
-    let seen = match place.endpoint {
-        Endpoint::Root
-        | Endpoint::Stateless
-        | Endpoint::Pipeline(Encoding::Json)
-        | Endpoint::Cursor(Encoding::Json) => inspect::json(body, right),
-        Endpoint::Pipeline(Encoding::Protobuf) => inspect::pipeline(body, right),
-        Endpoint::Cursor(Encoding::Protobuf) => inspect::cursor(body, right),
-        Endpoint::Proxy => {
-            let message = grpc::message(body).ok_or_else(no_call)?;
-            let call = inspect::Call::of(place.path).ok_or_else(no_call)?;
-            inspect::call(call, &message, right)
-        }
-        Endpoint::Version | Endpoint::Replication { .. } => Ok(Judged::default()),
-    };
-    seen.map_err(|refusal| match refusal {
-        Refusal::Sql(_) => Problem::forbidden(SQL_FORBIDDEN, refusal.to_string()),
-        Refusal::Malformed(_) => Problem::bad_request("body-invalid", refusal.to_string()),
-    })
-}
-
-fn no_call() -> Problem {
-    Problem::bad_request("body-invalid", "the body is not a single gRPC message of this call")
+    // The answer is the same for a stream that has expired, one that another gate has opened
+    // and one of another namespace: the client has no right to know more.
+    Err(Problem::bad_request(
+        "STREAM_EXPIRED",
+        "the stream has expired, or was not opened in this namespace",
+    ))
 }

@@ -12,8 +12,8 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use moka::sync::Cache;
-use serde::Deserialize;
 
+use super::message::Refusal;
 use super::paths::Encoding;
 use super::protobuf;
 use demo_sqld::namespace::NamespaceName;
@@ -57,60 +57,12 @@ impl Streams {
     }
 }
 
-/// Which stream a pipeline or cursor request uses.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Asked {
-    /// It opens a stream.
-    New,
-    /// It continues one.
-    Goes(StreamId),
-}
-
-/// Why the body of a request is refused.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum Unreadable {
-    #[error("the body is not a Hrana request in this encoding")]
-    Body,
-    #[error("the baton is not valid")]
-    Baton,
-}
-
-#[derive(Deserialize)]
-struct Request {
-    #[serde(default)]
-    baton: Option<String>,
-}
-
-/// The stream that the body of a request uses.
+/// The stream that a request with `baton` continues.
 ///
 /// # Errors
-/// When the body or the baton is not valid: the server would refuse it as well.
-pub fn asked(encoding: Encoding, body: &[u8]) -> Result<Asked, Unreadable> {
-    let baton = match encoding {
-        // As the server parses it: the whole body, with an error for a duplicate key.
-        Encoding::Json => {
-            serde_json::from_slice::<Request>(body).map_err(|_| Unreadable::Body)?.baton
-        }
-        Encoding::Protobuf => {
-            let fields = protobuf::fields(body).ok_or(Unreadable::Body)?;
-            let mut batons = fields.into_iter().filter(|field| field.number == 1);
-            let baton = batons.next();
-            if batons.next().is_some() {
-                return Err(Unreadable::Body);
-            }
-            match baton {
-                None => None,
-                Some(field) => {
-                    let bytes = field.content.ok_or(Unreadable::Body)?;
-                    Some(String::from_utf8(bytes.to_vec()).map_err(|_| Unreadable::Body)?)
-                }
-            }
-        }
-    };
-    match baton {
-        None => Ok(Asked::New),
-        Some(text) => stream_id(text.as_bytes()).map(Asked::Goes).ok_or(Unreadable::Baton),
-    }
+/// When the baton is not valid: the server would refuse it as well.
+pub fn continued(baton: &str) -> Result<StreamId, Refusal> {
+    stream_id(baton.as_bytes()).ok_or(Refusal::Malformed("the baton is not valid"))
 }
 
 fn stream_id(baton: &[u8]) -> Option<StreamId> {
@@ -187,39 +139,6 @@ mod tests {
         let mut bytes = [7; BATON];
         bytes[..8].copy_from_slice(&id.to_be_bytes());
         STANDARD_NO_PAD.encode(bytes)
-    }
-
-    #[test]
-    fn a_json_request_names_its_stream() {
-        let json = |body: String| asked(Encoding::Json, body.as_bytes());
-        let going = Ok(Asked::Goes(StreamId(9)));
-        assert_eq!(json(format!(r#"{{"baton":"{}","requests":[]}}"#, text(9))), going);
-        assert_eq!(
-            json(format!(r#"{{"requests":[{{"baton":1}}],"\u0062aton":"{}"}}"#, text(9))),
-            going
-        );
-        for new in [r#"{"requests":[]}"#, r#"{"baton":null}"#, r#"{"x":{"baton":"y"}}"#] {
-            assert_eq!(json(new.to_owned()), Ok(Asked::New), "{new}");
-        }
-        let twice = format!(r#"{{"baton":null,"baton":"{}"}}"#, text(9));
-        for body in ["", "[", "[]x", "{\"baton\":7}", &twice, "{} {}"] {
-            assert_eq!(json(body.to_owned()), Err(Unreadable::Body), "{body}");
-        }
-        for baton in ["", "AAAA", &format!("{}=", text(9)), &text(9)[1..]] {
-            assert_eq!(json(format!(r#"{{"baton":"{baton}"}}"#)), Err(Unreadable::Baton));
-        }
-    }
-
-    #[test]
-    fn a_protobuf_request_names_its_stream() {
-        let mut body = Vec::new();
-        protobuf::push(&mut body, 2, b"request");
-        assert_eq!(asked(Encoding::Protobuf, &body), Ok(Asked::New));
-        protobuf::push(&mut body, 1, text(5).as_bytes());
-        assert_eq!(asked(Encoding::Protobuf, &body), Ok(Asked::Goes(StreamId(5))));
-        protobuf::push(&mut body, 1, text(6).as_bytes());
-        assert_eq!(asked(Encoding::Protobuf, &body), Err(Unreadable::Body));
-        assert_eq!(asked(Encoding::Protobuf, &[0x08, 1]), Err(Unreadable::Body));
     }
 
     fn answer(encoding: Encoding, cursor: bool, id: u64) -> Vec<u8> {

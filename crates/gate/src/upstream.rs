@@ -12,9 +12,8 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use thread_local::ThreadLocal;
 
 use super::config::Config;
-use super::paths::{Encoding, Endpoint};
 use super::routing::metrics::RoutingMetrics;
-use super::routing::{Call, Form, Lost, Open, Routing, Transport};
+use super::routing::{Call, Lost, Open, Routing, Transport};
 use demo_service::observe::Metrics;
 use demo_service::problem::Problem;
 use demo_sqld::namespace::NamespaceName;
@@ -24,19 +23,6 @@ const CONNECT: Duration = Duration::from_secs(2);
 /// How many idle connections are kept for the next request, and for how long.
 const IDLE_CONNECTIONS: usize = 512;
 const IDLE: Duration = Duration::from_secs(30);
-
-/// A permitted request, as it goes upstream.
-#[derive(Debug)]
-pub struct Outgoing {
-    pub namespace: NamespaceName,
-    pub endpoint: Endpoint,
-    /// Whether the token may write.
-    pub may_write: bool,
-    /// A path of the table in [`super::paths`].
-    pub path: &'static str,
-    pub headers: HeaderMap,
-    pub body: Bytes,
-}
 
 /// The servers behind the gate.
 pub struct Upstream {
@@ -66,26 +52,17 @@ impl Upstream {
         self.routing.open(namespace.as_str())
     }
 
-    /// Sends `outgoing` and returns the answer as soon as its head has arrived.
+    /// The longest JSON body whose requests are kept for [`Self::send`].
+    pub fn kept(&self) -> usize {
+        self.routing.kept()
+    }
+
+    /// Sends `call` and returns the answer as soon as its head has arrived.
     ///
     /// # Errors
     /// 503 when no server can be reached, 504 when it takes too long, 502 when
     /// the connection breaks.
-    pub async fn send(&self, outgoing: Outgoing) -> Result<Response<Body>, Problem> {
-        let form = match outgoing.endpoint {
-            Endpoint::Pipeline(Encoding::Json) => Form::Pipeline,
-            Endpoint::Cursor(Encoding::Json) => Form::Cursor,
-            Endpoint::Replication { .. } | Endpoint::Version => Form::Inert,
-            _ => Form::Opaque,
-        };
-        let call = Call {
-            namespace: outgoing.namespace,
-            form,
-            may_write: outgoing.may_write,
-            path: outgoing.path,
-            headers: outgoing.headers,
-            body: outgoing.body,
-        };
+    pub async fn send(&self, call: Call<'_>) -> Result<Response<Body>, Problem> {
         self.routing.send(call).await.map_err(|lost| match lost {
             Lost::Unreachable => unreachable(),
             Lost::Broken => broken(),

@@ -1,9 +1,12 @@
-//! Classifies request bodies: which server may answer, and what the answer will show.
+//! Classifies requests: which server may answer, and what the answer will show.
 
-use super::sql::only_reads;
-use super::wire::{Cursor, Index, Pipeline, Statement, StreamRequest};
+use serde_json::Value;
 
-/// A larger body is not read and goes to the primary.
+use super::sql;
+use crate::message::Content;
+use crate::message::hrana::{Batch, Body, Request, Statement};
+
+/// The requests of a larger body are not kept, and go to the primary.
 pub const READABLE_BYTES: usize = 1 << 20;
 
 /// Which server may answer.
@@ -41,69 +44,70 @@ impl Effect {
     pub const NONE: Self = Self { writes: Writes::Nothing, fresh: false };
 }
 
-/// Classifies the body of `/v2/pipeline` or `/v3/pipeline`.
-pub fn pipeline(body: &[u8]) -> Class<'_> {
-    if body.len() > READABLE_BYTES {
-        return Class::Primary(Effect::UNKNOWN);
-    }
-    let Ok(pipeline) = serde_json::from_slice::<Pipeline<'_>>(body) else {
-        return Class::Primary(Effect::UNKNOWN);
+/// Classifies a request.
+pub fn class<'a>(content: &'a Content<'a>) -> Class<'a> {
+    let stream = match content {
+        Content::Inert => return Class::Primary(Effect::NONE),
+        Content::Stream(stream) => stream,
+        Content::Stateless | Content::Call(_) => return Class::Primary(Effect::UNKNOWN),
     };
-    let fresh = pipeline.baton.is_none();
-    if fresh && is_self_contained(&pipeline.requests) {
-        return Class::Replica(Reads { pipeline });
-    }
-    let writes = pipeline.requests.iter().map(effect).fold(Writes::Nothing, worse);
-    Class::Primary(Effect { writes, fresh })
-}
-
-/// Classifies the body of `/v3/cursor`. A cursor leaves a stream open on the server that
-/// answers it (measured on sqld 0.24.32), so it always goes to the primary.
-pub fn cursor(body: &[u8]) -> Effect {
-    if body.len() > READABLE_BYTES {
-        return Effect::UNKNOWN;
-    }
-    match serde_json::from_slice::<Cursor<'_>>(body) {
-        Ok(cursor) if cursor.batch.steps.iter().all(|step| is_read(&step.stmt)) => {
-            Effect { writes: Writes::Nothing, fresh: cursor.baton.is_none() }
+    let fresh = stream.id.is_none();
+    match &stream.body {
+        Some(Body { requests: Some(requests), batch: None }) if !stream.cursor => {
+            if fresh && is_self_contained(requests) {
+                return Class::Replica(Reads { requests });
+            }
+            let writes = requests.iter().map(effect).fold(Writes::Nothing, worse);
+            Class::Primary(Effect { writes, fresh })
         }
-        _ => Effect::UNKNOWN,
+        // A cursor leaves a stream open on the server that answers it (measured on sqld
+        // 0.24.32), so it always goes to the primary.
+        Some(Body { requests: None, batch: Some(batch) }) if stream.cursor && only_reads(batch) => {
+            Class::Primary(Effect { writes: Writes::Nothing, fresh })
+        }
+        _ => Class::Primary(Effect::UNKNOWN),
     }
 }
 
 /// Whether there are only reads, with a `close` at the end and nowhere else.
-fn is_self_contained(requests: &[StreamRequest<'_>]) -> bool {
+fn is_self_contained(requests: &[Request<'_>]) -> bool {
     let Some((last, reads)) = requests.split_last() else { return false };
-    let bare = |request: &StreamRequest<'_>| {
+    let bare = |request: &Request<'_>| {
         request.sql.is_none() && request.sql_id.is_none() && request.replication_index.is_none()
     };
-    let read = |request: &StreamRequest<'_>| {
+    let read = |request: &Request<'_>| {
         bare(request)
-            && match (&*request.kind, &request.stmt, &request.batch) {
+            && match (kind(request), &request.stmt, &request.batch) {
                 ("execute", Some(stmt), None) => is_read(stmt),
                 ("batch", None, Some(batch)) => {
-                    !batch.steps.is_empty() && batch.steps.iter().all(|step| is_read(&step.stmt))
+                    batch.steps.as_ref().is_some_and(|steps| !steps.is_empty()) && only_reads(batch)
                 }
                 _ => false,
             }
     };
-    let closes = last.kind == "close" && bare(last) && last.stmt.is_none() && last.batch.is_none();
+    let closes = kind(last) == "close" && bare(last) && last.stmt.is_none() && last.batch.is_none();
     closes && !reads.is_empty() && reads.iter().all(read)
 }
 
-fn is_read(stmt: &Statement<'_>) -> bool {
-    stmt.sql_id.is_none() && stmt.sql.as_deref().is_some_and(only_reads)
+fn kind<'a>(request: &'a Request<'_>) -> &'a str {
+    request.r#type.as_deref().unwrap_or_default()
 }
 
-fn effect(request: &StreamRequest<'_>) -> Writes {
-    match (&*request.kind, &request.stmt, &request.batch) {
+fn is_read(stmt: &Statement<'_>) -> bool {
+    stmt.sql_id.is_none() && stmt.sql.as_deref().is_some_and(sql::only_reads)
+}
+
+fn only_reads(batch: &Batch<'_>) -> bool {
+    batch.steps.iter().flatten().all(|step| step.stmt.as_ref().is_some_and(is_read))
+}
+
+fn effect(request: &Request<'_>) -> Writes {
+    match (kind(request), &request.stmt, &request.batch) {
         ("close" | "describe" | "get_autocommit" | "store_sql" | "close_sql", None, None) => {
             Writes::Nothing
         }
         ("execute", Some(stmt), None) if is_read(stmt) => Writes::Nothing,
-        ("batch", None, Some(batch)) if batch.steps.iter().all(|step| is_read(&step.stmt)) => {
-            Writes::Nothing
-        }
+        ("batch", None, Some(batch)) if only_reads(batch) => Writes::Nothing,
         ("execute", Some(_), None) | ("batch", None, Some(_)) => Writes::Shown,
         // `sequence` answers without an index.
         _ => Writes::Unseen,
@@ -120,23 +124,23 @@ fn worse(one: Writes, other: Writes) -> Writes {
 
 /// A pipeline that any server may answer.
 pub struct Reads<'a> {
-    pipeline: Pipeline<'a>,
+    requests: &'a [Request<'a>],
 }
 
 impl Reads<'_> {
     /// How many indexes an answer without an error shows: one per `execute` and `batch`.
     pub fn answers(&self) -> usize {
-        self.pipeline.requests.len() - 1
+        self.requests.len() - 1
     }
 
     /// The highest index that the client itself wants to wait for; 0 for none.
     pub fn asked_index(&self) -> u64 {
-        let own = |request: &StreamRequest<'_>| {
-            let stmt = request.stmt.as_ref().and_then(|stmt| stmt.replication_index);
-            let batch = request.batch.as_ref().and_then(|batch| batch.replication_index);
-            stmt.max(batch)
+        let own = |request: &Request<'_>| {
+            let stmt = request.stmt.as_ref().and_then(|stmt| stmt.replication_index.as_ref());
+            let batch = request.batch.as_ref().and_then(|batch| batch.replication_index.as_ref());
+            stmt.or(batch).map(index)
         };
-        self.pipeline.requests.iter().filter_map(own).max().map_or(0, |index| index.0)
+        self.requests.iter().filter_map(own).max().unwrap_or(0)
     }
 
     /// The body that makes a replica wait until it has `index`.
@@ -144,18 +148,24 @@ impl Reads<'_> {
     /// # Errors
     /// Never, for a body that was read from JSON.
     pub fn waiting_for(&self, index: u64) -> serde_json::Result<Vec<u8>> {
-        let index = Some(Index(index));
-        let mut pipeline = self.pipeline.clone();
-        for request in &mut pipeline.requests {
+        let mut requests = self.requests.to_vec();
+        for request in &mut requests {
             if let Some(stmt) = &mut request.stmt {
-                stmt.replication_index = index;
+                stmt.replication_index = Some(index.to_string().into());
             }
             if let Some(batch) = &mut request.batch {
-                batch.replication_index = index;
+                batch.replication_index = Some(index.to_string().into());
             }
         }
-        serde_json::to_vec(&pipeline)
+        serde_json::to_vec(&Body { requests: Some(requests), batch: None })
     }
+}
+
+/// A replication index: a string in JSON, but the server accepts a number as well. No
+/// server has reached one that is neither.
+fn index(value: &Value) -> u64 {
+    let number = value.as_str().map_or_else(|| value.as_u64(), |text| text.parse().ok());
+    number.unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -164,16 +174,40 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::message::Message;
+    use crate::paths::{Encoding, Endpoint};
+    use crate::rights::Right;
+
+    const PIPELINE: Endpoint = Endpoint::Pipeline(Encoding::Json);
+
+    /// What `of` says about the class of `body`.
+    fn with<T>(endpoint: Endpoint, body: &[u8], of: impl FnOnce(Class<'_>) -> T) -> T {
+        match Message::parse(endpoint, body, Right::Write, READABLE_BYTES) {
+            Ok(message) => of(class(&message.content)),
+            Err(_) => of(Class::Primary(Effect::UNKNOWN)),
+        }
+    }
+
+    fn primary(class: Class<'_>) -> Effect {
+        match class {
+            Class::Primary(effect) => effect,
+            Class::Replica(_) => panic!("a replica may answer"),
+        }
+    }
+
+    fn replica(class: Class<'_>) -> Reads<'_> {
+        match class {
+            Class::Replica(reads) => reads,
+            Class::Primary(effect) => panic!("only the primary may answer: {effect:?}"),
+        }
+    }
 
     fn reads(body: &Value) -> bool {
-        matches!(pipeline(body.to_string().as_bytes()), Class::Replica(_))
+        with(PIPELINE, body.to_string().as_bytes(), |class| matches!(class, Class::Replica(_)))
     }
 
     fn at_primary(body: &Value) -> Effect {
-        match pipeline(body.to_string().as_bytes()) {
-            Class::Primary(effect) => effect,
-            Class::Replica(_) => panic!("a replica may answer: {body}"),
-        }
+        with(PIPELINE, body.to_string().as_bytes(), primary)
     }
 
     fn execute(sql: &str) -> Value {
@@ -206,7 +240,7 @@ mod tests {
         let open = json!({ "requests": [execute("SELECT 1")] });
         assert_eq!(at_primary(&open), Effect { writes: Writes::Nothing, fresh: true });
         let mut with_baton = closed(&[execute("SELECT 1")]);
-        with_baton["baton"] = json!("abc");
+        with_baton["baton"] = json!("A".repeat(64));
         assert_eq!(at_primary(&with_baton), Effect { writes: Writes::Nothing, fresh: false });
         let close = json!({ "type": "close" });
         let early = json!({ "requests": [close, execute("SELECT 1"), close] });
@@ -245,8 +279,7 @@ mod tests {
             r#"{"requests":[{"type":"execute","stmt":{"sql":"SELECT 1","sql":"DELETE FROM t"}},{"type":"close"}]}"#,
             r#"{"requests":[{"type":"execute","stmt":{"sql":"SELECT 1"}},{"type":"close"}]} x"#,
         ] {
-            let class = pipeline(body.as_bytes());
-            assert!(matches!(class, Class::Primary(Effect::UNKNOWN)), "{body}");
+            assert_eq!(with(PIPELINE, body.as_bytes(), primary), Effect::UNKNOWN, "{body}");
         }
         let long = closed(&[execute(&format!("SELECT 1 --{}", "x".repeat(READABLE_BYTES)))]);
         assert_eq!(at_primary(&long), Effect::UNKNOWN);
@@ -254,11 +287,13 @@ mod tests {
 
     #[test]
     fn a_cursor_is_a_read_or_unknown() {
+        let cursor = |body: &str| with(Endpoint::Cursor(Encoding::Json), body.as_bytes(), primary);
         let body = |sql: &str| json!({ "batch": { "steps": [{ "stmt": { "sql": sql } }] } });
-        let read = cursor(body("SELECT 1").to_string().as_bytes());
-        assert_eq!(read, Effect { writes: Writes::Nothing, fresh: true });
-        assert_eq!(cursor(body("DELETE FROM t").to_string().as_bytes()), Effect::UNKNOWN);
-        assert_eq!(cursor(b"{"), Effect::UNKNOWN);
+        let read = Effect { writes: Writes::Nothing, fresh: true };
+        assert_eq!(cursor(&body("SELECT 1").to_string()), read);
+        assert_eq!(cursor(&body("DELETE FROM t").to_string()), Effect::UNKNOWN);
+        assert_eq!(cursor("{"), Effect::UNKNOWN);
+        assert_eq!(cursor("{}"), Effect::UNKNOWN);
     }
 
     #[test]
@@ -267,9 +302,11 @@ mod tests {
             {"type":"execute","stmt":{"sql":"SELECT ?1, \"a\"","args":[{"type":"float","value":0.30000000000000004}, 1e3],"replication_index":"3"}},
             {"type":"batch","batch":{"steps":[{"condition":{"type":"ok","step":0},"stmt":{"sql":"SELECT 2"}}]}},
             {"type":"close"}]}"#;
-        let Class::Replica(reads) = pipeline(body.as_bytes()) else { panic!("a read") };
-        assert_eq!((reads.answers(), reads.asked_index()), (2, 3));
-        let written = String::from_utf8(reads.waiting_for(42).unwrap()).unwrap();
+        let written = with(PIPELINE, body.as_bytes(), |class| {
+            let reads = replica(class);
+            assert_eq!((reads.answers(), reads.asked_index()), (2, 3));
+            String::from_utf8(reads.waiting_for(42).unwrap()).unwrap()
+        });
         assert!(written.contains(r#"[{"type":"float","value":0.30000000000000004}, 1e3]"#));
         let written: Value = serde_json::from_str(&written).unwrap();
         assert_eq!(written["requests"][0]["stmt"]["replication_index"], "42");
@@ -304,10 +341,10 @@ mod tests {
                 .collect();
             let body = closed(&requests);
             let text = body.to_string();
-            let Class::Replica(first) = pipeline(text.as_bytes()) else { panic!("a read") };
-            let written = first.waiting_for(index).unwrap();
-            let Class::Replica(second) = pipeline(&written) else { panic!("still a read") };
-            prop_assert_eq!(second.asked_index(), index);
+            let wait = |class: Class<'_>| replica(class).waiting_for(index).unwrap();
+            let written = with(PIPELINE, text.as_bytes(), wait);
+            let again = with(PIPELINE, &written, |class| replica(class).asked_index());
+            prop_assert_eq!(again, index);
             let written: Value = serde_json::from_slice(&written).unwrap();
             for (number, request) in requests.iter().enumerate() {
                 prop_assert_eq!(&written["requests"][number]["stmt"]["sql"], &request["stmt"]["sql"]);

@@ -1,7 +1,7 @@
 //! Routes requests to a server: reads to replicas, everything else to the primary.
 //!
 //! ```text
-//! body --> classify (sql, wire): is it a read that any server may answer?
+//! content --> classify (sql): is it a read that any server may answer?
 //!      --> index: which index must a replica have reached? does this gate know?
 //!      --> replicas: which one is healthy?       --> its answer: checked, then passed on
 //!      --> else the primary (primary: is it up?) --> response_tap: reads indexes from the answer
@@ -19,7 +19,6 @@ pub mod scan;
 
 mod response_tap;
 mod sql;
-mod wire;
 
 use std::future::Future;
 use std::pin::pin;
@@ -39,6 +38,8 @@ use self::metrics::{Fallback, RoutingMetrics};
 use self::primary::{Standing, Watch};
 use self::replicas::{Replica, Replicas, Tried};
 use self::scan::Scanner;
+use crate::message::Content;
+use crate::paths::Encoding;
 use demo_sqld::namespace::NamespaceName;
 
 /// The header that names the server that answered: `primary`, `replica-1`.
@@ -80,26 +81,14 @@ pub enum Lost {
     Late,
 }
 
-/// The form of a request's body.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Form {
-    /// A Hrana pipeline in JSON.
-    Pipeline,
-    /// A Hrana cursor in JSON.
-    Cursor,
-    /// A request that may write and that the gate does not read.
-    Opaque,
-    /// A request that never writes.
-    Inert,
-}
-
 /// One request as it goes upstream.
-#[derive(Clone, Debug)]
-pub struct Call {
+#[derive(Debug)]
+pub struct Call<'a> {
     pub namespace: NamespaceName,
-    pub form: Form,
+    pub content: Content<'a>,
     /// Whether its token may write.
     pub may_write: bool,
+    /// A path of the table in [`crate::paths`].
     pub path: &'static str,
     pub headers: HeaderMap,
     pub body: Bytes,
@@ -119,7 +108,7 @@ const READ: Effect = Effect { writes: Writes::Nothing, fresh: true };
 
 /// A read that any server may answer.
 struct Wanted<'a> {
-    call: &'a Call,
+    call: &'a Call<'a>,
     namespace: &'a Namespace,
     reads: Reads<'a>,
     /// The index that the client itself asks for.
@@ -158,6 +147,11 @@ impl<T: Transport> Routing<T> {
         Self { transport, primary, watch, replicas, indexes: Indexes::default(), metrics }
     }
 
+    /// The longest JSON body whose requests [`Self::send`] needs; 0 without replicas.
+    pub fn kept(&self) -> usize {
+        if self.watch.is_none() { 0 } else { classify::READABLE_BYTES }
+    }
+
     /// Reads of `namespace` go to the primary until the result is dropped.
     pub fn open(&self, namespace: &str) -> Open {
         Open(self.question(&self.indexes.namespace(namespace), Effect::UNKNOWN))
@@ -167,21 +161,14 @@ impl<T: Transport> Routing<T> {
     ///
     /// # Errors
     /// When no server that may answer does so.
-    pub async fn send(&self, call: Call) -> Result<Response<Body>, Lost> {
+    pub async fn send(&self, call: Call<'_>) -> Result<Response<Body>, Lost> {
         if self.watch.is_none() {
             return self.pass(call).await;
         }
         let namespace = self.indexes.namespace(call.namespace.as_str());
-        // The class borrows the body.
-        let body = call.body.clone();
-        let mut effect = match call.form {
-            Form::Pipeline => match classify::pipeline(&body) {
-                Class::Replica(reads) => return self.read(&call, &namespace, reads).await,
-                Class::Primary(effect) => effect,
-            },
-            Form::Cursor => classify::cursor(&body),
-            Form::Opaque => Effect::UNKNOWN,
-            Form::Inert => Effect::NONE,
+        let mut effect = match classify::class(&call.content) {
+            Class::Replica(reads) => return self.read(&call, &namespace, reads).await,
+            Class::Primary(effect) => effect,
         };
         if !call.may_write {
             effect.writes = Writes::Nothing;
@@ -190,7 +177,7 @@ impl<T: Transport> Routing<T> {
     }
 
     /// Sends `call` to the only server; without replicas, its indexes do not matter.
-    async fn pass(&self, call: Call) -> Result<Response<Body>, Lost> {
+    async fn pass(&self, call: Call<'_>) -> Result<Response<Body>, Lost> {
         let Call { path, headers, body, .. } = call;
         let sent = self.transport.send(&self.primary, Method::POST, path, headers, body);
         let mut response = sent.await?;
@@ -201,7 +188,7 @@ impl<T: Transport> Routing<T> {
 
     async fn read(
         &self,
-        call: &Call,
+        call: &Call<'_>,
         namespace: &Namespace,
         reads: Reads<'_>,
     ) -> Result<Response<Body>, Lost> {
@@ -347,7 +334,7 @@ impl<T: Transport> Routing<T> {
     /// The answer of one replica; without its body if that is too long to check.
     async fn ask_replica(
         &self,
-        call: &Call,
+        call: &Call<'_>,
         replica: &Replica,
         body: Bytes,
     ) -> Result<(axum::http::response::Parts, Option<Bytes>), Lost> {
@@ -360,7 +347,7 @@ impl<T: Transport> Routing<T> {
 
     async fn ask_primary(
         &self,
-        call: &Call,
+        call: &Call<'_>,
         namespace: &Namespace,
         effect: Effect,
     ) -> Result<Response<Body>, Lost> {
@@ -375,7 +362,8 @@ impl<T: Transport> Routing<T> {
             }
         };
         self.metrics.served(PRIMARY);
-        let readable = matches!(call.form, Form::Pipeline | Form::Cursor);
+        let readable =
+            matches!(&call.content, Content::Stream(stream) if stream.encoding == Encoding::Json);
         let mut response = response_tap::watched(response, question, readable);
         name(&mut response, HeaderValue::from_static(PRIMARY));
         Ok(response)

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::messages::{self, Closed, Kind, Request, Sql};
-use crate::inspect::{self, SQL_FORBIDDEN};
+use crate::message::{self, SQL_FORBIDDEN};
 use crate::paths::Encoding;
 use crate::rights::Right;
 use crate::tenants::{Connection, Executing, Tenant};
@@ -356,7 +356,7 @@ impl State {
 }
 
 fn judge(sql: &str, right: Right) -> Result<(), Why> {
-    inspect::sql(sql, right)
+    message::judge(sql, right)
         .map(drop)
         .map_err(|refusal| Why { code: SQL_FORBIDDEN, said: refusal.to_string() })
 }

@@ -1,0 +1,285 @@
+//! Reads JSON, in one pass that copies nothing.
+//!
+//! Every string that is not an argument counts as SQL, wherever it is and including those
+//! under duplicate keys, so that it does not matter which of them the server uses. What the
+//! gate knows of a body goes into its [`Slot`]; anything else makes the body inexact.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::hrana::Body;
+use super::{Inspection, Refusal};
+use crate::streams::{self, StreamId};
+
+const NO_JSON: Refusal = Refusal::Malformed("the body is not valid for this route: it is not JSON");
+const NO_HRANA: Refusal = Refusal::Malformed("the body is not a Hrana request in this encoding");
+
+/// The keys that mean something, here or there.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(field_identifier, rename_all = "snake_case")]
+pub enum Key {
+    Args,
+    Baton,
+    Batch,
+    Cond,
+    Condition,
+    Conds,
+    NamedArgs,
+    Params,
+    ReplicationIndex,
+    Requests,
+    Sql,
+    SqlId,
+    Step,
+    Steps,
+    Stmt,
+    Type,
+    WantRows,
+    #[serde(other)]
+    Other,
+}
+
+/// Where a value goes.
+pub enum Slot<'s, 'a> {
+    Text(&'s mut Option<Cow<'a, str>>),
+    /// A number, a text that is one, or true or false.
+    Scalar(&'s mut Option<Value>),
+    /// As it is; never SQL, whatever it contains.
+    Arguments(&'s mut Option<&'a RawValue>),
+    Object(&'s mut dyn Object<'a>),
+    List(&'s mut dyn List<'a>),
+    /// Into a new item of the list.
+    Item(&'s mut dyn List<'a>),
+    /// Nowhere.
+    Unknown,
+}
+
+pub trait Object<'a> {
+    /// The object is there, if only with no field.
+    fn begin(&mut self) {}
+
+    fn field(&mut self, key: Key) -> Slot<'_, 'a>;
+}
+
+impl<'a, T: Object<'a> + Default> Object<'a> for Option<T> {
+    fn begin(&mut self) {
+        *self = Some(T::default());
+    }
+
+    fn field(&mut self, key: Key) -> Slot<'_, 'a> {
+        self.get_or_insert_default().field(key)
+    }
+}
+
+impl<'a, T: Object<'a>> Object<'a> for Box<T> {
+    fn field(&mut self, key: Key) -> Slot<'_, 'a> {
+        (**self).field(key)
+    }
+}
+
+pub trait List<'a> {
+    fn begin(&mut self);
+    fn item(&mut self) -> Slot<'_, 'a>;
+}
+
+impl<'a, T: Object<'a> + Default> List<'a> for Option<Vec<T>> {
+    fn begin(&mut self) {
+        *self = Some(Vec::new());
+    }
+
+    fn item(&mut self) -> Slot<'_, 'a> {
+        let items = self.get_or_insert_default();
+        items.push(T::default());
+        items.last_mut().map_or(Slot::Unknown, |item| Slot::Object(item))
+    }
+}
+
+/// Reads the body of a request without a stream.
+pub fn stateless(body: &[u8], sql: &mut Inspection) -> Result<(), Refusal> {
+    let mut seen = Seen { sql, refusal: None, exact: false, baton: None };
+    let scan = Scan { seen: &mut seen, slot: Slot::Unknown, counts: true, whole: false };
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    let read = scan.deserialize(&mut reader).and_then(|()| reader.end());
+    read.map_err(|_| seen.refusal.unwrap_or(NO_JSON))
+}
+
+/// Reads the body of a pipeline or a cursor: the stream that it continues, and what it asks
+/// for, if it has at most `kept` bytes and nothing that the gate does not know.
+pub fn stream<'a>(
+    body: &'a [u8],
+    sql: &mut Inspection,
+    kept: usize,
+) -> Result<(Option<StreamId>, Option<Body<'a>>), Refusal> {
+    let mut whole = Body::default();
+    let mut seen = Seen { sql, refusal: None, exact: body.len() <= kept, baton: None };
+    let slot = Slot::Object(&mut whole);
+    let scan = Scan { seen: &mut seen, slot, counts: true, whole: true };
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    if let Err(error) = reader.deserialize_map(scan).and_then(|()| reader.end()) {
+        let wrong = if error.is_data() { NO_HRANA } else { NO_JSON };
+        return Err(seen.refusal.unwrap_or(wrong));
+    }
+    let exact = seen.exact;
+    let id = seen.baton.as_deref().map(streams::continued).transpose()?;
+    Ok((id, exact.then_some(whole)))
+}
+
+struct Seen<'q> {
+    sql: &'q mut Inspection,
+    refusal: Option<Refusal>,
+    /// Whether everything so far is known. Once something is not, nothing more is kept.
+    exact: bool,
+    baton: Option<String>,
+}
+
+/// Visits a value and everything inside it.
+struct Scan<'r, 'q, 's, 'a> {
+    seen: &'r mut Seen<'q>,
+    slot: Slot<'s, 'a>,
+    /// Whether its strings count as statements. Words of the protocol are judged too, but
+    /// do not count.
+    counts: bool,
+    /// Whether it is the body of a pipeline or a cursor.
+    whole: bool,
+}
+
+impl<'a> Scan<'_, '_, '_, 'a> {
+    fn text<E: Error>(self, text: &str, kept: impl FnOnce() -> Cow<'a, str>) -> Result<(), E> {
+        let Self { seen, slot, counts, .. } = self;
+        let before = seen.sql.statements;
+        if let Err(refusal) = seen.sql.add(text) {
+            seen.refusal = Some(refusal);
+            return Err(E::custom("refused"));
+        }
+        if !counts {
+            seen.sql.statements = before;
+        }
+        match slot {
+            Slot::Text(place) => *place = Some(kept()),
+            Slot::Scalar(place) => *place = Some(text.into()),
+            _ => seen.exact = false,
+        }
+        Ok(())
+    }
+
+    fn scalar(self, value: impl Into<Value>) {
+        match self.slot {
+            Slot::Scalar(place) => *place = Some(value.into()),
+            _ => self.seen.exact = false,
+        }
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Scan<'_, '_, '_, 'de> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(mut self, deserializer: D) -> Result<(), D::Error> {
+        if let Slot::Item(list) = self.slot {
+            self.slot = list.item();
+        }
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Scan<'_, '_, '_, 'de> {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a Hrana request")
+    }
+
+    fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<(), E> {
+        self.text(text, || Cow::Borrowed(text))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
+        self.text(text, || Cow::Owned(text.to_owned()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        let Self { seen, mut slot, counts, .. } = self;
+        match &mut slot {
+            Slot::List(list) => list.begin(),
+            _ => seen.exact = false,
+        }
+        loop {
+            let slot = match &mut slot {
+                Slot::List(list) if seen.exact => Slot::Item(&mut **list),
+                _ => Slot::Unknown,
+            };
+            let item = Scan { seen, slot, counts, whole: false };
+            if items.next_element_seed(item)?.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
+        let Self { seen, mut slot, counts, whole } = self;
+        match &mut slot {
+            Slot::Object(object) => object.begin(),
+            _ => seen.exact = false,
+        }
+        let mut keys = 0_u32;
+        while let Some(key) = entries.next_key::<Key>()? {
+            let bit = 1 << key as u32;
+            let twice = keys & bit != 0;
+            keys |= bit;
+            if whole && matches!(key, Key::Baton) {
+                if twice {
+                    return Err(A::Error::duplicate_field("baton"));
+                }
+                seen.baton = entries.next_value()?;
+                continue;
+            }
+            let slot = match &mut slot {
+                Slot::Object(object) if seen.exact && !twice => object.field(key),
+                _ => Slot::Unknown,
+            };
+            seen.exact &= !matches!(slot, Slot::Unknown);
+            match (key, slot) {
+                (_, Slot::Arguments(place)) => *place = Some(entries.next_value()?),
+                (Key::Args | Key::NamedArgs | Key::Params, _) => {
+                    let IgnoredAny = entries.next_value()?;
+                }
+                (key, slot) => {
+                    use Key::{Baton, Condition, ReplicationIndex, Type};
+                    let word = matches!(key, Type | Baton | Condition | ReplicationIndex);
+                    let value = Scan { seen, slot, counts: counts && !word, whole: false };
+                    entries.next_value_seed(value)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, flag: bool) -> Result<(), E> {
+        self.scalar(flag);
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<(), E> {
+        self.scalar(number);
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<(), E> {
+        self.scalar(number);
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<(), E> {
+        self.scalar(number);
+        Ok(())
+    }
+
+    /// Null, which is the same as nothing.
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+}

@@ -1,0 +1,86 @@
+//! Reads protobuf, with the types that the server uses.
+
+use libsql_hrana::proto::{Batch, CursorReqBody, PipelineReqBody, StreamRequest};
+use libsql_replication::rpc::proxy::{DescribeRequest, ProgramReq};
+use prost::Message;
+
+use super::{Inspection, Refusal};
+use crate::grpc::{self, Call};
+use crate::paths::ProxyCall;
+use crate::protobuf::{Field, fields};
+use crate::streams::{self, StreamId};
+
+const NO_HRANA: Refusal = Refusal::Malformed(
+    "the body is not valid for this route: it is not a Hrana request in protobuf",
+);
+const NO_CALL: Refusal =
+    Refusal::Malformed("the body is not valid for this route: it is not the message of this call");
+
+/// Reads the body of a pipeline.
+pub fn pipeline(body: &[u8], sql: &mut Inspection) -> Result<Option<StreamId>, Refusal> {
+    let body: PipelineReqBody = read(body, |_| ()).ok_or(NO_HRANA)?;
+    for request in &body.requests {
+        match request {
+            StreamRequest::Execute(request) => sql.add_some(request.stmt.sql.as_ref())?,
+            StreamRequest::Batch(request) => batch(&request.batch, sql)?,
+            StreamRequest::Sequence(request) => sql.add_some(request.sql.as_ref())?,
+            StreamRequest::Describe(request) => sql.add_some(request.sql.as_ref())?,
+            StreamRequest::StoreSql(request) => sql.add(&request.sql)?,
+            StreamRequest::None
+            | StreamRequest::Close(_)
+            | StreamRequest::CloseSql(_)
+            | StreamRequest::GetAutocommit(_) => {}
+        }
+    }
+    body.baton.as_deref().map(streams::continued).transpose()
+}
+
+/// Reads the body of a cursor.
+pub fn cursor(body: &[u8], sql: &mut Inspection) -> Result<Option<StreamId>, Refusal> {
+    let body: CursorReqBody = read(body, |_| ()).ok_or(NO_HRANA)?;
+    batch(&body.batch, sql)?;
+    body.baton.as_deref().map(streams::continued).transpose()
+}
+
+fn batch(batch: &Batch, sql: &mut Inspection) -> Result<(), Refusal> {
+    batch.steps.iter().try_for_each(|step| sql.add_some(step.stmt.sql.as_ref()))
+}
+
+/// Reads the body of `call`.
+pub fn call<'a>(
+    call: ProxyCall,
+    body: &'a [u8],
+    sql: &mut Inspection,
+) -> Result<Call<'a>, Refusal> {
+    let message = grpc::message(body)?;
+    let (mut client, mut rest) = (None, Vec::with_capacity(message.len()));
+    let each = |field: &Field<'a>| match field.number {
+        1 => client = field.content,
+        _ => rest.extend_from_slice(field.whole),
+    };
+    match call {
+        ProxyCall::Execute => {
+            let request: ProgramReq = read(message, each).ok_or(NO_CALL)?;
+            let steps = request.pgm.iter().flat_map(|program| &program.steps);
+            let mut statements = steps.filter_map(|step| step.query.as_ref());
+            statements.try_for_each(|query| sql.add(&query.stmt))?;
+        }
+        ProxyCall::Describe => {
+            let request: DescribeRequest = read(message, each).ok_or(NO_CALL)?;
+            sql.add(&request.stmt)?;
+        }
+    }
+    Ok(Call { client: client.ok_or(grpc::NOT_ONE_MESSAGE)?, rest })
+}
+
+/// Reads `message` field by field, as the server does, and shows each to `see`. Of a second
+/// field 1, the baton or client id, the server would use only one; it is not valid here.
+fn read<'a, T: Message + Default>(message: &'a [u8], mut see: impl FnMut(&Field<'a>)) -> Option<T> {
+    let (mut whole, mut first) = (T::default(), 0);
+    for field in fields(message)? {
+        whole.merge(field.whole).ok()?;
+        first += usize::from(field.number == 1);
+        see(&field);
+    }
+    (first < 2).then_some(whole)
+}
