@@ -67,6 +67,13 @@ pub fn push(message: &mut Vec<u8>, number: u8, content: &[u8]) {
     message.extend_from_slice(content);
 }
 
+/// A message with only field `number` (below 16).
+pub fn nested(number: u8, content: &[u8]) -> Vec<u8> {
+    let mut message = Vec::with_capacity(content.len() + 6);
+    push(&mut message, number, content);
+    message
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -60,17 +60,10 @@ pub enum Slot<'s, 'a> {
 }
 
 pub trait Object<'a> {
-    /// The object is there, if only with no field.
-    fn begin(&mut self) {}
-
     fn field(&mut self, key: Key) -> Slot<'_, 'a>;
 }
 
 impl<'a, T: Object<'a> + Default> Object<'a> for Option<T> {
-    fn begin(&mut self) {
-        *self = Some(T::default());
-    }
-
     fn field(&mut self, key: Key) -> Slot<'_, 'a> {
         self.get_or_insert_default().field(key)
     }
@@ -83,15 +76,10 @@ impl<'a, T: Object<'a>> Object<'a> for Box<T> {
 }
 
 pub trait List<'a> {
-    fn begin(&mut self);
     fn item(&mut self) -> Slot<'_, 'a>;
 }
 
 impl<'a, T: Object<'a> + Default> List<'a> for Option<Vec<T>> {
-    fn begin(&mut self) {
-        *self = Some(Vec::new());
-    }
-
     fn item(&mut self) -> Slot<'_, 'a> {
         let items = self.get_or_insert_default();
         items.push(T::default());
@@ -101,11 +89,7 @@ impl<'a, T: Object<'a> + Default> List<'a> for Option<Vec<T>> {
 
 /// Reads the body of a request without a stream.
 pub fn stateless(body: &[u8], sql: &mut Inspection) -> Result<(), Refusal> {
-    let mut seen = Seen { sql, refusal: None, exact: false, baton: None };
-    let scan = Scan { seen: &mut seen, slot: Slot::Unknown, counts: true, whole: false };
-    let mut reader = serde_json::Deserializer::from_slice(body);
-    let read = scan.deserialize(&mut reader).and_then(|()| reader.end());
-    read.map_err(|_| seen.refusal.unwrap_or(NO_JSON))
+    read(body, sql, false, None).map(drop)
 }
 
 /// Reads the body of a pipeline or a cursor: the stream that it continues, and what it asks
@@ -115,18 +99,31 @@ pub fn stream<'a>(
     sql: &mut Inspection,
     kept: usize,
 ) -> Result<(Option<StreamId>, Option<Body<'a>>), Refusal> {
-    let mut whole = Body::default();
-    let mut seen = Seen { sql, refusal: None, exact: body.len() <= kept, baton: None };
-    let slot = Slot::Object(&mut whole);
-    let scan = Scan { seen: &mut seen, slot, counts: true, whole: true };
+    let mut asked = Body::default();
+    let (baton, exact) = read(body, sql, body.len() <= kept, Some(&mut asked))?;
+    let id = baton.as_deref().map(streams::continued).transpose()?;
+    Ok((id, exact.then_some(asked)))
+}
+
+fn read<'a>(
+    body: &'a [u8],
+    sql: &mut Inspection,
+    exact: bool,
+    asked: Option<&mut Body<'a>>,
+) -> Result<(Option<String>, bool), Refusal> {
+    let mut seen = Seen { sql, refusal: None, exact, baton: None };
+    let whole = asked.is_some();
+    let slot = asked.map_or(Slot::Unknown, |asked| Slot::Object(asked));
+    let scan = Scan { seen: &mut seen, slot, counts: true, whole };
     let mut reader = serde_json::Deserializer::from_slice(body);
-    if let Err(error) = reader.deserialize_map(scan).and_then(|()| reader.end()) {
-        let wrong = if error.is_data() { NO_HRANA } else { NO_JSON };
-        return Err(seen.refusal.unwrap_or(wrong));
+    let read = if whole { reader.deserialize_map(scan) } else { scan.deserialize(&mut reader) };
+    match read.and_then(|()| reader.end()) {
+        Ok(()) => Ok((seen.baton, seen.exact)),
+        Err(error) => {
+            let wrong = if error.is_data() { NO_HRANA } else { NO_JSON };
+            Err(seen.refusal.unwrap_or(wrong))
+        }
     }
-    let exact = seen.exact;
-    let id = seen.baton.as_deref().map(streams::continued).transpose()?;
-    Ok((id, exact.then_some(whole)))
 }
 
 struct Seen<'q> {
@@ -203,10 +200,7 @@ impl<'de> Visitor<'de> for Scan<'_, '_, '_, 'de> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
         let Self { seen, mut slot, counts, .. } = self;
-        match &mut slot {
-            Slot::List(list) => list.begin(),
-            _ => seen.exact = false,
-        }
+        seen.exact &= matches!(slot, Slot::List(_));
         loop {
             let slot = match &mut slot {
                 Slot::List(list) if seen.exact => Slot::Item(&mut **list),
@@ -221,10 +215,7 @@ impl<'de> Visitor<'de> for Scan<'_, '_, '_, 'de> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
         let Self { seen, mut slot, counts, whole } = self;
-        match &mut slot {
-            Slot::Object(object) => object.begin(),
-            _ => seen.exact = false,
-        }
+        seen.exact &= matches!(slot, Slot::Object(_));
         let mut keys = 0_u32;
         while let Some(key) = entries.next_key::<Key>()? {
             let bit = 1 << key as u32;
@@ -255,6 +246,8 @@ impl<'de> Visitor<'de> for Scan<'_, '_, '_, 'de> {
                 }
             }
         }
+        // No object of Hrana is empty.
+        seen.exact &= keys != 0;
         Ok(())
     }
 

@@ -53,7 +53,8 @@ pub fn class<'a>(content: &'a Content<'a>) -> Class<'a> {
     };
     let fresh = stream.id.is_none();
     match &stream.body {
-        Some(Body { requests: Some(requests), batch: None }) if !stream.cursor => {
+        Some(Body { requests, batch: None }) if !stream.cursor => {
+            let requests = requests.as_deref().unwrap_or_default();
             if fresh && is_self_contained(requests) {
                 return Class::Replica(Reads { requests });
             }

@@ -1,4 +1,4 @@
-//! Reads the requests of a WebSocket as far as the gate must understand them, and writes the
+//! Reads the messages of a WebSocket as far as the gate must understand them, and writes the
 //! gate's own answers. Requests are read as the server reads them (`hrana/ws/proto.rs` of
 //! sqld 0.24.32), without the arguments, which are never SQL.
 
@@ -7,11 +7,18 @@ use std::borrow::Cow;
 use prost::Message as _;
 use serde::Deserialize;
 use serde_json::json;
-use serde_json::value::RawValue;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::paths::Encoding;
-use crate::protobuf;
+use crate::protobuf::{self, Field, nested};
+
+/// A message of a client.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Said {
+    /// A hello, with its token, if any.
+    Hello(Option<String>),
+    Request(Request),
+}
 
 /// A request of a client.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -51,19 +58,25 @@ pub struct Sql {
     pub id: Option<i32>,
 }
 
-/// The request in `message`; `None` when it is not one that the server knows.
-pub fn request(encoding: Encoding, message: &[u8]) -> Option<Request> {
+/// Reads `message`; `None` when it is not one that the server knows.
+pub fn read(encoding: Encoding, message: &[u8]) -> Option<Said> {
     match encoding {
         Encoding::Json => from_json(message),
         Encoding::Protobuf => from_protobuf(message),
     }
 }
 
+/// A hello or a request; its type says which.
 #[derive(Deserialize)]
 struct Outer<'a> {
-    request_id: i32,
-    #[serde(borrow)]
-    request: &'a RawValue,
+    #[serde(borrow, rename = "type")]
+    kind: Cow<'a, str>,
+    #[serde(default)]
+    jwt: Option<String>,
+    #[serde(default)]
+    request_id: Option<i32>,
+    #[serde(borrow, default)]
+    request: Option<Inner<'a>>,
 }
 
 #[derive(Deserialize)]
@@ -118,9 +131,14 @@ impl Batch {
     }
 }
 
-fn from_json(message: &[u8]) -> Option<Request> {
+fn from_json(message: &[u8]) -> Option<Said> {
+    // A duplicate key is an error, as it is for the server.
     let outer: Outer<'_> = serde_json::from_slice(message).ok()?;
-    let inner: Inner<'_> = serde_json::from_str(outer.request.get()).ok()?;
+    let (id, inner) = match &*outer.kind {
+        "hello" => return Some(Said::Hello(outer.jwt)),
+        "request" => (outer.request_id?, outer.request?),
+        _ => return None,
+    };
     let text = Sql { text: inner.sql.clone(), id: inner.sql_id };
     let (stream, cursor) = (inner.stream_id, inner.cursor_id);
     let kind = match &*inner.kind {
@@ -139,13 +157,14 @@ fn from_json(message: &[u8]) -> Option<Request> {
         "close_sql" => Kind::CloseSql(inner.sql_id?),
         _ => return None,
     };
-    Some(Request { id: outer.request_id, kind })
+    Some(Said::Request(Request { id, kind }))
 }
 
+/// A message that names a request, a stream, a cursor or an SQL text.
 #[derive(prost::Message)]
-struct OnStream {
+struct Number {
     #[prost(int32, tag = "1")]
-    stream_id: i32,
+    number: i32,
 }
 
 #[derive(prost::Message)]
@@ -192,11 +211,28 @@ struct Store {
     sql: String,
 }
 
-fn from_protobuf(message: &[u8]) -> Option<Request> {
+fn from_protobuf(message: &[u8]) -> Option<Said> {
     // Exactly one field each: a parser would merge several, or take the last one.
     let fields = protobuf::fields(message)?;
     let [whole] = fields.as_slice() else { return None };
-    let fields = protobuf::fields(whole.content.filter(|_| whole.number == 2)?)?;
+    let content = protobuf::fields(whole.content?)?;
+    match whole.number {
+        1 => {
+            let mut tokens = content.into_iter().filter(|field| field.number == 1);
+            match (tokens.next(), tokens.next()) {
+                (None, _) => Some(Said::Hello(None)),
+                (Some(token), None) => {
+                    Some(Said::Hello(Some(String::from_utf8(token.content?.to_vec()).ok()?)))
+                }
+                (Some(_), Some(_)) => None,
+            }
+        }
+        2 => protobuf_request(content).map(Said::Request),
+        _ => None,
+    }
+}
+
+fn protobuf_request(fields: Vec<Field<'_>>) -> Option<Request> {
     let (mut id, mut request) = (None, None);
     for field in fields {
         match (field.number, field.content) {
@@ -210,7 +246,7 @@ fn from_protobuf(message: &[u8]) -> Option<Request> {
         }
     }
     let (number, content) = request?;
-    let one = || OnStream::decode(content).ok().map(|it| it.stream_id);
+    let one = || Number::decode(content).ok().map(|it| it.number);
     let kind = match number {
         2 => Kind::OpenStream(one()?),
         3 => Kind::CloseStream(one()?),
@@ -289,25 +325,11 @@ pub fn about(encoding: Encoding, message: &[u8]) -> Option<About> {
 }
 
 #[derive(prost::Message)]
-struct Error {
-    #[prost(string, tag = "1")]
-    message: String,
-    #[prost(string, tag = "2")]
-    code: String,
-}
-
-#[derive(prost::Message)]
 struct ResponseError {
     #[prost(int32, tag = "1")]
     request_id: i32,
     #[prost(message, required, tag = "2")]
-    error: Error,
-}
-
-#[derive(prost::Message)]
-struct RequestId {
-    #[prost(int32, tag = "1")]
-    request_id: i32,
+    error: libsql_hrana::proto::Error,
 }
 
 /// The answer to request `id`, which failed.
@@ -319,11 +341,9 @@ pub fn error(encoding: Encoding, id: i32, code: &str, message: &str) -> Message 
             Message::text(answer.to_string())
         }
         Encoding::Protobuf => {
-            let error = Error { message: message.to_owned(), code: code.to_owned() };
-            let mut whole = Vec::new();
-            let answer = ResponseError { request_id: id, error }.encode_to_vec();
-            protobuf::push(&mut whole, 4, &answer);
-            Message::binary(whole)
+            let (message, code) = (message.to_owned(), code.to_owned());
+            let error = libsql_hrana::proto::Error { message, code };
+            Message::binary(nested(4, &ResponseError { request_id: id, error }.encode_to_vec()))
         }
     }
 }
@@ -350,11 +370,9 @@ pub fn closed(encoding: Encoding, id: i32, what: Closed) -> Message {
             Message::text(answer.to_string())
         }
         Encoding::Protobuf => {
-            let mut answer = RequestId { request_id: id }.encode_to_vec();
+            let mut answer = Number { number: id }.encode_to_vec();
             protobuf::push(&mut answer, tag, b"");
-            let mut whole = Vec::new();
-            protobuf::push(&mut whole, 3, &answer);
-            Message::binary(whole)
+            Message::binary(nested(3, &answer))
         }
     }
 }
@@ -368,12 +386,9 @@ pub fn close_stream(encoding: Encoding, id: i32, stream: i32) -> Message {
             Message::text(whole.to_string())
         }
         Encoding::Protobuf => {
-            let mut request = RequestId { request_id: id }.encode_to_vec();
-            let inner = OnStream { stream_id: stream }.encode_to_vec();
-            protobuf::push(&mut request, 3, &inner);
-            let mut whole = Vec::new();
-            protobuf::push(&mut whole, 2, &request);
-            Message::binary(whole)
+            let mut request = Number { number: id }.encode_to_vec();
+            protobuf::push(&mut request, 3, &Number { number: stream }.encode_to_vec());
+            Message::binary(nested(2, &request))
         }
     }
 }

@@ -25,8 +25,8 @@ use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{self, Message};
 
-use self::hello::Said;
 use self::lobby::Place;
+use self::messages::Said;
 use self::relay::Server;
 use self::upgrade::{Client, Protocol, Traffic};
 use super::Gate;
@@ -133,7 +133,7 @@ async fn talk(
 async fn say_good_bye(client: &mut Client, encoding: Encoding, farewell: Farewell) {
     if let Some(problem) = &farewell.hello_error {
         let said = hello::refuse(encoding, problem.code(), problem.detail());
-        if client.send(said.into()).await.is_err() {
+        if client.send(said).await.is_err() {
             return;
         }
     }
@@ -200,7 +200,7 @@ async fn introduce(
         || Farewell::new(code::PROTOCOL, "the first message is not a hello of this subprotocol");
     let jwt = match relay::read(encoding, &message).ok_or_else(unclear)? {
         Said::Hello(jwt) => jwt.unwrap_or_default(),
-        Said::Request => return Err(unclear()),
+        Said::Request(_) => return Err(unclear()),
     };
     let token = gate
         .authorise(&jwt, namespace)
@@ -255,6 +255,6 @@ async fn dial(
     let (mut server, _response) =
         tokio_tungstenite::client_async_with_config(request, stream, Some(config)).await?;
     let encoding = protocol.map_or(Encoding::Json, |(_, encoding)| encoding);
-    server.send(hello::write(encoding, jwt).into()).await?;
+    server.send(hello::write(encoding, jwt)).await?;
     Ok(server)
 }

@@ -15,8 +15,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use super::hello::{self, Said};
-use super::messages::{self, About};
+use super::hello;
+use super::messages::{self, About, Said};
 use super::requests::{Requests, Verdict};
 use super::upgrade::{Client, Traffic};
 use super::{Farewell, code};
@@ -150,11 +150,9 @@ async fn passes(
                 .authorise(&jwt, bounds.namespace)
                 .map_err(|problem| Farewell::refused(code::POLICY, problem))?;
             *session.token.lock().unwrap_or_else(PoisonError::into_inner) = authorised;
-            Ok(Ok(hello::write(bounds.encoding, &jwt).into()))
+            Ok(Ok(hello::write(bounds.encoding, &jwt)))
         }
-        Said::Request => {
-            let request =
-                messages::request(bounds.encoding, content(&message)).ok_or_else(unclear)?;
+        Said::Request(request) => {
             let right = session.token().1;
             let verdict = session.requests.judge(request, right).await;
             // The next regular check may be too late for this message.
@@ -263,8 +261,8 @@ fn content(message: &Message) -> &[u8] {
 /// Reads a message; `None` when its type does not match the encoding.
 pub fn read(encoding: Encoding, message: &Message) -> Option<Said> {
     match (encoding, message) {
-        (Encoding::Json, Message::Text(text)) => hello::read(encoding, text.as_bytes()),
-        (Encoding::Protobuf, Message::Binary(bytes)) => hello::read(encoding, bytes),
+        (Encoding::Json, Message::Text(text)) => messages::read(encoding, text.as_bytes()),
+        (Encoding::Protobuf, Message::Binary(bytes)) => messages::read(encoding, bytes),
         _ => None,
     }
 }

@@ -10,7 +10,10 @@ fn json(request: &serde_json::Value) -> Option<Kind> {
 }
 
 fn request_of(encoding: Encoding, message: &[u8]) -> Option<Request> {
-    super::request(encoding, message)
+    match read(encoding, message)? {
+        Said::Request(request) => Some(request),
+        Said::Hello(_) => None,
+    }
 }
 
 fn text(sql: &str) -> Sql {
@@ -64,16 +67,14 @@ fn every_request_is_understood_and_no_other() {
         assert_eq!(json(&request), None, "{request}");
     }
     let twice =
-        br#"{"request_id":1,"request":{"type":"store_sql","sql_id":1,"sql":"a","sql":"b"}}"#;
+        br#"{"type":"request","request_id":1,"request":{"type":"store_sql","sql_id":1,"sql":"a","sql":"b"}}"#;
     assert_eq!(request_of(Encoding::Json, twice), None);
 }
 
 fn wire(tag: u8, request: &[u8]) -> Vec<u8> {
-    let mut inner = RequestId { request_id: -7 }.encode_to_vec();
+    let mut inner = Number { number: -7 }.encode_to_vec();
     protobuf::push(&mut inner, tag, request);
-    let mut whole = Vec::new();
-    protobuf::push(&mut whole, 2, &inner);
-    whole
+    nested(2, &inner)
 }
 
 #[test]
@@ -121,4 +122,41 @@ fn answers_of_the_gate_name_their_request() {
     let hello = about(Encoding::Json, br#"{"type":"hello_ok"}"#);
     assert_eq!(hello, Some(About::Hello));
     assert_eq!(about(Encoding::Protobuf, b"\x0a\x00"), Some(About::Hello));
+}
+
+#[test]
+fn hellos_and_requests_are_told_apart() {
+    let json = |text: &str| read(Encoding::Json, text.as_bytes());
+    let hello = |jwt: &str| Some(Said::Hello(Some(jwt.to_owned())));
+    assert_eq!(json(r#"{"type":"hello","jwt":"x"}"#), hello("x"));
+    assert_eq!(json(r#"{"jwt":"x","\u0074ype":"h\u0065llo"}"#), hello("x"));
+    assert_eq!(json(r#"{"type":"hello","jwt":null}"#), Some(Said::Hello(None)));
+    assert_eq!(json(r#"{"type":"hello"}"#), Some(Said::Hello(None)));
+    for bad in [
+        "",
+        "{}",
+        "[]",
+        r#"{"type":"hello","jwt":7}"#,
+        r#"{"type":"other"}"#,
+        r#"{"type":"Hello"}"#,
+        r#"{"type":"request","type":"hello"}"#,
+        r#"{"type":"request","request_id":1,"request":{"type":"hello"}}"#,
+        r#"{"type":"hello","jwt":"a","jwt":"b"}"#,
+        r#"{"type":"hello"} x"#,
+        r#"{"jwt":"x"}"#,
+    ] {
+        assert_eq!(json(bad), None, "{bad}");
+    }
+}
+
+#[test]
+fn hellos_and_requests_in_protobuf_are_told_apart() {
+    let read = |message: &[u8]| read(Encoding::Protobuf, message);
+    assert_eq!(read(&nested(1, &nested(1, b"x"))), Some(Said::Hello(Some("x".into()))));
+    assert_eq!(read(&nested(1, b"")), Some(Said::Hello(None)));
+    let both = [wire(13, b""), nested(1, &nested(1, b"x"))].concat();
+    let twice = nested(1, &[nested(1, b"x"), nested(1, b"y")].concat());
+    for bad in [&b""[..], &nested(3, b""), &both, &twice, &[0x08, 1], &nested(1, &[0x08, 1])] {
+        assert_eq!(read(bad), None, "{bad:?}");
+    }
 }
