@@ -44,23 +44,21 @@ pub const NOT_ONE_MESSAGE: Refusal =
 /// # Errors
 /// [`NOT_ONE_MESSAGE`], unless the body is exactly one uncompressed frame.
 pub fn message(body: &[u8]) -> Result<&[u8], Refusal> {
-    match body.split_first_chunk::<5>() {
-        Some(([MESSAGE, length @ ..], message))
-            if u32::try_from(message.len()) == Ok(u32::from_be_bytes(*length)) =>
-        {
-            Ok(message)
-        }
-        _ => Err(NOT_ONE_MESSAGE),
-    }
+    let ([flag, length @ ..], message) = body.split_first_chunk::<5>().ok_or(NOT_ONE_MESSAGE)?;
+    let whole = usize::try_from(u32::from_be_bytes(*length)) == Ok(message.len());
+    (*flag == MESSAGE && whole).then_some(message).ok_or(NOT_ONE_MESSAGE)
 }
 
-/// An empty frame for `length` bytes.
-fn frame(flag: u8, length: usize) -> BytesMut {
+/// A frame whose content comes in two parts.
+fn frame(flag: u8, first: &[u8], rest: &[u8]) -> Bytes {
+    let length = first.len() + rest.len();
     let mut bytes = BytesMut::with_capacity(5 + length);
     bytes.put_u8(flag);
     // The limit on bodies is far below what a u32 can count.
     bytes.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
-    bytes
+    bytes.put_slice(first);
+    bytes.put_slice(rest);
+    bytes.freeze()
 }
 
 /// A `Proxy` call: its client id, and all other fields as they are in the message.
@@ -86,12 +84,8 @@ impl Call<'_> {
             .finalize();
         let mut id = [0; 16];
         id.copy_from_slice(&digest[..16]);
-        let mut own = Vec::with_capacity(34);
-        protobuf::push(&mut own, 1, hex::encode(&id).as_bytes());
-        let mut body = frame(MESSAGE, own.len() + self.rest.len());
-        body.put_slice(&own);
-        body.put_slice(&self.rest);
-        (body.freeze(), id)
+        let own = protobuf::nested(1, hex::encode(&id).as_bytes());
+        (frame(MESSAGE, &own, &self.rest), id)
     }
 }
 
@@ -129,9 +123,7 @@ pub fn trailers(problem: &Problem) -> Bytes {
         code(problem.status()),
         percent(problem.detail())
     );
-    let mut whole = frame(TRAILERS, text.len());
-    whole.put_slice(text.as_bytes());
-    whole.freeze()
+    frame(TRAILERS, text.as_bytes(), b"")
 }
 
 fn percent(text: &str) -> String {
@@ -154,9 +146,7 @@ mod tests {
 
     /// The client id of `id` in the namespace `name`, as it is sent.
     fn own(id: &str, name: &str) -> String {
-        let mut rest = Vec::new();
-        protobuf::push(&mut rest, 2, b"program");
-        let call = Call { client: id.as_bytes(), rest };
+        let call = Call { client: id.as_bytes(), rest: protobuf::nested(2, b"program") };
         let (body, sent) = call.within(&name.parse().unwrap());
         let fields = protobuf::fields(message(&body).unwrap()).unwrap();
         assert_eq!(fields[1].content, Some(b"program".as_slice()));

@@ -185,7 +185,7 @@ async fn forward_call(
     if statements > 1 {
         tenant.admit(statements - 1).await?;
     }
-    let (mut watch, mut connects) = (None, false);
+    let mut watch = None;
     let mut sent_body = body.clone();
     match &content {
         Content::Stream(stream) => {
@@ -203,15 +203,16 @@ async fn forward_call(
             sent_body = own;
             tenant.client(client).await?;
         }
-        Content::Stateless => connects = true,
-        Content::Inert => {}
+        Content::Stateless | Content::Inert => {}
     }
     let follows = endpoint == Endpoint::Replication { follows: true };
     let executing = if follows { None } else { Some(tenant.execute().await?) };
-    let connection = if connects { Some(tenant.connect().await?) } else { None };
+    let connection = match &content {
+        Content::Stateless => Some(tenant.connect().await?),
+        _ => None,
+    };
     // The token may have expired while the body arrived.
     gate.verifier.recheck(&verified, token::now()).map_err(problem)?;
-    let cursor = watch.as_ref().is_some_and(|watch| watch.cursor);
     let call = Call {
         headers: forward::request(&parts.headers, endpoint, &namespace, token),
         may_write: right == Right::Write,
@@ -238,9 +239,9 @@ async fn forward_call(
         move || gate.verifier.recheck(&verified, token::now()).map_err(problem)
     };
     let rules = Rules {
-        watch,
         // The statements of a cursor run while its answer is sent; all others have ended.
-        executing: executing.filter(|_| cursor),
+        executing: executing.filter(|_| watch.as_ref().is_some_and(|watch| watch.cursor)),
+        watch,
         grpc: endpoint.is_grpc(),
         follows,
         gzip: compression::accepted(&parts.headers),

@@ -14,7 +14,6 @@ use serde_json::value::RawValue;
 
 use super::hrana::Body;
 use super::{Inspection, Refusal};
-use crate::streams::{self, StreamId};
 
 const NO_JSON: Refusal = Refusal::Malformed("the body is not valid for this route: it is not JSON");
 const NO_HRANA: Refusal = Refusal::Malformed("the body is not a Hrana request in this encoding");
@@ -42,6 +41,13 @@ pub enum Key {
     WantRows,
     #[serde(other)]
     Other,
+}
+
+impl Key {
+    /// Whether the value is a word of the protocol, which does not count as a statement.
+    fn is_word(self) -> bool {
+        matches!(self, Self::Type | Self::Baton | Self::Condition | Self::ReplicationIndex)
+    }
 }
 
 /// Where a value goes.
@@ -92,17 +98,16 @@ pub fn stateless(body: &[u8], sql: &mut Inspection) -> Result<(), Refusal> {
     read(body, sql, false, None).map(drop)
 }
 
-/// Reads the body of a pipeline or a cursor: the stream that it continues, and what it asks
-/// for, if it has at most `kept` bytes and nothing that the gate does not know.
+/// Reads the body of a pipeline or a cursor: its baton, and what it asks for, if it has at
+/// most `kept` bytes and nothing that the gate does not know.
 pub fn stream<'a>(
     body: &'a [u8],
     sql: &mut Inspection,
     kept: usize,
-) -> Result<(Option<StreamId>, Option<Body<'a>>), Refusal> {
+) -> Result<(Option<String>, Option<Body<'a>>), Refusal> {
     let mut asked = Body::default();
     let (baton, exact) = read(body, sql, body.len() <= kept, Some(&mut asked))?;
-    let id = baton.as_deref().map(streams::continued).transpose()?;
-    Ok((id, exact.then_some(asked)))
+    Ok((baton, exact.then_some(asked)))
 }
 
 fn read<'a>(
@@ -138,8 +143,7 @@ struct Seen<'q> {
 struct Scan<'r, 'q, 's, 'a> {
     seen: &'r mut Seen<'q>,
     slot: Slot<'s, 'a>,
-    /// Whether its strings count as statements. Words of the protocol are judged too, but
-    /// do not count.
+    /// Whether its strings count as statements; they are judged in any case.
     counts: bool,
     /// Whether it is the body of a pipeline or a cursor.
     whole: bool,
@@ -239,10 +243,8 @@ impl<'de> Visitor<'de> for Scan<'_, '_, '_, 'de> {
                     let IgnoredAny = entries.next_value()?;
                 }
                 (key, slot) => {
-                    use Key::{Baton, Condition, ReplicationIndex, Type};
-                    let word = matches!(key, Type | Baton | Condition | ReplicationIndex);
-                    let value = Scan { seen, slot, counts: counts && !word, whole: false };
-                    entries.next_value_seed(value)?;
+                    let counts = counts && !key.is_word();
+                    entries.next_value_seed(Scan { seen, slot, counts, whole: false })?;
                 }
             }
         }

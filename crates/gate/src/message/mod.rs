@@ -15,8 +15,8 @@ use self::hrana::Body;
 use super::grpc::{self, Call};
 use super::paths::{Encoding, Endpoint};
 use super::rights::Right;
-use super::sql::{self, Judged};
-use super::streams::StreamId;
+use super::sql;
+use super::streams::{self, StreamId};
 use demo_service::problem::Problem;
 
 /// The error code of [`Refusal::Sql`].
@@ -43,7 +43,7 @@ impl From<Refusal> for Problem {
 }
 
 /// A request that may pass, as far as its SQL is concerned.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Message<'a> {
     /// How many statements it has.
     pub statements: u32,
@@ -51,10 +51,9 @@ pub struct Message<'a> {
 }
 
 /// What the gate must know about a request.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub enum Content<'a> {
     /// It runs no statement: it has no body, or copies the log.
-    #[default]
     Inert,
     /// Statements without a stream: Hrana 1 and what came before it.
     Stateless,
@@ -89,21 +88,17 @@ impl<'a> Message<'a> {
         let mut sql = Inspection { right, statements: 0 };
         let content = match endpoint {
             Endpoint::Version => Content::Inert,
-            Endpoint::Replication { .. } => {
-                grpc::message(body)?;
-                Content::Inert
-            }
+            Endpoint::Replication { .. } => grpc::message(body).map(|_| Content::Inert)?,
             Endpoint::Root | Endpoint::Stateless => {
-                json::stateless(body, &mut sql)?;
-                Content::Stateless
+                json::stateless(body, &mut sql).map(|()| Content::Stateless)?
             }
             Endpoint::Pipeline(encoding) | Endpoint::Cursor(encoding) => {
                 let cursor = matches!(endpoint, Endpoint::Cursor(_));
-                let (id, body) = match encoding {
+                let (baton, body) = match encoding {
                     Encoding::Json => json::stream(body, &mut sql, kept)?,
-                    Encoding::Protobuf if cursor => (protobuf::cursor(body, &mut sql)?, None),
-                    Encoding::Protobuf => (protobuf::pipeline(body, &mut sql)?, None),
+                    Encoding::Protobuf => (protobuf::stream(cursor, body, &mut sql)?, None),
                 };
+                let id = baton.as_deref().map(streams::continued).transpose()?;
                 Content::Stream(Stream { encoding, cursor, id, body })
             }
             Endpoint::Proxy(call) => Content::Call(protobuf::call(call, body, &mut sql)?),
@@ -112,11 +107,11 @@ impl<'a> Message<'a> {
     }
 }
 
-/// Checks one SQL text from a client with `right`.
+/// Checks one SQL text from a client with `right`, and counts its statements.
 ///
 /// # Errors
 /// [`Refusal::Sql`].
-pub fn judge(text: &str, right: Right) -> Result<Judged, Refusal> {
+pub fn judge(text: &str, right: Right) -> Result<u32, Refusal> {
     sql::judge(text.as_bytes(), right == Right::Write).map_err(Refusal::Sql)
 }
 
@@ -128,8 +123,7 @@ struct Inspection {
 
 impl Inspection {
     fn add(&mut self, text: &str) -> Result<(), Refusal> {
-        let judged = judge(text, self.right)?;
-        self.statements = self.statements.saturating_add(judged.statements);
+        self.statements = self.statements.saturating_add(judge(text, self.right)?);
         Ok(())
     }
 

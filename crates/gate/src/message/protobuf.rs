@@ -8,7 +8,6 @@ use super::{Inspection, Refusal};
 use crate::grpc::{self, Call};
 use crate::paths::ProxyCall;
 use crate::protobuf::{Field, fields};
-use crate::streams::{self, StreamId};
 
 const NO_HRANA: Refusal = Refusal::Malformed(
     "the body is not valid for this route: it is not a Hrana request in protobuf",
@@ -16,8 +15,13 @@ const NO_HRANA: Refusal = Refusal::Malformed(
 const NO_CALL: Refusal =
     Refusal::Malformed("the body is not valid for this route: it is not the message of this call");
 
-/// Reads the body of a pipeline.
-pub fn pipeline(body: &[u8], sql: &mut Inspection) -> Result<Option<StreamId>, Refusal> {
+/// Reads the body of a pipeline or a `cursor`, and returns its baton.
+pub fn stream(cursor: bool, body: &[u8], sql: &mut Inspection) -> Result<Option<String>, Refusal> {
+    if cursor {
+        let body: CursorReqBody = read(body, |_| ()).ok_or(NO_HRANA)?;
+        batch(&body.batch, sql)?;
+        return Ok(body.baton);
+    }
     let body: PipelineReqBody = read(body, |_| ()).ok_or(NO_HRANA)?;
     for request in &body.requests {
         match request {
@@ -32,14 +36,7 @@ pub fn pipeline(body: &[u8], sql: &mut Inspection) -> Result<Option<StreamId>, R
             | StreamRequest::GetAutocommit(_) => {}
         }
     }
-    body.baton.as_deref().map(streams::continued).transpose()
-}
-
-/// Reads the body of a cursor.
-pub fn cursor(body: &[u8], sql: &mut Inspection) -> Result<Option<StreamId>, Refusal> {
-    let body: CursorReqBody = read(body, |_| ()).ok_or(NO_HRANA)?;
-    batch(&body.batch, sql)?;
-    body.baton.as_deref().map(streams::continued).transpose()
+    Ok(body.baton)
 }
 
 fn batch(batch: &Batch, sql: &mut Inspection) -> Result<(), Refusal> {

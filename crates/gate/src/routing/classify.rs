@@ -26,8 +26,9 @@ pub struct Effect {
     pub fresh: bool,
 }
 
-/// Whether a request writes, and whether its answer shows the index after it.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// Whether a request writes, and whether its answer shows the index after it. Several
+/// requests do the most that one of them does.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Writes {
     /// It certainly writes nothing.
     Nothing,
@@ -58,7 +59,7 @@ pub fn class<'a>(content: &'a Content<'a>) -> Class<'a> {
             if fresh && is_self_contained(requests) {
                 return Class::Replica(Reads { requests });
             }
-            let writes = requests.iter().map(effect).fold(Writes::Nothing, worse);
+            let writes = requests.iter().map(effect).max().unwrap_or(Writes::Nothing);
             Class::Primary(Effect { writes, fresh })
         }
         // A cursor leaves a stream open on the server that answers it (measured on sqld
@@ -112,14 +113,6 @@ fn effect(request: &Request<'_>) -> Writes {
         ("execute", Some(_), None) | ("batch", None, Some(_)) => Writes::Shown,
         // `sequence` answers without an index.
         _ => Writes::Unseen,
-    }
-}
-
-fn worse(one: Writes, other: Writes) -> Writes {
-    match (one, other) {
-        (Writes::Unseen, _) | (_, Writes::Unseen) => Writes::Unseen,
-        (Writes::Shown, _) | (_, Writes::Shown) => Writes::Shown,
-        _ => Writes::Nothing,
     }
 }
 

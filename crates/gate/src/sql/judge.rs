@@ -20,18 +20,11 @@ use super::refusal::{Refusal, forbidden, shown, unknown};
 /// overflows its stack at some 25,000 operators.
 pub(super) const DEEPEST: usize = 8_000;
 
-/// What is known about SQL that may pass.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Judged {
-    /// How many statements it has.
-    pub statements: u32,
-}
-
-/// Checks `sql`, which may have several statements, for a token that may write or not.
+/// Checks `sql` for a token that may write or not, and counts its statements.
 ///
 /// # Errors
 /// When it uses something that the token does not allow: the first such thing.
-pub fn judge(sql: &[u8], may_write: bool) -> Result<Judged, Refusal> {
+pub fn judge(sql: &[u8], may_write: bool) -> Result<u32, Refusal> {
     let mut judge = Judge::new(may_write);
     let mut lexer = Lexer::new(sql);
     while let Some(token) = lexer.next()? {
@@ -39,7 +32,7 @@ pub fn judge(sql: &[u8], may_write: bool) -> Result<Judged, Refusal> {
     }
     judge.resolve(None)?;
     judge.end_statement()?;
-    Ok(Judged { statements: judge.statements })
+    Ok(judge.statements)
 }
 
 /// What comes before a token.

@@ -16,7 +16,7 @@ mod judge;
 mod lexer;
 mod refusal;
 
-pub use self::judge::{Judged, judge};
+pub use self::judge::judge;
 pub use self::refusal::Refusal;
 
 #[cfg(test)]

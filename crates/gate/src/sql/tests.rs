@@ -1,12 +1,12 @@
 use proptest::prelude::*;
 
-use super::{Judged, Refusal, judge};
+use super::{Refusal, judge};
 
-fn reader(sql: &str) -> Result<Judged, Refusal> {
+fn reader(sql: &str) -> Result<u32, Refusal> {
     judge(sql.as_bytes(), false)
 }
 
-fn writer(sql: &str) -> Result<Judged, Refusal> {
+fn writer(sql: &str) -> Result<u32, Refusal> {
     judge(sql.as_bytes(), true)
 }
 
@@ -221,7 +221,7 @@ fn statements_are_counted() {
         ("EXPLAIN QUERY PLAN SELECT 1", 1),
         ("(1)", 1),
     ] {
-        assert_eq!(reader(sql).map(|judged| judged.statements), Ok(statements), "{sql}");
+        assert_eq!(reader(sql), Ok(statements), "{sql}");
     }
 }
 

@@ -52,9 +52,13 @@ pub enum Kind {
 }
 
 /// One statement: its text, or the id under which it was stored.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Deserialize, Eq, PartialEq, prost::Message)]
 pub struct Sql {
+    #[serde(rename = "sql")]
+    #[prost(string, optional, tag = "1")]
     pub text: Option<String>,
+    #[serde(rename = "sql_id")]
+    #[prost(int32, optional, tag = "2")]
     pub id: Option<i32>,
 }
 
@@ -71,11 +75,9 @@ pub fn read(encoding: Encoding, message: &[u8]) -> Option<Said> {
 struct Outer<'a> {
     #[serde(borrow, rename = "type")]
     kind: Cow<'a, str>,
-    #[serde(default)]
     jwt: Option<String>,
-    #[serde(default)]
     request_id: Option<i32>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     request: Option<Inner<'a>>,
 }
 
@@ -83,28 +85,12 @@ struct Outer<'a> {
 struct Inner<'a> {
     #[serde(borrow, rename = "type")]
     kind: Cow<'a, str>,
-    #[serde(default)]
     stream_id: Option<i32>,
-    #[serde(default)]
     cursor_id: Option<i32>,
-    #[serde(default)]
     sql_id: Option<i32>,
-    #[serde(default)]
     sql: Option<String>,
-    #[serde(default)]
-    stmt: Option<Statement>,
-    #[serde(default)]
+    stmt: Option<Sql>,
     batch: Option<Batch>,
-}
-
-#[derive(Deserialize, prost::Message)]
-struct Statement {
-    #[serde(default)]
-    #[prost(string, optional, tag = "1")]
-    sql: Option<String>,
-    #[serde(default)]
-    #[prost(int32, optional, tag = "2")]
-    sql_id: Option<i32>,
 }
 
 #[derive(Deserialize, prost::Message)]
@@ -116,18 +102,12 @@ struct Batch {
 #[derive(Deserialize, prost::Message)]
 struct Step {
     #[prost(message, required, tag = "2")]
-    stmt: Statement,
-}
-
-impl From<Statement> for Sql {
-    fn from(statement: Statement) -> Self {
-        Self { text: statement.sql, id: statement.sql_id }
-    }
+    stmt: Sql,
 }
 
 impl Batch {
     fn sql(self) -> Vec<Sql> {
-        self.steps.into_iter().map(|step| step.stmt.into()).collect()
+        self.steps.into_iter().map(|step| step.stmt).collect()
     }
 }
 
@@ -144,7 +124,7 @@ fn from_json(message: &[u8]) -> Option<Said> {
     let kind = match &*inner.kind {
         "open_stream" => Kind::OpenStream(stream?),
         "close_stream" => Kind::CloseStream(stream?),
-        "execute" => Kind::Run { stream: stream?, sql: vec![inner.stmt?.into()] },
+        "execute" => Kind::Run { stream: stream?, sql: vec![inner.stmt?] },
         "batch" => Kind::Run { stream: stream?, sql: inner.batch?.sql() },
         "sequence" | "describe" => Kind::Run { stream: stream?, sql: vec![text] },
         "get_autocommit" => Kind::Run { stream: stream?, sql: Vec::new() },
@@ -172,7 +152,7 @@ struct Execute {
     #[prost(int32, tag = "1")]
     stream_id: i32,
     #[prost(message, required, tag = "2")]
-    stmt: Statement,
+    stmt: Sql,
 }
 
 #[derive(prost::Message)]
@@ -252,7 +232,7 @@ fn protobuf_request(fields: Vec<Field<'_>>) -> Option<Request> {
         3 => Kind::CloseStream(one()?),
         4 => {
             let Execute { stream_id: stream, stmt } = Execute::decode(content).ok()?;
-            Kind::Run { stream, sql: vec![stmt.into()] }
+            Kind::Run { stream, sql: vec![stmt] }
         }
         5 => {
             let RunBatch { stream_id: stream, batch } = RunBatch::decode(content).ok()?;
@@ -304,7 +284,6 @@ pub fn about(encoding: Encoding, message: &[u8]) -> Option<About> {
         Encoding::Json => {
             #[derive(Deserialize)]
             struct Answer {
-                #[serde(default)]
                 request_id: Option<i32>,
             }
             let answer: Answer = serde_json::from_slice(message).ok()?;
