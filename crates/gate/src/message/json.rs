@@ -65,6 +65,7 @@ pub enum Slot<'s, 'a> {
     Unknown,
 }
 
+/// An object whose fields are known.
 pub trait Object<'a> {
     fn field(&mut self, key: Key) -> Slot<'_, 'a>;
 }
@@ -81,6 +82,7 @@ impl<'a, T: Object<'a>> Object<'a> for Box<T> {
     }
 }
 
+/// A list of such objects.
 pub trait List<'a> {
     fn item(&mut self) -> Slot<'_, 'a>;
 }
