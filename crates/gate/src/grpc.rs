@@ -82,8 +82,7 @@ impl Call<'_> {
             .chain_update([0])
             .chain_update(self.client)
             .finalize();
-        let mut id = [0; 16];
-        id.copy_from_slice(&digest[..16]);
+        let id: [u8; 16] = std::array::from_fn(|index| digest[index]);
         let own = protobuf::nested(1, hex::encode(&id).as_bytes());
         (frame(MESSAGE, &own, &self.rest), id)
     }

@@ -154,13 +154,9 @@ struct Scan<'r, 'q, 's, 'a> {
 impl<'a> Scan<'_, '_, '_, 'a> {
     fn text<E: Error>(self, text: &str, kept: impl FnOnce() -> Cow<'a, str>) -> Result<(), E> {
         let Self { seen, slot, counts, .. } = self;
-        let before = seen.sql.statements;
-        if let Err(refusal) = seen.sql.add(text) {
+        if let Err(refusal) = seen.sql.add(text, counts) {
             seen.refusal = Some(refusal);
             return Err(E::custom("refused"));
-        }
-        if !counts {
-            seen.sql.statements = before;
         }
         match slot {
             Slot::Text(place) => *place = Some(kept()),

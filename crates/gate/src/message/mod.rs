@@ -122,13 +122,15 @@ struct Inspection {
 }
 
 impl Inspection {
-    fn add(&mut self, text: &str) -> Result<(), Refusal> {
-        self.statements = self.statements.saturating_add(judge(text, self.right)?);
+    /// Judges `text`, and adds its statements if it `counts`.
+    fn add(&mut self, text: &str, counts: bool) -> Result<(), Refusal> {
+        let statements = judge(text, self.right)? * u32::from(counts);
+        self.statements = self.statements.saturating_add(statements);
         Ok(())
     }
 
     fn add_some(&mut self, text: Option<&String>) -> Result<(), Refusal> {
-        text.map_or(Ok(()), |text| self.add(text))
+        text.map_or(Ok(()), |text| self.add(text, true))
     }
 }
 

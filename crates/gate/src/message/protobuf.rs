@@ -29,7 +29,7 @@ pub fn stream(cursor: bool, body: &[u8], sql: &mut Inspection) -> Result<Option<
             StreamRequest::Batch(request) => batch(&request.batch, sql)?,
             StreamRequest::Sequence(request) => sql.add_some(request.sql.as_ref())?,
             StreamRequest::Describe(request) => sql.add_some(request.sql.as_ref())?,
-            StreamRequest::StoreSql(request) => sql.add(&request.sql)?,
+            StreamRequest::StoreSql(request) => sql.add(&request.sql, true)?,
             StreamRequest::None
             | StreamRequest::Close(_)
             | StreamRequest::CloseSql(_)
@@ -60,11 +60,11 @@ pub fn call<'a>(
             let request: ProgramReq = read(message, each).ok_or(NO_CALL)?;
             let steps = request.pgm.iter().flat_map(|program| &program.steps);
             let mut statements = steps.filter_map(|step| step.query.as_ref());
-            statements.try_for_each(|query| sql.add(&query.stmt))?;
+            statements.try_for_each(|query| sql.add(&query.stmt, true))?;
         }
         ProxyCall::Describe => {
             let request: DescribeRequest = read(message, each).ok_or(NO_CALL)?;
-            sql.add(&request.stmt)?;
+            sql.add(&request.stmt, true)?;
         }
     }
     Ok(Call { client: client.ok_or(grpc::NOT_ONE_MESSAGE)?, rest })
