@@ -1,5 +1,6 @@
 //! The machine: ports, disk, names, clock.
 
+use bytesize::ByteSize;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::path::Path;
 
@@ -62,7 +63,7 @@ fn disk(folder: &Path) -> Result<Finding> {
     let facts = rustix::fs::statvfs(folder)
         .map_err(|error| Fault::failed("the free disk space cannot be read").because(error))?;
     let free = facts.f_bavail.saturating_mul(facts.f_frsize);
-    let text = format!("{} MiB free in {}", free / (1024 * 1024), folder.display());
+    let text = format!("{} free in {}", ByteSize(free).display().iec(), folder.display());
     Ok(if free < DISK_BYTES {
         Finding::problem(AREA, text, "free some disk space, or move the project")
     } else {

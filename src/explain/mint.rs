@@ -15,9 +15,8 @@ pub(super) fn advice(error: &Error) -> Advice {
             ExitCode::Input,
             "correct `login` in the file: without a key, every login fails",
         ),
-        Error::Schema { .. } => Advice::hint(
-            ExitCode::Input,
-            "use statements that create tables, without BEGIN and COMMIT",
-        ),
+        Error::Schema { .. } => {
+            Advice::hint(ExitCode::Input, "use statements that run on an empty database")
+        }
     }
 }

@@ -14,6 +14,7 @@ pub mod file;
 pub mod interpolate;
 pub mod place;
 pub mod scalar;
+pub mod values;
 pub mod yaml;
 
 pub use error::Error;

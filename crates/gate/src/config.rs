@@ -6,13 +6,14 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use axum::http::Uri;
 use axum::http::uri::{Authority, Scheme};
-use axum::http::{HeaderValue, Uri};
 use serde::{Deserialize, Deserializer, de};
 
 use crate::Error;
 use demo_base::error::Result;
 use demo_config::file as config_file;
+use demo_config::values::{self, Origin};
 use demo_service::connections::{ConnectionLimits, IdleTime};
 use demo_service::listen::Listen;
 use demo_service::tls;
@@ -70,10 +71,10 @@ pub struct Config {
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Limits {
     /// The largest request body, and the largest message of a WebSocket.
-    #[serde(deserialize_with = "bytes")]
+    #[serde(deserialize_with = "values::bytes")]
     pub body_bytes: usize,
     /// Time for the body of a request to arrive, and for the head of its answer.
-    #[serde(deserialize_with = "duration")]
+    #[serde(deserialize_with = "values::duration")]
     pub timeout: Duration,
     /// Statements per second, and at once.
     pub per_namespace_per_second: NonZeroU32,
@@ -85,10 +86,10 @@ pub struct Limits {
     pub server_connections_per_namespace: NonZeroU32,
     pub web_sockets_per_namespace: NonZeroU32,
     /// How long a client may leave an answer unread.
-    #[serde(deserialize_with = "duration")]
+    #[serde(deserialize_with = "values::duration")]
     pub unread_answer: Duration,
     /// How long a stream of a WebSocket may be idle.
-    #[serde(deserialize_with = "duration")]
+    #[serde(deserialize_with = "values::duration")]
     pub idle_stream: Duration,
     /// WebSockets at a time.
     pub web_sockets: NonZeroU32,
@@ -137,31 +138,6 @@ impl<'de> Deserialize<'de> for Server {
             (true, Some(authority)) => Ok(Self(authority.clone())),
             _ => Err(wrong()),
         }
-    }
-}
-
-/// An origin such as `https://page.example.com`, as browsers send it.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Origin(pub HeaderValue);
-
-impl<'de> Deserialize<'de> for Origin {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let wrong = || {
-            de::Error::custom(
-                "an origin is https://HOST or http://HOST:PORT, in lower case, without a path",
-            )
-        };
-        let uri: Uri = text.parse().map_err(|_| wrong())?;
-        let whole = uri.authority().is_some_and(|authority| {
-            let plain = !authority.host().is_empty() && !authority.as_str().contains('@');
-            plain && text == format!("{}://{authority}", uri.scheme_str().unwrap_or_default())
-        });
-        let web = matches!(uri.scheme_str(), Some("http" | "https"));
-        if !whole || !web || text.contains(|letter: char| letter.is_ascii_uppercase()) {
-            return Err(wrong());
-        }
-        Ok(Self(HeaderValue::try_from(text).map_err(|_| wrong())?))
     }
 }
 
@@ -219,35 +195,6 @@ fn a_domain<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Err
     } else {
         Err(de::Error::custom("a domain is a host name such as db.example.com, without a port"))
     }
-}
-
-/// Reads `10MiB`, `512KiB` or a number of bytes.
-fn bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Size {
-        Number(usize),
-        Text(String),
-    }
-    let wrong =
-        || de::Error::custom("a size is a number of bytes, or a number followed by KiB or MiB");
-    let (text, unit) = match Size::deserialize(deserializer).map_err(|_| wrong())? {
-        Size::Number(number) => (number.to_string(), 1),
-        Size::Text(text) => match (text.strip_suffix("KiB"), text.strip_suffix("MiB")) {
-            (Some(number), _) => (number.trim().to_owned(), 1024),
-            (_, Some(number)) => (number.trim().to_owned(), 1024 * 1024),
-            _ => (text, 1),
-        },
-    };
-    let size = text.parse::<usize>().ok().and_then(|number| number.checked_mul(unit));
-    // The semaphore that counts the memory of all bodies cannot hold more.
-    size.filter(|size| (1..=1 << 30).contains(size)).ok_or_else(wrong)
-}
-
-fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    let found = humantime::parse_duration(&text).ok().filter(|found| !found.is_zero());
-    found.ok_or_else(|| de::Error::custom("a duration is written as 500ms, 30s or 2m"))
 }
 
 #[cfg(test)]

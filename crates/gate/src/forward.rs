@@ -8,6 +8,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use super::namespace_selector;
 use super::paths::Endpoint;
+use demo_service::bearer;
 use demo_sqld::namespace::NamespaceName;
 
 /// The header in which embedded replicas send their token; the server prefers it to
@@ -100,29 +101,17 @@ pub fn answer(headers: &mut HeaderMap) {
 ///
 /// # Errors
 /// When it has several tokens, or one that is not a bearer token.
-pub fn token(headers: &HeaderMap, endpoint: Endpoint) -> Result<Option<&str>, &'static str> {
-    let usual = bearer(headers, &header::AUTHORIZATION)?;
+pub fn token(headers: &HeaderMap, endpoint: Endpoint) -> Result<Option<&str>, String> {
+    let of = |name| bearer::token(headers, name).map_err(|wrong| wrong.to_string());
+    let usual = of(&header::AUTHORIZATION)?;
     if !endpoint.is_grpc() {
         return Ok(usual);
     }
-    match (usual, bearer(headers, &GRPC_TOKEN)?) {
-        (Some(one), Some(other)) if one != other => Err("the request has two different tokens"),
+    match (usual, of(&GRPC_TOKEN)?) {
+        (Some(one), Some(other)) if one != other => {
+            Err("the request has two different tokens".to_owned())
+        }
         (one, other) => Ok(other.or(one)),
-    }
-}
-
-fn bearer<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, &'static str> {
-    let mut values = headers.get_all(name).iter();
-    let Some(value) = values.next() else { return Ok(None) };
-    if values.next().is_some() {
-        return Err("the request has several tokens");
-    }
-    let wrong = "the token is not sent as `Bearer TOKEN`";
-    let (scheme, token) = value.to_str().ok().and_then(|it| it.split_once(' ')).ok_or(wrong)?;
-    if scheme.eq_ignore_ascii_case("bearer") && !token.contains(char::is_whitespace) {
-        Ok(Some(token))
-    } else {
-        Err(wrong)
     }
 }
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use serde::{Deserialize, Deserializer};
 
-use super::limits::{self, Limits, Registrations, TokenLimits};
+use super::limits::{Limits, Registrations, TokenLimits};
 use crate::Error;
 use demo_base::error::Result;
 use demo_config::file as config_file;
@@ -179,7 +179,7 @@ struct RawHtpasswd {
 #[serde(deny_unknown_fields)]
 struct RawTokens {
     file: Option<PathBuf>,
-    #[serde(default, deserialize_with = "limits::duration")]
+    #[serde(default, deserialize_with = "demo_config::values::optional_duration")]
     max_age: Option<Duration>,
     per_user: Option<NonZeroU32>,
 }

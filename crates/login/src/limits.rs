@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer, de};
+use serde::Deserialize;
 
 use super::tokens::{Terms, TokenRecord};
 use demo_service::peer::TrustedProxies;
@@ -65,18 +65,6 @@ impl TokenLimits {
         terms.lifetime = Some(terms.lifetime.map_or(self.max_age, |own| own.min(self.max_age)));
         terms
     }
-}
-
-/// Reads a duration such as `12h` or `90days`, which must not be zero.
-///
-/// # Errors
-/// When it is not such a duration.
-pub fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
-    let text = String::deserialize(from)?;
-    let found = humantime::parse_duration(&text).ok().filter(|found| !found.is_zero());
-    found
-        .map(Some)
-        .ok_or_else(|| de::Error::custom("a duration is written as 12h, 90days or 1year"))
 }
 
 #[cfg(test)]

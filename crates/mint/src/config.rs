@@ -9,10 +9,11 @@ use serde::Deserialize;
 
 use super::mapping::ClaimMapping;
 use super::template::{DatabaseUrl, NamespaceTemplate};
-use super::values::{IssuerUrl, Lifetime, Origin, ReservedName, Secret, ServerUrl, SharedSecret};
+use super::values::{IssuerUrl, Lifetime, ReservedName, Secret, ServerUrl, SharedSecret};
 use crate::Error;
 use demo_base::error::Result;
 use demo_config::file as config_file;
+use demo_config::values::Origin;
 use demo_service::connections::{ConnectionLimits, IdleTime};
 use demo_service::listen::Listen;
 use demo_service::peer::TrustedProxies;

@@ -35,11 +35,11 @@ pub enum Error {
         problem: String,
     },
     /// The schema cannot be used for new namespaces.
-    #[error("{place} is not a valid schema: {reason}")]
+    #[error("{place} cannot be used as a schema")]
     Schema {
         /// Where it comes from.
         place: String,
-        /// What is wrong with it.
-        reason: String,
+        /// What an empty database says to it.
+        source: libsql::Error,
     },
 }

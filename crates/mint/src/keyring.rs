@@ -1,6 +1,6 @@
 //! The private keys: one signs, the public halves of all are published.
 //!
-//! The files are read every two seconds, without a signal, so that this works in
+//! The files are watched ([`demo_service::file_watch`]), without a signal, so that this works in
 //! containers too. If a file is damaged or is just being written, the keys do not change.
 //!
 //! To rotate the keys, first add the new public key beside the old one in the file of the
@@ -9,21 +9,16 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::{Value, json};
-use tokio::time::{MissedTickBehavior, interval};
+use jsonwebtoken::jwk::JwkSet;
 use zeroize::Zeroizing;
 
 use super::config::KeysConfig;
 use demo_base::error::Result;
 use demo_base::files;
+use demo_service::file_watch::follow_all;
 use demo_sqld::keys::{PublicKey, SigningKey};
 use demo_sqld::token::Signer;
-
-const LOOK: Duration = Duration::from_secs(2);
 
 /// The keys of the files that the configuration names.
 pub struct Keyring {
@@ -61,35 +56,19 @@ impl Keyring {
     }
 
     /// The public halves, as a JWKS document (RFC 7517).
-    pub fn document(&self) -> Value {
-        let key = |key: &PublicKey| {
-            json!({
-                "kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig",
-                "kid": key.thumbprint(), "x": URL_SAFE_NO_PAD.encode(key.as_bytes()),
-            })
-        };
-        json!({ "keys": self.current().public.iter().map(key).collect::<Vec<_>>() })
+    pub fn document(&self) -> JwkSet {
+        JwkSet { keys: self.current().public.iter().map(PublicKey::jwk).collect() }
     }
 
     /// Reads the files again when they change; never returns.
     pub async fn watch(&self) {
-        let mut ticks = interval(LOOK);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut complained = false;
-        loop {
-            ticks.tick().await;
-            match read(&self.active, &self.more) {
-                Ok(keys) => {
-                    complained = false;
-                    self.take(keys);
-                }
-                Err(error) if !complained => {
-                    complained = true;
-                    tracing::warn!(%error, "cannot read the keys; the previous keys stay in use");
-                }
-                Err(_) => {}
-            }
-        }
+        let files: Vec<PathBuf> =
+            std::iter::once(&self.active).chain(&self.more).cloned().collect();
+        follow_all(&files, "keys", || {
+            self.take(read(&self.active, &self.more)?);
+            Ok(())
+        })
+        .await;
     }
 
     fn take(&self, keys: Keys) {
@@ -142,7 +121,7 @@ mod tests {
             more: vec![folder.path().join("b.key"), folder.path().join("a.key")],
         };
         let ring = Keyring::open(&config).unwrap();
-        let document = ring.document();
+        let document = serde_json::to_value(ring.document()).unwrap();
         let ids: Vec<&str> = document["keys"]
             .as_array()
             .unwrap()

@@ -127,7 +127,7 @@ async fn namespaces(
         (Some(path), Some(server)) => {
             let text = files::read_text(path, "schema")?;
             let server = Hrana::at(http, server.as_str());
-            Some(Schema::new(&text, &path.display().to_string(), server).await?)
+            Some(Schema::new(text, &path.display().to_string(), server).await?)
         }
         _ => None,
     };

@@ -109,18 +109,8 @@ async fn issue(
 
 /// The token of the only `Authorization` header.
 fn bearer(headers: &HeaderMap) -> Result<&str, Refusal> {
-    let mut values = headers.get_all(header::AUTHORIZATION).iter();
-    let (Some(value), None) = (values.next(), values.next()) else {
-        return Err(Refusal::NoLogin);
-    };
-    let value = value.to_str().map_err(|_| Refusal::Malformed)?;
-    let (scheme, token) = value.split_once(' ').ok_or(Refusal::NoLogin)?;
-    let token = token.trim_matches(' ');
-    if scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() {
-        Ok(token)
-    } else {
-        Err(Refusal::NoLogin)
-    }
+    let token = demo_service::bearer::token(headers, &header::AUTHORIZATION);
+    token.ok().flatten().ok_or(Refusal::NoLogin)
 }
 
 async fn keys(State(mint): State<Mint>) -> Response {
@@ -135,33 +125,4 @@ async fn nothing_here() -> Problem {
 async fn not_like_this() -> Problem {
     let status = axum::http::StatusCode::METHOD_NOT_ALLOWED;
     Problem::new(status, "method-not-allowed", "the route does not support this method")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn headers(values: &[(&'static str, &str)]) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        for (name, value) in values {
-            headers.append(*name, HeaderValue::from_str(value).unwrap());
-        }
-        headers
-    }
-
-    #[test]
-    fn exactly_one_bearer_is_a_login() {
-        assert_eq!(bearer(&headers(&[("authorization", "Bearer a.b.c")])), Ok("a.b.c"));
-        assert_eq!(bearer(&headers(&[("authorization", "bearer  x ")])), Ok("x"));
-        for bad in [
-            &[][..],
-            &[("authorization", "Bearer")],
-            &[("authorization", "Bearer ")],
-            &[("authorization", "Basic YTpi")],
-            &[("authorization", "a.b.c")],
-            &[("authorization", "Bearer a"), ("authorization", "Bearer b")],
-        ] {
-            assert_eq!(bearer(&headers(bad)), Err(Refusal::NoLogin), "{bad:?}");
-        }
-    }
 }

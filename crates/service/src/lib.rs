@@ -5,6 +5,7 @@
 //! [`listen::Listen`], builds an [`axum::Router`] and passes it to
 //! [`listen::Listening::serve`]. This crate does not know what the services do.
 
+pub mod bearer;
 pub mod connections;
 pub mod cores;
 pub mod descriptors;

@@ -81,13 +81,33 @@ impl Schema {
         if self.is_applied(hrana, endpoint).await? {
             return Ok(Applied::Before);
         }
-        let reply = hrana.script(&script(&self.text)).await?;
+        let reply = hrana.script(&self.script()).await?;
         let Some(error) = reply.error(endpoint) else { return Ok(Applied::Now) };
         // If another client was faster, this transaction fails, but the schema is applied.
         if self.is_applied(hrana, endpoint).await? {
             return Ok(Applied::Before);
         }
         Err(error)
+    }
+
+    /// The statements in a transaction that first creates [`MARKER`], and so fails if that exists
+    /// already. `demo` and the mint both apply a schema in this way, so that each sees what the
+    /// other has done.
+    pub fn script(&self) -> String {
+        let Self { text, digest } = self;
+        // The last statement of the file may end in a comment instead of a semicolon.
+        format!(
+            "BEGIN IMMEDIATE;\n\
+             CREATE TABLE {MARKER} (id INTEGER PRIMARY KEY CHECK (id = 1), digest TEXT NOT NULL, \
+             applied_at TEXT NOT NULL);\n\
+             INSERT INTO {MARKER} VALUES (1, '{digest}', strftime('%Y-%m-%dT%H:%M:%fZ'));\n\
+             {text}\n;\nCOMMIT"
+        )
+    }
+
+    /// The statements as they were written.
+    pub fn text(&self) -> &str {
+        &self.text
     }
 
     async fn is_applied(&self, hrana: &Hrana, endpoint: &Endpoint) -> Result<bool, Error> {
@@ -104,21 +124,7 @@ impl Schema {
     }
 }
 
-/// `text` in a transaction that first creates [`MARKER`], and so fails if that exists already.
-/// `demo` and the mint both apply a schema in this way, so that each sees what the other has done.
-pub fn script(text: &str) -> String {
-    let digest = hex::encode(&Sha256::digest(text));
-    // The last statement of the file may end in a comment instead of a semicolon.
-    format!(
-        "BEGIN IMMEDIATE;\n\
-         CREATE TABLE {MARKER} (id INTEGER PRIMARY KEY CHECK (id = 1), digest TEXT NOT NULL, \
-         applied_at TEXT NOT NULL);\n\
-         INSERT INTO {MARKER} VALUES (1, '{digest}', strftime('%Y-%m-%dT%H:%M:%fZ'));\n\
-         {text}\n;\nCOMMIT"
-    )
-}
-
-/// Whether a failure of [`script`] means that a schema was applied before.
+/// Whether a failure of [`Schema::script`] means that a schema was applied before.
 pub fn was_applied(message: &str) -> bool {
     message.contains(&format!("{MARKER} already exists"))
 }

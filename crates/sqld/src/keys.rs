@@ -6,6 +6,10 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ed25519_dalek::pkcs8::{KeypairBytes, PrivateKeyInfoRef, PublicKeyBytes, spki};
 use ed25519_dalek::{SECRET_KEY_LENGTH, VerifyingKey};
+use jsonwebtoken::jwk::{
+    AlgorithmParameters, CommonParameters, EllipticCurve, Jwk, KeyAlgorithm,
+    OctetKeyPairParameters, OctetKeyPairType, PublicKeyUse,
+};
 use secrecy::SecretString;
 use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, Zeroizing};
@@ -139,11 +143,29 @@ impl PublicKey {
     }
 
     /// The thumbprint that identifies a key in messages and JWKS documents: RFC 7638 with SHA-256,
-    /// in base64url.
+    /// in base64url. The computation in `jsonwebtoken` can fail, for keys of other types; this one
+    /// cannot, and a test compares the two.
     pub fn thumbprint(&self) -> String {
         let coordinate = URL_SAFE_NO_PAD.encode(self.as_bytes());
         let canonical = format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{coordinate}"}}"#);
         URL_SAFE_NO_PAD.encode(Sha256::digest(canonical.as_bytes()))
+    }
+
+    /// The key as an entry of a JWKS document (RFC 8037), with its thumbprint as its id.
+    pub fn jwk(&self) -> Jwk {
+        Jwk {
+            common: CommonParameters {
+                public_key_use: Some(PublicKeyUse::Signature),
+                key_algorithm: Some(KeyAlgorithm::EdDSA),
+                key_id: Some(self.thumbprint()),
+                ..CommonParameters::default()
+            },
+            algorithm: AlgorithmParameters::OctetKeyPair(OctetKeyPairParameters {
+                key_type: OctetKeyPairType::OctetKeyPair,
+                curve: EllipticCurve::Ed25519,
+                x: URL_SAFE_NO_PAD.encode(self.as_bytes()),
+            }),
+        }
     }
 
     /// The 32 bytes of the key.

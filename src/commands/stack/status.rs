@@ -1,5 +1,6 @@
 //! `status`: what runs, where, and how far the replica is behind.
 
+use bytesize::ByteSize;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -240,7 +241,7 @@ impl fmt::Display for ServiceStatus {
             let count = usize::try_from(self.restarts).unwrap_or(usize::MAX);
             write!(formatter, ", {}", demo_report::counted(count, "restart"))?;
         }
-        write!(formatter, ", {} KiB", self.data_bytes.div_ceil(1024))?;
+        write!(formatter, ", {}", ByteSize(self.data_bytes).display().iec())?;
         match &self.version {
             Some(version) => write!(formatter, ", {version}"),
             None => Ok(()),

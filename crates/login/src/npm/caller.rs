@@ -12,6 +12,7 @@ use crate::name::Username;
 use crate::password::{Busy, Checked, Password};
 use crate::throttle::{Attempt, Slowed};
 use crate::tokens::{Presented, TokenRecord, now};
+use demo_service::bearer;
 use demo_service::server::Peer;
 
 /// The holder of a valid token.
@@ -39,12 +40,8 @@ impl FromRequestParts<App> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Refusal> {
         let address = Address::from_request_parts(parts, app).await?.0;
-        let header = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let bearer = header.and_then(|value| value.split_once(' '));
-        let token = match bearer {
-            Some((kind, token)) if kind.eq_ignore_ascii_case("bearer") => token.trim(),
-            _ => return Err(Refusal::no_login("log in first: `npm login`")),
-        };
+        let token = bearer::token(&parts.headers, &AUTHORIZATION).ok().flatten();
+        let token = token.ok_or_else(|| Refusal::no_login("log in first: `npm login`"))?;
         let unknown = || Refusal::no_login("this token is not valid; log in again");
         let token = Presented::parse(token).ok_or_else(unknown)?;
         app.throttle.token(address).map_err(Refusal::too_often)?;

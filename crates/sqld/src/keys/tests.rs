@@ -153,7 +153,10 @@ fn a_set_holds_one_key_or_several() {
 fn the_thumbprint_is_that_of_the_standard() {
     // The key and the thumbprint of RFC 8037, appendix A.
     let set = KeySet::parse("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo", "p").unwrap();
-    assert_eq!(set.0[0].thumbprint(), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
+    let thumbprint = set.0[0].thumbprint();
+    assert_eq!(thumbprint, "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
+    let theirs = set.0[0].jwk().thumbprint(jsonwebtoken::jwk::ThumbprintHash::SHA256);
+    assert_eq!(theirs.unwrap(), thumbprint);
 }
 
 #[test]

@@ -42,7 +42,7 @@ fn a_new_token_is_accepted_and_names_its_key() {
     assert_eq!(expiry(token), inspection.expires);
     assert_eq!(inspection.allows, ["read and write every namespace"]);
     let text = inspection.to_string();
-    assert!(text.contains("expires in 23h 59m"), "{text}");
+    assert!(text.contains("expires in 23 hours 59 minutes"), "{text}");
 }
 
 #[test]

@@ -95,22 +95,12 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
             let stack = context.namespaced().await?;
             let name = with_timeout(context, &stack, 1).await?;
             let contest = contest(&stack, &name).await?;
-            let seconds = contest.waited.as_secs_f64();
-            let when = match seconds {
+            let when = match contest.waited.as_secs_f64() {
                 ..0.8 => "at once",
                 0.8..2.5 => "after about a second",
                 _ => "much later",
             };
-            let finding = format!(
-                "the second writer is answered {} {when}, the first one's COMMIT {}",
-                contest.second, contest.commit
-            );
-            Ok(Observation::new(Verdict::Undocumented, finding)
-                .saw(
-                    "INSERT of the second writer",
-                    format!("{} after {seconds:.2} s", contest.second),
-                )
-                .answered("COMMIT of the first", &contest.answer))
+            Ok(contest.observed(when))
         }),
     },
     Probe {
@@ -128,22 +118,12 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
             let name = context.namespace(&stack, "patient").await?;
             given(&stack, &name, &["CREATE TABLE t (x)"]).await?;
             let contest = contest(&stack, &name).await?;
-            let seconds = contest.waited.as_secs_f64();
-            let when = match seconds {
+            let when = match contest.waited.as_secs_f64() {
                 ..4.0 => "sooner than after 4 s",
                 4.0..7.5 => "after about 5 s",
                 _ => "much later",
             };
-            let finding = format!(
-                "the second writer is answered {} {when}, the first one's COMMIT {}",
-                contest.second, contest.commit
-            );
-            Ok(Observation::new(Verdict::Undocumented, finding)
-                .saw(
-                    "INSERT of the second writer",
-                    format!("{} after {seconds:.2} s", contest.second),
-                )
-                .answered("COMMIT of the first", &contest.answer))
+            Ok(contest.observed(when))
         }),
     },
     Probe {
@@ -289,6 +269,20 @@ struct Contest {
     second: String,
     commit: String,
     answer: Answer,
+}
+
+impl Contest {
+    /// `when` says how soon the second writer was answered.
+    fn observed(&self, when: &str) -> Observation {
+        let Self { second, commit, .. } = self;
+        let seconds = self.waited.as_secs_f64();
+        let finding = format!(
+            "the second writer is answered {second} {when}, the first one's COMMIT {commit}"
+        );
+        Observation::new(Verdict::Undocumented, finding)
+            .saw("INSERT of the second writer", format!("{second} after {seconds:.2} s"))
+            .answered("COMMIT of the first", &self.answer)
+    }
 }
 
 async fn contest(stack: &EphemeralStack, name: &NamespaceName) -> Result<Contest> {

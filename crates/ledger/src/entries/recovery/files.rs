@@ -1,6 +1,7 @@
 //! Probes of what is in, and beside, a namespace's database file.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::super::following::support::health;
@@ -15,6 +16,7 @@ use demo_sqld::namespace::NamespaceName;
 use demo_sqld_client::hrana::Reply;
 use demo_sqld_client::proto::{Stmt, Value};
 use demo_stack::engine::Stop;
+use demo_stack::engine::ephemeral::EphemeralStack;
 use demo_stack::plan::blueprint::Variants;
 use demo_stack::plan::{ServicePlan, StackPlan};
 
@@ -30,14 +32,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
               file and queries again",
         engines: ON_FILES,
         check: &Probe::check(async |context| {
-            let stack = context.primary(|_| Ok(())).await?;
-            let name: NamespaceName = "hurt".parse()?;
-            stack.admin()?.create(&name).await?;
-            given(&stack, &name, &["CREATE TABLE t (x)"]).await?;
-            let stats = folder_of(&stack, "hurt")?.join("stats.json");
-            stack.engine.stop("primary", Stop::Graceful).await?;
-            std::fs::write(&stats, b"")?;
-            stack.resume("primary").await?;
+            let (stack, name, stats) = with_empty_stats(context).await?;
             let hurt = ask(&stack, &name, "SELECT count(*) FROM t").await?;
             std::fs::remove_file(&stats)?;
             let healed = ask(&stack, &name, "SELECT count(*) FROM t").await?;
@@ -64,14 +59,7 @@ pub(in crate::entries) const PROBES: &[Probe] = &[
               the namespace, and asks /health",
         engines: ON_FILES,
         check: &Probe::check(async |context| {
-            let stack = context.primary(|_| Ok(())).await?;
-            let name: NamespaceName = "hurt".parse()?;
-            stack.admin()?.create(&name).await?;
-            given(&stack, &name, &["CREATE TABLE t (x)"]).await?;
-            let stats = folder_of(&stack, "hurt")?.join("stats.json");
-            stack.engine.stop("primary", Stop::Graceful).await?;
-            std::fs::write(&stats, b"")?;
-            stack.resume("primary").await?;
+            let (stack, name, _stats) = with_empty_stats(context).await?;
             let query = ask(&stack, &name, "SELECT count(*) FROM t").await?;
             let health = health(&stack, "primary").await?;
             context.discard(&stack).await?;
@@ -417,6 +405,22 @@ pub(super) async fn imported(context: &ProbeContext<'_>, page_size: u16) -> Resu
     };
     context.discard(&stack).await?;
     Ok(observation)
+}
+
+/// A primary that was stopped, lost the content of a namespace's stats.json and was started again;
+/// the namespace, and the path of the file.
+async fn with_empty_stats(
+    context: &ProbeContext<'_>,
+) -> Result<(Rc<EphemeralStack>, NamespaceName, PathBuf)> {
+    let stack = context.primary(|_| Ok(())).await?;
+    let name: NamespaceName = "hurt".parse()?;
+    stack.admin()?.create(&name).await?;
+    given(&stack, &name, &["CREATE TABLE t (x)"]).await?;
+    let stats = folder_of(&stack, "hurt")?.join("stats.json");
+    stack.engine.stop("primary", Stop::Graceful).await?;
+    std::fs::write(&stats, b"")?;
+    stack.resume("primary").await?;
+    Ok((stack, name, stats))
 }
 
 /// A database without tables: one page with the header and an empty leaf of the

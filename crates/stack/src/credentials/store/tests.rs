@@ -107,7 +107,7 @@ fn a_token_is_renewed_when_it_is_of_no_use() {
     };
     let foreign = minted(&SigningKey::generate().unwrap(), Grant::full(24 * HOUR));
     for (content, why) in [
-        (minted(&key, Grant::full(HOUR / 2)), "it expires in 30m"),
+        (minted(&key, Grant::full(HOUR / 2)), "it expires in 30 minutes"),
         (foreign, "the key that the server trusts does not verify it"),
         (String::new(), "it was not a token"),
         ("\u{fffd}".to_owned(), "it was not a token"),
