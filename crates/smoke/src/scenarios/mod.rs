@@ -1,8 +1,20 @@
-//! One file for each scenario; `smoke::scenarios` lists them.
+//! One file for each scenario.
 
-pub mod default_replication;
-pub mod embedded_replica;
-pub mod namespace_replica;
-pub mod namespaces;
-pub mod shared_login;
-pub mod tls_replication;
+mod default_replication;
+mod embedded_replica;
+mod namespace_replica;
+mod namespaces;
+mod shared_login;
+mod tls_replication;
+
+use crate::Scenario;
+
+/// All scenarios, in the order of the report.
+pub const ALL: &[Scenario] = &[
+    default_replication::SCENARIO,
+    namespaces::SCENARIO,
+    namespace_replica::SCENARIO,
+    tls_replication::SCENARIO,
+    embedded_replica::SCENARIO,
+    shared_login::SCENARIO,
+];
