@@ -50,7 +50,7 @@ begin with demo-bench-, are removed at the end. Exit 1 when a revoked token was 
 longer than it may be.
 
 Examples:
-  demo auth bench --svg bench.svg
+  demo auth bench --seconds 10 -o json
   demo auth bench -c postgres.yaml -c mysql.yaml --seconds 10")]
 pub struct AuthBenchArgs {
     /// Configuration file of a database to measure instead of the stack; may be repeated
@@ -74,7 +74,4 @@ pub struct AuthBenchArgs {
         value_parser = clap::value_parser!(u16).range(1..=600)
     )]
     pub sync_intervals: Vec<u16>,
-    /// Also draw the figures into this SVG file
-    #[arg(long, value_name = "PATH")]
-    pub svg: Option<PathBuf>,
 }

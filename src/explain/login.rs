@@ -70,8 +70,7 @@ pub(super) fn advice(error: &Error) -> Advice {
         | Error::WrongType { .. }
         | Error::WrongToken
         | Error::NotRegistered { .. }
-        | Error::NewTokenMissing
-        | Error::Undrawable(_) => ExitCode::Failed.into(),
+        | Error::NewTokenMissing => ExitCode::Failed.into(),
     }
 }
 

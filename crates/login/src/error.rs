@@ -193,7 +193,4 @@ pub enum Error {
         /// How long it was looked up.
         seconds: u64,
     },
-    /// The figures cannot be drawn.
-    #[error("cannot draw the figures")]
-    Undrawable(#[source] Cause),
 }

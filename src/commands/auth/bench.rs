@@ -7,13 +7,11 @@ use super::scratch::Scratch;
 use crate::cli::auth::AuthBenchArgs;
 use crate::commands::signals::interrupted;
 use crate::exit_code::ExitCode;
-use crate::fault::Fault;
 use crate::output::Output;
 use crate::settings::Settings;
 use demo_base::error::Result;
-use demo_base::files;
 use demo_login::bench::report::Report;
-use demo_login::bench::{self, Plan, Source, plot};
+use demo_login::bench::{self, Plan, Source};
 use demo_login::config::{Backend, Config, Files};
 use demo_report::counted;
 use demo_service::runtime;
@@ -24,7 +22,6 @@ use demo_service::runtime;
 /// Exit 2 or 5 for a file that is wrong or missing, 3 when a database does not answer, 4 when it
 /// refuses the token, 130 after an interruption.
 pub async fn run(settings: &Settings, args: &AuthBenchArgs, output: &Output) -> Result<ExitCode> {
-    check_folder(args.svg.as_deref())?;
     let mut sources = configured(settings, args)?;
     // From here on a signal must not end the program before it has cleaned up.
     let signal = tokio::spawn(interrupted());
@@ -63,17 +60,11 @@ pub async fn run(settings: &Settings, args: &AuthBenchArgs, output: &Output) -> 
         output.note("interrupted; nothing is left behind");
         return Err(demo_base::Error::Interrupted.into());
     };
-    print(&report, args.svg.as_deref(), output)
+    print(&report, output)
 }
 
-fn print(report: &Report, svg: Option<&Path>, output: &Output) -> Result<ExitCode> {
-    if let Some(path) = svg {
-        files::write_atomic(path, plot::svg(report)?.as_bytes(), files::MODE_SHARED)?;
-    }
+fn print(report: &Report, output: &Output) -> Result<ExitCode> {
     output.result(report)?;
-    if let Some(path) = svg {
-        output.note(format!("plot      {}", path.display()));
-    }
     if report.debug_build {
         output.note(
             "note      this is a debug build, so the figures mean little; \
@@ -111,18 +102,5 @@ fn plan(args: &AuthBenchArgs) -> Plan {
         clients: args.clients.into(),
         tokens: usize::try_from(args.tokens).unwrap_or(usize::MAX),
         intervals: intervals.into_iter().map(|secs| Duration::from_secs(secs.into())).collect(),
-    }
-}
-
-/// Checked before the measurement, so that a wrong path does not waste the run.
-fn check_folder(svg: Option<&Path>) -> Result<()> {
-    let folder = svg.and_then(Path::parent).filter(|folder| !folder.as_os_str().is_empty());
-    match (svg, folder) {
-        (Some(svg), Some(folder)) if !folder.is_dir() => {
-            Err(Fault::input(format!("the folder of the plot {} does not exist", svg.display()))
-                .hint("create the folder first, or choose another path")
-                .into())
-        }
-        _ => Ok(()),
     }
 }

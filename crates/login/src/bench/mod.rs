@@ -5,7 +5,7 @@
 //! sources --> bench_user: a temporary user with tokens, removed at the end
 //!               |--> lookups: clients look tokens up, on one instance
 //!               '--> revocations: tokens are revoked on one instance, looked up on another
-//!                          both --> report: figures as text and JSON --> plot: SVG
+//!                          both --> report: figures as text and JSON
 //! ```
 //!
 //! Everything goes through [`super::store::Store`]; HTTP is left out on purpose.
@@ -13,7 +13,6 @@
 mod bench_user;
 mod lookups;
 mod measure;
-pub mod plot;
 pub mod report;
 mod revocations;
 

@@ -3,13 +3,13 @@
 use std::fmt;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::Plan;
 use super::lookups::Lookups;
 
 /// All results.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
     /// How long the lookups of each backend were measured.
@@ -23,7 +23,7 @@ pub struct Report {
 }
 
 /// The lookups of one backend.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LookupRow {
     pub backend: String,
@@ -45,7 +45,7 @@ pub struct LookupRow {
 }
 
 /// How long another instance still accepted revoked tokens.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RevocationRow {
     pub backend: String,

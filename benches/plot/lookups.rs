@@ -1,16 +1,26 @@
-//! Draws the figures as SVG: bars for the lookups, dots for the lags.
+//! Draws what `demo auth bench` has measured as SVG: bars for the lookups, dots for the lags.
+//!
+//!     demo auth bench -o json > bench.json
+//!     cargo run --example lookups-plot < bench.json > bench.svg
 
 use std::error::Error as StdError;
+use std::io::Write;
 
+use demo_login::bench::report::{LookupRow, Report, RevocationRow};
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::report::{LookupRow, Report, RevocationRow};
-use crate::Error;
-
 type Drawn = std::result::Result<(), Box<dyn StdError>>;
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+
+fn main() -> Drawn {
+    let report: Report = serde_json::from_reader(std::io::stdin().lock())?;
+    let mut text = String::new();
+    draw(&report, &mut text)?;
+    std::io::stdout().write_all(text.as_bytes())?;
+    Ok(())
+}
 
 /// The size of a panel, in SVG units.
 const PANEL: (u32, u32) = (520, 400);
@@ -21,17 +31,8 @@ const BAR: RGBColor = RGBColor(0x35, 0x6e, 0xb5);
 const DOT: RGBColor = RGBColor(0x35, 0x6e, 0xb5);
 const BOUND: RGBColor = RGBColor(0xb5, 0x40, 0x35);
 
-/// Draws `report` as an SVG on a white background, so that it is readable on any page. It
-/// has a panel with the lags if an embedded replica was measured.
-///
-/// # Errors
-/// [`Error::Undrawable`].
-pub fn svg(report: &Report) -> Result<String, Error> {
-    let mut text = String::new();
-    draw(report, &mut text).map_err(|error| Error::Undrawable(error.to_string().into()))?;
-    Ok(text)
-}
-
+/// An SVG on a white background, so that it is readable on any page. It has a panel with the lags
+/// if an embedded replica was measured.
 fn draw(report: &Report, text: &mut String) -> Drawn {
     let lags: Vec<_> = report
         .revocations
@@ -139,39 +140,4 @@ fn grouped(value: f64) -> String {
         text.push(digit);
     }
     text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::report::tests::report;
-    use super::*;
-
-    #[test]
-    fn every_figure_is_in_the_picture() {
-        let text = svg(&report()).unwrap();
-        assert!(text.starts_with("<svg ") && text.trim_end().ends_with("</svg>"), "{text}");
-        for part in ["libSQL: 4 321", "a &lt;b&gt; &amp; c: 98 765", "the bound", "0.45"] {
-            assert!(text.contains(part), "{part}: {text}");
-        }
-        // One for each revocation on an instance with a replica.
-        assert_eq!(text.matches("<circle").count(), 5);
-        assert_eq!(text, svg(&report()).unwrap(), "the same figures, the same picture");
-    }
-
-    #[test]
-    fn without_a_replica_there_is_one_panel() {
-        let mut report = report();
-        report.revocations.truncate(1);
-        report.lookups.truncate(1);
-        let text = svg(&report).unwrap();
-        assert!(!text.contains("the bound") && text.contains("width=\"520\""), "{text}");
-    }
-
-    #[test]
-    fn digits_are_in_groups_of_three() {
-        let table = [(0.0, "0"), (999.4, "999"), (1000.0, "1 000"), (1_234_567.0, "1 234 567")];
-        for (value, text) in table {
-            assert_eq!(grouped(value), text);
-        }
-    }
 }
