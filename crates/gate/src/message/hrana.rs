@@ -77,7 +77,7 @@ objects! {
     Condition {
         Type r#type: Text(Cow<'a, str>),
         Step step: Scalar(Value),
-        Cond cond: Object(Box<Condition<'a>>),
+        Cond cond: Item(Box<Condition<'a>>),
         Conds conds: List(Vec<Condition<'a>>),
     }
 }

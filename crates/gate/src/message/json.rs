@@ -18,6 +18,10 @@ use super::{Inspection, Refusal};
 const NO_JSON: Refusal = Refusal::Malformed("the body is not valid for this route: it is not JSON");
 const NO_HRANA: Refusal = Refusal::Malformed("the body is not a Hrana request in this encoding");
 
+/// How many requests, steps and conditions of one body are kept. An item takes far more memory
+/// than the few bytes that it may consist of in JSON.
+const MOST_ITEMS: u32 = 4096;
+
 /// The keys that mean something, here or there.
 #[derive(Clone, Copy, Deserialize)]
 #[serde(field_identifier, rename_all = "snake_case")]
@@ -59,7 +63,7 @@ pub enum Slot<'s, 'a> {
     Arguments(&'s mut Option<&'a RawValue>),
     Object(&'s mut dyn Object<'a>),
     List(&'s mut dyn List<'a>),
-    /// Into a new item of the list.
+    /// Into a new item of the list, which must be an object.
     Item(&'s mut dyn List<'a>),
     /// Nowhere.
     Unknown,
@@ -76,13 +80,7 @@ impl<'a, T: Object<'a> + Default> Object<'a> for Option<T> {
     }
 }
 
-impl<'a, T: Object<'a>> Object<'a> for Box<T> {
-    fn field(&mut self, key: Key) -> Slot<'_, 'a> {
-        (**self).field(key)
-    }
-}
-
-/// A list of such objects.
+/// A list of such objects, or a box for one.
 pub trait List<'a> {
     fn item(&mut self) -> Slot<'_, 'a>;
 }
@@ -92,6 +90,12 @@ impl<'a, T: Object<'a> + Default> List<'a> for Option<Vec<T>> {
         let items = self.get_or_insert_default();
         items.push(T::default());
         items.last_mut().map_or(Slot::Unknown, |item| Slot::Object(item))
+    }
+}
+
+impl<'a, T: Object<'a> + Default> List<'a> for Option<Box<T>> {
+    fn item(&mut self) -> Slot<'_, 'a> {
+        Slot::Object(&mut **self.get_or_insert_default())
     }
 }
 
@@ -118,7 +122,7 @@ fn read<'a>(
     exact: bool,
     asked: Option<&mut Body<'a>>,
 ) -> Result<(Option<String>, bool), Refusal> {
-    let mut seen = Seen { sql, refusal: None, exact, baton: None };
+    let mut seen = Seen { sql, refusal: None, exact, items: 0, baton: None };
     let whole = asked.is_some();
     let slot = asked.map_or(Slot::Unknown, |asked| Slot::Object(asked));
     let scan = Scan { seen: &mut seen, slot, counts: true, whole };
@@ -138,6 +142,8 @@ struct Seen<'q> {
     refusal: Option<Refusal>,
     /// Whether everything so far is known. Once something is not, nothing more is kept.
     exact: bool,
+    /// How many items are kept.
+    items: u32,
     baton: Option<String>,
 }
 
@@ -177,10 +183,7 @@ impl<'a> Scan<'_, '_, '_, 'a> {
 impl<'de> DeserializeSeed<'de> for Scan<'_, '_, '_, 'de> {
     type Value = ();
 
-    fn deserialize<D: Deserializer<'de>>(mut self, deserializer: D) -> Result<(), D::Error> {
-        if let Slot::Item(list) = self.slot {
-            self.slot = list.item();
-        }
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         deserializer.deserialize_any(self)
     }
 }
@@ -216,7 +219,14 @@ impl<'de> Visitor<'de> for Scan<'_, '_, '_, 'de> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
-        let Self { seen, mut slot, counts, whole } = self;
+        let Self { seen, slot, counts, whole } = self;
+        let mut slot = match slot {
+            Slot::Item(list) if seen.items < MOST_ITEMS => {
+                seen.items += 1;
+                list.item()
+            }
+            slot => slot,
+        };
         seen.exact &= matches!(slot, Slot::Object(_));
         let mut keys = 0_u32;
         while let Some(key) = entries.next_key::<Key>()? {
@@ -271,8 +281,9 @@ impl<'de> Visitor<'de> for Scan<'_, '_, '_, 'de> {
         Ok(())
     }
 
-    /// Null, which is the same as nothing.
+    /// Null, which is the same as nothing, except in a list.
     fn visit_unit<E>(self) -> Result<(), E> {
+        self.seen.exact &= !matches!(self.slot, Slot::Item(_));
         Ok(())
     }
 }

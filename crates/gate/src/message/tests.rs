@@ -215,6 +215,24 @@ fn only_what_is_known_is_kept() {
     }
 }
 
+/// A kept item takes hundreds of bytes, and `null` only five.
+#[test]
+fn few_items_are_kept_however_small_they_are() {
+    let kept = |endpoint, open, item, count, close| {
+        let body = format!("{open}{}{close}", vec![item; count].join(","));
+        stream(endpoint, body.as_bytes()).unwrap().body.is_some()
+    };
+    let requests =
+        |item, count| kept(Endpoint::Pipeline(JSON), r#"{"requests":["#, item, count, "]}");
+    assert!(!requests("null", 1));
+    let close = r#"{"type":"close"}"#;
+    assert!(requests(close, 4096) && !requests(close, 4097));
+    // Items count wherever they are.
+    let step = r#"{"condition":{"type":"not","cond":{"type":"and","conds":[{"type":"ok"}]}}}"#;
+    let steps = |count| kept(Endpoint::Cursor(JSON), r#"{"batch":{"steps":["#, step, count, "]}}");
+    assert!(steps(1365) && !steps(1366));
+}
+
 /// A gRPC-web body with one message.
 fn framed(message: &[u8]) -> Vec<u8> {
     let length = u32::try_from(message.len()).unwrap().to_be_bytes();
