@@ -82,10 +82,17 @@ impl<'a, T: Object<'a> + Default> Object<'a> for Option<T> {
 
 /// A list of such objects, or a box for one.
 pub trait List<'a> {
+    /// An empty list is not the same as none.
+    fn begin(&mut self) {}
+
     fn item(&mut self) -> Slot<'_, 'a>;
 }
 
 impl<'a, T: Object<'a> + Default> List<'a> for Option<Vec<T>> {
+    fn begin(&mut self) {
+        self.get_or_insert_default();
+    }
+
     fn item(&mut self) -> Slot<'_, 'a> {
         let items = self.get_or_insert_default();
         items.push(T::default());
@@ -205,7 +212,10 @@ impl<'de> Visitor<'de> for Scan<'_, '_, '_, 'de> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
         let Self { seen, mut slot, counts, .. } = self;
-        seen.exact &= matches!(slot, Slot::List(_));
+        match &mut slot {
+            Slot::List(list) => list.begin(),
+            _ => seen.exact = false,
+        }
         loop {
             let slot = match &mut slot {
                 Slot::List(list) if seen.exact => Slot::Item(&mut **list),

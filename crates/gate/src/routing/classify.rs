@@ -294,7 +294,7 @@ mod tests {
     fn the_index_is_set_where_the_server_uses_it_and_arguments_do_not_change() {
         let body = r#"{"requests":[
             {"type":"execute","stmt":{"sql":"SELECT ?1, \"a\"","args":[{"type":"float","value":0.30000000000000004}, 1e3],"replication_index":"3"}},
-            {"type":"batch","batch":{"steps":[{"condition":{"type":"ok","step":0},"stmt":{"sql":"SELECT 2"}}]}},
+            {"type":"batch","batch":{"steps":[{"condition":{"type":"ok","step":0},"stmt":{"sql":"SELECT 2"}},{"condition":{"type":"and","conds":[]},"stmt":{"sql":"SELECT 3"}}]}},
             {"type":"close"}]}"#;
         let written = with(PIPELINE, body.as_bytes(), |class| {
             let reads = replica(class);
@@ -307,6 +307,7 @@ mod tests {
         assert_eq!(written["requests"][0]["stmt"]["sql"], "SELECT ?1, \"a\"");
         assert_eq!(written["requests"][1]["batch"]["replication_index"], "42");
         assert_eq!(written["requests"][1]["batch"]["steps"][0]["condition"]["step"], 0);
+        assert_eq!(written["requests"][1]["batch"]["steps"][1]["condition"]["conds"], json!([]));
         assert_eq!(written["requests"][2], json!({ "type": "close" }));
     }
 
