@@ -4,6 +4,8 @@
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Field<'a> {
     pub number: u64,
+    /// The value of a field of wire type 0 (integer).
+    pub value: Option<u64>,
     /// The content of a field of wire type 2 (string, bytes, message).
     pub content: Option<&'a [u8]>,
     /// The field as a whole, its key included.
@@ -16,8 +18,13 @@ pub fn fields(message: &[u8]) -> Option<Vec<Field<'_>>> {
     let mut rest = message;
     while !rest.is_empty() {
         let (key, after) = varint(rest)?;
+        let mut value = None;
         let (content, after) = match key & 7 {
-            0 => (None, varint(after)?.1),
+            0 => {
+                let (integer, after) = varint(after)?;
+                value = Some(integer);
+                (None, after)
+            }
             1 => (None, after.get(8..)?),
             2 => {
                 let (length, after) = varint(after)?;
@@ -32,7 +39,7 @@ pub fn fields(message: &[u8]) -> Option<Vec<Field<'_>>> {
         if number == 0 {
             return None;
         }
-        found.push(Field { number, content, whole: &rest[..rest.len() - after.len()] });
+        found.push(Field { number, value, content, whole: &rest[..rest.len() - after.len()] });
         rest = after;
     }
     Some(found)
@@ -88,6 +95,7 @@ mod tests {
         let found = fields(&message).unwrap();
         let numbers: Vec<u64> = found.iter().map(|field| field.number).collect();
         assert_eq!(numbers, [1, 2, 3, 4]);
+        assert_eq!((found[0].value, found[1].value), (Some(150), None));
         assert_eq!(found[1].content, Some(b"text".as_slice()));
         for broken in [&message[..4], &[0x0a, 5, 1], &[0x0b], &[0x02, 0], &[0x80]] {
             assert_eq!(fields(broken), None, "{broken:?}");

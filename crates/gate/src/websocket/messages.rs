@@ -216,7 +216,7 @@ fn protobuf_request(fields: Vec<Field<'_>>) -> Option<Request> {
     let (mut id, mut request) = (None, None);
     for field in fields {
         match (field.number, field.content) {
-            (1, None) if id.is_none() => id = Some(varint(field.whole)?),
+            (1, None) if id.is_none() => id = Some(int32(&field)?),
             (2..=13, Some(content)) if request.is_none() => {
                 request = Some((field.number, content));
             }
@@ -260,12 +260,9 @@ fn protobuf_request(fields: Vec<Field<'_>>) -> Option<Request> {
     Some(Request { id: id.unwrap_or_default(), kind })
 }
 
-/// The `int32` in a field, which includes its key.
-fn varint(field: &[u8]) -> Option<i32> {
-    // The key of a field below 16 is one byte. Longer numbers are truncated, as the server
-    // does it.
-    let (value, _) = protobuf::varint(field.get(1..)?)?;
-    let low = u32::try_from(value & u64::from(u32::MAX)).ok()?;
+/// The `int32` in a field. Longer numbers are truncated, as the server does it.
+fn int32(field: &Field<'_>) -> Option<i32> {
+    let low = u32::try_from(field.value? & u64::from(u32::MAX)).ok()?;
     Some(i32::from_ne_bytes(low.to_ne_bytes()))
 }
 
@@ -298,7 +295,7 @@ pub fn about(encoding: Encoding, message: &[u8]) -> Option<About> {
             let inner = protobuf::fields(field.content?)?;
             let id = inner.iter().find(|field| field.number == 1);
             // Protobuf leaves out a zero.
-            Some(About::Request(id.map_or(Some(0), |id| varint(id.whole))?))
+            Some(About::Request(id.map_or(Some(0), int32)?))
         }
     }
 }

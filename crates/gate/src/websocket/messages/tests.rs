@@ -104,6 +104,18 @@ fn protobuf_is_read_with_types_and_arguments_are_not_sql() {
 }
 
 #[test]
+fn the_number_of_a_request_is_read_whatever_the_length_of_its_key() {
+    let request = |key: &[u8]| nested(2, &[key, &[5], &nested(13, b"")].concat());
+    for key in [&[0x08][..], &[0x88, 0x00], &[0x88, 0x80, 0x00]] {
+        let read = request_of(Encoding::Protobuf, &request(key)).unwrap();
+        assert_eq!(read.id, 5, "{key:?}");
+        let answer = nested(3, &[key, &[5]].concat());
+        assert_eq!(about(Encoding::Protobuf, &answer), Some(About::Request(5)), "{key:?}");
+    }
+    assert_eq!(request_of(Encoding::Protobuf, &request(&[0x0d, 0, 0, 0])), None);
+}
+
+#[test]
 fn answers_of_the_gate_name_their_request() {
     for encoding in [Encoding::Json, Encoding::Protobuf] {
         for id in [0, 1, -1, i32::MAX, i32::MIN] {
