@@ -147,7 +147,8 @@ mod tests {
     fn own(id: &str, name: &str) -> String {
         let call = Call { client: id.as_bytes(), rest: protobuf::nested(2, b"program") };
         let (body, sent) = call.within(&name.parse().unwrap());
-        let fields = protobuf::fields(message(&body).unwrap()).unwrap();
+        let fields = protobuf::fields(message(&body).unwrap());
+        let fields = fields.collect::<Option<Vec<_>>>().unwrap();
         assert_eq!(fields[1].content, Some(b"program".as_slice()));
         let id = String::from_utf8(fields[0].content.unwrap().to_vec()).unwrap();
         assert_eq!(id, hex::encode(&sent));

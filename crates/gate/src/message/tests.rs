@@ -233,6 +233,32 @@ fn few_items_are_kept_however_small_they_are() {
     assert!(steps(1365) && !steps(1366));
 }
 
+/// Two bytes are a request or a step, which takes a hundred once it is decoded.
+#[test]
+fn many_small_messages_are_refused_before_they_are_decoded() {
+    let too_many = |endpoint, body: &[u8]| {
+        let refused = statements(endpoint, body).unwrap_err();
+        refused.to_string().ends_with("it has too many requests and statements")
+    };
+    let empty = |number| wire::nested(number, b"").repeat(100_000);
+    let requests = [empty(2), wire::nested(2, b"")].concat();
+    assert!(too_many(Endpoint::Pipeline(PROTOBUF), &requests));
+    let batch = wire::nested(1, &empty(1));
+    assert!(too_many(Endpoint::Pipeline(PROTOBUF), &wire::nested(2, &wire::nested(3, &batch))));
+    assert!(too_many(Endpoint::Cursor(PROTOBUF), &wire::nested(2, &empty(1))));
+    let call = [wire::nested(1, b"c"), wire::nested(2, &empty(1))].concat();
+    assert!(too_many(EXECUTE, &framed(&call)));
+    // Nothing hides behind what only the decoder would skip: a group.
+    let hidden = wire::nested(2, &[&[0x7b, 0x7c], &wire::nested(3, &batch)[..]].concat());
+    let refused = statements(Endpoint::Pipeline(PROTOBUF), &hidden);
+    assert!(matches!(refused, Err(Refusal::Malformed(_))));
+    // A text is not a list, however long it is.
+    let sql = format!("SELECT '{}'", "x".repeat(1 << 20));
+    let body = pipeline(2, &ExecuteStreamReq { stmt: Stmt::new(sql.as_str(), true) });
+    assert_eq!(statements(Endpoint::Pipeline(PROTOBUF), &body), Ok(1));
+    assert_eq!(statements(EXECUTE, &framed(&program(&sql))), Ok(1));
+}
+
 /// A gRPC-web body with one message.
 fn framed(message: &[u8]) -> Vec<u8> {
     let length = u32::try_from(message.len()).unwrap().to_be_bytes();

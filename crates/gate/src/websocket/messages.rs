@@ -193,28 +193,31 @@ struct Store {
 
 fn from_protobuf(message: &[u8]) -> Option<Said> {
     // Exactly one field each: a parser would merge several, or take the last one.
-    let fields = protobuf::fields(message)?;
-    let [whole] = fields.as_slice() else { return None };
-    let content = protobuf::fields(whole.content?)?;
-    match whole.number {
-        1 => {
-            let mut tokens = content.into_iter().filter(|field| field.number == 1);
-            match (tokens.next(), tokens.next()) {
-                (None, _) => Some(Said::Hello(None)),
-                (Some(token), None) => {
-                    Some(Said::Hello(Some(String::from_utf8(token.content?.to_vec()).ok()?)))
+    let mut fields = protobuf::fields(message);
+    let (Some(whole), None) = (fields.next()?, fields.next()) else { return None };
+    match (whole.number, whole.content?) {
+        (1, content) => {
+            let mut token = None;
+            for field in protobuf::fields(content) {
+                let field = field?;
+                if field.number == 1 {
+                    let text = String::from_utf8(field.content?.to_vec()).ok()?;
+                    if token.replace(text).is_some() {
+                        return None;
+                    }
                 }
-                (Some(_), Some(_)) => None,
             }
+            Some(Said::Hello(token))
         }
-        2 => protobuf_request(content).map(Said::Request),
+        (2, content) => protobuf_request(content).map(Said::Request),
         _ => None,
     }
 }
 
-fn protobuf_request(fields: Vec<Field<'_>>) -> Option<Request> {
+fn protobuf_request(message: &[u8]) -> Option<Request> {
     let (mut id, mut request) = (None, None);
-    for field in fields {
+    for field in protobuf::fields(message) {
+        let field = field?;
         match (field.number, field.content) {
             (1, None) if id.is_none() => id = Some(int32(&field)?),
             (2..=13, Some(content)) if request.is_none() => {
@@ -287,15 +290,14 @@ pub fn about(encoding: Encoding, message: &[u8]) -> Option<About> {
             Some(answer.request_id.map_or(About::Hello, About::Request))
         }
         Encoding::Protobuf => {
-            let fields = protobuf::fields(message)?;
-            let field = fields.first()?;
+            let field = protobuf::fields(message).next()??;
             if field.number < 3 {
                 return Some(About::Hello);
             }
-            let inner = protobuf::fields(field.content?)?;
-            let id = inner.iter().find(|field| field.number == 1);
+            let mut inner = protobuf::fields(field.content?);
+            let id = inner.find(|field| field.is_none_or(|field| field.number == 1));
             // Protobuf leaves out a zero.
-            Some(About::Request(id.map_or(Some(0), int32)?))
+            Some(About::Request(id.map_or(Some(0), |id| int32(&id?))?))
         }
     }
 }
