@@ -18,7 +18,8 @@ use crate::paths::Encoding;
 use crate::rights::Right;
 use crate::tenants::{Connection, Executing, Tenant};
 
-/// How many refused streams, cursors and SQL texts may be open at once.
+/// How many refused streams, cursors and SQL texts, and stored SQL texts with several
+/// statements, may be open at once.
 const MOST_REFUSED: usize = 1000;
 /// How many requests without a statement are free per statement, and how many of these may
 /// accumulate.
@@ -73,6 +74,8 @@ struct State {
     cursors: HashMap<i32, Serial>,
     pending: HashMap<i32, Pending>,
     refused: HashMap<Name, Why>,
+    /// How many statements stored SQL has, if there are several.
+    stored: HashMap<i32, u32>,
     /// Requests of the gate itself, whose answers the client must not see.
     own: HashSet<i32>,
     next_own: i32,
@@ -95,6 +98,7 @@ impl Requests {
             cursors: HashMap::new(),
             pending: HashMap::new(),
             refused: HashMap::new(),
+            stored: HashMap::new(),
             own: HashSet::new(),
             // Clients count up from zero or one.
             next_own: i32::MIN,
@@ -110,12 +114,16 @@ impl Requests {
 
     /// Waits until `request` may pass, and says whether it does.
     pub async fn judge(&self, request: Request, right: Right) -> Verdict {
-        self.count(&request.kind).await;
-        let judged = self.pass(request.id, request.kind, right).await;
-        if self.state().refused.len() > MOST_REFUSED {
-            return Verdict::TooMany;
+        let (statements, judged) = self.statements(&request.kind, right);
+        self.count(statements).await;
+        let passed = self.pass(request.id, request.kind, judged).await;
+        {
+            let state = self.state();
+            if state.refused.len() + state.stored.len() > MOST_REFUSED {
+                return Verdict::TooMany;
+            }
         }
-        match judged {
+        match passed {
             Ok(None) => Verdict::Pass,
             Ok(Some(closed)) => {
                 Verdict::Answer(messages::closed(self.encoding, request.id, closed))
@@ -126,14 +134,33 @@ impl Requests {
         }
     }
 
+    /// How many statements a request runs, and whether its SQL is allowed. A text counts as
+    /// at least one.
+    fn statements(&self, kind: &Kind, right: Right) -> (u32, Result<u32, Why>) {
+        let sql = match kind {
+            Kind::Run { sql, .. } | Kind::OpenCursor { sql, .. } => sql.as_slice(),
+            Kind::StoreSql { sql, .. } => return (0, judge(sql, right)),
+            _ => &[],
+        };
+        let (mut statements, mut refused) = (0_u32, None);
+        for Sql { text, id } in sql {
+            let judged = match (text, id) {
+                (Some(text), _) if refused.is_none() => judge(text, right),
+                (None, Some(id)) => Ok(self.state().stored.get(id).copied().unwrap_or(1)),
+                _ => Ok(1),
+            };
+            let own = judged.unwrap_or_else(|why| {
+                refused = Some(why);
+                1
+            });
+            statements = statements.saturating_add(own.max(1));
+        }
+        (statements, refused.map_or(Ok(statements), Err))
+    }
+
     /// Counts the statements of a request. Requests without one count only if there are many
     /// of them per statement.
-    async fn count(&self, kind: &Kind) {
-        let statements = match kind {
-            Kind::Run { sql, .. } | Kind::OpenCursor { sql, .. } => sql.len(),
-            _ => 0,
-        };
-        let statements = u32::try_from(statements).unwrap_or(u32::MAX);
+    async fn count(&self, statements: u32) {
         let counted = {
             let mut state = self.state();
             if statements > 0 {
@@ -151,18 +178,25 @@ impl Requests {
     }
 
     /// Whether a request may pass; `Some` for something that the gate closes itself.
-    async fn pass(&self, id: i32, kind: Kind, right: Right) -> Result<Option<Closed>, Why> {
+    async fn pass(
+        &self,
+        id: i32,
+        kind: Kind,
+        judged: Result<u32, Why>,
+    ) -> Result<Option<Closed>, Why> {
         match kind {
             Kind::OpenStream(stream) => self.open(id, stream).await.map(|()| None),
             Kind::CloseStream(stream) => Ok(self.state().close_stream(id, stream)),
             Kind::Run { stream, sql } => {
-                self.allowed(Name::Stream(stream), &sql, right)?;
+                self.uses_nothing_refused(Name::Stream(stream), &sql)?;
+                judged?;
                 self.begin(id, stream, None).await.map(|()| None)
             }
             Kind::OpenCursor { stream, cursor, sql } => {
-                let begun = match self.allowed(Name::Stream(stream), &sql, right) {
-                    Ok(()) => self.begin(id, stream, Some(cursor)).await,
-                    refused => refused,
+                let allowed = self.uses_nothing_refused(Name::Stream(stream), &sql);
+                let begun = match allowed.and(judged) {
+                    Ok(_) => self.begin(id, stream, Some(cursor)).await,
+                    Err(why) => Err(why),
                 };
                 let mut state = self.state();
                 match begun {
@@ -185,33 +219,41 @@ impl Requests {
                 }
                 Ok(None)
             }
-            Kind::StoreSql { id, sql } => {
-                let judged = judge(&sql, right);
+            Kind::StoreSql { id, .. } => {
                 let mut state = self.state();
-                match &judged {
-                    Ok(()) => drop(state.refused.remove(&Name::Sql(id))),
-                    Err(why) => drop(state.refused.insert(Name::Sql(id), why.clone())),
+                match judged {
+                    Ok(statements) => {
+                        state.refused.remove(&Name::Sql(id));
+                        state.stored.remove(&id);
+                        if statements > 1 {
+                            state.stored.insert(id, statements);
+                        }
+                        Ok(None)
+                    }
+                    Err(why) => {
+                        state.refused.insert(Name::Sql(id), why.clone());
+                        Err(why)
+                    }
                 }
-                judged.map(|()| None)
             }
             Kind::CloseSql(sql) => {
-                let refused = self.state().refused.remove(&Name::Sql(sql));
-                Ok(refused.map(|_| Closed::Sql))
+                let mut state = self.state();
+                if state.refused.remove(&Name::Sql(sql)).is_some() {
+                    return Ok(Some(Closed::Sql));
+                }
+                state.stored.remove(&sql);
+                Ok(None)
             }
         }
     }
 
-    /// Whether the gate has refused nothing that the request uses, and allows its SQL.
-    fn allowed(&self, stream: Name, sql: &[Sql], right: Right) -> Result<(), Why> {
-        {
-            let state = self.state();
-            let stored = sql.iter().filter_map(|sql| sql.id).map(Name::Sql);
-            let mut names = std::iter::once(stream).chain(stored);
-            if let Some(why) = names.find_map(|name| state.refused.get(&name)) {
-                return Err(why.clone());
-            }
-        }
-        sql.iter().filter_map(|sql| sql.text.as_deref()).try_for_each(|text| judge(text, right))
+    /// Whether the gate has refused nothing that the request uses.
+    fn uses_nothing_refused(&self, stream: Name, sql: &[Sql]) -> Result<(), Why> {
+        let state = self.state();
+        let stored = sql.iter().filter_map(|sql| sql.id).map(Name::Sql);
+        let mut names = std::iter::once(stream).chain(stored);
+        let refused = names.find_map(|name| state.refused.get(&name));
+        refused.map_or(Ok(()), |why| Err(why.clone()))
     }
 
     async fn open(&self, id: i32, number: i32) -> Result<(), Why> {
@@ -355,8 +397,66 @@ impl State {
     }
 }
 
-fn judge(sql: &str, right: Right) -> Result<(), Why> {
+fn judge(sql: &str, right: Right) -> Result<u32, Why> {
     message::judge(sql, right)
-        .map(drop)
         .map_err(|refusal| Why { code: SQL_FORBIDDEN, said: refusal.to_string() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Limits;
+    use crate::tenants::Tenants;
+
+    fn requests(per_second: u32, burst: u32) -> Requests {
+        let limits = Limits {
+            per_namespace_per_second: per_second.try_into().unwrap(),
+            burst: burst.try_into().unwrap(),
+            ..Limits::default()
+        };
+        let tenant = Tenants::new(&limits, 1024).of(&"a".parse().unwrap());
+        Requests::new(tenant, Encoding::Json)
+    }
+
+    fn run(text: Option<&str>, id: Option<i32>) -> Kind {
+        Kind::Run { stream: 1, sql: vec![Sql { text: text.map(str::to_owned), id }] }
+    }
+
+    /// Whether `kind` passes, and leaves fewer than `burst` statements for the others.
+    async fn counts(requests: &Requests, kind: Kind, burst: u32) -> bool {
+        let verdict = requests.judge(Request { id: 1, kind }, Right::Write).await;
+        assert!(matches!(verdict, Verdict::Pass));
+        requests.tenant.admit(burst).await.is_err()
+    }
+
+    #[tokio::test]
+    async fn every_statement_of_a_text_counts() {
+        let text = "SELECT 1; SELECT 2; SELECT 3;";
+        // Of ten statements, seven are left.
+        let fresh = || requests(1, 10);
+        assert!(counts(&fresh(), run(Some(text), None), 9).await);
+        assert!(!counts(&fresh(), run(Some(text), None), 7).await);
+        assert!(!counts(&fresh(), run(Some("SELECT 1"), None), 9).await);
+
+        // Storing runs nothing.
+        let store = || Kind::StoreSql { id: 7, sql: text.to_owned() };
+        let stored = fresh();
+        assert!(!counts(&stored, store(), 0).await);
+        assert!(counts(&stored, run(None, Some(7)), 9).await);
+        assert!(!counts(&stored, run(None, Some(8)), 6).await);
+        let closed = fresh();
+        assert!(!counts(&closed, store(), 0).await);
+        assert!(!counts(&closed, Kind::CloseSql(7), 0).await);
+        assert!(!counts(&closed, run(None, Some(7)), 9).await);
+    }
+
+    #[tokio::test]
+    async fn few_counts_of_stored_sql_are_kept() {
+        let requests = requests(1_000_000, 1_000_000);
+        for id in 0..=1000 {
+            let kind = Kind::StoreSql { id, sql: "SELECT 1; SELECT 2".to_owned() };
+            let verdict = requests.judge(Request { id, kind }, Right::Write).await;
+            assert_eq!(matches!(verdict, Verdict::TooMany), id == 1000, "{id}");
+        }
+    }
 }
