@@ -49,23 +49,25 @@ pub fn message(body: &[u8]) -> Result<&[u8], Refusal> {
     (*flag == MESSAGE && whole).then_some(message).ok_or(NOT_ONE_MESSAGE)
 }
 
-/// A frame whose content comes in two parts.
-fn frame(flag: u8, first: &[u8], rest: &[u8]) -> Bytes {
-    let length = first.len() + rest.len();
+/// A frame whose content comes in parts.
+fn frame(flag: u8, parts: &[&[u8]]) -> Bytes {
+    let length: usize = parts.iter().map(|part| part.len()).sum();
     let mut bytes = BytesMut::with_capacity(5 + length);
     bytes.put_u8(flag);
     // The limit on bodies is far below what a u32 can count.
     bytes.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
-    bytes.put_slice(first);
-    bytes.put_slice(rest);
+    for part in parts {
+        bytes.put_slice(part);
+    }
     bytes.freeze()
 }
 
-/// A `Proxy` call: its client id, and all other fields as they are in the message.
+/// A `Proxy` call: its client id, and all other fields as they are in the message, before
+/// and after the id.
 #[derive(Debug)]
 pub struct Call<'a> {
     pub client: &'a [u8],
-    pub rest: Vec<u8>,
+    pub rest: [&'a [u8]; 2],
 }
 
 impl Call<'_> {
@@ -84,7 +86,7 @@ impl Call<'_> {
             .finalize();
         let id: [u8; 16] = std::array::from_fn(|index| digest[index]);
         let own = protobuf::nested(1, hex::encode(&id).as_bytes());
-        (frame(MESSAGE, &own, &self.rest), id)
+        (frame(MESSAGE, &[&own, self.rest[0], self.rest[1]]), id)
     }
 }
 
@@ -122,7 +124,7 @@ pub fn trailers(problem: &Problem) -> Bytes {
         code(problem.status()),
         percent(problem.detail())
     );
-    frame(TRAILERS, text.as_bytes(), b"")
+    frame(TRAILERS, &[text.as_bytes()])
 }
 
 fn percent(text: &str) -> String {
@@ -145,10 +147,13 @@ mod tests {
 
     /// The client id of `id` in the namespace `name`, as it is sent.
     fn own(id: &str, name: &str) -> String {
-        let call = Call { client: id.as_bytes(), rest: protobuf::nested(2, b"program") };
+        let (program, unknown) = (protobuf::nested(2, b"program"), protobuf::nested(9, b""));
+        let call = Call { client: id.as_bytes(), rest: [&program, &unknown] };
         let (body, sent) = call.within(&name.parse().unwrap());
         let fields = protobuf::fields(message(&body).unwrap());
         let fields = fields.collect::<Option<Vec<_>>>().unwrap();
+        let numbers: Vec<u64> = fields.iter().map(|field| field.number).collect();
+        assert_eq!(numbers, [1, 2, 9]);
         assert_eq!(fields[1].content, Some(b"program".as_slice()));
         let id = String::from_utf8(fields[0].content.unwrap().to_vec()).unwrap();
         assert_eq!(id, hex::encode(&sent));

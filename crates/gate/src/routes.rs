@@ -205,12 +205,18 @@ async fn forward_call(
         }
         Content::Stateless | Content::Inert => {}
     }
+    let connects = matches!(content, Content::Stateless);
+    // What is sent must be the last copy of the body, since the answer may take long.
+    let content = match content.detached() {
+        Some(content) => {
+            drop(body);
+            content
+        }
+        None => content,
+    };
     let follows = endpoint == Endpoint::Replication { follows: true };
     let executing = if follows { None } else { Some(tenant.execute().await?) };
-    let connection = match &content {
-        Content::Stateless => Some(tenant.connect().await?),
-        _ => None,
-    };
+    let connection = if connects { Some(tenant.connect().await?) } else { None };
     // The token may have expired while the body arrived.
     gate.verifier.recheck(&verified, token::now()).map_err(problem)?;
     let call = Call {

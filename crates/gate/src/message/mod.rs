@@ -73,6 +73,22 @@ pub struct Stream<'a> {
     pub body: Option<Body<'a>>,
 }
 
+impl Content<'_> {
+    /// What routing must know, without a borrow of the body; `None` when requests are kept,
+    /// which borrow it. A call that has been rewritten is routed like any other statements
+    /// without a stream.
+    pub fn detached(&self) -> Option<Content<'static>> {
+        match *self {
+            Self::Inert => Some(Content::Inert),
+            Self::Stateless | Self::Call(_) => Some(Content::Stateless),
+            Self::Stream(Stream { encoding, cursor, id, body: None }) => {
+                Some(Content::Stream(Stream { encoding, cursor, id, body: None }))
+            }
+            Self::Stream(Stream { body: Some(_), .. }) => None,
+        }
+    }
+}
+
 impl<'a> Message<'a> {
     /// Reads the body of a request for `endpoint`, and judges its SQL for a client with
     /// `right`. The requests of a JSON body are kept if it has at most `kept` bytes.

@@ -53,10 +53,13 @@ pub fn call<'a>(
     sql: &mut Inspection,
 ) -> Result<Call<'a>, Refusal> {
     let message = grpc::message(body)?;
-    let (mut client, mut rest) = (None, Vec::with_capacity(message.len()));
-    let each = |field: &Field<'a>| match field.number {
-        1 => client = field.content,
-        _ => rest.extend_from_slice(field.whole),
+    let mut id = None;
+    let (mut seen, mut before) = (0, 0);
+    let each = |field: &Field<'a>| {
+        if field.number == 1 {
+            (id, before) = (Some(*field), seen);
+        }
+        seen += field.whole.len();
     };
     match call {
         ProxyCall::Execute => {
@@ -70,7 +73,9 @@ pub fn call<'a>(
             sql.add(&request.stmt, true)?;
         }
     }
-    Ok(Call { client: client.ok_or(grpc::NOT_ONE_MESSAGE)?, rest })
+    let id = id.ok_or(grpc::NOT_ONE_MESSAGE)?;
+    let client = id.content.ok_or(grpc::NOT_ONE_MESSAGE)?;
+    Ok(Call { client, rest: [&message[..before], &message[before + id.whole.len()..]] })
 }
 
 /// Reads `message` field by field, as the server does, and shows each to `see`. The lists in

@@ -312,3 +312,37 @@ fn a_call_that_is_not_one_uncompressed_message_is_refused() {
         assert!(matches!(parse(EXECUTE, &body), Err(Refusal::Malformed(_))), "{body:?}");
     }
 }
+
+#[test]
+fn a_call_keeps_everything_but_its_client_id() {
+    let (one, other) = (program("SELECT 1"), wire::nested(9, b"unknown"));
+    for parts in [[&one, &other], [&other, &one]] {
+        let body = framed(&parts.map(Vec::as_slice).concat());
+        let Content::Call(call) = parse(EXECUTE, &body).unwrap().content else { panic!("a call") };
+        assert_eq!(call.client, b"c");
+        let id = wire::nested(1, b"c");
+        let rest = one.strip_prefix(id.as_slice()).unwrap();
+        let expected = parts.map(|part| if *part == one { rest } else { part });
+        assert_eq!(call.rest.concat(), expected.concat());
+    }
+}
+
+/// Otherwise the body would be held until the answer of the server.
+#[test]
+fn only_kept_requests_borrow_the_body() {
+    let detached = |endpoint, body: Vec<u8>, kept| {
+        let content = Message::parse(endpoint, &body, Right::Write, kept).unwrap().content;
+        let detached = content.detached();
+        drop(body);
+        detached
+    };
+    let pipeline = || br#"{"requests":[{"type":"close"}]}"#.to_vec();
+    let json = Endpoint::Pipeline(JSON);
+    assert!(matches!(
+        detached(json, pipeline(), 0),
+        Some(Content::Stream(Stream { encoding: JSON, cursor: false, id: None, body: None }))
+    ));
+    assert!(detached(json, pipeline(), usize::MAX).is_none());
+    let call = detached(EXECUTE, framed(&program("SELECT 1")), usize::MAX);
+    assert!(matches!(call, Some(Content::Stateless)));
+}
