@@ -19,6 +19,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 use super::keyring::Keyring;
 use super::refusal::Refusal;
 use super::token_issuer::{Issued, TokenIssuer};
+use demo_service::bearer::{self, NotBearer};
 use demo_service::observe::{self, Metrics};
 use demo_service::peer::TrustedProxies;
 use demo_service::problem::Problem;
@@ -104,13 +105,16 @@ async fn issue(
 ) -> Result<Issued, Refusal> {
     token_issuer.admit(address)?;
     axum::body::to_bytes(body, LONGEST_BODY).await.map_err(|_| Refusal::Body)?;
-    token_issuer.issue(bearer(headers)?).await
+    token_issuer.issue(login(headers)?).await
 }
 
 /// The token of the only `Authorization` header.
-fn bearer(headers: &HeaderMap) -> Result<&str, Refusal> {
-    let token = demo_service::bearer::token(headers, &header::AUTHORIZATION);
-    token.ok().flatten().ok_or(Refusal::NoLogin)
+fn login(headers: &HeaderMap) -> Result<&str, Refusal> {
+    match bearer::token(headers, &header::AUTHORIZATION) {
+        Ok(Some(token)) => Ok(token),
+        Err(NotBearer::Words) => Err(Refusal::Malformed),
+        Ok(None) | Err(NotBearer::Form | NotBearer::Several) => Err(Refusal::NoLogin),
+    }
 }
 
 async fn keys(State(mint): State<Mint>) -> Response {

@@ -11,6 +11,9 @@ pub enum NotBearer {
     /// Another scheme, no scheme, or no token.
     #[error("the token is not sent as `Bearer TOKEN`")]
     Form,
+    /// The scheme is right, but what follows it is not one word.
+    #[error("the token is not sent as `Bearer TOKEN`")]
+    Words,
 }
 
 /// The token in the header `name`; `None` without the header.
@@ -25,11 +28,10 @@ pub fn token<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a
     }
     let words = value.to_str().ok().and_then(|text| text.split_once(' '));
     match words {
-        Some((scheme, token))
-            if scheme.eq_ignore_ascii_case("bearer")
-                && !token.is_empty()
-                && !token.contains(char::is_whitespace) =>
-        {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() => {
+            if token.contains(char::is_whitespace) {
+                return Err(NotBearer::Words);
+            }
             Ok(Some(token))
         }
         _ => Err(NotBearer::Form),
@@ -56,8 +58,11 @@ mod tests {
         assert_eq!(of(&[]), Ok(None));
         assert_eq!(of(&["Bearer x.y.z"]), Ok(Some("x.y.z".to_owned())));
         assert_eq!(of(&["bearer x"]), Ok(Some("x".to_owned())));
-        for bad in ["x", "Basic x", "Bearer x y", "Bearer  x", "Bearer ", "Bearer", ""] {
+        for bad in ["x", "Basic x", "Bearer ", "Bearer", ""] {
             assert_eq!(of(&[bad]), Err(NotBearer::Form), "{bad}");
+        }
+        for bad in ["Bearer x y", "Bearer  x"] {
+            assert_eq!(of(&[bad]), Err(NotBearer::Words), "{bad}");
         }
         assert_eq!(of(&["Bearer x", "Bearer x"]), Err(NotBearer::Several));
     }
