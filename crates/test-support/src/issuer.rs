@@ -233,7 +233,7 @@ pub async fn answer(request: RequestBuilder) -> (u16, Value) {
         let value = response.headers().get(name);
         value.map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default()
     };
-    assert_eq!(header("cache-control"), "no-store");
+    assert_eq!(header("cache-control"), "no-store", "{response:?}");
     let expected = if status == 200 { "application/json" } else { "application/problem+json" };
     assert_eq!(header("content-type"), expected, "{status}");
     let body: Value = response.json().await.unwrap();
