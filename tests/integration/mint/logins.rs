@@ -98,6 +98,7 @@ fn bad_logins_get_401_and_no_token() {
                     "wrong-audience" => "wrong-audience",
                     "wrong-role" => "wrong-role",
                     "hostile-subject" if by_keys => "unusable-subject",
+                    // Below the 64 KiB of a head, beyond which the listener answers by itself.
                     "oversized" => "oversized-login",
                     "garbage" => "malformed-login",
                     // The stranger's key is for ES256.
