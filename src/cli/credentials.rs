@@ -18,7 +18,7 @@ pub struct SetupArgs {
 
 #[derive(Debug, Subcommand)]
 pub enum KeysCommand {
-    /// Make the key pair if there is none
+    /// Make the key pair if it is missing
     Generate(SetupArgs),
     /// Show the public keys that the server trusts, and which of them is active
     Show,

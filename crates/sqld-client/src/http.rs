@@ -57,12 +57,14 @@ struct Labelled {
 
 impl Resolve for Labelled {
     fn resolve(&self, name: Name) -> Resolving {
+        // The name comes in lower case, whatever the URL has.
+        let own = name.as_str().eq_ignore_ascii_case(&self.host);
         let host = match &self.dial {
-            Dial::Address(address) if name.as_str() == self.host => {
+            Dial::Address(address) if own => {
                 let addresses: Addrs = Box::new(std::iter::once(*address));
                 return Box::pin(async { Ok(addresses) });
             }
-            Dial::Name(host, _) if name.as_str() == self.host => host.clone(),
+            Dial::Name(host, _) if own => host.clone(),
             _ => name.as_str().to_owned(),
         };
         Box::pin(async move {
